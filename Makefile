@@ -22,7 +22,7 @@ PYTEST = -m pytest -n $(WORKERS) --dist worksteal
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-# The stamps record the last installation; a change of pyproject.toml triggers a new one.
+# The stamps record the last installation; a change to pyproject.toml triggers a new one.
 $(VENV)/run.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is required. Choose one with: make PYTHON=python3.12 ..."; exit 1; }
@@ -127,14 +127,14 @@ wheel: $(VENV)/dev.stamp  ## build the wheel, install it in a new environment an
 man: $(VENV)/dev.stamp  ## write the man page from the help texts
 	@$(BIN)/python -m tests.man_page
 
-sbom:  ## write dist/sbom.json: every package that an installation brings, as CycloneDX
+sbom:  ## write dist/sbom.json: every package that is installed, as CycloneDX
 	@test -x .venv-sbom/bin/cyclonedx-py || { $(PYTHON) -m venv .venv-sbom \
 	  && .venv-sbom/bin/python -m pip install --quiet 'cyclonedx-bom>=7,<8'; }
 	@rm -rf .venv-installed && $(PYTHON) -m venv .venv-installed
 	@.venv-installed/bin/python -m pip install --quiet .
 	@.venv-installed/bin/python -m pip uninstall --quiet --yes pip setuptools
 	@mkdir -p dist
-	@# cyclonedx-py does not know a version that is taken from the code.
+	@# cyclonedx-py cannot read a version that is defined in the code.
 	@sed "s/^dynamic = .*/version = \"$$(.venv-installed/bin/copilot-proxy --version | cut -d' ' -f2)\"/" \
 	  pyproject.toml > .venv-installed/pyproject.toml
 	@.venv-sbom/bin/cyclonedx-py environment --pyproject .venv-installed/pyproject.toml --validate \
@@ -142,5 +142,5 @@ sbom:  ## write dist/sbom.json: every package that an installation brings, as Cy
 	@rm -rf .venv-installed
 	@echo "Written to dist/sbom.json."
 
-clean:  ## remove what the other targets have created
+clean:  ## remove the files created by the other targets
 	rm -rf $(VENV) .venv-wheel .venv-audit .venv-agents .venv-aider .venv-gptme .venv-sbom .venv-lowest build dist .coverage .mypy_cache .ruff_cache .pytest_cache

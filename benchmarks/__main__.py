@@ -46,7 +46,7 @@ def _options() -> argparse.Namespace:
     names = [one.name for one in measures.MEASURES] + ["start", "commands"]
     parser.add_argument("--quick", action="store_true", help="about two minutes, one round")
     parser.add_argument(
-        "--rounds", type=int, help="rounds per measure (default: 3, or 1 with --quick)"
+        "--rounds", type=int, help="rounds per measurement (default: 3, or 1 with --quick)"
     )
     parser.add_argument(
         "--only",

@@ -72,8 +72,8 @@ async def requests(spec: Task) -> Result:
     make = Requests(spec).make
     connections = [await connect(spec["url"]) for _ in range(spec["connections"])]
     answers: list[Answer] = []
-    begun = time.monotonic_ns()
-    until = begun + int(spec["seconds"] * 1e9)
+    started_at = time.monotonic_ns()
+    until = started_at + int(spec["seconds"] * 1e9)
 
     async def work(connection: Connection) -> None:
         while time.monotonic_ns() < until and connection.is_open:
@@ -83,7 +83,7 @@ async def requests(spec: Task) -> Result:
             answers.append(answer)
 
     await asyncio.gather(*map(work, connections))
-    took = (time.monotonic_ns() - begun) / 1e9
+    took = (time.monotonic_ns() - started_at) / 1e9
     for one in connections:
         one.close()
     good = [one for one in answers if one.problem is None]
@@ -105,10 +105,10 @@ async def streams(spec: Task) -> Result:
     number, marks, rate = spec["streams"], spec["count"], spec["rate"]
     answers: list[Answer] = []
     connections = [await connect(spec["url"]) for _ in range(number)]
-    begun = time.monotonic_ns()
+    started_at = time.monotonic_ns()
 
-    async def work(place: int, connection: Connection) -> None:
-        await asyncio.sleep(spec.get("ramp", 0) * place / number)
+    async def work(index: int, connection: Connection) -> None:
+        await asyncio.sleep(spec.get("ramp", 0) * index / number)
         for _ in range(spec.get("rounds", 1)):
             if not connection.is_open:
                 connection = await connect(spec["url"])
@@ -119,7 +119,7 @@ async def streams(spec: Task) -> Result:
         connection.close()
 
     await asyncio.gather(*(work(*one) for one in enumerate(connections)))
-    took = (time.monotonic_ns() - begun) / 1e9
+    took = (time.monotonic_ns() - started_at) / 1e9
     good = [one for one in answers if one.problem is None]
     ideal = (marks - 1) / rate * 1e9 if rate else 0
     pace = [(one.ended - one.sent) / ideal for one in good] if ideal else []

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 _WORDS: Final = tuple(
-    "".join(chr(97 + (number * 7919 >> (3 * place)) % 26) for place in range(8)).encode()
+    "".join(chr(97 + (number * 7919 >> (3 * index)) % 26) for index in range(8)).encode()
     for number in range(997)
 )
 MARK: Final = re.compile(rb"#(\d{6})@(\d{19})~([a-z]{8});")
@@ -21,9 +21,9 @@ PROMPT: Final = re.compile(rb"bench rate=(\d+) count=(\d+) id=(\d+)")
 """The prompt: events per second (0: as fast as possible), their count, the request's number."""
 
 
-def mark(place: int, sent: int = 0) -> bytes:
-    """Return the mark at `place`, sent at `sent` nanoseconds."""
-    return b"#%06d@%019d~%b;" % (place, sent, _WORDS[place % len(_WORDS)])
+def mark(index: int, sent: int = 0) -> bytes:
+    """Return the mark at `index`, sent at `sent` nanoseconds."""
+    return b"#%06d@%019d~%b;" % (index, sent, _WORDS[index % len(_WORDS)])
 
 
 def make_prompt(*, rate: int, count: int, number: int) -> str:
@@ -31,6 +31,6 @@ def make_prompt(*, rate: int, count: int, number: int) -> str:
     return f"bench rate={rate} count={count} id={number}"
 
 
-def is_right(place: int, found: Sequence[bytes]) -> bool:
-    """Whether `found`, the groups of a matched mark, belongs at `place`."""
-    return int(found[0]) == place and found[2] == _WORDS[place % len(_WORDS)]
+def is_right(index: int, found: Sequence[bytes]) -> bool:
+    """Whether `found`, the groups of a matched mark, belongs at `index`."""
+    return int(found[0]) == index and found[2] == _WORDS[index % len(_WORDS)]

@@ -81,7 +81,7 @@ def commands(build: Sequence[str], fake: Fake, folder: Path) -> Result:
 
 def _timed(command: Sequence[str], environ: dict[str, str]) -> tuple[float, float]:
     """Return the wall and CPU seconds of a program, which must succeed."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with subprocess.Popen(
         pinned(command, TARGET_CORE),
         env=environ,
@@ -90,7 +90,7 @@ def _timed(command: Sequence[str], environ: dict[str, str]) -> tuple[float, floa
         stderr=subprocess.DEVNULL,
     ) as process:
         _, status, used = os.wait4(process.pid, 0)
-        took = time.monotonic() - begun
+        took = time.monotonic() - started_at
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}")
@@ -111,18 +111,18 @@ def _warm(spec: Task) -> None:
 def _watched(process: int, *, watch: bool) -> Iterator[Callable[[], int]]:
     """Yield a function that returns how much a process's memory has grown at most, in bytes."""
     before = memory(process)
-    most = [before]
+    samples = [before]
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(_INTERVAL):
-            most.append(memory(process))
+            samples.append(memory(process))
 
     thread = threading.Thread(target=look)
     if watch:
         thread.start()
     try:
-        yield lambda: max(most) - before
+        yield lambda: max(samples) - before
     finally:
         ended.set()
         if watch:

@@ -66,7 +66,7 @@ class Soak:
     async def ask(self, client: Client, request: Request) -> Request | None:
         """Send a request and check the answer; return the follow-up request, or None."""
         self.kinds[request.kind] += 1
-        begun = time.monotonic()
+        started_at = time.monotonic()
         response = ClientResponse()
         try:
             response = await client.ask(
@@ -75,12 +75,12 @@ class Soak:
             wrong = self._wrong(request, response)
         except (OSError, *_UNREADABLE) as error:
             wrong = f"{type(error).__name__}: {error}: {response.body[-300:]!r}"
-        excuse = self._schedule.excuse(begun, time.monotonic(), response.status)
+        excuse = self._schedule.excuse(started_at, time.monotonic(), response.status)
         if wrong is not None:
             unclean = self._unclean(request, response)
             is_excused = excuse is not None and unclean is None
             if not is_excused:
-                took = time.monotonic() - begun
+                took = time.monotonic() - started_at
                 when = f" (after {took:.1f} s, while: {excuse}; {unclean})" if excuse else ""
                 self.problems.append(f"{request.kind}: {wrong}{when}")
             self.outcomes["clean error" if is_excused else "wrong"] += 1
@@ -121,7 +121,7 @@ class Soak:
 
 
 async def soak(seconds: float, seed: int, workers: int, folder: Path) -> list[str]:
-    """Run a soak and print the report; return the problems found."""
+    """Run a soak test and print the report; return the problems found."""
     choice = random.Random(seed)
     over = asyncio.Event()
 
@@ -255,7 +255,7 @@ def _report(
         print(f"WRONG: {problem}")
     if len(problems) > _SHOWN:
         print(f"... and {len(problems) - _SHOWN} more")
-    print("FAILED" if problems else "passed: all answers right, resources flat")
+    print("FAILED" if problems else "passed: all answers correct, resource use flat")
     return problems
 
 

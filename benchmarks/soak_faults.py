@@ -1,4 +1,4 @@
-"""The faults of a soak, and which failures each one excuses and when."""
+"""The faults of a soak test, and which failures each one excuses and when."""
 
 import random
 import time
@@ -64,7 +64,7 @@ GITHUB_DOWN: Final = "github_down"
 _TOKEN_LOSSES: Final = (TOKENS_EXPIRE, NO_NEW_TOKEN, "authentication_failed")
 """Faults that make the proxy fetch a new token from GitHub."""
 
-_AFTERMATH: Final = 1.0
+_RECOVERY_SECONDS: Final = 1.0
 """Seconds after a fault during which requests may still fail on a connection that it broke."""
 _REMEMBERED: Final[Mapping[str, tuple[float, frozenset[int]]]] = {
     "rate_limited": (3.0, frozenset({429})),
@@ -90,13 +90,13 @@ class Window:
     since: float
     until: float = float("inf")
 
-    def excuses(self, begun: float, ended: float, status: int) -> bool:
+    def excuses(self, started: float, ended: float, status: int) -> bool:
         """Whether the fault explains why a request at that time failed with `status`."""
         if ended < self.since:
             return False
         longer, statuses = _REMEMBERED.get(self.name, (0.0, frozenset()))
-        remembered = begun < self.until + longer and status in statuses
-        return begun < self.until + _AFTERMATH or remembered
+        remembered = started < self.until + longer and status in statuses
+        return started < self.until + _RECOVERY_SECONDS or remembered
 
 
 @dataclass
@@ -124,9 +124,10 @@ class FaultSchedule:
         for window in windows:
             await self._end(window)
 
-    def excuse(self, begun: float, ended: float, status: int) -> str | None:
+    def excuse(self, started: float, ended: float, status: int) -> str | None:
         """Return a fault that may have caused a failure at that time, or None."""
-        fitting = (one.name for one in reversed(self.windows) if one.excuses(begun, ended, status))
+        latest_first = reversed(self.windows)
+        fitting = (one.name for one in latest_first if one.excuses(started, ended, status))
         return next(fitting, None)
 
     def _next(self) -> str:

@@ -1,4 +1,4 @@
-"""The check that a server's memory, files, tasks and threads did not grow during a soak."""
+"""The check that a server's memory, files, tasks and threads did not grow during a soak test."""
 
 import os
 import statistics

@@ -20,10 +20,10 @@ from copilot_proxy.server.listen_socket import bound
 from copilot_proxy.settings import load_settings
 
 
-def _used(begun: float) -> dict[str, Any]:
+def _used(started_at: float) -> dict[str, Any]:
     gc.collect()  # garbage that has not been collected yet is not a leak
     return {
-        "time": time.monotonic() - begun,
+        "time": time.monotonic() - started_at,
         "memory": memory(os.getpid()),
         "files": len(os.listdir("/proc/self/fd")),
         "tasks": len(asyncio.all_tasks()),
@@ -36,9 +36,9 @@ async def _watch(port: int, every: float) -> None:
     while not await _is_listening(port):  # noqa: ASYNC110  # there is no event to await
         await asyncio.sleep(0.05)
     print(json.dumps({"url": f"http://127.0.0.1:{port}"}), flush=True)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     while True:
-        print(json.dumps(_used(begun)), flush=True)
+        print(json.dumps(_used(started_at)), flush=True)
         await asyncio.sleep(every)
 
 

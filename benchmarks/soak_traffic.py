@@ -1,4 +1,4 @@
-"""The requests of a soak and their expected answers, both determined by the seed."""
+"""The requests of a soak test and their expected answers, both determined by the seed."""
 
 import json
 import random
@@ -93,9 +93,9 @@ class Traffic:
         """Return a prompt whose answer repeats it, or one that asks for a list of numbers."""
         client, model = self.choice.choice(CLIENTS), self.choice.choice(MODELS)
         if self.choice.random() < 0.3:
-            most = self.choice.randrange(20, longest)
-            text = f"Please count to {most}"
-            said = " ".join(str(number) for number in range(1, most + 1))
+            last = self.choice.randrange(20, longest)
+            text = f"Please count to {last}"
+            said = " ".join(str(number) for number in range(1, last + 1))
         else:
             text = self._text()
             said = _echo(model, text)

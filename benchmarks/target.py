@@ -97,7 +97,7 @@ def started(
     """Run a server on `port`, and yield it once it answers; it logs to `folder`/`name`.log."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.log").open("ab") as log:
-        begun = time.monotonic()
+        started_at = time.monotonic()
         with subprocess.Popen(
             pinned(command, TARGET_CORE),
             env=dict(environ),
@@ -109,7 +109,7 @@ def started(
             try:
                 target = Target(name, f"http://127.0.0.1:{port}", process.pid, **more)
                 _await_models(target, process, folder / f"{name}.log")
-                target.started = time.monotonic() - begun
+                target.started = time.monotonic() - started_at
                 yield target
             finally:
                 end(process)

@@ -47,7 +47,7 @@ def _flat(path: str, count: int) -> list[bytes]:
     Every event is a separate chunk, as if the server sent each one immediately.
     """
     shape = SHAPES[path]
-    events = [_chunk(shape.event(place, mark(place))) for place in range(count)]
+    events = [_chunk(shape.event(index, mark(index))) for index in range(count)]
     batches = [b"".join(events[at : at + _BATCH]) for at in range(0, count, _BATCH)]
     text = b"".join(map(mark, range(count)))
     return [*batches, _chunk(shape.end(text)) + b"0\r\n\r\n"]
@@ -81,13 +81,13 @@ class _Stream:
         self._rate = rate
         self._count = count
         self.number = number
-        self._place = 0
+        self._index = 0
         self._text: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
+        self._started_at = self._loop.time()
 
-    def begin(self) -> None:
+    def start(self) -> None:
         self._protocol.write(_STREAM_HEAD + _chunk(self._shape.head))
         if self._rate:
             self._send_next()
@@ -97,10 +97,10 @@ class _Stream:
     def _write_available(self) -> None:
         """Write as much as the connection will take."""
         batches = _flat(self._path, self._count)
-        while self._place < len(batches) and not self._protocol.is_paused:
-            self._protocol.write(batches[self._place])
-            self._place += 1
-        if self._place == len(batches):
+        while self._index < len(batches) and not self._protocol.is_paused:
+            self._protocol.write(batches[self._index])
+            self._index += 1
+        if self._index == len(batches):
             self._protocol.stats.events += self._count
             self._protocol.ended()
 
@@ -113,14 +113,14 @@ class _Stream:
             self._timer.cancel()
 
     def _send_next(self) -> None:
-        text = mark(self._place, time.monotonic_ns())
+        text = mark(self._index, time.monotonic_ns())
         self._text.append(text)
-        event = _chunk(self._shape.event(self._place, text))
-        self._place += 1
+        event = _chunk(self._shape.event(self._index, text))
+        self._index += 1
         self._protocol.stats.events += 1
-        if self._place < self._count:
+        if self._index < self._count:
             self._protocol.write(event)
-            due = self._began + self._place / self._rate
+            due = self._started_at + self._index / self._rate
             self._timer = self._loop.call_at(due, self._send_next)
             return
         end = _chunk(self._shape.end(b"".join(self._text)))
@@ -201,7 +201,7 @@ class Upstream(asyncio.Protocol):
             return
         self.stats.streams += 1
         self._stream = _Stream(self, path, rate, count, number)
-        self._stream.begin()
+        self._stream.start()
 
     def _json(self, body: bytes) -> None:
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"

@@ -103,9 +103,9 @@ class Shape:
     tail: bytes
     answer: bytes
 
-    def event(self, place: int, text: bytes) -> bytes:
-        """Return the event with `text` at position `place` of its stream."""
-        return self.befores[place % len(self.befores)] + text + self.after
+    def event(self, index: int, text: bytes) -> bytes:
+        """Return the event with `text` at position `index` of its stream."""
+        return self.befores[index % len(self.befores)] + text + self.after
 
     def end(self, text: bytes) -> bytes:
         """Return the events after the last mark of a stream whose text is `text`."""

@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def _timed(command: list[str], environ: dict[str, str]) -> tuple[float, float]:
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with subprocess.Popen(
         command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
@@ -105,7 +105,7 @@ def _timed(command: list[str], environ: dict[str, str]) -> tuple[float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}")
-    return time.monotonic() - begun, used.ru_utime + used.ru_stime
+    return time.monotonic() - started_at, used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -63,13 +63,13 @@ class Model:
 
     @property
     def needs_enabling(self) -> bool:
-        """Whether the user or the organisation must enable it first, at `ENABLE_URL`."""
+        """Whether the user or the organization must enable it first, at `ENABLE_URL`."""
         policy = self.raw.get("policy")
         return isinstance(policy, Mapping) and policy.get("state") not in (None, "enabled")
 
     @property
     def is_disabled(self) -> bool:
-        """Whether Copilot refuses it because the user or organisation has not enabled it."""
+        """Whether Copilot refuses it because the user or organization has not enabled it."""
         policy = self.raw.get("policy")
         return isinstance(policy, Mapping) and policy.get("state") == "disabled"
 

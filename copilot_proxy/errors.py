@@ -30,7 +30,7 @@ _REQUEST_HINT: Final = "See GET /schema for the request format."
 _SIMULATABLE: Final = re.compile(
     r"copilot-proxy (?:models|status|chat|budget raise)\b(?! --simulate)"
 )
-"""Matches a command in a hint that accepts the flag ``--simulate`` and does not have it."""
+"""Matches a command in a hint that accepts ``--simulate`` but was written without it."""
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy(?= (?:login|logout|status|serve|run|connect|chat|models|usage"
     r"|budget|dashboard|doctor|simulate|service|pi-ai)\b)"
@@ -187,7 +187,7 @@ class UpstreamRefusal(UpstreamError):
 
 
 class CooldownRefusal(UpstreamRefusal):
-    """An earlier refusal, repeated during a cooldown without a request to upstream."""
+    """An earlier refusal, repeated during a cooldown without calling Copilot."""
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -264,7 +264,7 @@ def with_profile(text: str | None, profile: str | None) -> str | None:
 
 
 def join_sentences(first: str, second: str | None) -> str:
-    """Join two texts with a space, ending the first with a full stop if it has none."""
+    """Join two texts with a space, ending the first with a period if it has none."""
     first = first.rstrip()
     if not first or not second:
         return first or second or ""

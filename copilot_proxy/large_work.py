@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 LARGE: Final = 128 * 1024
 """The minimum size in bytes of a request body that is processed in a thread. Smaller bodies take
 less than the 20 ms for which other requests may have to wait."""
-_KEPT: Final = 8 * 1024 * 1024
+_KEPT_BYTES: Final = 8 * 1024 * 1024
 """Half the amount of freed memory that glibc should keep, in bytes."""
 
 
@@ -47,7 +47,7 @@ def _thread() -> ThreadPoolExecutor:
     # glibc returns freed memory to the system if it exceeds twice the largest block ever freed, so
     # each large request would have to get its memory again, page by page. This block is never
     # touched, so it does not take up memory itself.
-    bytes(_KEPT)
+    bytes(_KEPT_BYTES)
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="large requests")
 
 

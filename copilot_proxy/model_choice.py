@@ -19,7 +19,7 @@ class Size(IntEnum):
     SMALL = 1
     MIDDLE = 2
     LARGE = 3
-    DEAREST = 4
+    MOST_EXPENSIVE = 4
     """Never chosen if there is another model."""
 
 
@@ -46,7 +46,7 @@ _BY_PRICE: Final = {
 def size_of(model: Model) -> Size:
     """Return the size of a model: by GitHub's category, else by its price, else the middle."""
     if model.price_class is PriceClass.VERY_HIGH:
-        return Size.DEAREST
+        return Size.MOST_EXPENSIVE
     category = model.raw.get("model_picker_category")
     if isinstance(category, str) and category in _CATEGORIES:
         return _CATEGORIES[category]
@@ -69,7 +69,7 @@ def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
     for size in _by_nearness(kind.size):
         plain = size is Size.MIDDLE
         found = [m for m in usable if size_of(m) is size or (plain and not m.parts.words)]
-        if model := newest(catalogue, [m for m in found if size_of(m) < Size.DEAREST]):
+        if model := newest(catalogue, [m for m in found if size_of(m) < Size.MOST_EXPENSIVE]):
             return model
     return None
 
@@ -84,12 +84,12 @@ def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | 
     if family := family_of(newer, parts) or family_of(newer, parts.plain):
         return newest(catalogue, family)
     plain = [model for model in newer if model.parts == model.parts.plain]
-    most = max(kind.size, Size.LARGE)
+    largest = max(kind.size, Size.LARGE)
     for size in sorted(Size, key=lambda size: (abs(size - kind.size), -size)):
         # A model without words in its name is its brand's main model; see `of_brand`.
         is_middle = size is Size.MIDDLE
         found = [m for m in plain if size_of(m) is size or (is_middle and not m.parts.words)]
-        if model := newest(catalogue, [m for m in found if size_of(m) <= most]):
+        if model := newest(catalogue, [m for m in found if size_of(m) <= largest]):
             return model
     return None
 
@@ -114,22 +114,23 @@ def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
     """
     usable = _usable(catalogue)
     own = [model for model in usable if model.parts.brand == kind.brand]
-    sizes = [*_by_nearness(kind.size), Size.DEAREST]
+    sizes = [*_by_nearness(kind.size), Size.MOST_EXPENSIVE]
     larger = sizes[kind.size :]
-    for among in (sizes[: kind.size], larger):
-        for size in among:
+    for group in (sizes[: kind.size], larger):
+        for size in group:
             if model := newest(catalogue, [m for m in own if size_of(m) is size]):
                 return model
-        for size in among:
+        for size in group:
             if found := [m for m in usable if size_of(m) is size]:
                 return min(found, key=lambda m: (not catalogue.is_picked(m), _price(m)))
     return None
 
 
 def _by_nearness(wanted: Size) -> list[Size]:
-    """Return all sizes but `DEAREST`: `wanted`, the smaller ones (descending), the larger ones."""
+    """Return `wanted`, the smaller sizes in descending order, and the larger ones, without
+    `MOST_EXPENSIVE`."""
     smaller = [size for size in reversed(Size) if size < wanted]
-    return [wanted, *smaller, *(size for size in Size if wanted < size < Size.DEAREST)]
+    return [wanted, *smaller, *(size for size in Size if wanted < size < Size.MOST_EXPENSIVE)]
 
 
 def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:

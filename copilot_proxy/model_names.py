@@ -7,7 +7,7 @@ refers to, in this order:
 if there is no such id, refer to the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
 3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
-size, with a note that says so. These are the models of 2025 and before;
+size, with a note that says so. These are the models of 2025 and earlier;
 4. otherwise nothing. If it was a real model, the user chose it, and gets an error that names its
 `successor` rather than an answer from another model.
 """
@@ -33,8 +33,8 @@ from copilot_proxy.model_ids import ModelName, parse_name, spellings
 DEFAULT_FAMILY: Final = "sonnet"
 """The default value of the setting `default_model`."""
 AUTO: Final = "auto"
-"""Clients' name for a model chosen separately for each prompt; Copilot only does that for clients
-that ask for a choice first."""
+"""Clients' name for a model chosen separately for each prompt; Copilot does so only for
+clients that first ask it to choose."""
 _TYPO_CUTOFF: Final = 0.85
 """Minimum similarity, from 0 to 1, of a name to be suggested."""
 
@@ -120,8 +120,8 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
         wanted = ""
     is_own = wanted not in ("", DEFAULT_FAMILY)
     if wanted and (resolution := resolve(catalogue, wanted, wanted)):
-        is_dear = size_of(resolution.model) is Size.DEAREST
-        if is_ready(resolution.model) and (is_own or not (resolution.is_substitute or is_dear)):
+        is_costly = size_of(resolution.model) is Size.MOST_EXPENSIVE
+        if is_ready(resolution.model) and (is_own or not (resolution.is_substitute or is_costly)):
             return resolution.model
     candidates: list[Model | None] = []
     if is_own:
@@ -132,7 +132,9 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
     for key in ("is_chat_default", "is_chat_fallback"):
         candidates += [model for model in catalogue.chat if model.raw.get(key) is True]
     for model in candidates:
-        if model and is_ready(model) and not model.retirement and size_of(model) < Size.DEAREST:
+        if not model or not is_ready(model) or model.retirement:
+            continue
+        if size_of(model) < Size.MOST_EXPENSIVE:
             return model
     return of_size(catalogue, Kind("", Size.MIDDLE)) or next(iter(catalogue.chat), None)
 

@@ -19,10 +19,10 @@ from copilot_proxy.errors import RequestError
 _SAMPLE: Final = 32 * 1024
 """Number of characters to count at once; other threads must wait in the meantime."""
 _SAMPLES: Final = 32
-_MERGED: Final = 32 * 1024
+_MAX_MERGED: Final = 32 * 1024
 """Maximum number of characters to merge. Merging takes up to 10 µs per character, as in Chinese,
 and other large requests wait in the meantime."""
-_LONGEST: Final = 128
+_MAX_PIECE: Final = 128
 """Maximum bytes of a piece to merge at once, because the time grows with the square of its length.
 Repeated characters, as in lines of dashes, have tokens of up to 128."""
 
@@ -86,39 +86,39 @@ def count(text: str) -> int:
     """
     if len(text) <= _SAMPLES * _SAMPLE:
         parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]
-        return sum(_count(part, _MERGED // len(parts)) for part in parts)
+        return sum(_count(part, _MAX_MERGED // len(parts)) for part in parts)
     step = len(text) // _SAMPLES
     parts = [text[i * step : i * step + _SAMPLE] for i in range(_SAMPLES)]
-    counted = sum(_count(part, _MERGED // _SAMPLES) for part in parts)
+    counted = sum(_count(part, _MAX_MERGED // _SAMPLES) for part in parts)
     return counted * len(text) // (_SAMPLES * _SAMPLE)
 
 
-def _count(text: str, most: int) -> int:
-    """Return the number of tokens, estimated by merging about `most` characters."""
+def _count(text: str, limit: int) -> int:
+    """Return the number of tokens, estimated by merging about `limit` characters."""
     known = 0
     merged: Counter[str] = Counter()
     for piece, times in Counter(_PIECES.findall(text)).items():
         if piece.encode(errors="replace") in _ranks():
             known += times
             continue
-        size = _LONGEST if piece.isascii() else _LONGEST // 3
+        size = _MAX_PIECE if piece.isascii() else _MAX_PIECE // 3
         for i in range(0, len(piece), size):
             merged[piece[i : i + size]] += times
-    return known + _count_parts(merged.most_common(), most)
+    return known + _count_parts(merged.most_common(), limit)
 
 
-def _count_parts(parts: list[tuple[str, int]], most: int) -> int:
+def _count_parts(parts: list[tuple[str, int]], limit: int) -> int:
     """Return the number of tokens in `parts`, each with its number of occurrences, most frequent
     first.
 
-    Counts the most frequent parts, up to half of `most` characters, and a sample of the others.
+    Counts the most frequent parts, up to half of `limit` characters, and a sample of the others.
     """
     sizes = list(accumulate(len(part) for part, _ in parts))
-    if not sizes or sizes[-1] <= most:
+    if not sizes or sizes[-1] <= limit:
         return _sum(_count_merged, parts)
-    first = bisect_left(sizes, most // 2)
+    first = bisect_left(sizes, limit // 2)
     others = parts[first:]
-    sample = others[:: sizes[-1] // max(most // 2, 1) + 1]
+    sample = others[:: sizes[-1] // max(limit // 2, 1) + 1]
     estimate = _sum(_count_merged, sample) * _sum(len, others) // _sum(len, sample)
     return _sum(_count_merged, parts[:first]) + estimate
 

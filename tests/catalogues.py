@@ -1,4 +1,4 @@
-"""Lists of models from three dates, to show that nothing depends on the models of one of them.
+"""Model lists from three dates, to show that nothing depends on particular models.
 
 March 2026 is a recording. November 2026 has the models, prices and classes of that month in the
 shape of Copilot's list. The third is invented: other vendors, no classes, prices without tiers, no
@@ -40,7 +40,7 @@ grok-4.7 versatile medium 200 600
 mai-code-2 versatile low 50 250
 mai-code-2-flash lightweight low 5 25
 """
-"""Id, category, price class, AI credits for a million tokens in and out, and what else there is."""
+"""Id, category, price class, AI credits per million input and output tokens, and other fields."""
 _VENDORS: Final = {
     "claude": "Anthropic",
     "gpt": "OpenAI",
@@ -59,7 +59,7 @@ RETIRES: Final = [
 
 
 def entry(line: str) -> dict[str, Any]:
-    """Return the entry of a model of November."""
+    """Return the list entry of a model of November."""
     model_id, category, price, cost_in, cost_out, *more = line.split()
     return {
         "id": model_id,

@@ -1,7 +1,7 @@
 """Builds the wheel, installs it in a fresh environment, and uses it there as a user would.
 
-Tests in a checkout do not notice a file that is missing in the wheel, or a dependency that only
-the tests install. Run with: make wheel
+Tests in a checkout do not notice a file missing from the wheel, or a dependency that only the tests
+install. Run with: make wheel
 """
 
 import os
@@ -42,13 +42,13 @@ def build(folder: Path) -> Path:
 
 
 def check_reproducible(wheel: Path, folder: Path) -> None:
-    """Check that a second build gives the same bytes."""
+    """Check that a second build produces the same bytes."""
     if wheel.read_bytes() != build(folder / "again").read_bytes():
         sys.exit("a second build of the wheel differs from the first")
 
 
 def check_files(wheel: Path) -> None:
-    """Check that the wheel contains the package with its data, and nothing else."""
+    """Check that the wheel contains the package and its data, and nothing else."""
     names = zipfile.ZipFile(wheel).namelist()
     strange = [n for n in names if not n.startswith(("copilot_proxy/", "g_copilot_proxy-"))]
     if strange:
@@ -70,7 +70,7 @@ def removed_in_containers() -> list[str]:
 
 
 def check_pages(program: Path, home: dict[str, str]) -> None:
-    """Check that the server answers what it uses Litestar for."""
+    """Check the endpoints for which the server uses Litestar."""
     command = [str(program), "serve", "--simulate", "--port", "0"]
     environment = {**os.environ, **home, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -86,7 +86,7 @@ def check_pages(program: Path, home: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Build, install, run."""
+    """Build, install and run."""
     folder = Path(tempfile.mkdtemp(prefix="copilot-proxy-wheel-"))
     try:
         wheel = build(folder)

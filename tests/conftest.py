@@ -30,7 +30,7 @@ from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests import selection, servers  # noqa: F401  # selection sets up property tests
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Shells ignore SIGINT in background jobs. The programs that tests start would inherit that,
+    # Shells ignore SIGINT in background jobs. Programs started by the tests would inherit that,
     # and could not be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -43,7 +43,7 @@ _SIZE_VARIABLES = ("COLUMNS", "LINES")
 UNFREEZE: Final = gc.unfreeze
 _HOMES: Final = itertools.count()
 _ROUTERS: Final[list[LazyRouter]] = []
-"""Routers of stopped servers, for reuse: making one takes longer than most tests."""
+"""Routers of stopped servers, for reuse: creating one takes longer than most tests."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -55,7 +55,7 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
-        # A server that runs in this process unfreezes everything when it stops. The collection
+        # A server in this process unfreezes everything when it stops. The collection
         # after that test would take half a second.
         gc.unfreeze = lambda: None
 
@@ -71,12 +71,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def collect_garbage(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Collect garbage after each test, so that the test that leaves a connection open fails, not a
-    later one."""
+    """Collect garbage after each test, so that a test fails if it leaves a connection open.
+
+    Otherwise, a later test would fail.
+    """
     yield
     if not {"simulator", "proxy", "anyio_backend"}.isdisjoint(request.fixturenames):
         gc.collect()
-        # Later collections skip what has survived this one, which makes them quick.
+        # Later collections skip the surviving objects, which makes them quick.
         gc.freeze()
 
 
@@ -109,7 +111,7 @@ def clean_environment(
     if "tmp_path" in request.fixturenames:
         home = request.getfixturevalue("tmp_path") / "home"
     else:
-        # Making a folder takes as long as many tests, and few of them need it.
+        # Creating a folder takes as long as many tests, and few of them need it.
         home = tmp_path_factory.getbasetemp() / f"home-{next(_HOMES)}"
     clear_environment(monkeypatch, home)
 
@@ -122,7 +124,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 def settings_at(simulator: Simulator, **flags: object) -> Settings:
-    """Return settings that are signed in to the simulator; without a ledger, unless asked for."""
+    """Return settings that are signed in to the simulator, by default without a ledger."""
     return load_settings(
         {
             "ledger": False,
@@ -194,7 +196,7 @@ class Proxy:
         )
 
     def wait_for_record(self, count: int = 1) -> RequestRecord:
-        """Return the record of request number `count`, once that has ended."""
+        """Return the record of request number `count` once the request has ended."""
         with self._recorded:
             assert self._recorded.wait_for(lambda: len(self.records) >= count, 60)
             return self.records[count - 1]
@@ -215,7 +217,7 @@ class Proxy:
             self._ready.set()
 
     def services(self) -> Services:
-        """The services of the server, made in its event loop."""
+        """The server's services, created in its event loop."""
         return make_services(
             self.settings,
             report=self._report,

@@ -1,4 +1,4 @@
-"""A minimal Copilot API for load tests, which sends given streams as fast as it can.
+"""A minimal Copilot API for load tests, which sends given streams as fast as possible.
 
 The simulator is accurate and slow; this API only streams, counts, and can be slowed down.
 """
@@ -21,7 +21,7 @@ Pieces = Callable[[int], str | None]
 
 @dataclass
 class Stream:
-    """A stream, from the side of this API."""
+    """The server side of a stream."""
 
     name: str
     written: int = 0
@@ -36,9 +36,10 @@ class Stream:
 
 
 class FlatOut(ThreadedServer):
-    """Runs in a thread. `pieces` returns the pieces of a stream by its name, the user's text.
+    """Runs in a thread.
 
-    With `together`, that many streams start at once and stay in step, piece by piece.
+    `pieces` returns the pieces of a stream by its name, which is the user's text. With `together`,
+    that many streams start at once and stay in step, piece by piece.
     """
 
     def __init__(self, pieces: Callable[[str], Pieces], together: int = 0) -> None:
@@ -49,7 +50,7 @@ class FlatOut(ThreadedServer):
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
-        """Serve while the context is open, which gives the port."""
+        """Serve while the context is open; yield the port."""
         self._barrier = asyncio.Barrier(self._together) if self._together else None
         self._answering: set[asyncio.Task[None]] = set()
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)

@@ -51,7 +51,7 @@ def chat_chunks(text: str) -> list[ChatChunk]:
 
 
 def fold_chunks(all_chunks: list[ChatChunk]) -> ChatCompletion:
-    """Return the completion that the chunks make; usage must have been requested."""
+    """Return the completion built from the chunks; usage must have been requested."""
     *chunks, last = all_chunks
     assert [] == last["choices"], "usage comes last, without choices"
     assert all(chunk["usage"] is None for chunk in chunks), "usage comes once"
@@ -104,7 +104,7 @@ def responses_events(text: str) -> list[ResponsesEvent]:
 
 
 def fold_response(events: list[ResponsesEvent]) -> Response:
-    """Return the response that the events make, if they completed."""
+    """Return the response built from the events, if they completed."""
     response: Response = events[-1]["response"]
     assert events[-1]["type"] == f"response.{response['status']}"
     assert response["status"] in ("completed", "incomplete")
@@ -132,11 +132,11 @@ def messages_events(text: str) -> list[MessagesEvent]:
 
 
 def fold_message(events: list[MessagesEvent]) -> Message:
-    """Return the message that the events make, if they completed."""
+    """Return the message built from the events, if they completed."""
     first, *between, delta, last = events
     assert MESSAGES_ENDS == (delta["type"], last["type"])
     message: Message = {**first["message"], **delta["delta"], "content": []}
-    # Fields that the last event does not repeat are in the first one.
+    # Fields missing from the last event are in the first one.
     message["usage"] = {**first["message"]["usage"], **delta["usage"]}
     content = message["content"]
     for event in between:
@@ -176,7 +176,7 @@ def gemini_events(text: str) -> list[ClientEvent]:
 
 
 def fold_contents(events: list[ClientEvent]) -> ClientResponse:
-    """Return the answer that the events make, if they completed."""
+    """Return the answer built from the events, if they completed."""
     parts: list[Json] = []
     for event in events:
         for part in event["candidates"][0]["content"]["parts"]:
@@ -191,7 +191,7 @@ def fold_contents(events: list[ClientEvent]) -> ClientResponse:
 
 
 def ollama_lines(text: str) -> list[ClientEvent]:
-    """Return the lines of an Ollama stream; a line of an error is only the last one."""
+    """Return the lines of an Ollama stream, and check that only the last one may be an error."""
     assert text.endswith("\n")
     lines: list[ClientEvent] = [json.loads(line) for line in text.splitlines()]
     for line in lines[:-1]:
@@ -203,7 +203,7 @@ def ollama_lines(text: str) -> list[ClientEvent]:
 
 
 def fold_lines(lines: list[ClientEvent]) -> ClientResponse:
-    """Return the whole answer that the lines of ``/api/chat`` add up to."""
+    """Return the whole answer built from the lines of ``/api/chat``."""
     messages = [line["message"] for line in lines]
     whole: Json = {"role": "assistant", "content": "".join(one["content"] for one in messages)}
     if calls := [call for one in messages for call in one.get("tool_calls", ())]:

@@ -1,7 +1,7 @@
 """Tests with the lowest versions of the dependencies that pyproject.toml allows.
 
-Development and CI use the newest versions, so a lower bound that is wrong would only be noticed by
-a user who has an older version. Run with: make lowest
+Development and CI use the newest versions, so only a user with an older version would notice a
+wrong lower bound. Run with: make lowest
 """
 
 import os
@@ -50,13 +50,13 @@ TESTS: Final = {
         "formats/messages/test_stream_from_chat.py",
     ),
 }
-"""For each dependency, the tests in this folder that would notice if it did not work."""
+"""For each dependency, the tests in this folder that would fail without it."""
 
 
 def lowest(python: str | None = None) -> list[str]:
     """Return the lowest version of each dependency that this system needs, as ``name==version``.
 
-    `python` is a version such as ``3.11``, by default the one that runs.
+    `python` is a version such as ``3.11``, by default the running one.
     """
     marked = {"python_version": python} if python else None
     return [
@@ -98,7 +98,7 @@ def main() -> None:
             run(*pip, "--dry-run", "--no-deps", *wheels, "--requirement", pins)
         print("Installing", *lowest(), flush=True)
         pins.write_text("\n".join(lowest()), encoding="utf-8")
-        # As a constraint they also hold for what the tests need.
+        # As constraints, they also apply to the dependencies of the tests.
         run(*pip, "--constraint", pins, "--editable", ".", "--group", "test")
     files = sorted({f"tests/{name}" for names in TESTS.values() for name in names})
     workers = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")

@@ -1,4 +1,7 @@
-"""Writes the man page from the help texts of the commands and settings. Run with: make man"""
+"""Writes the man page from the help texts of commands and settings.
+
+Run with: make man
+"""
 
 import sys
 from collections.abc import Iterator
@@ -81,7 +84,7 @@ def _item(term: str, text: str) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Escape text for roff: backslashes, dashes, and a dot or quote at the beginning of a line."""
+    """Escape text for roff: backslashes, dashes, and a dot or quote at the start of a line."""
     escaped = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-").replace("`", "")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 

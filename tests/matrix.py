@@ -1,4 +1,4 @@
-"""Tests every chat model on every API with all that a client may need, and prints what failed.
+"""Tests every chat model on every API with typical requests, and prints the failures.
 
 ``python -m tests.matrix`` prints a table for each of the simulator's catalogues.
 """
@@ -25,7 +25,7 @@ from tests.matrix_clients import EVERY_CLIENT, TOOL, Ask, Client, Said, Turn
 CITIES: Final = {"Paris": "12 degrees", "London": "9 degrees"}
 SYSTEM: Final = "Answer like a pirate."
 MIDDLE: Final = 8
-"""Number of events before the simulator fails in mid-stream: enough for some text on any API."""
+"""Number of events before the simulator fails in mid-stream, enough for some text on any API."""
 
 
 class Cell:
@@ -55,7 +55,7 @@ class Cell:
         return self.client.read(self.client.fold(answer.text) if stream else answer.json())
 
     def check_refusal(self, answer: httpx.Response, reason: str) -> None:
-        """Fail unless the server says plainly that the model cannot do this."""
+        """Fail unless the server clearly says that the model cannot do this."""
         assert 400 == answer.status_code, answer.text[:300]
         self.client.check_error(answer.json())
         assert reason in self.client.error(answer.json())["message"]
@@ -106,7 +106,7 @@ def tool_loop(cell: Cell) -> None:
 
 
 def parallel_tools(cell: Cell) -> None:
-    """Two calls in one answer are distinguished, and both get results, streamed and whole."""
+    """Two calls in one answer stay distinct, and both get results, streamed and whole."""
     for streamed in (True, False):
         _tools(cell, ["Paris", "London"], stream=streamed)
 
@@ -146,7 +146,7 @@ def image(cell: Cell) -> None:
 
 
 def length(cell: Cell) -> None:
-    """An answer that was cut at the limit has the right finish, streamed and whole."""
+    """An answer cut off at the limit has the right finish reason, streamed and whole."""
     for streamed in (True, False):
         said = cell.ask(cell.client.user("Write 200 words"), limit=20, stream=streamed)
         assert cell.client.cut == said.finish
@@ -181,7 +181,7 @@ def early_error(cell: Cell) -> None:
 def late_error(cell: Cell) -> None:
     """A failed stream ends with an error in the API's grammar, and never like a complete one."""
     if cell.model.supports.get("streaming") is not True:
-        return  # Copilot does not stream, so it cannot fail in mid-stream
+        return  # Copilot does not stream, so it cannot fail mid-stream
     for fault in ("error_chunk", "cut_mid_stream"):
         with cell.fault(fault):
             answer = cell.post(cell.client.user("Ahoy"), stream=True)
@@ -202,7 +202,7 @@ CASES: Final[dict[str, Callable[[Cell], None]]] = {
     "length stop": length,
     "usage": usage,
     "error before the stream": early_error,
-    "error in mid-stream": late_error,
+    "error mid-stream": late_error,
 }
 
 
@@ -230,7 +230,7 @@ class Matrix:
         self._tried: dict[tuple[str, str], tuple[str, dict[str, str]]] = {}
 
     def failures(self, model: Model, client: Client) -> dict[str, str]:
-        """Return the cases that fail in a cell, and why."""
+        """Return the failing cases of a cell, with reasons."""
         return self._cell(model, client)[1]
 
     def lines(self) -> Iterator[str]:
@@ -281,8 +281,8 @@ def running(name: str) -> Iterator[Matrix]:
 
 
 def main() -> None:
-    """Print the tables, or those that are named; exit with 1 if anything fails."""
-    # The cells cause failures on purpose, and the server warns of each.
+    """Print all tables or the named ones; exit with 1 if anything fails."""
+    # The cells cause failures on purpose, and the server logs a warning for each.
     logging.getLogger("copilot_proxy").setLevel(logging.ERROR)
     lines = []
     for name in sys.argv[1:] or CATALOGUES:

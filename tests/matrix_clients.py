@@ -1,4 +1,4 @@
-"""Plain clients, one for each API: they write its requests and read its answers.
+"""Plain clients, one for each API, that write its requests and read its answers.
 
 A conversation is a list of the API's own turns; an answer is sent back exactly as it came.
 """
@@ -43,12 +43,12 @@ class Said:
     calls: list[Call]
     finish: str
     prompt: int
-    """Tokens of the prompt, including those from the cache."""
+    """Tokens of the prompt, including cached ones."""
     cached: int | None
-    """None if the API does not say."""
+    """None if the API does not report it."""
     answered: int
     turns: list[Turn]
-    """The answer in the form in which it is sent back with the next request."""
+    """The answer in the form that the next request contains."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Client:
     stopped: str
     called: str
     cut: str
-    """The finishes of an answer that is complete, has calls, or reached the limit."""
+    """The finish reasons of an answer that is complete, has calls, or reached the limit."""
     starts_late = False
-    """Whether a stream begins with the first text, so that an error before it has a status."""
+    """Whether a stream begins with the first text, so that an earlier error has a status."""
 
     def path_of(self, ask: Ask) -> str:
         """Return the path to send a request to."""
@@ -98,11 +98,11 @@ class Client:
         raise NotImplementedError
 
     def read(self, body: ClientResponse) -> Said:
-        """Return what a whole answer says."""
+        """Return the content of a whole answer."""
         raise NotImplementedError
 
     def fold(self, text: str) -> ClientResponse:
-        """Return the whole answer that a stream makes; fail unless it follows the grammar."""
+        """Return the whole answer built from a stream; fail unless it follows the grammar."""
         raise NotImplementedError
 
     def check_error(self, body: ErrorBody) -> None:
@@ -323,7 +323,7 @@ class MessagesClient(Client):
 
 
 class GeminiClient(Client):
-    """Google's Gemini API, with a client that drops the ids of calls, as older SDKs do."""
+    """Google's Gemini API, with a client that drops call ids, as older SDKs do."""
 
     api = "gemini"
     path = "/v1beta/models/{call}"
@@ -403,7 +403,7 @@ class GeminiClient(Client):
 
 
 class OllamaClient(Client):
-    """Ollama's chat, with a client that drops the ids of calls, as Ollama's own in Python does."""
+    """Ollama's chat API, with a client that drops call ids, as Ollama's Python library does."""
 
     api = "ollama"
     path = "/api/chat"
@@ -469,7 +469,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
     OllamaClient(),
 )
 NATIVE: Final = CLIENTS[:3]
-"""Those whose API Copilot has as well."""
+"""Clients whose API Copilot has as well."""
 GEMINI: Final = GeminiClient()
 EVERY_CLIENT: Final[tuple[Client, ...]] = (*CLIENTS, GEMINI)
-"""Also those of APIs that Copilot does not have."""
+"""All clients, including those whose API Copilot lacks."""

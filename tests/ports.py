@@ -6,12 +6,14 @@ import socket
 from typing import Final
 
 _PORTS: Final = range(10_000, 16_000)
-"""Systems choose other ports for port 0 and for clients, so nothing takes one of these between the
-moment when a test looks for it and the moment when the program listens on it."""
+"""Systems choose other ports for port 0 and for clients.
+
+So nothing else takes one of these between a test's search and the moment when the program listens.
+"""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port of loopback that nothing uses.
+    """Return an unused port on loopback.
 
     Raises OSError if this machine does not have the address `host`.
     """

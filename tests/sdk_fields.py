@@ -1,7 +1,7 @@
 """``make fields``: what happens to every field and beta that the vendors' SDKs can send.
 
 For each field of the SDKs' own types, a request with it is prepared for a model on each of
-Copilot's APIs, and the product says itself what becomes of the field. A field is unknown if no
+Copilot's APIs, and the product itself reports what happens to the field. A field is unknown if no
 table of the product names it: neither the schema of the client's API nor `request_fields`.
 """
 
@@ -50,7 +50,7 @@ TYPES: Final[dict[str, tuple[Any, ...]]] = {
     "embeddings": (embedding_create_params.EmbeddingCreateParams,),
     "completions": (old_completion_create_params.CompletionCreateParamsStreaming,),
 }
-"""The types of the SDKs' requests, by the client's API."""
+"""The types of the SDKs' requests, by client API."""
 
 SCHEMAS: Final[dict[str, Any]] = {
     "chat_completions": ChatCompletionRequest,
@@ -60,7 +60,7 @@ SCHEMAS: Final[dict[str, Any]] = {
     "completions": CompletionsRequest,
 }
 HEADERS: Final = {"betas": "anthropic-beta"}
-"""Parameters of the SDKs that are headers and not fields of the body."""
+"""SDK parameters that are headers instead of fields of the body."""
 
 SAMPLES: Final[dict[str, Json]] = {
     "chat_completions": {
@@ -122,18 +122,18 @@ SAMPLES: Final[dict[str, Json]] = {
         "tool_choice": {"type": "none"},
     },
 }
-"""A value that makes a difference, for each field that is checked before it is used."""
+"""A value with an effect, for each field that is checked before it is used."""
 
 QUIET: Final = {
     ("chat_completions", "stream_options"): "the server itself adds the token counts",
     ("responses", "store"): "the server itself remembers responses",
     ("messages", "cache_control"): "other models cache prompts by themselves",
 }
-"""Fields that may be left out without a note, and why."""
+"""Fields that may be dropped without a note, with the reasons."""
 
 
 class Fate(NamedTuple):
-    """What becomes of one field."""
+    """What happens to one field."""
 
     api: str
     field: str
@@ -144,7 +144,7 @@ class Fate(NamedTuple):
 
     @property
     def lost(self) -> list[str]:
-        """The APIs on which the field is silently lost."""
+        """Return the APIs on which the field is silently lost."""
         return [route for route, what in self.routes.items() if what == "lost"]
 
 
@@ -177,7 +177,7 @@ def models() -> dict[str, Model]:
 
 
 def fates(api: str) -> Iterator[Fate]:
-    """Yield what becomes of each field that the SDKs can send to `api`."""
+    """Yield the fate of each field that the SDKs can send to `api`."""
     for field in fields_of(api):
         routes = {route: _fate(api, field, model) for route, model in models().items()}
         yield Fate(api, field, is_known(api, field), routes)
@@ -202,7 +202,7 @@ def _fate(api: str, field: str, model: Model) -> str:
 
 
 def betas() -> dict[str, str]:
-    """Return what becomes of each beta that Anthropic's SDK names."""
+    """Return the fate of each beta that Anthropic's SDK names."""
     (names,) = [get_args(one) for one in get_args(anthropic_beta_param.AnthropicBetaParam)[1:]]
     return {name: _beta(name) for name in sorted(names)}
 

@@ -1,8 +1,8 @@
 """Chooses the cases that `make test` runs.
 
 CI runs every case. Elsewhere the suite should take three minutes on two cores, so tables whose
-cases run the same code many times are sampled, and property tests try fewer examples: every run
-tries others. With CI=true, every case runs anywhere.
+cases run the same code many times are sampled, and property tests try fewer examples, with new ones
+in every run. With CI=true, every case runs anywhere.
 """
 
 import os
@@ -36,7 +36,7 @@ _VALUES: Final[dict[str, Any]] = {
 }
 """Replaces names and numbers in a profile, which do not affect which code runs."""
 _EXAMPLES: Final = 100 if COMPLETE else 10
-"""The number of examples for property tests that do not ask for another one."""
+"""The number of examples for property tests that do not set their own."""
 
 hypothesis.settings.register_profile(
     "selection",
@@ -57,8 +57,8 @@ def examples(number: int) -> hypothesis.settings:
 def sample(cases: Iterable[T], alike: Callable[[Any], Hashable]) -> list[T]:
     """Return all cases in CI, and elsewhere one of each group of cases that are `alike`.
 
-    Cases are alike if the function returns the same value for them. The first group contributes
-    its first case, the second group its second one, and so on, so that other properties vary. The
+    Cases are alike if the function returns the same value for them. The first group contributes its
+    first case, the second group its second one, and so on, so that other properties vary. The
     result is the same in every process, as pytest-xdist requires.
     """
     if COMPLETE:
@@ -70,18 +70,18 @@ def sample(cases: Iterable[T], alike: Callable[[Any], Hashable]) -> list[T]:
 
 
 def first(cases: Iterable[T]) -> list[T]:
-    """Return all cases in CI, and elsewhere the first one: for programs that take seconds."""
+    """Return all cases in CI, and only the first one elsewhere, for programs that take seconds."""
     return sample(cases, alike=lambda case: None)
 
 
 def covering(cases: Iterable[T], *keys: Callable[[T], Hashable]) -> list[T]:
-    """Return all cases in CI, and elsewhere enough of them to have every value of each key."""
+    """Return all cases in CI, and elsewhere enough of them to cover every value of each key."""
     given = list(cases)
     if COMPLETE:
         return given
     seen: set[Hashable] = set()
     chosen = set()
-    # Shuffled, so that the values of one key are not all tried with the same value of another.
+    # Shuffled, so that values of one key are not all combined with the same value of another.
     for index in random.Random(len(given)).sample(range(len(given)), len(given)):
         values = {(number, key(given[index])) for number, key in enumerate(keys)}
         if not values <= seen:
@@ -91,8 +91,10 @@ def covering(cases: Iterable[T], *keys: Callable[[T], Hashable]) -> list[T]:
 
 
 def crossed(**arguments: Iterable[Any]) -> pytest.MarkDecorator:
-    """Try a test with all combinations of its arguments' values in CI, and elsewhere with enough of
-    them to have every value."""
+    """Parametrize a test with all combinations of values in CI.
+
+    Elsewhere, use enough of them to cover every value.
+    """
     values = [list(each) for each in arguments.values()]
     chosen = covering(product(*map(range, map(len, values))), *map(itemgetter, range(len(values))))
     cases = [[one[index] for one, index in zip(values, case, strict=True)] for case in chosen]
@@ -100,9 +102,9 @@ def crossed(**arguments: Iterable[Any]) -> pytest.MarkDecorator:
 
 
 def share(cases: Sequence[T], key: object, parts: int) -> Sequence[T]:
-    """Return all cases in CI, and elsewhere every `parts`-th, starting with one that `key` chooses.
+    """Return all cases in CI, and elsewhere every `parts`-th, starting with one chosen by `key`.
 
-    Tests with different keys thus divide the cases. Equal keys are those with the same `repr`.
+    Tests with different keys thus divide the cases. Keys with the same `repr` are equal.
     """
     return cases if COMPLETE else cases[crc32(repr(key).encode()) % parts :: parts]
 
@@ -118,5 +120,5 @@ def only_in_ci(test: Test) -> Test | None:
 
 
 def traits(model: Model, api: Api) -> Hashable:
-    """Return a key that is equal for models which run the same code on `api`, one of Copilot's."""
+    """Return a key that is equal for models that run the same code on `api`, one of Copilot's."""
     return api, str(replace(profile_of(model, api), **_VALUES)), model.supports.get("vision")

@@ -1,5 +1,4 @@
-"""Run asyncio servers on a test's event loop, or on a separate one in a thread, and close them
-without leaving connections open."""
+"""Run asyncio servers on a test's event loop, or in a thread, without leaving connections open."""
 
 import asyncio
 import threading
@@ -8,8 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any, Final, Self
 
 _ITERATIONS: Final = 8
-"""Event loop iterations after which a new connection has been reported to its handler, and an
-aborted one has been closed."""
+"""Event loop iterations until a new connection is reported or an aborted one is closed."""
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -21,8 +19,10 @@ async def iterate() -> None:
 
 
 async def close(server: asyncio.Server) -> None:
-    """Close `server` without losing a new connection. asyncio would lose one that was accepted in
-    the iteration before."""
+    """Close `server` without losing a new connection.
+
+    asyncio would lose one accepted in the previous iteration.
+    """
     with suppress(NotImplementedError):  # on Windows
         for one in server.sockets:
             server.get_loop().remove_reader(one)
@@ -32,8 +32,10 @@ async def close(server: asyncio.Server) -> None:
 
 @asynccontextmanager
 async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
-    """Serve while the block runs; yield the port. Handlers still running afterwards are
-    cancelled."""
+    """Serve while the block runs; yield the port.
+
+    Handlers still running afterwards are cancelled.
+    """
     tasks: set[asyncio.Task[Any]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -60,10 +62,10 @@ async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
 
 
 class ThreadedServer:
-    """A server in a thread, while a `with` block runs; `listening` says what it does."""
+    """A server in a thread, while a `with` block runs; subclasses define `listening`."""
 
     url = ""
-    """Its address, once the block has begun."""
+    """The server's address, once the block has started."""
 
     def __init__(self) -> None:
         self._ready = threading.Event()
@@ -80,7 +82,7 @@ class ThreadedServer:
         assert not self._thread.is_alive()
 
     def listening(self) -> AbstractAsyncContextManager[int]:
-        """Serve while the context is open, which gives the port."""
+        """Return a context manager that serves while it is open, and yields the port."""
         raise NotImplementedError
 
     async def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Who sent a request: client, version and session from what clients send by themselves."""
+"""Who sent a request: client, version and session, from what clients send on their own."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ from copilot_proxy.attribution import identify_client
     ],
 )
 def test_clients(agent: str, client: str | None, version: str | None) -> None:
-    """A client is called by its usual name; a browser could be any page, so it stays unknown."""
+    """A client has its usual name; a browser could be any page, so it stays unknown."""
     sender = identify_client({b"user-agent": agent.encode()}, {})
 
     assert (client, version) == (sender.client, sender.version)
@@ -51,12 +51,12 @@ def test_clients(agent: str, client: str | None, version: str | None) -> None:
     ],
 )
 def test_sessions(headers: dict[bytes, bytes], body: Any, session: str | None) -> None:
-    """Only ids are recorded, never a text or the ids of devices."""
+    """Only ids are recorded, never text or device ids."""
     assert session == identify_client(headers, body).session
 
 
-def test_the_base_url_wins() -> None:
-    """What the user says about the client is more certain than its user agent."""
+def test_the_base_url_takes_precedence() -> None:
+    """What the user says about the client is more reliable than its user agent."""
     sender = identify_client({b"user-agent": b"OpenAI/Python 1.0"}, {}, "cron", "reports")
 
     assert ("cron", None, "OpenAI/Python 1.0", "reports") == (

@@ -20,7 +20,7 @@ def catalogue_of(*entries: Any) -> Catalogue:
 
 
 def test_the_recorded_list() -> None:
-    """Every id of a recorded list is there once, in GitHub's order."""
+    """Every id in a recorded list appears once, in GitHub's order."""
     ids = [entry["id"] for entry in recorded_json("models.json")["data"]]
 
     assert len(ids) == 2 + len(set(ids))
@@ -28,7 +28,7 @@ def test_the_recorded_list() -> None:
     assert len(set(ids)) == len(RECORDED)
 
 
-def test_of_a_repeated_id_the_first_counts() -> None:
+def test_the_first_entry_of_a_repeated_id_is_used() -> None:
     """Of entries with the same id, the first one is used."""
     catalogue = catalogue_of({"id": "a", "name": "one"}, {"id": "a", "name": "two"})
 
@@ -64,7 +64,7 @@ def test_kinds_of_recorded_models() -> None:
     ],
 )
 def test_models_that_need_enabling(entry: Any, expected: bool) -> None:
-    """A model needs to be enabled unless its policy says that it is."""
+    """A model needs to be enabled unless its policy says that it already is."""
     (model,) = catalogue_of({"id": "a", **entry})
 
     assert expected is model.needs_enabling
@@ -74,8 +74,8 @@ def test_models_that_need_enabling(entry: Any, expected: bool) -> None:
     ("flags", "expected"),
     [([True, False], ["a"]), ([False, False], ["a", "b"]), ([None, True], ["b"])],
 )
-def test_who_is_in_the_picker(flags: list[bool | None], expected: list[str]) -> None:
-    """The entries say which models are in Copilot's picker; if none is, the flag means nothing."""
+def test_models_in_the_picker(flags: list[bool | None], expected: list[str]) -> None:
+    """Entries say which models are in Copilot's picker; if none is, the flag is ignored."""
     catalogue = catalogue_of(
         *(
             {"id": name, "model_picker_enabled": flag}
@@ -98,7 +98,7 @@ def test_who_is_in_the_picker(flags: list[bool | None], expected: list[str]) -> 
     ],
 )
 def test_a_model_that_cannot_be_called(endpoints: Any, expected: list[str]) -> None:
-    """A model that Copilot serves only on APIs that are not known here is not offered."""
+    """A model that Copilot serves only on unknown APIs is not offered."""
     catalogue = catalogue_of({"id": "a", "supported_endpoints": endpoints})
 
     assert expected == [model.id for model in catalogue.usable]

@@ -1,4 +1,4 @@
-"""The definitions of clients: each points its client at the server; docs/clients.md lists it."""
+"""Each client definition points its client at the server, and is in docs/clients.md."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def config(launch: Launch, name: str) -> Any:
 @pytest.mark.parametrize("model", [SONNET, MINI], ids=lambda model: model.id)
 @pytest.mark.parametrize("client", [*RUNNABLE, any_program("x")], ids=lambda client: client.name)
 def test_a_launch(client: Client, model: ClientModel) -> None:
-    """It has the address, the model and the key; the key is where no other user can see it."""
+    """The launch has the address, model and key; other users cannot see the key."""
     launch = launched(client, model)
 
     private = "\n".join([*launch.environ.values(), *launch.files.values()])
@@ -82,7 +82,7 @@ def test_a_launch(client: Client, model: ClientModel) -> None:
 
 @EACH
 def test_traffic(client: Client) -> None:
-    """The ledger knows the client by its name, from the user agent or from the base URL."""
+    """The ledger has the client's name, from the user agent or the base URL."""
     agent = {b"user-agent": f"{client.user_agent}1.0".encode()}
     named = identify_client(agent, {}).client
 
@@ -92,7 +92,7 @@ def test_traffic(client: Client) -> None:
 
 
 def test_limits_and_efforts() -> None:
-    """A configuration says what a model can do, if the client has a field for it."""
+    """A configuration contains the model's capabilities, if the client has fields for them."""
     [opencode, pi, continue_, aider] = [
         launched(client)
         for name in ("opencode", "pi", "continue", "aider")
@@ -130,7 +130,7 @@ def test_limits_and_efforts() -> None:
 def test_copilot_cli_uses_the_api_of_the_model(
     apis: Any, kind: str, wire: str | None, path: str
 ) -> None:
-    """The model is called without translation, if Copilot CLI speaks one of its APIs."""
+    """The model is called without translation if Copilot CLI supports one of its APIs."""
     client = find_client("copilot")
     assert client is not None
     environ = launched(client, ClientModel("m", "M", apis)).environ
@@ -177,7 +177,7 @@ def test_the_models_for_codex() -> None:
 
 @pytest.mark.parametrize("answer", ["", "error", "[]", '{"models": [{"slug": "x"}]}'])
 def test_a_codex_that_does_not_list_its_models(answer: str) -> None:
-    """It is started without a list."""
+    """Codex is started without a list."""
     client = find_client("codex")
     assert client is not None
     launch = launched(client, answer=answer)
@@ -187,7 +187,7 @@ def test_a_codex_that_does_not_list_its_models(answer: str) -> None:
 
 
 def test_jobs_of_gemini_cli() -> None:
-    """It has models of Google's built in for its own jobs; small ones go to a small model."""
+    """Gemini CLI has built-in Google models for its own jobs; small ones go to a small model."""
     gemini = find_client("gemini")
     assert gemini is not None
     (settings,) = launched(gemini).files.values()
@@ -198,7 +198,7 @@ def test_jobs_of_gemini_cli() -> None:
 
 
 def test_models_of_the_server() -> None:
-    """Only chat models that can be used; unknown sizes stay unknown."""
+    """Only usable chat models are included; unknown sizes stay unknown."""
     entries = [
         {"id": "a", "type": "chat", "state": "enabled", "supported_endpoints": ["/responses"]},
         {"id": "b", "type": "chat", "state": "needs_enabling"},
@@ -214,8 +214,10 @@ def test_models_of_the_server() -> None:
 @pytest.mark.parametrize("platform", PLATFORMS)
 @EACH
 def test_a_setup(client: Client, platform: str) -> None:
-    """What is written, or printed, has the address and the key; it changes only files of the user,
-    and starting it shows no key."""
+    """The written or printed configuration has the address and the key.
+
+    It changes only files of the user, and starting the client shows no key.
+    """
     setup = set_up(client, platform)
 
     text = written(setup)
@@ -223,7 +225,7 @@ def test_a_setup(client: Client, platform: str) -> None:
     assert KEY in text or client.name in ("cursor", "goose", "zed")
     assert all("/home/me" in str(change.path) for change in setup.changes)
     assert bool(setup.changes) != bool(setup.text)
-    # Those that open a window are started there.
+    # Clients that open a window are started there.
     is_started = bool(setup.changes) and client.name not in ("zed", "raycast", "vscode")
     assert bool(setup.start) == is_started or client.name == "copilot-cli"
     assert KEY not in " ".join([setup.start, *setup.notes])
@@ -248,8 +250,8 @@ def test_a_folder_of_the_user(name: str, variable: str, path: str) -> None:
     assert path == str(set_up(client, **{variable: "/else"}).changes[0].path)
 
 
-def test_the_file_that_exists() -> None:
-    """opencode has several names for its file; the one that is there is changed."""
+def test_the_existing_file_is_used() -> None:
+    """opencode's file can have several names; the existing one is changed."""
     client = find_client("opencode")
     assert client is not None
     machine = Machine(PurePosixPath("/"), exists=lambda path: path.name == "opencode.jsonc")
@@ -258,7 +260,7 @@ def test_the_file_that_exists() -> None:
 
 
 def test_shells() -> None:
-    """Variables are quoted for the shell of the system."""
+    """Variables are quoted for the system's shell."""
     client = find_client("copilot")
     assert client is not None
 
@@ -267,7 +269,7 @@ def test_shells() -> None:
 
 
 def test_names() -> None:
-    """Each name, title and program leads to one client; traffic is only described of these."""
+    """Each name, title and program leads to one client, and traffic is only described for these."""
     names = [name for one in CLIENTS for name in {one.name, one.title.lower(), *one.programs}]
 
     assert len(names) == len(set(names))
@@ -276,7 +278,7 @@ def test_names() -> None:
 
 
 def test_docs() -> None:
-    """The table in docs/clients.md is the one that the definitions make."""
+    """The table in docs/clients.md matches the definitions."""
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", DOCS.read_text(encoding="utf-8"))
 
     assert client_table.table() in text, "Print it with: python -m tests.client_table"

@@ -20,7 +20,7 @@ TOOLS = [Requirement(line) for line in GROUPS if isinstance(line, str) and line 
 
 
 def table() -> dict[str, set[str]]:
-    """The table in docs/security.md: our dependencies, and those that they install."""
+    """The table in docs/security.md: our dependencies, and their own dependencies."""
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     section = text.split("\n## Dependencies\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([^|]+)` \| [^|]+ \|([^|]*)\|$", section, re.M)
@@ -68,7 +68,7 @@ def test_nothing_unexpected_is_installed() -> None:
 
 @pytest.mark.parametrize("requirement", OURS, ids=lambda one: one.name)
 def test_each_has_tests_for_its_lowest_version(requirement: Requirement) -> None:
-    """`make lowest` runs tests that use the dependency, and knows where they are."""
+    """`make lowest` runs tests that use the dependency, and finds them."""
     files = TESTS.get(requirement.name, ())
 
     assert files

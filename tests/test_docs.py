@@ -73,13 +73,13 @@ def test_every_setting_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)
 def test_every_family_is_documented(family: str) -> None:
-    """The names of families that always mean a model are in docs/api.md."""
+    """The names of families that always map to a model are in docs/api.md."""
     assert f"`{family}`" in section(text("docs/api.md"), "Models and their names")
 
 
 @pytest.mark.parametrize("api", FIELDS)
 def test_every_dropped_or_refused_field_is_documented(api: str) -> None:
-    """The table in docs/api.md has exactly the fields that no model accepts, and their fates."""
+    """The table in docs/api.md has exactly the fields that no model accepts, and their handling."""
     title = api.replace("_", " ").title()
     rows = section(text("docs/api.md"), "Fields that no model accepts").splitlines()
     (row,) = [row for row in rows if row.startswith(f"| {title} |")]
@@ -95,7 +95,7 @@ def test_every_dropped_or_refused_field_is_documented(api: str) -> None:
 
 
 def notes_about_losses() -> Iterator[str]:
-    """Yield what the notes say is dropped, before the reason, with `…` for what varies."""
+    """Yield the dropped items in notes, without the reason, with `…` for variable parts."""
     folders = [ROOT / "copilot_proxy" / name for name in ("formats", "relay", "routes")]
     for path in [path for folder in folders for path in folder.rglob("*.py")]:
         if "pi_ai" in path.parts:
@@ -128,7 +128,7 @@ def test_every_note_about_a_loss_is_explained() -> None:
 
 
 def test_losses_of_pi_ai_are_documented() -> None:
-    """The tables in docs/pi-ai.md have exactly the fields that are refused and dropped."""
+    """The tables in docs/pi-ai.md have exactly the refused and dropped fields."""
     refused, dropped = re.findall(
         r"^\| field \| \|\n\|---\|---\|\n((?:\|.*\n)+)",
         section(text("docs/pi-ai.md"), "What is lost"),
@@ -156,13 +156,13 @@ def test_every_promise_has_its_test(document: str) -> None:
 
 
 def test_every_attack_is_in_the_table() -> None:
-    """The attacks are listed with the promise that each tries."""
+    """The attacks are listed with the promises that they test."""
     rows = re.findall(r"^\| ([^|]+) \| `(\w+)` \|$", text("docs/reliability.md"), re.M)
     assert [(attack.__doc__, attack.__name__) for attack in ATTACKS] == rows
 
 
 def test_every_folder_is_in_the_architecture() -> None:
-    """The table of folders has all of them, in the order in which they may import each other."""
+    """The table of folders is complete, in the order in which they may import each other."""
     contracts = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
     layers = [re.findall(r"\w+", layer) for layer in contracts[0]["layers"]]
     heights = {name: height for height, names in enumerate(layers) for name in names}

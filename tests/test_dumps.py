@@ -1,4 +1,4 @@
-"""Dumps: complete, private, limited in time, and never in the way of a request."""
+"""Dumps: complete, private, limited in time, and never blocking a request."""
 
 import gzip
 import json
@@ -133,7 +133,7 @@ def test_file_modes(dumping: Proxy, folder: Path) -> None:
 def test_a_stream_is_written_as_it_comes(
     dumping: Proxy, simulator: Simulator, folder: Path
 ) -> None:
-    """A stream is written while it arrives, so a crash leaves what came before."""
+    """A stream is written as it arrives, so a crash leaves what came before."""
     simulator.state.faults.on("stall_mid_stream")
     with dumping.client() as client:
         asked = question("Hi", stream=True)
@@ -280,7 +280,7 @@ def test_an_unusable_folder_is_reported_before_the_start(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An unusable folder is exit code 2, and its mode is not changed.
+    """An unusable folder results in exit code 2, and its mode is not changed.
 
     Changing it is suggested only for an empty folder that nothing else needs.
     """

@@ -89,7 +89,7 @@ def test_the_hint_of_not_signed_in() -> None:
 
 
 def test_a_refusal_keeps_upstreams_status_and_code() -> None:
-    """Upstream's status and code are kept apart from those for the client."""
+    """Upstream's status and code are kept separately from those for the client."""
     error = UpstreamRefusal(
         "x", upstream_status=402, upstream_code="quota_exceeded", status=429, code="c"
     )

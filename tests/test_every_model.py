@@ -1,4 +1,4 @@
-"""Every chat model of the simulator's catalogues answers on each of the APIs, in full."""
+"""Every chat model in the simulator's catalogues supports each API completely."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,8 +59,10 @@ def matrix(request: pytest.FixtureRequest) -> Iterator[Matrix]:
     ids=[f"{cell.catalogue}-{cell.model.id}-{cell.client.api}" for cell in CELLS],
 )
 def test_every_model_on_every_api(matrix: Matrix, model: Model, client: Client) -> None:
-    """Text, streams, system prompts, tools, images, limits, usage and errors work, as docs/api.md
-    says: it has the table that `make matrix` prints."""
+    """Text, streams, system prompts, tools, images, limits, usage and errors work.
+
+    The results match the table in docs/api.md, which `make matrix` prints.
+    """
     failures = matrix.failures(model, client)
 
     assert not failures, "\n".join(f"{name}: {why}" for name, why in failures.items())

@@ -1,4 +1,4 @@
-"""The models in the examples of README and docs exist, whatever models Copilot has."""
+"""The models in examples in README and docs exist, whatever models Copilot has."""
 
 import re
 from pathlib import Path
@@ -54,7 +54,7 @@ EXAMPLES: Final = [(where, name) for where, name in examples() if name not in ("
 
 
 def test_examples_are_found() -> None:
-    """The patterns above find the examples of each language."""
+    """The patterns above find the examples in each language."""
     assert {
         ("README.md", "default"),
         ("README.md", "claude-sonnet"),
@@ -71,7 +71,7 @@ def test_examples_are_found() -> None:
 def test_every_example_gets_an_answer(time: str, document: str, name: str) -> None:
     """A user who copies an example gets an answer, in March, in November, and later.
 
-    Embeddings need an id, which may be gone one day: vectors of two models cannot be compared.
+    Embeddings need an id, which may disappear one day: vectors of two models cannot be compared.
     """
     if time == "future" and name.startswith("text-embedding-"):
         pytest.skip("an embeddings model has no family")
@@ -84,7 +84,7 @@ def test_every_example_gets_an_answer(time: str, document: str, name: str) -> No
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.name != "api.md"], ids=str)
 def test_examples_name_no_versions(document: Path) -> None:
-    """No example has the id of a model, which would be gone in a few weeks."""
+    """No example has a model id, which would be gone in a few weeks."""
     names = [name for piece in code(document) for name in ID.findall(piece)]
 
     assert [] == names

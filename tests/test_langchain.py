@@ -96,7 +96,7 @@ def test_stream(options: dict[str, Any], model: str) -> None:
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 @pytest.mark.parametrize("model", VENDORS)
 def test_structured_output(options: dict[str, Any], model: str, method: str) -> None:
-    """Structured output works by a schema and by a forced tool."""
+    """Structured output works with a schema and with a forced tool."""
 
     class City(BaseModel):
         """A city."""
@@ -110,7 +110,7 @@ def test_structured_output(options: dict[str, Any], model: str, method: str) -> 
 
 
 def test_embeddings(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Token ids, LangChain's default, give the same vectors as the text."""
+    """Token ids, LangChain's default, result in the same vectors as the text."""
     from langchain_openai import OpenAIEmbeddings
 
     # The name of an encoding whose tables are installed, so that nothing is downloaded.

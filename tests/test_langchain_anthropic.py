@@ -1,4 +1,4 @@
-"""LangChain's Anthropic package, whose streams fail at fields that it did not ask for."""
+"""LangChain's Anthropic package, whose streams fail on fields that it did not request."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 @only_in_ci
 @pytest.mark.parametrize("model", MODELS)
 def test_streams_and_whole_answers(proxy: Proxy, model: str) -> None:
-    """A stream ends with its token counts, and says the same as a whole answer."""
+    """A stream ends with its token counts, and has the same text as a whole answer."""
     from langchain_anthropic import ChatAnthropic
 
     options: dict[str, Any] = {"base_url": proxy.url, "api_key": SecretStr("x"), "max_retries": 0}

@@ -1,4 +1,4 @@
-"""LangChain's package for Google, with a model of another vendor and one of Google's."""
+"""LangChain's Google package, with a model of another vendor and one of Google's."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def get_weather(city: str) -> str:
 
 @only_in_ci
 def test_langchain(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole answers, streams, and a call of a tool with its result."""
+    """Whole answers, streams, and a tool call with its result work."""
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     monkeypatch.setenv("LANGCHAIN_TRACING_V2", "false")
     for model in ("claude-opus-5", "gemini-2.5-pro"):

@@ -9,13 +9,13 @@ from tests.man_page import PAGE, page
 
 
 def test_it_is_up_to_date() -> None:
-    """After a change of a help text, run: make man"""
+    """If this fails after a change to a help text, run: make man"""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
 @pytest.mark.skipif(not shutil.which("man"), reason="there is no man")
 def test_man_shows_it() -> None:
-    """It has no warnings, and shows flags as they are typed."""
+    """The page has no warnings, and shows flags as they are typed."""
     done = subprocess.run(
         ["man", "--warnings", "--no-hyphenation", "-l", str(PAGE)],
         env={"PATH": "/usr/bin:/bin", "MANWIDTH": "80", "LC_ALL": "C.UTF-8"},

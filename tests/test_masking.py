@@ -119,7 +119,7 @@ def test_tokens_are_masked_in_any_surroundings(before: str, after: str) -> None:
     ],
 )
 def test_secrets_in_use_are_masked_by_value(written: str) -> None:
-    """A secret is masked in all its forms as long as it exists."""
+    """A secret is masked in all its forms while it is in use."""
     secret = Secret("aZ/09+opaque==")
 
     assert "no access with *** here" == mask(f"no access with {written} here")
@@ -128,7 +128,7 @@ def test_secrets_in_use_are_masked_by_value(written: str) -> None:
 
 
 def test_short_secrets_are_not_masked_by_value() -> None:
-    """A key that may be an ordinary word does not hide that word everywhere."""
+    """A key that could be an ordinary word does not hide that word everywhere."""
     secret = Secret("proxy")
 
     assert "copilot-proxy" == mask("copilot-proxy")
@@ -136,7 +136,7 @@ def test_short_secrets_are_not_masked_by_value() -> None:
 
 
 def test_a_copy_of_a_secret_is_masked() -> None:
-    """A secret that is sent to another process is known there."""
+    """A secret that is sent to another process is masked there as well."""
     copied = pickle.dumps(Secret("opaque-0123456789"))
     assert "opaque-0123456789" == mask("opaque-0123456789")
 

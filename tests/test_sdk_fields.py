@@ -1,7 +1,7 @@
-"""The product has decided about every field and beta that the vendors' SDKs can send.
+"""The product handles every field and beta that the vendors' SDKs can send.
 
-If this fails after an update of an SDK, run `make fields`, and add what is new to the schema of the
-API, to `formats/request_fields.py` or to `formats/messages/betas.py`.
+If this fails after an update of an SDK, run `make fields`, and add the new names to the schema of
+the API, to `formats/request_fields.py` or to `formats/messages/betas.py`.
 """
 
 import pytest
@@ -26,8 +26,8 @@ def test_no_field_is_lost(api: str) -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_the_tables_have_no_row_too_many(api: str) -> None:
-    """Every decision and every sample is about a field that an SDK can send."""
+def test_the_tables_have_no_unused_rows(api: str) -> None:
+    """Every row and every sample is about a field that an SDK can send."""
     assert not FIELDS[api].keys() - fields_of(api)
     assert not SAMPLES[api].keys() - fields_of(api)
 

@@ -1,4 +1,4 @@
-"""Google's SDK for Python with models of every vendor."""
+"""Google's Python SDK with models of every vendor."""
 
 import base64
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ EACH = pytest.mark.parametrize("model", MODELS)
 
 
 class Recipe(BaseModel):
-    """What the model is to write."""
+    """The expected output of the model."""
 
     name: str
     minutes: int | None = None
@@ -42,7 +42,7 @@ def get_weather(city: str) -> str:
 
 @EACH
 def test_whole_and_streamed(google: genai.Client, model: str) -> None:
-    """Both say the same, with token counts and a finish."""
+    """Whole and streamed answers have the same text, with token counts and a finish reason."""
     config = types.GenerateContentConfig(system_instruction="Be brief.", max_output_tokens=500)
     whole = google.models.generate_content(model=model, contents="Ahoy", config=config)
     chunks = list(google.models.generate_content_stream(model=model, contents="Ahoy"))
@@ -57,7 +57,7 @@ def test_whole_and_streamed(google: genai.Client, model: str) -> None:
 
 
 async def test_asynchronously(proxy: Proxy) -> None:
-    """The same without blocking, also in a chat."""
+    """The asynchronous client works in the same way, including chats."""
     async with connect(proxy).aio as google:
         whole = await google.models.generate_content(model="gpt-4o", contents="Ahoy")
         chat = google.chats.create(model="gpt-4o")
@@ -91,7 +91,7 @@ def test_functions_that_the_sdk_calls(
 
 
 def test_thoughts(google: genai.Client, simulator: Simulator) -> None:
-    """They are marked as such, and signed so that the model gets them back."""
+    """Thoughts are marked as such, and signed so that the model gets them back."""
     chat = google.chats.create(
         model="claude-opus-5",
         config=types.GenerateContentConfig(
@@ -124,7 +124,7 @@ def test_images(google: genai.Client, simulator: Simulator, model: str) -> None:
 @EACH
 @pytest.mark.parametrize("schema", [Recipe, list[Recipe]])
 def test_structured_output(google: genai.Client, model: str, schema: Any) -> None:
-    """The SDK parses the answer to the type that was asked for."""
+    """The SDK parses the answer as the requested type."""
     config = types.GenerateContentConfig(
         response_mime_type="application/json", response_schema=schema
     )
@@ -136,7 +136,7 @@ def test_structured_output(google: genai.Client, model: str, schema: Any) -> Non
 
 
 def test_counting_embedding_and_models(google: genai.Client) -> None:
-    """Tokens, vectors and the list of models."""
+    """The SDK counts tokens, embeds texts and lists models."""
     count = google.models.count_tokens(model="gpt-4o", contents="How many tokens?")
     vectors = google.models.embed_content(
         model="text-embedding-3-small",
@@ -152,7 +152,7 @@ def test_counting_embedding_and_models(google: genai.Client) -> None:
 
 
 def test_refusals(google: genai.Client, simulator: Simulator) -> None:
-    """The SDK raises its own error, with the sentence that says what to do."""
+    """The SDK raises its own error, with a message that says what to do."""
     search = types.GenerateContentConfig(tools=[types.Tool(google_search=types.GoogleSearch())])
     with pytest.raises(errors.ClientError, match="do not search the web") as refused:
         google.models.generate_content(model="gpt-4o", contents="Hi", config=search)

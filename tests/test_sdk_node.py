@@ -1,4 +1,4 @@
-"""The SDKs of OpenAI, Google and Ollama for Node against the running server."""
+"""The Node SDKs of OpenAI, Google and Ollama against the running server."""
 
 import os
 import shutil

@@ -18,7 +18,7 @@ VENDORS = ("gpt-4o", "gpt-5.5", "claude-sonnet-4.5", "claude-opus-5", "gemini-3.
 
 
 class City(BaseModel):
-    """A schema that binds the model."""
+    """A schema that the model must follow."""
 
     name: str
     degrees: int
@@ -70,8 +70,10 @@ def test_chat(client: ollama.Client, model: str) -> None:
 
 @crossed(model=VENDORS, stream=[False, True])
 def test_tools(client: ollama.Client, simulator: Simulator, model: str, stream: bool) -> None:
-    """A Python function becomes a tool, its calls have objects, and the loop ends with an answer,
-    although this client sends no ids."""
+    """A Python function becomes a tool, and its calls have arguments as objects.
+
+    The loop ends with an answer, although this client sends no ids.
+    """
     messages: list[Any] = user("Use the tool: weather in Paris and London")
     calls: list[Any] = []
     if stream:
@@ -96,7 +98,7 @@ def test_tools(client: ollama.Client, simulator: Simulator, model: str, stream: 
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5"])
 def test_thinking(client: ollama.Client, model: str) -> None:
-    """Thinking comes apart from the text, and can be turned off."""
+    """Thinking is separate from the text, and can be turned off."""
     parts = list(client.chat(model, user("Why?"), think=True, stream=True))
     level = client.chat(model, user("Why?"), think="high")
     without = client.generate(model, "Why?", think=False)
@@ -110,7 +112,7 @@ def test_thinking(client: ollama.Client, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5"])
 def test_images(client: ollama.Client, simulator: Simulator, model: str) -> None:
-    """Images reach the model, from both paths."""
+    """Images reach the model on both paths."""
     image = base64.b64decode(PNG)
     said = client.chat(model, [{"role": "user", "content": "What?", "images": [image]}])
     made = client.generate(model, "What?", images=[image])
@@ -141,7 +143,7 @@ def test_generate(client: ollama.Client) -> None:
 
 
 def test_embeddings(client: ollama.Client) -> None:
-    """Both forms give the same vectors."""
+    """Both forms return the same vectors."""
     model = "text-embedding-3-small"
     both = client.embed(model, ["x", "y"], dimensions=8)
     one = client.embed(model, "x")
@@ -153,7 +155,7 @@ def test_embeddings(client: ollama.Client) -> None:
 
 
 def test_models(client: ollama.Client, simulator: Simulator) -> None:
-    """The list, what each model can do, and what runs."""
+    """The list, the capabilities of each model, and the running models are returned."""
     names = [str(one.model) for one in client.list().models]
     assert {"gpt-4o:latest", "text-embedding-3-small:latest"} < set(names)
     assert all(name.endswith(":latest") for name in names)
@@ -188,7 +190,7 @@ def test_errors(client: ollama.Client, simulator: Simulator) -> None:
 
 
 def test_home_assistant(proxy: Proxy) -> None:
-    """What Home Assistant sends: a list, then a stream with tools, whose results have no names."""
+    """Home Assistant sends a list, then a stream with tools, whose results have no names."""
     tool = {
         "type": "function",
         "function": {
@@ -239,7 +241,7 @@ def test_async(proxy: Proxy) -> None:
 
 
 def test_the_caller_is_known(client: ollama.Client, proxy: Proxy) -> None:
-    """The ledger gets the name of the library."""
+    """The ledger has the name of the library."""
     client.chat("gpt-4o", user("Hi"))
 
     record = proxy.wait_for_record()
@@ -247,7 +249,7 @@ def test_the_caller_is_known(client: ollama.Client, proxy: Proxy) -> None:
 
 
 def test_langchain(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """LangChain's package checks that the model is there, streams, calls tools, and embeds."""
+    """LangChain's package checks that the model exists, streams, calls tools, and embeds."""
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     from langchain_core.messages import HumanMessage, ToolMessage
     from langchain_ollama import ChatOllama, OllamaEmbeddings

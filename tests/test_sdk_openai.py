@@ -170,7 +170,7 @@ def test_structured_output(client: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("model", VENDORS)
 def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """An image reaches the model, even from an earlier turn, with the header that it needs."""
+    """An image reaches the model, even from an earlier turn, with the required header."""
     url = "data:image/png;base64," + base64.b64encode(PNG).decode()
     messages: list[ChatCompletionMessageParam] = [
         {
@@ -225,7 +225,7 @@ def test_errors_raise(
     error: type[openai.APIStatusError],
     stream: bool,
 ) -> None:
-    """A failure before the answer raises the SDK's class for it, with a message and an id."""
+    """A failure before the answer raises the SDK's matching class, with a message and an id."""
     name, _, value = fault.partition("=")
     simulator.state.faults.on(name, path="/chat/completions", value=value or None)
 
@@ -252,7 +252,7 @@ def test_errors_raise(
 def test_errors_in_mid_stream_raise(
     client: openai.OpenAI, simulator: Simulator, fault: str
 ) -> None:
-    """A failed stream raises, and is never taken for a complete answer."""
+    """A failed stream raises an error, and is never taken for a complete answer."""
     simulator.state.faults.on(fault, path="/chat/completions")
 
     stream = client.chat.completions.create(model="gpt-4o", messages=user("Hello"), stream=True)

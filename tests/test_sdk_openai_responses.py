@@ -117,7 +117,7 @@ def test_structured_output(client: openai.OpenAI, model: str) -> None:
 
 @pytest.mark.parametrize("model", PATHS)
 def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """An image reaches the model, with the header that it needs."""
+    """An image reaches the model, with the required header."""
     content: list[Any] = [
         {"type": "input_text", "text": "What is this?"},
         {
@@ -150,7 +150,7 @@ def test_reasoning_summary(client: openai.OpenAI, model: str) -> None:
 
 
 def test_length(client: openai.OpenAI) -> None:
-    """An answer cut by the limit is incomplete and says why, with every kind of model."""
+    """An answer cut off by the limit is incomplete and says why, with every kind of model."""
     for model in PATHS:
         response = client.responses.create(
             model=model, input="Write 200 words", max_output_tokens=64
@@ -176,7 +176,7 @@ REFUSALS: dict[str, type[openai.APIStatusError]] = {
 
 @crossed(model=PATHS, fault=REFUSALS)
 def test_errors_raise(client: openai.OpenAI, simulator: Simulator, model: str, fault: str) -> None:
-    """A failure before the answer raises the SDK's class for it, with a message and an id."""
+    """A failure before the answer raises the SDK's matching class, with a message and an id."""
     name, _, value = fault.partition("=")
     for stream in (False, True):
         simulator.state.faults.on(name, path=PATHS[model], value=value or None)
@@ -208,7 +208,7 @@ def test_errors_in_mid_stream(
 
 
 def test_stored_responses_are_not_found(client: openai.OpenAI) -> None:
-    """Requests that need stored responses raise the SDK's class for it."""
+    """Requests that need stored responses raise the SDK's matching class."""
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve("resp_1")
     with pytest.raises(openai.BadRequestError) as raised:

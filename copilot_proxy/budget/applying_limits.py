@@ -9,7 +9,7 @@ from copilot_proxy.budget.limits_file import Limits, LimitsFile, days_of
 from copilot_proxy.ledger.reservation_request import Plan, Sender
 from copilot_proxy.relay.records import RequestRecord
 
-_LOOK_SECONDS: Final = 0.02
+_CHECK_SECONDS: Final = 0.02
 """Minimum seconds between two checks of the file and of the time."""
 _MAX_PLANS: Final = 500
 
@@ -24,7 +24,7 @@ class LimitFinder:
 
     def __init__(self, file: LimitsFile) -> None:
         self._file = file
-        self._looked = float("-inf")
+        self._checked_at = float("-inf")
         """When the file and the time were last checked, on the monotonic clock."""
         self._minute = 0
         self._limits = Limits()
@@ -34,16 +34,16 @@ class LimitFinder:
     def find(self, record: RequestRecord) -> Plan:
         """Return the plan for a request, with the limits that apply to it."""
         now = time.monotonic()
-        if now - self._looked >= _LOOK_SECONDS:
-            self._look()
-            self._looked = now
+        if now - self._checked_at >= _CHECK_SECONDS:
+            self._check()
+            self._checked_at = now
         key = record.key, record.attribution, record.model, record.api
         found = self._plans.get(key)
         if found is None:
             found = self._plans[key] = _plan(self._limits, record)
         return found
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         limits, minute = self._file.current(), int(time.time()) // 60
         if minute != self._minute or limits is not self._limits or len(self._plans) > _MAX_PLANS:
             self._minute, self._limits = minute, limits

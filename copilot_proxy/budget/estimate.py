@@ -38,7 +38,7 @@ class _RecentOutputs:
 
     def __init__(self) -> None:
         self.expected = _FIRST_OUTPUT
-        """The tokens that most answers do not exceed."""
+        """A token count that most answers do not exceed."""
         self._latest: deque[int] = deque()
         self._sorted: list[int] = []
 

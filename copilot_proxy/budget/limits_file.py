@@ -1,6 +1,6 @@
 """The limits that the user has set, in ``budget.json`` in the state folder.
 
-The server looks at the file before a request, so that a change takes effect at once.
+The server looks at the file before a request, so that a change takes effect immediately.
 """
 
 import logging

@@ -16,7 +16,7 @@ from copilot_proxy.formats.images import media_type
 if TYPE_CHECKING:
     from copilot_proxy.catalogue import Model
 
-_LARGEST: Final = 20 * 1024 * 1024
+_MAX_BYTES: Final = 20 * 1024 * 1024
 """Maximum size of an image in bytes; no model accepts more, whatever the catalogue says."""
 
 
@@ -46,10 +46,10 @@ def read_image(name: str) -> Image:
     path = Path(name)
     try:
         size = path.stat().st_size
-        if size > _LARGEST:
+        if size > _MAX_BYTES:
             raise UsageError(
                 f"{path} is too large ({_megabytes(size)}): no model accepts more than "
-                f"{_megabytes(_LARGEST)}.",
+                f"{_megabytes(_MAX_BYTES)}.",
                 hint="Use a smaller image.",
             )
         data = path.read_bytes()

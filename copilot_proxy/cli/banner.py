@@ -180,7 +180,7 @@ def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     usable = [model for model in catalogue.chat if not model.needs_enabling]
     usable.sort(
         key=lambda model: (
-            model.retirement is not None or size_of(model) is Size.DEAREST,
+            model.retirement is not None or size_of(model) is Size.MOST_EXPENSIVE,
             not catalogue.is_picked(model),
         )
     )

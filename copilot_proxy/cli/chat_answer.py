@@ -1,4 +1,4 @@
-"""Requests an answer, prints it as it is streamed, and summarises its usage."""
+"""Requests an answer, prints it as it is streamed, and summarizes its usage."""
 
 import sys
 from collections.abc import Iterator

@@ -13,15 +13,15 @@ def ledger_name(name: str) -> str:
     return definition.name if definition else name
 
 
-def named_client(name: str, among: Sequence[Client] = CLIENTS, *, others: str = "") -> Client:
-    """Return the client. Raises `UsageError` with similar names, or else the names in `among`.
+def named_client(name: str, choices: Sequence[Client] = CLIENTS, *, others: str = "") -> Client:
+    """Return the client. Raises `UsageError` with similar names, or else the names in `choices`.
 
     `others` is the command for programs that are not clients, if any.
     """
     definition = find_client(name)
     if definition is None:
         near = similar_clients(name)
-        words = ", ".join(near or [one.word for one in among])
+        words = ", ".join(near or [one.word for one in choices])
         known = f"Did you mean {words}?" if near else f"Use one of: {words}."
         if others:
             known += f"\nFor other programs: {others}"

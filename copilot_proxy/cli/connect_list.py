@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.run_connection import is_found, program_of
-from copilot_proxy.cli.run_list import AT_ONCE, version_of
+from copilot_proxy.cli.run_list import MAX_PARALLEL, version_of
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import CLIENTS
 from copilot_proxy.config_edits.journal import Journal
@@ -41,7 +41,7 @@ class _State(NamedTuple):
 def print_connections(settings: Settings) -> None:
     """Print a row for each client, installed clients first."""
     seen = _last_seen(settings)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         versions = list(pool.map(_version, CLIENTS))
     states = [
         _State(one, version, Journal.of(one.name, settings.state_dir), seen.get(one.name))

@@ -88,7 +88,7 @@ class Conversation:
             )
         if model.needs_enabling:
             print_message(
-                f"{model.id} must be enabled first, by you or your organisation: {ENABLE_URL}"
+                f"{model.id} must be enabled first, by you or your organization: {ENABLE_URL}"
             )
         check_images(self._images, model)
         return model.id

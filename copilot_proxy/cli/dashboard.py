@@ -37,7 +37,7 @@ def dashboard(
     needs_key = bool(settings.keys) or server.refuses_key()
     if needs_key:
         try:
-            # After the #, so that it is neither sent to a server nor logged. It works once.
+            # After the #, so that it is neither sent to a server nor logged. It works only once.
             address += f"#code={make_code(settings.state_dir)}"
         except OSError as error:
             raise CopilotProxyError(
@@ -48,7 +48,7 @@ def dashboard(
         print_message(f"Opened {server.url}/ in the browser.")
         return
     if needs_key:
-        print_message("Open this address within two minutes; it works once.")
+        print_message("Open this address within two minutes; it works only once.")
     print_result(address)
 
 

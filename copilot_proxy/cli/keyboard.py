@@ -59,13 +59,13 @@ def _read(prompt: str) -> str:
     """Read a line, plus any lines pasted with it, the last of which may be empty."""
     text = _read_line(prompt)
     while more := _waiting():
-        lines, end, begun = more.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")
+        lines, end, unfinished = more.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")
         if end:
             text += "\n" + lines
-        if begun:
+        if unfinished:
             # The last line has no line break yet, so the user can still edit it, and must press
             # Enter.
-            text += "\n" + begun + _read_line(MORE + begun)
+            text += "\n" + unfinished + _read_line(MORE + unfinished)
     if count := text.strip("\n").count("\n"):
         print_message(f"{count + 1} pasted lines are sent as one question.")
     return text

@@ -104,7 +104,7 @@ def sign_in(
     flags += f"--host {host} " if host else ""
     flags += "--yes " if yes else ""
     is_asked = source is not None and not yes
-    store_name = _choose_store(credentials, store, flags, is_asked_later=is_asked)
+    store_name = _choose_store(credentials, store, flags, is_confirmed_later=is_asked)
     if source:
         where = credentials.store(store_name).describe()
         if store_name == Store.file:
@@ -177,13 +177,13 @@ async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
 
 
 def _choose_store(
-    credentials: "Credentials", wanted: Store | None, flags: str, *, is_asked_later: bool
+    credentials: "Credentials", wanted: Store | None, flags: str, *, is_confirmed_later: bool
 ) -> str:
     """Return the name of a writable store. Called first, so that no sign-in is wasted.
 
-    `flags` are repeated in the command that the hint suggests. `is_asked_later` is whether the next
-    question is about using another program's sign-in. That question names the store, so it is not
-    asked here. Raises `StoreError` if no store is writable.
+    `flags` are repeated in the command that the hint suggests. `is_confirmed_later` is whether the
+    next question is about using another program's sign-in. That question names the store, so it is
+    not asked here. Raises `StoreError` if no store is writable.
     """
     if wanted is None:
         reason = credentials.store("keyring").unavailable()
@@ -195,9 +195,9 @@ def _choose_store(
         if reason is None:
             return "keyring"
         if not is_interactive():
-            raise _no_terminal(reason, flags + "--yes " * is_asked_later)
+            raise _no_terminal(reason, flags + "--yes " * is_confirmed_later)
         print_message(reason)
-        if not is_asked_later:
+        if not is_confirmed_later:
             _confirm_file(credentials)
         wanted = Store.file
     credentials.store(wanted).check_writable()

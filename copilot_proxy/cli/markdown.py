@@ -66,7 +66,7 @@ class MarkdownPrinter:
             # until the end.
             done, self._rest = split_long(self._rest)
             if done:
-                self._finish(done, goes_on=True)
+                self._finish(done, is_partial=True)
                 self._tail.text = self._rest
         if self._live is None:
             self._live = Live(
@@ -89,19 +89,19 @@ class MarkdownPrinter:
             self._finish(self._rest)
         self._rest = ""
 
-    def _finish(self, text: str, *, goes_on: bool = False) -> None:
-        """Print a block, or with `goes_on` only the first part of it."""
+    def _finish(self, text: str, *, is_partial: bool = False) -> None:
+        """Print a block, or with `is_partial` only the first part of it."""
         lines = rendered(text, self._console, self._console.options)
         if lines:
             if self._tail.below:
                 lines.insert(0, [])
-            if goes_on and text.startswith(_FENCES):
+            if is_partial and text.startswith(_FENCES):
                 code = text.rstrip("`~\n \t")
                 empty = text.count("\n") - code.count("\n") - 2
                 lines += [[] for _ in range(empty)]
             self._print(lines)
-            self._tail.below = not goes_on
-        elif not goes_on:
+            self._tail.below = not is_partial
+        elif not is_partial:
             # The last part of a block printed in parts may be empty.
             self._tail.below = self._printed
 

@@ -90,7 +90,7 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
         return any_program(Path(program).stem), [program, *words[1:]]
     definition = named_client(client, RUNNABLE, others="copilot-proxy run env -- PROGRAM")
     if definition.launch is None:
-        raise _unstartable(definition)
+        raise _cannot_start(definition)
     program = program_of(definition)
     if program is None:
         raise ClientNotFound(
@@ -101,7 +101,7 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
     return definition, [program, *words]
 
 
-def _unstartable(definition: "Client") -> UsageError:
+def _cannot_start(definition: "Client") -> UsageError:
     if definition.obstacle:
         return UsageError(
             f"{definition.title} cannot use this server.",
@@ -146,7 +146,7 @@ def _run(
 
     start = definition.launch
     if start is None:
-        raise _unstartable(definition)
+        raise _cannot_start(definition)
     session = f"run-{secrets.token_hex(4)}"
     program, *words = command
     with server_for(settings, simulate=simulate) as server:

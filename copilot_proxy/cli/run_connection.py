@@ -27,8 +27,8 @@ _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 
 def program_of(client: "Client") -> str | None:
     """Return the path of the client's program, or None if it is not installed."""
-    places = [os.path.join(Path.home(), path) for path in client.paths]
-    names = (*client.programs, *places)
+    paths = [os.path.join(Path.home(), path) for path in client.paths]
+    names = (*client.programs, *paths)
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
@@ -100,7 +100,7 @@ def _check(entry: Mapping[str, Any], client: Client) -> None:
             hint="Choose a chat model. List them with: copilot-proxy models",
         )
     if entry.get("state") == "needs_enabling":
-        print_message(f"{entry['id']} must be enabled first, by you or your organisation: {url}")
+        print_message(f"{entry['id']} must be enabled first, by you or your organization: {url}")
 
 
 def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> dict[str, str]:

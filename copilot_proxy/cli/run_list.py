@@ -10,14 +10,14 @@ from copilot_proxy.cli.run_connection import program_of
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import RUNNABLE
 
-AT_ONCE: Final = 4
+MAX_PARALLEL: Final = 4
 """The number of programs to query for their version in parallel; some take seconds to start."""
 _VERSION: Final = re.compile(r"\d+\.\d+(?:[.+-]\w+)*")
 
 
 def print_clients() -> None:
     """Print the clients, installed ones first."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         states = list(pool.map(_state, RUNNABLE))
     rows = [(one.word, one.title, state) for one, state in zip(RUNNABLE, states, strict=True)]
     rows.sort(key=lambda row: row[2].startswith("not installed"))

@@ -33,7 +33,7 @@ def _stop_when_unused(folder: Path) -> None:
                     # Until this process has exited, no client may look for a server here.
                     threading.Event().wait()
     except OSError:
-        # The user has removed the folder, so no client can find this server any more.
+        # The user has removed the folder, so no client can find this server anymore.
         _stop()
 
 

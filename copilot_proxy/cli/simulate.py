@@ -31,11 +31,11 @@ def simulate(
     plan: Annotated[
         str,
         typer.Option(
-            help="Plan of the simulated account, such as free or pro (the default).",
+            help="Plan of the simulated account, such as free or pro_credits (the default).",
             metavar="NAME",
             show_default=False,
         ),
-    ] = "pro",
+    ] = "pro_credits",
     catalogue: Annotated[
         str | None,
         typer.Option(

@@ -26,7 +26,7 @@ def forget(path: Path, before: str | None) -> int:
     now = datetime.now().astimezone()
     day = parse_day(before, now)
     if day > now.date():
-        # This would also remove today's requests, which count towards the budget.
+        # This would also remove today's requests, which count toward the budget.
         raise UsageError(
             f"{day} is in the future, so this would remove the whole ledger.",
             hint="Give the first day to keep, such as today. To remove everything, stop the "

@@ -59,7 +59,7 @@ def remarks(report: Report) -> list[str]:
     if (count := report.total.estimated_requests) > 0:
         found.append(
             f"{counted(count, 'request')} with an estimated cost: "
-            f"{'its answer' if count == 1 else 'their answers'} did not arrive completely."
+            f"{'its answer was' if count == 1 else 'their answers were'} incomplete."
         )
     if report.as_model is not None:
         found.append(f"Credits are what the same tokens would cost with {report.as_model}.")
@@ -99,10 +99,10 @@ def _table(report: Report) -> Iterator[str]:
     width = min(room, max(map(len, names)))
     line = "".join([f"{{:<{width}}}", *[f"  {{:>{one}}}" for one in widths]]).format
     yield line(cut(names[0], width), *headings)
-    most = max(row.nano_aiu for row in rows)
+    maximum = max(row.nano_aiu for row in rows)
     for name, values, row in zip(names[1:-1], cells, rows, strict=False):
         text = line(name if len(name) <= width else cut(name, width), *values)
-        yield f"{text}  {_bar(row.nano_aiu, most)}".rstrip() if has_bars else text
+        yield f"{text}  {_bar(row.nano_aiu, maximum)}".rstrip() if has_bars else text
     if len(rows) > 1:
         yield line(cut(names[-1], width), *cells[-1])
 
@@ -127,9 +127,9 @@ def _cells(row: Sums, has_losses: bool) -> tuple[str, ...]:
     return (*cells, rounded(lost)) if has_losses else cells
 
 
-def _bar(value: int, most: int) -> str:
+def _bar(value: int, maximum: int) -> str:
     """Return a bar of at most `_BAR` characters."""
-    eighths = round(8 * _BAR * value / most) if most > 0 else 0
+    eighths = round(8 * _BAR * value / maximum) if maximum > 0 else 0
     return ("█" * (eighths // 8) + _BAR_ENDS[eighths % 8]).rstrip()
 
 

@@ -17,7 +17,7 @@ from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named
 
 _RECENT: Final = 20
 """The number of requests in the list."""
-_ID: Final = 8
+_ID_LENGTH: Final = 8
 """The number of characters shown of a request's id, which are enough to identify it."""
 _MINUTE: Final = 16
 """The number of characters in a time without seconds."""
@@ -25,9 +25,7 @@ _MAX_CLIENT: Final = 13
 _MAX_MODEL: Final = 18
 _MIN_OUTCOME: Final = 8
 """Maximum length of the names in the list, and the width left for the outcome in 80 columns."""
-WHERE_IDS_ARE: Final = (
-    "Request ids are in the header x-request-id, and in the log if a request fails."
-)
+ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if a request fails."
 
 
 def show(database: Database, request_id: str, *, as_json: bool) -> int:
@@ -36,7 +34,7 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
     if not found:
         raise CopilotProxyError(
             f"The ledger has no request {request_id!r}.",
-            hint=WHERE_IDS_ARE,
+            hint=ID_HINT,
         )
     if len(found) > 1 and found[1]["corrects"] is None:
         raise UsageError(
@@ -67,7 +65,7 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
     rows = [("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")]
     rows += [
         (
-            one["request_id"][:_ID],
+            one["request_id"][:_ID_LENGTH],
             _local(one["ended_us"])[:_MINUTE],
             cut(one["client"] or UNKNOWN, _MAX_CLIENT if is_terminal else sys.maxsize),
             cut(one["model"] or UNKNOWN, _MAX_MODEL if is_terminal else sys.maxsize),

@@ -1,4 +1,4 @@
-"""The definition of a client: how to find it, point it at the server, and recognise it."""
+"""The definition of a client: how to find it, point it at the server, and recognize it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -24,7 +24,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     path = machine.config / "crush" / "crush.json"
     return Setup(
         [JsonValues(path, [(("providers", "copilot-proxy"), provider)])],
-        start="crush, and choose a model with Ctrl+L",
+        start="crush, then choose a model with Ctrl+L",
     )
 
 

@@ -14,7 +14,7 @@ from copilot_proxy.config_edits.json_text import Path
 
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"
-_QUIET_KILO: Final = {"KILO_DISABLE_MODELS_FETCH": "1", "KILO_TELEMETRY_LEVEL": "off"}
+_KILO_VARIABLES: Final = {"KILO_DISABLE_MODELS_FETCH": "1", "KILO_TELEMETRY_LEVEL": "off"}
 """Otherwise Kilo fetches a list of other models, and waits at the end to send telemetry, which
 takes seconds without a network."""
 
@@ -102,7 +102,7 @@ KILO: Final = Client(
     version="7.7.9",
     apis=("chat", "messages"),
     resume="--continue",
-    launch=_launch_with("KILO_CONFIG_CONTENT", _QUIET_KILO),
+    launch=_launch_with("KILO_CONFIG_CONTENT", _KILO_VARIABLES),
     setup=_setup_in("kilo", ("kilo.jsonc", "kilo.json", "config.json")),
     families=(_SMALL,),
 )

@@ -13,7 +13,7 @@ from copilot_proxy.config_edits.changes import WholeFile
 _PROVIDER: Final = "copilot-proxy"
 _FILE: Final = "copilot-proxy.ts"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""Lacks the prefix of our settings because every program that the client starts gets it, too."""
+"""Not named like our settings, because every program that the client starts inherits it."""
 _APIS: Final[dict[Api, str]] = {
     "chat": "openai-completions",
     "responses": "openai-responses",

@@ -10,7 +10,7 @@ from typing import Final
 
 from copilot_proxy.private_files import NEW, open_private
 
-_KEPT: Final = 5
+_MAX_BACKUPS: Final = 5
 """The number of backups per file, besides the one from before the first change."""
 
 
@@ -36,7 +36,7 @@ def save_backup(folder: Path, path: Path, content: bytes) -> str:
 
 def remove_old_backups(folder: Path, path: Path, used: Collection[str | None]) -> None:
     """Remove old backups of the file `path`, except the latest ones and those in `used`."""
-    for backup in _backups(folder, path)[:-_KEPT]:
+    for backup in _backups(folder, path)[:-_MAX_BACKUPS]:
         if backup.name not in used:
             backup.unlink(missing_ok=True)
 

@@ -22,7 +22,7 @@ SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "details": "the sum of the details that Copilot reported",
     "models": "calculated from the prices in Copilot's list of models",
     "table": "calculated from the bundled price table",
-    "estimated": "estimated: the answer did not arrive completely",
+    "estimated": "estimated: the answer was incomplete",
     "free": "nothing was charged",
     "unknown": "Copilot did not report it, and the model's price is unknown",
 }

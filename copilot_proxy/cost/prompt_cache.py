@@ -29,7 +29,7 @@ MIN_TOKENS: Final = 1024
 """Minimum length of a prompt that providers cache, in tokens."""
 _STEP: Final = 128
 """The granularity of OpenAI's cache in tokens."""
-_GOOD: Final = 0.8
+_MIN_SHARE: Final = 0.8
 """If at least this share of the cached tokens was read, it does not count as a miss."""
 
 
@@ -228,12 +228,12 @@ def _beginning(
         is_shorter = 2 * one.messages <= one.earlier_messages
         if one.has_same_start and is_shorter and one.earlier.model == prompt.model:
             return CacheMiss("compaction", _lost(prompt, one.readable, prices))
-    is_cold = prompt.tokens.cache_read < _GOOD * prompt.tokens.prompt
+    is_cold = prompt.tokens.cache_read < _MIN_SHARE * prompt.tokens.prompt
     return CacheMiss("cold", 0) if is_cold else None
 
 
 def _has_read(prompt: Prompt, match: _Match) -> bool:
-    return prompt.tokens.cache_read >= _GOOD * match.readable
+    return prompt.tokens.cache_read >= _MIN_SHARE * match.readable
 
 
 def _has_changed(prompt: Prompt, match: _Match) -> bool:
@@ -243,7 +243,7 @@ def _has_changed(prompt: Prompt, match: _Match) -> bool:
     models, everything up to the change could still have been read.
     """
     is_extended = match.common * DIGEST_BYTES == len(match.earlier.digests)
-    is_small = not prompt.marked and match.prefix >= _GOOD * match.readable
+    is_small = not prompt.marked and match.prefix >= _MIN_SHARE * match.readable
     return not is_extended and not is_small and match.common < len(prompt.places)
 
 

@@ -56,12 +56,16 @@ def quota_unit(snapshot: str, *, token_based: bool) -> str:
     return "chat messages" if snapshot == "chat" else "premium requests"
 
 
-def quota_of(headers: Mapping[str, str]) -> Quota | None:
-    """Return the quota that meters the account, or None if the headers do not contain it."""
+def quota_of(headers: Mapping[str, str], *, token_based: bool = False) -> Quota | None:
+    """Return the quota that meters the account, or None if the headers do not contain it.
+
+    `token_based` is whether the account is known to be billed by tokens; the headers do not always
+    say so.
+    """
     unlimited = None
     for name in _NAMES:
         text = headers.get(_PREFIX + name)
-        quota = _parse(text, name) if text else None
+        quota = _parse(text, name, token_based) if text else None
         # A plan that is metered by chat messages includes no premium requests.
         if quota is not None and quota.entitlement > 0:
             return quota
@@ -95,13 +99,13 @@ def _month_before(moment: datetime) -> datetime:
 
 
 @lru_cache(maxsize=64)  # most answers repeat the previous values
-def _parse(text: str, name: str) -> Quota | None:
+def _parse(text: str, name: str, token_based: bool) -> Quota | None:
     values = dict(parse_qsl(text))
     entitlement, percent = _number(values.get("ent")), _number(values.get("rem"))
     if entitlement is None or percent is None:
         return None
     return Quota(
-        quota_unit(name, token_based=values.get("tbb", "").lower() == "true"),
+        quota_unit(name, token_based=token_based or values.get("tbb", "").lower() == "true"),
         entitlement,
         percent,
         _number(values.get("ov")) or 0.0,

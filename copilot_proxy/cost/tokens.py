@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 _NUMBERS: Final = (int, float)
-_MOST: Final = 10**15
+_MAX_COUNT: Final = 10**15
 """Higher numbers are not plausible counts."""
 _PRICED: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "output"})
 """The token types in Copilot's details that are priced separately."""
@@ -89,5 +89,5 @@ def _details(usage: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 def _count(counts: Mapping[str, Any], name: str) -> int:
     value = counts.get(name)
     if type(value) is int:  # the usual case
-        return value if 0 < value < _MOST else 0
-    return int(value) if isinstance(value, _NUMBERS) and 0 < value < _MOST else 0
+        return value if 0 < value < _MAX_COUNT else 0
+    return int(value) if isinstance(value, _NUMBERS) and 0 < value < _MAX_COUNT else 0

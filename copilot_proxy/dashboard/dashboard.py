@@ -41,7 +41,7 @@ class Dashboard:
         self._ledger = LedgerReader(settings.ledger_file)
         self._limits = settings.ledger_file.with_name(limits_file.NAME)
         self._installed: list[str] = []
-        self._looked_at = float("-inf")
+        self._checked_at = float("-inf")
         self.feed = Feed(self, on_idle=self._ledger.close)
 
     def close(self) -> None:
@@ -100,8 +100,8 @@ class Dashboard:
             }
 
         def read(database: Database) -> dict[str, Any]:
-            if time.monotonic() > self._looked_at + _INSTALLED_SECONDS:
-                self._installed, self._looked_at = installed_clients(), time.monotonic()
+            if time.monotonic() > self._checked_at + _INSTALLED_SECONDS:
+                self._installed, self._checked_at = installed_clients(), time.monotonic()
             limits = limits_file.read(self._limits).with_defaults(self._settings.budget)
             # Only the owner may see what is installed on this machine.
             installed = self._installed if key is None else []

@@ -41,7 +41,7 @@ class Sessions:
 
     @property
     def _name(self) -> str:
-        """The cookie's name. Browsers share cookies between ports, so it differs by server."""
+        """The cookie's name. One per server, since browsers share cookies between ports."""
         return f"copilot-proxy-{hashlib.sha256(self._signing_key()).hexdigest()[:8]}"
 
     def cookie(self, key: ApiKey | None, *, https: bool) -> str:

@@ -72,7 +72,7 @@ def read_account(settings: Settings) -> AccountFacts:
         facts.credential = error
     if isinstance(facts.credential, Credential):
         facts.store = stores.store(facts.credential.source).describe()
-    asyncio.run(_ask(_impatient(settings), facts))
+    asyncio.run(_ask(_with_short_timeouts(settings), facts))
     return facts
 
 
@@ -84,7 +84,7 @@ def _can_load(store: CredentialStore) -> bool:
     return True
 
 
-def _impatient(settings: Settings) -> Settings:
+def _with_short_timeouts(settings: Settings) -> Settings:
     """Return settings with short timeouts for our own few requests, which are not recorded."""
     return replace(
         settings,

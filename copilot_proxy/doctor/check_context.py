@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SECONDS: Final = 40.0
 """Seconds for everything together; each wait also has its own, shorter timeout."""
-_OTHERS: Final = 0o077
+_OTHERS_MASK: Final = 0o077
 """The permissions of users other than the owner."""
 
 
@@ -125,4 +125,4 @@ def open_mode(path: Path) -> int | None:
     except OSError:
         return None
     mode = stat.S_IMODE(status.st_mode)
-    return mode if stat.S_ISREG(status.st_mode) and mode & _OTHERS else None
+    return mode if stat.S_ISREG(status.st_mode) and mode & _OTHERS_MASK else None

@@ -33,7 +33,7 @@ _MAX_CHARACTERS: Final = 1024 * 1024
 
 
 class ClientFile(NamedTuple):
-    """The recognised parts of a client's configuration file."""
+    """The recognized parts of a client's configuration file."""
 
     path: Path
     urls: tuple[tuple[str, str], ...]

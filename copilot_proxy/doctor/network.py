@@ -37,7 +37,7 @@ def check_proxy(context: CheckContext) -> Iterator[Result]:
         if proxy is None or proxy.shown in found:
             continue
         found[proxy.shown] = proxy.setting
-        reason = _unconnectable(proxy.host, proxy.port)
+        reason = _connection_problem(proxy.host, proxy.port)
         if reason is not None:
             yield broken(
                 f"{proxy.setting} is set to {proxy.shown}, where no proxy answers: {reason}.",
@@ -56,7 +56,7 @@ def has_proxy_problem(context: CheckContext) -> bool:
     return any(result.status == "broken" for result in results)
 
 
-def _unconnectable(host: str, port: int) -> str | None:
+def _connection_problem(host: str, port: int) -> str | None:
     try:
         socket.create_connection((host, port), _CONNECT_SECONDS).close()
     except socket.gaierror:
@@ -69,7 +69,7 @@ def _unconnectable(host: str, port: int) -> str | None:
 
 
 def _urls(settings: Settings) -> list[str]:
-    """Return the URLs that the program contacts, as far as they can be known in advance."""
+    """Return the URLs that the program contacts, as far as they are known in advance."""
     host = hosts.host_of(settings)
     addresses = hosts.addresses(host, settings)
     return [addresses.web, addresses.api, addresses.copilot]
@@ -102,7 +102,7 @@ def check_certificates(context: CheckContext) -> Iterator[Result]:
     if count == 0:
         yield broken(
             "This system has no certificate authorities, so no host can be trusted.",
-            "Install the package ca-certificates, or set SSL_CERT_FILE to a file with them.",
+            "Install the package ca-certificates, or set SSL_CERT_FILE to a file of certificates.",
         )
     else:
         yield ok("the system's" if count is None else f"{count} authorities")

@@ -11,7 +11,7 @@ def empty_answer() -> BrokenResponse:
 
 
 def ended_early() -> BrokenResponse:
-    """Return the error for a stream that ended without signalling that it was complete."""
+    """Return the error for a stream that ended without signaling that it was complete."""
     return BrokenResponse("Copilot's answer broke off before it was complete.", hint=_INCOMPLETE)
 
 

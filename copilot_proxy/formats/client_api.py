@@ -64,7 +64,7 @@ class ClientApi(Protocol):
 
     @property
     def identifying_header(self) -> bytes:
-        """A header in lower case that only clients of this API send, or b"" if there is none."""
+        """A header in lowercase that only clients of this API send, or b"" if there is none."""
         ...
 
     @property
@@ -112,7 +112,7 @@ class ClientApi(Protocol):
         ...
 
     def conversation(self, request: ClientRequest) -> Conversation:
-        """Return the texts of the request, so that it can be recognised by its wording."""
+        """Return the texts of the request, so that it can be recognized by its wording."""
         ...
 
     def output_limit(self, request: ClientRequest) -> int | None:

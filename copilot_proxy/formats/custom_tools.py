@@ -95,20 +95,20 @@ class InputDecoder:
     `custom_input`.
     """
 
-    __slots__ = ("_has_begun", "_has_ended", "_pending", "_pieces", "_size")
+    __slots__ = ("_has_ended", "_has_started", "_pending", "_pieces", "_size")
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._size = 0
         self._pending = ""
-        self._has_begun = False
+        self._has_started = False
         self._has_ended = False
 
     def feed(self, piece: str) -> str:
         """Return the text that the chunk `piece` adds."""
         if self._has_ended:
             return ""
-        if not self._has_begun:
+        if not self._has_started:
             self._pieces.append(piece)
             if self._size > _MAX_START:
                 return ""
@@ -117,13 +117,13 @@ class InputDecoder:
             start = _START.match(whole)
             if start is None:
                 return ""
-            self._has_begun = True
+            self._has_started = True
             piece = whole[start.end() :]
         return self._read(self._pending + piece)
 
     def close(self) -> str:
         """Return the rest of the text. Must be called once, after the last chunk."""
-        return self._pending if self._has_begun else custom_input("".join(self._pieces))
+        return self._pending if self._has_started else custom_input("".join(self._pieces))
 
     def _read(self, raw: str) -> str:
         match = _TEXT.match(raw)

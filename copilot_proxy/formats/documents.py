@@ -39,7 +39,7 @@ _RESPONSE: Final = "functionResponse"
 _NESTED: Final = ("content", "output", "parts", _RESPONSE)
 """The fields that contain further parts, in any API."""
 _MAGIC: Final = b"%PDF-"
-_MAGIC_WITHIN: Final = 1024
+_MAGIC_RANGE: Final = 1024
 """PDF readers find the magic number if it is within this many bytes."""
 _HEAD: Final = 1368
 """The number of base64 characters for these bytes; a multiple of 4."""
@@ -88,7 +88,7 @@ def read_document(data: str, param: str, *, media_type: str = "", whole: bool = 
 
 def is_pdf(content: bytes) -> bool:
     """Return whether a file is a PDF, based on its first bytes."""
-    return _MAGIC in content[:_MAGIC_WITHIN]
+    return _MAGIC in content[:_MAGIC_RANGE]
 
 
 def _decoded(encoded: str, param: str) -> bytes:
@@ -245,16 +245,16 @@ def _search(items: list[Any]) -> str | None:
 def _pdf_in(part: Json) -> str | None:
     match part:
         case {"type": "file", "file": {"file_data": str(data)}}:
-            return ".file.file_data" if _holds_pdf(data) else None
+            return ".file.file_data" if _has_pdf(data) else None
         case {"type": "input_file", "file_data": str(data)}:
-            return ".file_data" if _holds_pdf(data) else None
+            return ".file_data" if _has_pdf(data) else None
         case {"type": "document", "source": {"type": "base64", "data": str(data)}}:
-            return ".source.data" if _holds_pdf(data) else None
+            return ".source.data" if _has_pdf(data) else None
         case {"inlineData": {"mimeType": str(kind), "data": str(data)}}:
             is_image = kind.lower().startswith("image/")
-            return ".inlineData.data" if not is_image and _holds_pdf(data) else None
+            return ".inlineData.data" if not is_image and _has_pdf(data) else None
     return None
 
 
-def _holds_pdf(data: str) -> bool:
+def _has_pdf(data: str) -> bool:
     return read_document(data, "", whole=False).pdf is not None

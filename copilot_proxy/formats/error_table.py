@@ -20,6 +20,8 @@ WRONG_API_CODE: Final = "unsupported_api_for_model"
 WAIT_PLACEHOLDER: Final = "as long as Retry-After says"
 """The part of a hint that is replaced by the waiting time, if known."""
 _USAGE_URL: Final = "https://github.com/settings/copilot"
+_UPLOAD_HINT: Final = "The upload to Copilot stalled. Try again."
+_BUSY_HINT: Final = "The model is busy. Wait a moment, or use another model."
 
 
 class ErrorMapping(NamedTuple):
@@ -44,7 +46,7 @@ _QUOTA = ErrorMapping(
 )
 _BILLING = _QUOTA._replace(
     hint="No billing is set up for this request. Set up billing at "
-    "https://github.com/settings/billing, or ask your organisation's administrator to do so.",
+    "https://github.com/settings/billing, or ask your organization's administrator to do so.",
 )
 _TOO_LONG = ErrorMapping(
     status=400,
@@ -72,10 +74,9 @@ _NOT_SUPPORTED = ErrorMapping(
     type="invalid_request_error",
     code="model_not_found",
     param="model",
-    hint=f"You or your organisation may have to enable the model at {ENABLE_URL}. To list the "
+    hint=f"You or your organization may have to enable the model at {ENABLE_URL}. To list the "
     "account's models, run: copilot-proxy models",
 )
-
 _FOREIGN_REASONING = ErrorMapping(
     status=400,
     type="invalid_request_error",
@@ -92,8 +93,6 @@ _OLD_VERSION = ErrorMapping(
     retry=False,
 )
 
-_UPLOAD_HINT: Final = "The upload to Copilot stalled. Try again."
-
 _FILTERED = ErrorMapping(
     status=400,
     type="invalid_request_error",
@@ -102,7 +101,6 @@ _FILTERED = ErrorMapping(
     retry=False,
 )
 
-_BUSY_HINT: Final = "The model is busy. Wait a moment, or use another model."
 _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "quota_exceeded": _QUOTA,
     "free_quota_exceeded": _QUOTA,
@@ -191,7 +189,7 @@ _BY_TEXT: Final = (
             status=400,
             type="invalid_request_error",
             hint="Send the request without this image. If Copilot rejects every image, the "
-            "organisation may have disabled vision.",
+            "organization may have disabled vision.",
         ),
     ),
     (re.compile(r"API version is no longer supported|client not supported"), _OLD_VERSION),
@@ -224,7 +222,7 @@ _BY_STATUS: Final[Mapping[int, ErrorMapping]] = {
     402: _QUOTA,
     403: ErrorMapping(
         type="permission_error",
-        hint="The account, its organisation or its plan does not allow this. Check the settings at "
+        hint="The account, its organization or its plan does not allow this. Check the settings at "
         f"{_USAGE_URL}, and the account with: copilot-proxy status",
         retry=False,
     ),

@@ -34,7 +34,7 @@ _OTHER_TYPES: Final = (
 _PDF: Final = "application/pdf"
 """Gemini accepts PDFs as images."""
 _HEAD: Final = 1024
-"""The number of base64 characters to decode in order to recognise an image; a multiple of 4."""
+"""The number of base64 characters to decode in order to recognize an image; a multiple of 4."""
 
 
 def parse_data_url(url: str, recipient: str, param: str) -> DataUrl:
@@ -152,7 +152,7 @@ def _invalid(path: str, what: str) -> RequestError:
 
 
 def image_hint(advice: str, url: object) -> str:
-    """Return the hint for an image that is not base64: `advice`, without its full stop, and for web
+    """Return the hint for an image that is not base64: `advice`, without its period, and for web
     URLs, how to let the server fetch them."""
     if is_web_url(url):
         return f"{advice}, or start the server with --fetch-images."

@@ -217,7 +217,7 @@ FAMILIES: Final = (
         name="Claude 5.5 and later",
         source="GitHub's Copilot CLI, observed 2026-11; Anthropic API reference: thinking",
         since=(5, 5),
-        traits={"bound_thinking": True},
+        traits={"binds_thinking": True},
     ),
     Family(
         name="Claude Opus 5.5 and later, which always think",
@@ -231,7 +231,7 @@ FAMILIES: Final = (
         source="requests of GitHub's Copilot CLI 1.0.102",
         kinds=("fable", "mythos"),
         since=(5, 1),
-        traits={"bound_thinking": True},
+        traits={"binds_thinking": True},
     ),
     Family(
         name="Kimi",

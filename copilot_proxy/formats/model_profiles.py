@@ -51,7 +51,7 @@ class ModelProfile:
     """The minimum thinking budget, in tokens."""
     max_budget: int | None = None
     """The maximum thinking budget, in tokens; None if the catalogue has none."""
-    bound_thinking: bool = False
+    binds_thinking: bool = False
     """Whether thinking is bound to the conversation before it, which must not change unless
     ``thinking.block_binding`` says how to handle that; models without this reject that field."""
     thinks_by_default: bool = True
@@ -263,14 +263,14 @@ def _thinking_traits(model: Model, family: ModelProfile) -> Mapping[str, Any]:
 def _limit_traits(model: Model, api: Api, family: ModelProfile) -> Mapping[str, Any]:
     """Return the output limits. Only Claude gets a default: it would otherwise stop early."""
     unstreamed = model.limit("max_non_streaming_output_tokens")
-    most = model.limit("max_output_tokens")
+    max_output = model.limit("max_output_tokens")
     if family.max_cache_marks is None and api != "messages":
-        return {"max_unstreamed_output": unstreamed, "max_output": most}
-    default = most or (_DEFAULT_OUTPUT if api == "messages" else None)
+        return {"max_unstreamed_output": unstreamed, "max_output": max_output}
+    default = max_output or (_DEFAULT_OUTPUT if api == "messages" else None)
     short = min(default, unstreamed or default) if default and api == "messages" else default
     return {
         "max_unstreamed_output": unstreamed,
-        "max_output": most,
+        "max_output": max_output,
         "default_output": default,
         "default_unstreamed_output": short,
     }

@@ -31,7 +31,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "connection error": "error of the connection",
 }
 _WORD: Final = re.compile("|".join(_WORDS), re.IGNORECASE)
-_KEPT: Final = ("type", "@type", "code", "status")
+_FIXED_FIELDS: Final = ("type", "@type", "code", "status")
 """The fields that programs compare; their values never contain these words."""
 
 
@@ -58,7 +58,9 @@ def permanent_text(text: str) -> str:
 
 def permanent_fields(fields: Json) -> Json:
     """Return an error object with all texts reworded, including nested values."""
-    return {name: value if name in _KEPT else _reworded(value) for name, value in fields.items()}
+    return {
+        name: value if name in _FIXED_FIELDS else _reworded(value) for name, value in fields.items()
+    }
 
 
 def _with_spaces(digits: str) -> str:

@@ -6,8 +6,9 @@ reasoning is cached by the id of the tool call: in memory, for the most recent c
 the model that produced it and the caller that received it. Callers are distinguished by an opaque
 identifier, since two callers may use the same ids.
 
-Ollama clients even drop the ids. Their calls get ids by position, which start with `PLACE_ID`, and
-are recognised by their names and arguments: of equal calls, the latest counts.
+Ollama clients even drop the ids. Their calls get ids by position, which start with
+`POSITION_ID_PREFIX`, and are recognized by their names and arguments: of equal calls, the latest
+counts.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ import msgspec
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import Json
 
-PLACE_ID: Final = "call_at_"
+POSITION_ID_PREFIX: Final = "call_at_"
 """The start of the id of a call that was given an id by position."""
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
@@ -99,7 +100,7 @@ class ReasoningCache:
         if not calls or message.get("reasoning_opaque"):
             return message
         id: str = calls[0]["id"]
-        if id.startswith(PLACE_ID) and (digest := _digest_of(calls)) is not None:
+        if id.startswith(POSITION_ID_PREFIX) and (digest := _digest_of(calls)) is not None:
             id = self._ids.get((caller, digest), id)
         key = (caller, id)
         with self._lock:
@@ -141,8 +142,8 @@ def _digest_of(calls: list[Json]) -> bytes | None:
 class RefusedReasoning:
     """Remembers the encrypted reasoning that each model refused, so that it is not sent again."""
 
-    def __init__(self, most: int = _MAX_REFUSED) -> None:
-        self._most = most
+    def __init__(self, limit: int = _MAX_REFUSED) -> None:
+        self._limit = limit
         self._digests: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
     def __bool__(self) -> bool:
@@ -152,10 +153,10 @@ class RefusedReasoning:
         """Remember that `model` has refused these."""
         for one in encrypted:
             self._digests[model, _digest(one)] = None
-        while len(self._digests) > self._most:
+        while len(self._digests) > self._limit:
             self._digests.popitem(last=False)
 
-    def among(self, model: str, encrypted: Iterable[str]) -> frozenset[str]:
+    def find(self, model: str, encrypted: Iterable[str]) -> frozenset[str]:
         """Return the members of `encrypted` that `model` has refused."""
         return frozenset(one for one in encrypted if (model, _digest(one)) in self._digests)
 
@@ -195,8 +196,8 @@ class ReasoningRecorder:
             ids = [call["id"] for call in self._calls]
             self._cache.store(self._caller, self._model, ids, reasoning, opaque)
             if opaque:
-                for place, pieces in self._pieces.items():
-                    self._calls[place]["function"]["arguments"] = "".join(pieces)
+                for index, pieces in self._pieces.items():
+                    self._calls[index]["function"]["arguments"] = "".join(pieces)
                 self._cache.store_calls(self._caller, self._calls)
 
     def _record_call(self, part: Json) -> None:

@@ -119,7 +119,7 @@ class _End:
 
     @property
     def is_scalar(self) -> bool:
-        """Whether the value is a number or keyword, whose end cannot be recognised."""
+        """Whether the value is a number or keyword, whose end cannot be recognized."""
         return self._first not in ("", "{", "[", '"')
 
     @property

@@ -26,7 +26,7 @@ from copilot_proxy.masking import mask
 _MAX_MESSAGE: Final = 2000
 _MAX_CODE: Final = 200
 _LIMITED: Final = 429
-_LONGEST_WAIT: Final = 31 * 24 * 3600
+_MAX_WAIT: Final = 31 * 24 * 3600
 """Seconds."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN: Final = re.compile(
@@ -39,7 +39,7 @@ _WAIT: Final = re.compile(
     rf"(?P<time>{_SPAN.pattern}(?:,? ?(?:and )?{_SPAN.pattern}){{0,3}})",
     re.I,
 )
-_AUTHORISATION: Final = "Copilot requires a separate authorisation"
+_AUTHORIZATION_REQUIRED: Final = "Copilot requires a separate authorization"
 _LONG_WAIT: Final = 60
 """Seconds of Retry-After above which SDKs are told not to retry; some would sleep for days."""
 
@@ -50,7 +50,7 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
     if wait is not None:
         headers = {"retry-after": wait, **headers}
     mapping = find_mapping(status, code, message)
-    if message.startswith(_AUTHORISATION):
+    if message.startswith(_AUTHORIZATION_REQUIRED):
         mapping = mapping._replace(hint="Open the page in a browser, and try again.")
     if _LIMITED in (status, mapping.status) and seconds_to_wait(headers.get("retry-after")) is None:
         headers = {**headers, **_wait_in(message)}
@@ -151,7 +151,7 @@ def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
         code = _text(error, "code") or _text(error, "status") or code or _text(error, "type")
         param = _text(error, "param") or param
         wait = _number(error, "retry_after") or wait
-        text = _text(error, "message") or _authorisation(error)
+        text = _text(error, "message") or _authorization_message(error)
     if text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
         text = _page_message(text)
     return mask(text)[:_MAX_MESSAGE], _truncated(code), _truncated(param), wait
@@ -198,10 +198,10 @@ def _error_object(text: str) -> Json | None:
     return error if isinstance(error, dict) else data
 
 
-def _authorisation(error: Json) -> str:
+def _authorization_message(error: Json) -> str:
     """Return the message for an error that only contains the URL of a page on GitHub."""
     page = _text(error, "authorize_url")
-    return f"{_AUTHORISATION}: {page}" if page else ""
+    return f"{_AUTHORIZATION_REQUIRED}: {page}" if page else ""
 
 
 def _page_message(page: str) -> str:
@@ -228,12 +228,12 @@ def _retry_headers(headers: Mapping[str, str], mapping: ErrorMapping) -> dict[st
 def seconds_to_wait(value: str | None) -> int | None:
     """Parse Retry-After, a number of seconds or a date (RFC 9110, section 10.2.3).
 
-    Returns at most `_LONGEST_WAIT`, after which every quota has been reset.
+    Returns at most `_MAX_WAIT`, after which every quota has been reset.
     """
     if value is None:
         return None
     try:
-        return min(max(0, ceil(float(value))), _LONGEST_WAIT)
+        return min(max(0, ceil(float(value))), _MAX_WAIT)
     except (ValueError, OverflowError):
         pass
     try:
@@ -242,4 +242,4 @@ def seconds_to_wait(value: str | None) -> int | None:
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return min(max(0, ceil(date.timestamp() - time())), _LONGEST_WAIT)
+    return min(max(0, ceil(date.timestamp() - time())), _MAX_WAIT)

@@ -1,4 +1,4 @@
-"""Recognises tools, fields and parts of a different API than the one that the client called.
+"""Recognizes tools, fields and parts of a different API than the one that the client called.
 
 Tools only differ in their notation, so tools of another API are converted. Other fields and parts
 are refused; the error names the API they belong to, and what to send instead. If they were dropped,

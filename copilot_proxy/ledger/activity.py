@@ -15,7 +15,7 @@ LISTED: Final = (
     "cache_lost_nano_aiu",
 )
 """The columns of a request in a list."""
-_SEARCHED: Final = 200_000
+_MAX_SEARCHED: Final = 200_000
 """Number of rows to search for a page of requests, so that a rare client does not make it slow."""
 
 
@@ -57,7 +57,7 @@ def latest_requests(
     else:
         newest = before if before is not None else newest_id(database) + 1
         conditions += ["id > ?", "id < ?"]
-        values += [max(after, newest - _SEARCHED), newest]
+        values += [max(after, newest - _MAX_SEARCHED), newest]
     if failed:
         conditions.append("outcome <> 'ok'")
     found = database.execute(

@@ -7,7 +7,7 @@ from copilot_proxy.cost.prompt_cache import TTL
 
 _RECENT: Final = 2000
 """The number of rows to read: enough for days, and fast to read."""
-_READ: Final = 0.8
+_MIN_SHARE_READ: Final = 0.8
 """The share of the previous prompt that must be read; a common beginning is not enough."""
 _ROWS: Final = """
 SELECT model, session, started_us, cache_verdict, ifnull(cache_read_tokens, 0),
@@ -42,7 +42,7 @@ def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
             continue
         if verdict == "ttl_expiry":
             gone[model] = min(pause, gone.get(model, pause))
-        elif verdict is None and has_read >= _READ * known > 0:
+        elif verdict is None and has_read >= _MIN_SHARE_READ * known > 0:
             survived.setdefault(model, []).append(pause)
     usable = {
         model: [one for one in pauses if one < gone.get(model, one + 1)]

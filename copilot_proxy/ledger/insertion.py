@@ -8,7 +8,7 @@ from operator import itemgetter, ne
 from typing import Final, TypeVar
 
 from copilot_proxy.ledger.hash_chain import hash_of, hashed_part
-from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, PLACE, Row, tokens_of
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, INDEX, Row, tokens_of
 
 _Value = TypeVar("_Value")
 _CHUNKS: Final = (64, 8, 1)
@@ -24,13 +24,13 @@ _ADD: Final = (
     f"ON CONFLICT DO UPDATE SET {_SUMS}, "
     "first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)"
 )
-_group_of: Final = itemgetter(*(PLACE[name] for name in GROUPS))
-_DAY: Final = PLACE["day"]
-_ENDED: Final = PLACE["ended_us"]
-_COST: Final = PLACE["nano_aiu"]
-_SOURCE: Final = PLACE["cost_source"]
-_CORRECTS: Final = PLACE["corrects"]
-_LOST: Final = PLACE["cache_lost_nano_aiu"]
+_group_of: Final = itemgetter(*(INDEX[name] for name in GROUPS))
+_DAY: Final = INDEX["day"]
+_ENDED: Final = INDEX["ended_us"]
+_COST: Final = INDEX["nano_aiu"]
+_SOURCE: Final = INDEX["cost_source"]
+_CORRECTS: Final = INDEX["corrects"]
+_LOST: Final = INDEX["cache_lost_nano_aiu"]
 
 
 def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
@@ -118,8 +118,8 @@ def _layout_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], Callable[[Row], Ro
 
 @lru_cache(maxsize=64)
 def _layout(used: tuple[bool, ...]) -> tuple[tuple[str, ...], Callable[[Row], Row]]:
-    places = [place for place, is_used in enumerate(used) if is_used]
-    return tuple([COLUMNS[place] for place in places]), itemgetter(*places)
+    indexes = [index for index, is_used in enumerate(used) if is_used]
+    return tuple([COLUMNS[index] for index in indexes]), itemgetter(*indexes)
 
 
 @lru_cache(maxsize=64)

@@ -55,12 +55,12 @@ class Ledger:
     """The ledger in one process. Calling it records a request, and never fails."""
 
     def __init__(
-        self, path: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
+        self, path: Path, try_release: Callable[[Sequence[str]], bool] | None = None
     ) -> None:
-        """`hand_over` is called in the ledger's thread with the ids of requests that have rows now.
-        It returns whether it releases their reservations."""
+        """`try_release` is called in the ledger's thread with the ids of requests that have rows
+        now, and returns whether it releases their reservations."""
         self.path = path
-        self._hand_over = hand_over
+        self._try_release = try_release
         self._entries: deque[_Entry] = deque()
         self._sizes = EventSizes()
         self._signals = _Signals()
@@ -111,7 +111,7 @@ class Ledger:
         from copilot_proxy.ledger.prompts import PromptComparer
         from copilot_proxy.ledger.writer import RETRY_SECONDS, Writer
 
-        writer, comparer = Writer(self.path, self._hand_over), PromptComparer(self.path)
+        writer, comparer = Writer(self.path, self._try_release), PromptComparer(self.path)
         is_open = True
         while is_open:
             signals.has_entries.wait(RETRY_SECONDS if writer.has_waiting else None)

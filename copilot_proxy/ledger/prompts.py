@@ -28,7 +28,7 @@ from copilot_proxy.cost.prompt_cache import (
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.prompt_blocks import blocks, needs_marks, size_of
 from copilot_proxy.ledger.digest_key import read_key
-from copilot_proxy.ledger.schema import PLACE, Row, tokens_of
+from copilot_proxy.ledger.schema import INDEX, Row, tokens_of
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.relay.costs import is_complete, prices_of
 from copilot_proxy.relay.records import RequestRecord
@@ -43,7 +43,7 @@ _BATCH: Final = 256
 """Number of blocks after which other threads get a turn."""
 _MAX_NAME: Final = 64
 _prompt_of: Final = itemgetter(
-    *(PLACE[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))
+    *(INDEX[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))
 )
 _MISS_COLUMNS: Final = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
@@ -70,7 +70,7 @@ _REMEMBER: Final = (
 )
 
 
-class _Seen(NamedTuple):
+class _ComparablePrompt(NamedTuple):
     """A prompt, and the conversation it belongs to."""
 
     conversation: str
@@ -113,7 +113,7 @@ class PromptComparer:
         Raises `sqlite3.Error` or `OSError`.
         """
         seen = [
-            self._seen(record, row) if is_comparable(record, row) else None
+            self._comparable(record, row) if is_comparable(record, row) else None
             for record, row in zip(records, rows, strict=True)
         ]
         if not any(seen):
@@ -136,7 +136,7 @@ class PromptComparer:
             raise
         return compared
 
-    def _seen(self, record: RequestRecord, row: Row) -> _Seen:
+    def _comparable(self, record: RequestRecord, row: Row) -> _ComparablePrompt:
         """Return the prompt of a comparable request."""
         prompt = self._digest(record, record.prompt, row, _tokens(row))
         first = prompt.first_message
@@ -149,7 +149,8 @@ class PromptComparer:
         head = sha256(b"".join(prompt.digests[:first]) + beginning).digest()[:DIGEST_BYTES]
         conversation = record.attribution.session or f"#{sha256(beginning).hexdigest()[:16]}"
         prices = prices_of(record.listed) if record.listed is not None else None
-        return _Seen(conversation, head, prompt, prices or table_prices(record.model or ""))
+        prices = prices or table_prices(record.model or "")
+        return _ComparablePrompt(conversation, head, prompt, prices)
 
     def _digest(self, record: RequestRecord, body: Any, row: Row, tokens: Tokens) -> Prompt:
         if self._keyed is None:
@@ -163,14 +164,14 @@ class PromptComparer:
             places.append((kind, number, name))
             if len(digests) % _BATCH == 0:
                 time.sleep(0)  # yields to the event loop
-        started = row[PLACE["started_us"]]
-        first_ms = row[PLACE["first_token_ms"]] or 0
+        started = row[INDEX["started_us"]]
+        first_ms = row[INDEX["first_token_ms"]] or 0
         return Prompt(
             model=record.model or "",
             started_us=started,
             ready_us=started + 1000 * first_ms,
             tokens=tokens,
-            tier=row[PLACE["tier"]],
+            tier=row[INDEX["tier"]],
             marked=needs_marks(route) or tokens.cache_write > 0,
             digests=tuple(digests),
             sizes=tuple(sizes),
@@ -192,7 +193,7 @@ def _tokens(row: Row) -> Tokens:
     return Tokens(*[value or 0 for value in tokens_of(row)])
 
 
-def _compare(database: sqlite3.Connection, seen: _Seen) -> CacheMiss | None:
+def _compare(database: sqlite3.Connection, seen: _ComparablePrompt) -> CacheMiss | None:
     """Return why a request missed the cache, and remember its prompt for the next request."""
     prompt = seen.prompt
     earlier = database.execute(_RECALL, (seen.conversation, _MAX_EARLIER))
@@ -227,5 +228,5 @@ def _with_miss(row: Row, miss: CacheMiss | None) -> Row:
         detail = "".join(filter(str.isprintable, detail))[:_MAX_NAME]
     found = (miss.reason, miss.lost, detail)
     for name, value in zip(_MISS_COLUMNS, found, strict=True):
-        values[PLACE[name]] = value
+        values[INDEX[name]] = value
     return tuple(values)

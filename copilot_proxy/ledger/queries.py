@@ -10,7 +10,7 @@ from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS
 
 Group = Literal["day", "week", "month", "session", "client", "model", "key", "project"]
-_RECENT: Final = 10_000
+_MAX_RECENT: Final = 10_000
 """The number of rows to search for the latest quota."""
 _FROM_ROWS: Final = """(
     SELECT day, month, ifnull(account, '') account, ifnull(client, '') client,
@@ -82,7 +82,7 @@ class Sums(NamedTuple):
 def sums_by(
     database: sqlite3.Connection, group: Group, period: Period, filters: Filters
 ) -> list[Sums]:
-    """Return the sums by `group`, in order of time for days, weeks and months, or else of cost."""
+    """Return the sums by `group`; days, weeks and months by date, everything else by cost."""
     source, where, values = selection(period, filters)
     column = "day" if group == "week" else group
     if group == "session" and source == "sums":
@@ -175,7 +175,7 @@ def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
         "SELECT quota_unit, quota_entitlement, quota_percent_left, quota_overage, quota_resets_at, "
         "ended_us FROM requests WHERE quota_entitlement IS NOT NULL AND account IS NULL "
         "AND id > (SELECT ifnull(max(id), 0) FROM requests) - ? ORDER BY id DESC LIMIT 1",
-        (_RECENT,),
+        (_MAX_RECENT,),
     ).fetchone()
     if found is None:
         return None

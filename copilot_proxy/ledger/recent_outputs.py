@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-_LATEST: Final = 1000
+_MAX_ROWS: Final = 1000
 """The number of latest rows to read."""
 _QUERY: Final = """
 SELECT model, output_tokens FROM requests
@@ -17,4 +17,4 @@ ORDER BY id
 def recent_outputs(database: sqlite3.Connection) -> Sequence[tuple[str, int]]:
     """Return the models and output tokens of recent answers, oldest first; raises
     `sqlite3.Error`."""
-    return database.execute(_QUERY, (_LATEST,)).fetchall()
+    return database.execute(_QUERY, (_MAX_ROWS,)).fetchall()

@@ -26,12 +26,12 @@ class Releaser:
     could not be released are tried again with the next rows."""
 
     def __init__(
-        self, ledger: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
+        self, ledger: Path, try_release: Callable[[Sequence[str]], bool] | None = None
     ) -> None:
-        """`hand_over` is called with the ids of requests whose reservations must be released, and
+        """`try_release` is called with the ids of requests whose reservations must be released, and
         returns whether it releases them."""
         self._ledger = ledger
-        self._hand_over = hand_over
+        self._try_release = try_release
         self._file: ReservationFile | None = None
         self._ended: set[str] = set()
         """The requests whose reservations must be released."""
@@ -39,7 +39,7 @@ class Releaser:
 
     def release(self, request_ids: Sequence[str]) -> None:
         """Release the reservations of requests that have rows, or will not get any."""
-        if request_ids and self._hand_over is not None and self._hand_over(request_ids):
+        if request_ids and self._try_release is not None and self._try_release(request_ids):
             return
         self._ended.update(request_ids)
         try:

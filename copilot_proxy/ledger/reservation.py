@@ -1,4 +1,4 @@
-"""The cost reserved for a running request, and the limits that it counts towards."""
+"""The cost reserved for a running request, and the limits that it counts toward."""
 
 import os
 import platform
@@ -43,7 +43,7 @@ class Common(NamedTuple):
 
     @property
     def group(self) -> Group:
-        """The values that determine which limits a reservation counts towards."""
+        """The values that determine which limits a reservation counts toward."""
         return self[2:8]
 
 
@@ -66,7 +66,7 @@ class Reservation(NamedTuple):
 
     @property
     def group(self) -> Group:
-        """The values that determine which limits a reservation counts towards."""
+        """The values that determine which limits a reservation counts toward."""
         return self[4:10]
 
 
@@ -76,7 +76,7 @@ def reservation_of(request_id: str, started_us: int, nano: int, common: Common) 
 
 
 def targets_of(group: Group) -> Iterator[Target]:
-    """Yield all targets that a reservation counts towards."""
+    """Yield all targets that a reservation counts toward."""
     day, month, key, client, project, session = group
     periods = {"day": day, "month": month, "session": session}
     scopes = {"": "", "key": key, "client": client, "project": project}

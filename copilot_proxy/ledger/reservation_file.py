@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 _BUSY_SECONDS: Final = 5.0
 """Seconds to wait while others use the file, which takes them microseconds."""
 _FIRST_WAIT: Final = 0.001
-_LONGEST_WAIT: Final = 0.016
+_MAX_WAIT: Final = 0.016
 """Maximum seconds between two tries. A busy server locks the file in most turns of its event loop,
 and each try by a thread takes time from that loop."""
 _MAGIC: Final = b"CPLRES2\n"
@@ -109,7 +109,7 @@ class ReservationFile:
 
     def put(self, request_id: str, slot: Slot) -> None:
         """Write a reservation into a free slot, and set the slot's number."""
-        slot.number = number = self.table.place()
+        slot.number = number = self.table.next_slot()
         _write(self._file, slot.packed(request_id), (number + 1) * SLOT)
         self.table.add(request_id, slot)
 
@@ -155,7 +155,7 @@ class ReservationFile:
             if time.monotonic() > deadline:
                 raise TimeoutError(errno.ETIMEDOUT, f"another process keeps {self.path} locked")
             time.sleep(wait)
-            wait = min(2 * wait, _LONGEST_WAIT)
+            wait = min(2 * wait, _MAX_WAIT)
         return True
 
     def _read_slots(self, header: bytes) -> None:

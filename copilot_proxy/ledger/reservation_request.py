@@ -21,7 +21,7 @@ class Sender(NamedTuple):
 
 
 class LimitUse(NamedTuple):
-    """A limit and the amounts that count towards it, in nano-AIU."""
+    """A limit and the amounts that count toward it, in nano-AIU."""
 
     limit: Limit
     allowed: int

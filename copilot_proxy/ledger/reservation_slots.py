@@ -16,8 +16,8 @@ _START: Final = struct.Struct("<BHqq")
 time when the request was started; and the reserved amount in nano-AIU. In a free slot, the lengths
 are zero."""
 NANO: Final = struct.Struct("<q")
-"""The reserved amount, at `NANO_PLACE` in a slot."""
-NANO_PLACE: Final = _START.size - NANO.size
+"""The reserved amount, at `NANO_OFFSET` in a slot."""
+NANO_OFFSET: Final = _START.size - NANO.size
 _pack: Final = _START.pack
 encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Common).decode
@@ -54,7 +54,7 @@ class Slot(msgspec.Struct, gc=False):
         self.change(self.nano)
 
     def change(self, nano: int) -> None:
-        """Change the reserved amount by `nano`, including the totals that it counts towards."""
+        """Change the reserved amount by `nano`, including the totals that it counts toward."""
         for total in self.totals:
             total[0] += nano
 
@@ -85,7 +85,7 @@ def slots_in(content: bytes) -> int:
 def runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield the first number and the length of each run of consecutive numbers."""
     first = 0
-    for place in range(1, len(numbers) + 1):
-        if place == len(numbers) or numbers[place] != numbers[place - 1] + 1:
-            yield numbers[first], place - first
-            first = place
+    for index in range(1, len(numbers) + 1):
+        if index == len(numbers) or numbers[index] != numbers[index - 1] + 1:
+            yield numbers[first], index - first
+            first = index

@@ -1,4 +1,4 @@
-"""Makes the reservations of one process, and tracks the amounts spent for that."""
+"""Makes the reservations of one process, and tracks the amounts spent to check them."""
 
 import sqlite3
 import threading
@@ -27,9 +27,9 @@ from copilot_proxy.ledger.slot_table import SlotTable
 
 Used = tuple[int, int]
 """The values of a `State`, as a tuple, because creating a `State` takes several times as long."""
-_LOOK_SECONDS: Final = 0.02
+_CHECK_SECONDS: Final = 0.02
 """Minimum seconds between two checks for new rows of other processes."""
-_REPLACED_SECONDS: Final = 0.2
+_PATH_CHECK_SECONDS: Final = 0.2
 """Minimum seconds between two checks whether the files were replaced."""
 
 
@@ -61,7 +61,7 @@ class Reserver:
         self._lock = threading.Lock()
         """Held while the files are in use."""
         self._files: _Files | None = None
-        self._looked = float("-inf")
+        self._checked_at = float("-inf")
         """When the files were last found at their paths, on the monotonic clock."""
         self._settled: dict[str, int | None] = {}
         """The cost of completed requests that the table of slots does not contain yet."""
@@ -70,7 +70,7 @@ class Reserver:
         self._awaited: set[str] = set()
         """Completed requests that have no rows yet."""
         self._spent = SpentSums()
-        self._refreshed = float("-inf")
+        self._refreshed_at = float("-inf")
         """When new rows were last checked for."""
         self._reads = 0
         """The value of `reads` at that time."""
@@ -92,10 +92,10 @@ class Reserver:
             files, now = self._files, time.monotonic()
             if files is None:
                 return None
-            if now - self._looked >= _REPLACED_SECONDS:
+            if now - self._checked_at >= _PATH_CHECK_SECONDS:
                 if not self._is_current():
                     return None
-                self._looked = now
+                self._checked_at = now
             if not files.reservations.lock():
                 return None
             try:
@@ -177,7 +177,7 @@ class Reserver:
                 files.reservations.save()
 
     def _update(self, table: SlotTable) -> bool:
-        """Apply what was settled or released to the table; return whether the file is outdated."""
+        """Apply settled and released amounts to the table; return whether the file is outdated."""
         settled, awaited = self._settled, self._awaited
         while settled:
             request_id, nano = settled.popitem()
@@ -189,14 +189,14 @@ class Reserver:
             request_ids = self._recorded.popleft()
             table.end(request_ids)
             awaited.difference_update(request_ids)
-            self._refreshed = float("-inf")  # the spent amounts must include the new rows
+            self._refreshed_at = float("-inf")  # the spent amounts must include the new rows
         return not table.is_saved
 
     def release(self, request_id: str) -> None:
         """Release the reservation of a request that gets no row, or already has one."""
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
-            self._refreshed = float("-inf")
+            self._refreshed_at = float("-inf")
 
     def recent_outputs(self) -> Sequence[tuple[str, int]]:
         """Return the models and output tokens of recent answers, oldest first."""
@@ -219,9 +219,9 @@ class Reserver:
         table = file.table
         if self._settled or self._recorded:
             self._update(table)
-        if now - self._refreshed >= _LOOK_SECONDS or file.reads != self._reads:
+        if now - self._refreshed_at >= _CHECK_SECONDS or file.reads != self._reads:
             self._spent.refresh(files.database)
-            self._reads, self._refreshed = file.reads, now
+            self._reads, self._refreshed_at = file.reads, now
         ready = plan.prepared
         if ready is None or ready.spent is not self._spent.version or ready.sums is not table.sums:
             ready = prepared(plan, files.database, self._spent, table.summed())
@@ -273,7 +273,7 @@ class Reserver:
             database.close()
             raise
         self._spent = SpentSums()
-        self._refreshed = float("-inf")
+        self._refreshed_at = float("-inf")
         return _Files(database, reservations, file_id(self._path))
 
     def _close(self) -> None:
@@ -283,4 +283,4 @@ class Reserver:
             self._files.reservations.close()
             self._files.database.close()
         self._files = None
-        self._looked = float("-inf")
+        self._checked_at = float("-inf")

@@ -70,13 +70,13 @@ COLUMNS: Final = tuple(name for name, _ in (*_REQUESTS, *_ADDED))
 """The columns of a row, except `id` and `chain`."""
 Row = tuple[Any, ...]
 """The values of `COLUMNS`, in that order, as SQLite stores them."""
-PLACE: Final = {name: place for place, name in enumerate(COLUMNS)}
+INDEX: Final = {name: index for index, name in enumerate(COLUMNS)}
 """The index of each column in a `Row`."""
 _TOKENS: Final = (
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
     *("output_tokens", "reasoning_tokens"),
 )
-tokens_of: Final = itemgetter(*(PLACE[name] for name in _TOKENS))
+tokens_of: Final = itemgetter(*(INDEX[name] for name in _TOKENS))
 """Returns the token counts of a `Row`, in the order of `cost.tokens.Tokens`; None if unknown."""
 
 GROUPS: Final = ("day", "month", "account", "client", "model", "key", "project", "session")

@@ -7,7 +7,7 @@ from typing import Final
 from copilot_proxy.ledger.reservation import Reservation
 from copilot_proxy.ledger.reservation_slots import (
     NANO,
-    NANO_PLACE,
+    NANO_OFFSET,
     SLOT,
     Slot,
     parse,
@@ -16,7 +16,7 @@ from copilot_proxy.ledger.reservation_slots import (
 )
 from copilot_proxy.ledger.reserved_sums import ReservedSums
 
-_SPARE: Final = 64
+_SPARE_SLOTS: Final = 64
 """The number of free slots to keep at the end of the file."""
 
 
@@ -88,7 +88,7 @@ class SlotTable:
         self._size = slots_in(content)
         self._find_free()
 
-    def place(self) -> int:
+    def next_slot(self) -> int:
         """Return the number of the slot for the next reservation.
 
         A slot whose old reservation is still in the file comes first, since overwriting it also
@@ -99,7 +99,7 @@ class SlotTable:
         return self._free[-1] if self._free else self._size
 
     def add(self, request_id: str, slot: Slot) -> None:
-        """Use a slot, whose number must be the one that `place` has just returned."""
+        """Use a slot, whose number must be the one that `next_slot` has just returned."""
         if self._ended:
             del self._ended[slot.number]
         elif self._free:
@@ -128,7 +128,7 @@ class SlotTable:
     def unsaved(self) -> Iterator[tuple[int, bytes]]:
         """Yield the bytes to write, with their offset in the file after its header."""
         for slot in self._settled.values():
-            yield slot.number * SLOT + NANO_PLACE, NANO.pack(slot.nano)
+            yield slot.number * SLOT + NANO_OFFSET, NANO.pack(slot.nano)
         for first, size in runs(sorted(self._ended)):
             yield first * SLOT, bytes(size * SLOT)
 
@@ -140,7 +140,7 @@ class SlotTable:
             return None
         self._ended.clear()
         used = max((slot.number for slot in self.slots.values()), default=-1) + 1
-        too_long = self._size - used > _SPARE
+        too_long = self._size - used > _SPARE_SLOTS
         if too_long:
             self._size = used
         self._find_free()

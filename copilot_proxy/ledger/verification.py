@@ -8,7 +8,7 @@ import msgspec
 from copilot_proxy.cost.nano_aiu import sum_of_details
 from copilot_proxy.ledger.hash_chain import next_hash
 from copilot_proxy.ledger.insertion import add_to
-from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, PLACE, Row
+from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, INDEX, Row
 
 _MAX_FINDINGS = 50
 
@@ -48,7 +48,7 @@ def _verify(database: sqlite3.Connection) -> Findings:
     ):
         count += 1
         row = tuple(values)
-        day, request_id = row[PLACE["day"]], row[PLACE["request_id"]]
+        day, request_id = row[INDEX["day"]], row[INDEX["request_id"]]
         number, previous = links.get(day, (0, b""))
         if next_hash(previous, row) != stored and day not in broken:
             broken.add(day)
@@ -69,19 +69,19 @@ def _verify(database: sqlite3.Connection) -> Findings:
 
 def _difference(row: Row) -> str | None:
     """Return a sentence if the cost of a row is not the sum of its details, or else None."""
-    details, nano = row[PLACE["details_json"]], row[PLACE["nano_aiu"]]
-    if details is None or row[PLACE["cost_source"]] not in ("reported", "details"):
+    details, nano = row[INDEX["details_json"]], row[INDEX["nano_aiu"]]
+    if details is None or row[INDEX["cost_source"]] not in ("reported", "details"):
         return None
     try:
         decoded = msgspec.json.decode(details, type=dict)
     except msgspec.DecodeError:
-        return f"Request {row[PLACE['request_id']]}: its details cannot be read."
+        return f"Request {row[INDEX['request_id']]}: its details cannot be read."
     again = sum_of_details(decoded)
     # GitHub may round each part, so each part may differ by one.
     if again is None or abs(again - nano) <= len(decoded["token_details"]):
         return None
     return (
-        f"Request {row[PLACE['request_id']]}: {nano} nano-AIU reported, but its details add up to "
+        f"Request {row[INDEX['request_id']]}: {nano} nano-AIU reported, but its details add up to "
         f"{again}."
     )
 

@@ -16,7 +16,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import file_id, is_damaged, open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.releaser import Releaser
-from copilot_proxy.ledger.schema import PLACE, Row
+from copilot_proxy.ledger.schema import INDEX, Row
 from copilot_proxy.ledger.settling import settle_old_table
 from copilot_proxy.private_files import failure_reason
 
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 MAX_WAITING: Final = 20_000
 """The number of rows to keep while the file cannot be written; beyond that, the oldest are lost."""
-_RESERVED: Final = PLACE["reserved_nano_aiu"]
+_RESERVED: Final = INDEX["reserved_nano_aiu"]
 RETRY_SECONDS: Final = 5.0
 """Seconds until writing is tried again after a failure."""
 SETTLE_SECONDS: Final = 30.0
@@ -36,11 +36,11 @@ class Writer:
     """Owns the connection to the file."""
 
     def __init__(
-        self, path: Path, hand_over: Callable[[Sequence[str]], bool] | None = None
+        self, path: Path, try_release: Callable[[Sequence[str]], bool] | None = None
     ) -> None:
-        """See `Releaser` for `hand_over`."""
+        """See `Releaser` for `try_release`."""
         self._path = path
-        self._releaser = Releaser(path, hand_over)
+        self._releaser = Releaser(path, try_release)
         self._database: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._waiting: list[Row] = []

@@ -173,5 +173,5 @@ def _entry(level: int, message: str) -> logging.LogRecord:
 
 
 def _bounded(text: str) -> str:
-    # Mask first, because half a secret could not be recognised.
+    # Mask first, because half a secret could not be recognized.
     return text if len(text) <= _MAX_LINE else mask(text)[:_MAX_LINE]

@@ -1,4 +1,4 @@
-"""The counters of a process, and their sums over several processes.
+"""The counters of a process, and their sums across several processes.
 
 Labels have few values: the number of counters for values that clients can make up is limited, and
 there are no labels for requests or sessions.

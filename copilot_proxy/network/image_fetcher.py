@@ -140,8 +140,8 @@ class _Fetch:
         for _ in range(MAX_REDIRECTS + 1):
             async with self._open(url, "image/*" if kind == "image" else PDF) as response:
                 if not response.has_redirect_location:
-                    most = MAX_IMAGE if kind == "image" else MAX_TOTAL
-                    return await self._read(response, most, count)
+                    limit = MAX_IMAGE if kind == "image" else MAX_TOTAL
+                    return await self._read(response, limit, count)
                 url = url.join(response.headers["location"])
         raise _FetchError(f"its URL redirects more than {MAX_REDIRECTS} times")
 
@@ -180,8 +180,8 @@ class _Fetch:
                 return
         raise _FetchError(_NOT_ALLOWED)
 
-    async def _read(self, response: httpx.Response, most: int, count: int) -> bytes:
-        """Return the body, of at most `most` bytes, without decompressing it, to prevent
+    async def _read(self, response: httpx.Response, limit: int, count: int) -> bytes:
+        """Return the body, of at most `limit` bytes, without decompressing it, to prevent
         decompression bombs."""
         if response.status_code != 200:
             raise _FetchError(f"its server answered with status {response.status_code}")
@@ -189,8 +189,8 @@ class _Fetch:
         async for chunk in response.aiter_raw():
             data += chunk
             self._remaining -= len(chunk) * count
-            if len(data) > most:
-                raise _FetchError(f"it is larger than {size_text(most)}")
+            if len(data) > limit:
+                raise _FetchError(f"it is larger than {size_text(limit)}")
             if self._remaining < 0:
                 raise _FetchError(
                     f"the files of the request are larger than {size_text(MAX_TOTAL)} in total"

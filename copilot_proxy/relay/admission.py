@@ -14,7 +14,7 @@ class Admission(Protocol):
     """Decides about requests before they are sent to Copilot."""
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
-        """Return if `request` may be sent. Raises `CopilotProxyError` if not.
+        """Raise `CopilotProxyError` if `request` must not be sent.
 
         `record` contains the model and the sender of the request.
         """

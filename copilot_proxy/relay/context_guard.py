@@ -87,7 +87,7 @@ def price_threshold(record: RequestRecord) -> int | None:
 
 def _too_long(tokens: int, threshold: int) -> RequestError:
     # This is Copilot's own wording for a prompt that is too long, which the clients' APIs
-    # recognise.
+    # recognize.
     return RequestError(
         f"prompt token count of {tokens} exceeds the limit of {threshold}",
         code="context_length_exceeded",

@@ -20,8 +20,8 @@ Open = Callable[[int], AbstractAsyncContextManager[ReplySource]]
 class Continuations:
     """A `ReplySource` for all continuations; entering its context requests the first one.
 
-    Every single reply must report its token counts. These are added up, and with `include_usage`,
-    sent at the end of a stream.
+    Each individual reply must report its token counts. These are added up and, with
+    `include_usage`, sent at the end of a stream.
     """
 
     def __init__(self, open_one: Open, count: int, *, include_usage: bool) -> None:

@@ -30,7 +30,7 @@ class Hints:
         if model is not None and model.needs_enabling:
             error.hint = (
                 f"{model.id} must be enabled first: accept its terms at {ENABLE_URL}, or ask your "
-                "organisation to do so."
+                "organization to do so."
             )
         elif model is not None and self._is_automatic(caller):
             error.hint = (
@@ -41,7 +41,7 @@ class Hints:
         elif model is not None:
             error.hint = (
                 f"Choose another model: {model.id} is in the account's list, but Copilot does not "
-                "serve it to this client. The plan, organisation or region may not allow it."
+                "serve it to this client. The plan, organization or region may not allow it."
             )
 
     def _is_automatic(self, caller: Caller) -> bool:

@@ -33,7 +33,7 @@ class RequestContext:
     path: str
     """Unquoted, and without the query, which may contain secrets."""
     headers: Mapping[bytes, bytes] = field(repr=False)
-    """Names are in lower case. If a header is repeated, this is its last value."""
+    """Names are in lowercase. If a header is repeated, this is its last value."""
     client_api: ClientApi = CHAT_COMPLETIONS
     """The API that the client speaks, as far as its path and headers reveal."""
     simulated: bool = False
@@ -157,7 +157,9 @@ class RequestRecord:
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """Record the data in the headers of Copilot's answer: the quota, and GitHub's id."""
-        self.quota = quota_of(headers) or self.quota
+        # Accounts that are billed by requests see no token prices.
+        token_based = self.listed is not None and self.listed.token_price is not None
+        self.quota = quota_of(headers, token_based=token_based) or self.quota
         self.upstream_id = headers.get("x-github-request-id")
 
     def mark_first_token(self) -> None:

@@ -92,9 +92,9 @@ class Relay:
             small = await self.models.for_request("chat", name, caller)
         except CopilotProxyError:
             return request  # the account does not have this model, or the key may not use it
-        most = small.model.limit("max_prompt_tokens") if small.model is not None else None
+        limit = small.model.limit("max_prompt_tokens") if small.model is not None else None
         tokens = await run_if_large(record.size, request_tokens, request)
-        if request["model"] == small.id or tokens > (most or _SMALL_PROMPT):
+        if request["model"] == small.id or tokens > (limit or _SMALL_PROMPT):
             return request
         record.notes.append(f"small job ({job}): changed model to {small.id}")
         return {**request, "model": small.id}

@@ -154,11 +154,9 @@ class Sender:
         self, client: ClientApi, request: ClientRequest, model: str, size: int
     ) -> frozenset[str]:
         """Return the reasoning in the request that the model has refused earlier."""
-
-        def known() -> frozenset[str]:
-            return self._refused_reasoning.among(model, client.encrypted_reasoning(request))
-
-        return await run_if_large(size, known)
+        return await run_if_large(
+            size, lambda: self._refused_reasoning.find(model, client.encrypted_reasoning(request))
+        )
 
     async def _prepare(self, attempt: _Attempt, record: RequestRecord) -> _Ready:
         """Translate and encode the request, in a single call to the thread if it is large."""

@@ -1,7 +1,7 @@
-"""Recognises clients' small jobs, such as writing a title, which a small model can do.
+"""Recognizes clients' small jobs, such as writing a title, which a small model can do.
 
 Clients request these in addition to the conversation, often with the same model. They are
-recognised by the client and by a phrase in its instructions, and only if the request offers no
+recognized by the client and by a phrase in its instructions, and only if the request offers no
 tools, so that the user's own requests are never mistaken for small jobs. Compacting a conversation
 is not a small job.
 """

@@ -41,7 +41,7 @@ from copilot_proxy.tokenizer import decode
         "The completion. With `stream`, server-sent events: each is a Completion, and the stream "
         "ends with `data: [DONE]`.",
     ),
-    summary="Create a completion (OpenAI, the API before Chat Completions)",
+    summary="Create a completion (OpenAI, the predecessor of Chat Completions)",
 )
 async def completions(request: LitestarRequest) -> ASGIApp:
     """Works with every chat model of the account, which gets each prompt as a user message. Every

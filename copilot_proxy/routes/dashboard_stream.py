@@ -9,7 +9,7 @@ from copilot_proxy.formats.sse import CONTENT_TYPE, KEEP_ALIVE
 from copilot_proxy.routes.disconnects import run_until_disconnect
 from copilot_proxy.routes.streaming import STREAM_HEADERS
 
-_SILENCE: Final = 20.0
+_COMMENT_INTERVAL: Final = 20.0
 """Seconds of silence after which a comment is sent, which reveals if the page is gone."""
 _HEADERS: Final = ((b"content-type", CONTENT_TYPE), *STREAM_HEADERS)
 
@@ -41,7 +41,7 @@ class DashboardStream:
 
 async def _next(page: "asyncio.Queue[bytes]") -> bytes:
     try:
-        async with asyncio.timeout(_SILENCE):
+        async with asyncio.timeout(_COMMENT_INTERVAL):
             return await page.get()
     except TimeoutError:
         return KEEP_ALIVE

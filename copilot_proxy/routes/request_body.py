@@ -19,7 +19,7 @@ from copilot_proxy.large_work import run_in_turn
 _MIN_RATE: Final = 64 * 1024
 """The minimum rate at which a large body must arrive, in bytes per second."""
 _MAX_ENCODINGS: Final = 2
-_QUICKLY_JOINED: Final = 8 * 1024 * 1024
+_MAX_JOINED: Final = 8 * 1024 * 1024
 """Maximum size in bytes of a body whose parts can be joined within a few milliseconds."""
 _MAGIC: Final[Mapping[str, bytes]] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 """The first bytes of compressed bodies."""
@@ -116,7 +116,7 @@ async def _receive_all(receive: Receive, limit: int, timeout: float) -> bytes:
     except TimeoutError:
         raise _too_slow(size) from None
     # Joining is so fast that only the largest bodies are worth a thread.
-    return b"".join(parts) if size < _QUICKLY_JOINED else await run_in_turn(b"".join, parts)
+    return b"".join(parts) if size < _MAX_JOINED else await run_in_turn(b"".join, parts)
 
 
 def _decompress(body: bytes, encodings: Sequence[str], limit: int) -> bytes:

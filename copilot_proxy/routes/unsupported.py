@@ -20,7 +20,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
         "Use another service to turn speech into text, or text into speech.",
     ),
     "batches": (
-        "Copilot has no batches: every request is answered at once, at the usual price.",
+        "Copilot has no batches: every request is answered right away, at the usual price.",
         "Send the requests one after the other.",
     ),
     "cached_contents": (
@@ -38,7 +38,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "evals": ("Copilot does not evaluate models.", "Use a program that runs evaluations."),
     "files": _STORES_NO_FILES,
-    "fine_tuning": ("Copilot's models cannot be fine-tuned.", "Put examples into the prompt."),
+    "fine_tuning": ("Copilot's models cannot be fine-tuned.", "Put examples in the prompt."),
     "images": ("Copilot's models do not make images.", "Use another service for images."),
     "interactions": (
         "This server has no Interactions API.",
@@ -52,7 +52,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     "rerank": ("Copilot has no model that ranks documents.", "Compare them with /v1/embeddings."),
     "skills": (
         "Copilot has no skills.",
-        "Put the instructions into the prompt, and offer tools that the client runs.",
+        "Put the instructions in the prompt, and offer tools that the client runs.",
     ),
     "threads": _NO_ASSISTANTS,
     "uploads": _STORES_NO_FILES,

@@ -38,7 +38,7 @@ _NOT_FORWARDED: Final = frozenset(
     (b"connection", b"upgrade", b"content-encoding", b"content-length", b"content-type")
 )
 """Headers of the handshake that a POST does not have, or has with a different value."""
-_OF_THE_HANDSHAKE: Final = b"sec-websocket-"
+_HANDSHAKE_PREFIX: Final = b"sec-websocket-"
 
 
 class WebSockets:
@@ -186,7 +186,7 @@ class _WebSocket:
 
     def _headers(self) -> Iterable[tuple[bytes, bytes]]:
         for name, value in self._scope["headers"]:
-            if name not in _NOT_FORWARDED and not name.startswith(_OF_THE_HANDSHAKE):
+            if name not in _NOT_FORWARDED and not name.startswith(_HANDSHAKE_PREFIX):
                 yield name, value
 
     def _request(
@@ -238,9 +238,9 @@ class _HandshakeAnswer:
 
 
 class _Answer:
-    """Sends the response to a message as messages.
+    """Sends the response to a WebSocket message, one event per message.
 
-    The first event contains those HTTP headers that are about the request, such as the notes.
+    The first event includes the HTTP headers that concern the request, such as the notes.
     """
 
     def __init__(self, web_socket: _WebSocket, lane: str | None) -> None:
@@ -270,10 +270,10 @@ class _Answer:
                     await self._web_socket.send_text(with_fields(event, self._lane, headers))
 
 
-_SHOWN: Final = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry")
+_EXPOSED_HEADERS: Final = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry")
 
 
 def _shown(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers that are about the request."""
+    """Return the headers that concern the request."""
     pairs = ((name.decode().lower(), value.decode("latin-1")) for name, value in headers)
-    return {n: v for n, v in pairs if n in _SHOWN or n.startswith("x-copilot-proxy-")}
+    return {n: v for n, v in pairs if n in _EXPOSED_HEADERS or n.startswith("x-copilot-proxy-")}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 _INTERIM: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FIRST_WAIT: Final = 0.05
-_LONGEST_WAIT: Final = 5.0
+_MAX_WAIT: Final = 5.0
 """Maximum seconds between two interim responses; each wait is twice as long as the previous one."""
 
 
@@ -29,7 +29,7 @@ class HalfClosedProbe:
     def _send(self, wait: float) -> None:
         if not self._cycle.response_started and not self._transport.is_closing():
             self._transport.write(_INTERIM)
-            self._timer = self._loop.call_later(wait, self._send, min(2 * wait, _LONGEST_WAIT))
+            self._timer = self._loop.call_later(wait, self._send, min(2 * wait, _MAX_WAIT))
 
     def cancel(self) -> None:
         """End the probe, because the connection is closed."""

@@ -32,7 +32,7 @@ def activated(settings: Settings) -> tuple[Settings, socket.socket | None]:
         os.environ.pop(name, None)  # not for the programs that this one starts
     if values[1] != "1":
         raise UsageError(
-            f"systemd has passed {values[1] or 'no'} sockets, but the server uses only one.",
+            f"systemd has passed {values[1] or 'no'} sockets, but the server needs exactly one.",
             hint="Use one ListenStream= in the socket unit.",
         )
     listener = socket.socket(fileno=_FIRST)

@@ -67,7 +67,7 @@ class Supervisor:
         self._changed = asyncio.Event()
 
     def stop(self) -> None:
-        """Finish open requests on the first call; cut them on the second."""
+        """Finish open requests on the first call; cut them off on the second."""
         if self._stop.is_set():
             self.was_cut = self._is_cutting = True
         self.finish()

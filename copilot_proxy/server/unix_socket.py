@@ -62,7 +62,7 @@ def _check(path: Path) -> None:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove the socket at `path` if no program is listening on it any more."""
+    """Remove the socket at `path` if no program is listening on it anymore."""
     try:
         mode = path.lstat().st_mode
     except OSError:

@@ -55,7 +55,7 @@ class Server(uvicorn.server.Server):
         self._cut_now = asyncio.Event()
 
     def stop(self) -> None:
-        """Finish open requests on the first call; cut them on the second."""
+        """Finish open requests on the first call; cut them off on the second."""
         if self._stop.is_set():
             self.was_cut = True
             self.cut()

@@ -12,7 +12,7 @@ from copilot_proxy.service.definition import DESCRIPTION, Service, ServiceState,
 
 _NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 _RUNNING: Final = ("Running", "267009")
-"""The status of a running task, which is localised, and its last result, which is not:
+"""The status of a running task, which is localized, and its last result, which is not:
 SCHED_S_TASK_RUNNING. Source: Microsoft's constants of the Task Scheduler."""
 
 

@@ -59,9 +59,9 @@ class Config:
     def settings(
         self, profile: str | None, own: Container[str], file: Path
     ) -> dict[str, tuple[object, str]]:
-        """Return the settings of a profile (None for the default), with the place of each.
+        """Return the settings of a profile (None for the default), with the source of each.
 
-        Other profiles do not inherit the settings in `own` from the top.
+        Other profiles do not inherit the settings in `own` from the top level of the file.
         """
         shared = {
             name: (value, str(file))

@@ -182,8 +182,8 @@ class Settings:
     read_timeout: float = _setting(
         600.0,
         parse.seconds,
-        "Seconds without data from Copilot, or without a client reading, after which a request is "
-        "aborted.",
+        "Seconds after which a request is aborted if Copilot sends nothing, or the client reads "
+        "nothing.",
     )
     max_body_bytes: int = _setting(
         32 * 1024 * 1024, parse.positive, "Maximum size of a request body in bytes."

@@ -69,10 +69,10 @@ class Azure(ChatFormat):
             more = checked if number % 3 == 0 else {}
             yield self.chunk({"content": part, **speaker}, index=index, choice=more)
         role: Json = {} if text else {"role": "assistant"}
-        place = index + ("calls_split_choices" in self.quirks)
+        choice_index = index + ("calls_split_choices" in self.quirks)
         for fragment in self.fragments():
             delta = {"content": None, **role, "tool_calls": [fragment]}
-            yield self.chunk(delta, index=place)
+            yield self.chunk(delta, index=choice_index)
             role = {}
         last = index == self.facts.choices - 1
         costs = self.costs() if last and not self.facts.include_usage else {}

@@ -47,15 +47,15 @@ class Claude(ChatFormat):
             yield self.chunk({"content": None, **delta, "role": "assistant"})
         for part in self.text():
             yield self.chunk({"content": part, "role": "assistant"})
-        place = 1 if "calls_split_choices" in self.quirks else 0
+        choice_index = 1 if "calls_split_choices" in self.quirks else 0
         for fragment in self.fragments():
-            yield self.chunk({"content": None, "tool_calls": [fragment]}, index=place)
+            yield self.chunk({"content": None, "tool_calls": [fragment]}, index=choice_index)
             if fragment.get("id") and "whole_calls" not in self.quirks:
                 empty = {
                     **self.next_fragment(""),
                     **({k: v for k, v in fragment.items() if k == "index"}),
                 }
-                yield self.chunk({"content": None, "tool_calls": [empty]}, index=place)
+                yield self.chunk({"content": None, "tool_calls": [empty]}, index=choice_index)
         yield self.chunk({"content": None}, finish=self.facts.finish, **self.costs())
 
     def whole(self) -> ChatCompletion:

@@ -1,4 +1,4 @@
-"""Kimi's chat completions: OpenAI's chunks, readable reasoning, ids made of the tool's name."""
+"""Kimi's chat completions: OpenAI's chunks, readable reasoning, ids based on the tool's name."""
 
 from __future__ import annotations
 

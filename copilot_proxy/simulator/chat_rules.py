@@ -117,7 +117,7 @@ def _message(message: ChatMessage, kind: str) -> None:
 def _answered(messages: list[ChatMessage]) -> None:
     """Check that every tool call is followed by its result, and that every result has a call."""
     open_calls: list[str] = []
-    place = 0
+    last_number = 0
     for number, message in enumerate(messages):
         if message["role"] == "tool":
             if message["tool_call_id"] not in open_calls:
@@ -125,11 +125,11 @@ def _answered(messages: list[ChatMessage]) -> None:
             open_calls.remove(message["tool_call_id"])
             continue
         if open_calls:
-            raise _unmatched(place, open_calls)
+            raise _unmatched(last_number, open_calls)
         open_calls = [call["id"] for call in message.get("tool_calls") or []]
-        place = number
+        last_number = number
     if open_calls:
-        raise _unmatched(place, open_calls)
+        raise _unmatched(last_number, open_calls)
 
 
 def _unmatched(number: int, ids: list[str]) -> Exception:
@@ -180,9 +180,9 @@ def _effort(body: ChatRequest, model: Model) -> None:
         )
     budget = body.get("thinking_budget")
     if budget is not None:
-        least = catalogue.supports(model, "min_thinking_budget")
-        most = catalogue.supports(model, "max_thinking_budget")
-        if least is None or most is None or not least <= budget <= most:
+        minimum = catalogue.supports(model, "min_thinking_budget")
+        maximum = catalogue.supports(model, "max_thinking_budget")
+        if minimum is None or maximum is None or not minimum <= budget <= maximum:
             raise invalid(f"thinking_budget {budget} is out of range")
 
 
@@ -220,10 +220,10 @@ def _properties(number: int, schema: Any) -> None:
 
 def check_length(model: Model, count: int) -> None:
     """Raise a 400 for a prompt with more tokens than the model accepts."""
-    most = catalogue.limit(model, "max_prompt_tokens")
-    if most is not None and count > most:
+    limit = catalogue.limit(model, "max_prompt_tokens")
+    if limit is not None and count > limit:
         raise copilot(
             400,
-            f"prompt token count of {count} exceeds the limit of {most}",
+            f"prompt token count of {count} exceeds the limit of {limit}",
             "model_max_prompt_tokens_exceeded",
         )

@@ -64,10 +64,10 @@ def claude(body: ChatRequest, model: Model) -> None:
 
 def _claude_limits(body: ChatRequest, model: Model) -> None:
     asked = body.get("max_completion_tokens") or body.get("max_tokens") or 0
-    most = catalogue.limit(model, "max_non_streaming_output_tokens")
-    if not body.get("stream") and most is not None and asked > most:
+    limit = catalogue.limit(model, "max_non_streaming_output_tokens")
+    if not body.get("stream") and limit is not None and asked > limit:
         raise invalid(
-            f"max_tokens: {asked} > {most}, which is the maximum allowed number of output "
+            f"max_tokens: {asked} > {limit}, which is the maximum allowed number of output "
             f"tokens for {model['id']} without streaming"
         )
     thinks = body.get("thinking_budget") or body.get("reasoning_effort") not in (None, "none")

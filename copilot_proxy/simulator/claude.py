@@ -10,7 +10,7 @@ NO_SAMPLING = 4.7
 ALWAYS_THINKING = {"fable", "mythos"}
 """Families whose models always think, no matter what the request says."""
 FIRST_UNBOUND = 5.0
-"""The newest version, in any family, that does not know ``block_binding``."""
+"""The newest version, in any family, that does not support ``block_binding``."""
 BINDING = {"opus": 5.5, "fable": 5.1, "mythos": 5.1}
 """Family -> the first version whose thinking blocks are bound to the conversation."""
 

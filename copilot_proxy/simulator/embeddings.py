@@ -28,9 +28,9 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     model = models.find(call.state, body, catalogue.EMBEDDINGS)
     if not texts or not all(texts):
         raise copilot(400, "input must not be empty", "invalid_request_body")
-    most = catalogue.limit(model, "max_inputs") or 512
-    if len(texts) > most:
-        message = f"too many inputs: {len(texts)} exceed the limit of {most}"
+    limit = catalogue.limit(model, "max_inputs") or 512
+    if len(texts) > limit:
+        message = f"too many inputs: {len(texts)} exceed the limit of {limit}"
         raise copilot(400, message, "invalid_request_body")
     data = [
         {"embedding": vector(text, _size(body, model)), "index": index, "object": "embedding"}
@@ -60,8 +60,8 @@ def vector(text: str, size: int) -> list[float]:
     """Return a vector of `size` numbers and length 1, which is always the same for a text."""
     raw = hashlib.shake_256(text.encode()).digest(size * 2)
     values = [
-        int.from_bytes(raw[place : place + 2], "big") / 32768 - 1 + 1 / 65536
-        for place in range(0, size * 2, 2)
+        int.from_bytes(raw[offset : offset + 2], "big") / 32768 - 1 + 1 / 65536
+        for offset in range(0, size * 2, 2)
     ]
     length = math.sqrt(sum(value * value for value in values))
     return [round(value / length, 8) for value in values]

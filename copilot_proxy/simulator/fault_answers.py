@@ -27,7 +27,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         ),
     ),
     "unsupported_api_in_words": FaultAnswer(
-        "400: the same, recognisable only by the message; the value is the model's id",
+        "400: the same, recognizable only by the message; the value is the model's id",
         lambda value: copilot(
             400,
             f"model {value or 'gpt-5.5'} is not accessible via the /chat/completions endpoint",
@@ -79,7 +79,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         ),
     ),
     "missing_vision_header": FaultAnswer(
-        "400: an image without Copilot-Vision-Request, or vision disabled by an organisation",
+        "400: an image without Copilot-Vision-Request, or vision disabled by an organization",
         error(400, "missing required Copilot-Vision-Request header for vision requests"),
     ),
     "missing_editor_version": FaultAnswer(
@@ -128,7 +128,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         "403: abuse was detected, or the integration id is wrong", text(403, refusal.TERMS)
     ),
     "feature_not_authorized": FaultAnswer(
-        "403: the feature is disabled by the organisation or the plan",
+        "403: the feature is disabled by the organization or the plan",
         text(403, "unauthorized: not authorized to use this Copilot feature\n"),
     ),
     "not_found": FaultAnswer("404: in JSON", error(404, "Not Found", "not_found")),

@@ -23,11 +23,11 @@ def bad_id_message(path: str) -> str:
     return f"{path}: String should match pattern '^[a-zA-Z0-9_-]+$'"
 
 
-def too_long(path: str, text: str, most: int) -> Refusal:
+def too_long(path: str, text: str, limit: int) -> Refusal:
     """Return the error of OpenAI's models about an id that is too long."""
     return copilot(
         400,
-        f"Invalid '{path}': string too long. Expected a string with maximum length {most}, "
+        f"Invalid '{path}': string too long. Expected a string with maximum length {limit}, "
         f"but got a string with length {len(text)} instead.",
         "string_above_max_length",
         param=path,
@@ -51,9 +51,9 @@ def check_chat(messages: list[ChatMessage], kind: str) -> None:
             )
         if message["role"] == "tool":
             _id(message["tool_call_id"], f"messages[{number}].tool_call_id", number, kind)
-        for place, call in enumerate(message.get("tool_calls") or []):
-            _id(call["id"], f"messages[{number}].tool_calls[{place}].id", number, kind)
-            _arguments(call["function"].get("arguments", ""), number, place, kind)
+        for index, call in enumerate(message.get("tool_calls") or []):
+            _id(call["id"], f"messages[{number}].tool_calls[{index}].id", number, kind)
+            _arguments(call["function"].get("arguments", ""), number, index, kind)
 
 
 def _claude_ids(messages: list[ChatMessage]) -> None:
@@ -61,9 +61,9 @@ def _claude_ids(messages: list[ChatMessage]) -> None:
     earlier: set[str] = set()
     for number, message in enumerate(messages):
         ids = [call["id"] for call in message.get("tool_calls") or []]
-        place = repeated(ids, earlier)
-        if place is not None:
-            raise invalid(f"messages.{number}.content.{place}: `tool_use` ids must be unique")
+        index = repeated(ids, earlier)
+        if index is not None:
+            raise invalid(f"messages.{number}.content.{index}: `tool_use` ids must be unique")
         earlier.update(ids)
 
 
@@ -85,9 +85,9 @@ def _openai_ids(messages: list[ChatMessage]) -> None:
 
 def repeated(ids: list[str], earlier: Collection[str]) -> int | None:
     """Return the position of the first id that was already used, in `ids` or in `earlier`."""
-    for place, one in enumerate(ids):
-        if one in earlier or one in ids[:place]:
-            return place
+    for index, one in enumerate(ids):
+        if one in earlier or one in ids[:index]:
+            return index
     return None
 
 
@@ -98,13 +98,13 @@ def _id(given: str, path: str, number: int, kind: str) -> None:
         raise invalid(bad_id_message(f"messages.{number}.content.0.tool_use.id"))
 
 
-def _arguments(text: str, number: int, place: int, kind: str) -> None:
+def _arguments(text: str, number: int, index: int, kind: str) -> None:
     try:
         value = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         raise invalid(f"messages.{number}.tool_calls: arguments are not valid JSON") from None
     if kind in ("claude", "gemini") and not isinstance(value, dict):
-        path = f"messages.{number}.content.{place}.tool_use.input"
+        path = f"messages.{number}.content.{index}.tool_use.input"
         raise invalid(f"{path}: Input should be a valid dictionary")
 
 

@@ -145,15 +145,15 @@ def events(
     """Yield the events of the answer."""
     full = whole(model, reply, opaque_strings, quirks, thoughts)
     counted = {**full["usage"], "output_tokens": 1}
-    begun = {**full, "content": [], "stop_reason": None, "stop_sequence": None, "usage": counted}
-    del begun["copilot_usage"], begun["context_management"]
-    begun.pop("stop_details", None)
-    yield _event("message_start", message=begun)
+    initial = {**full, "content": [], "stop_reason": None, "stop_sequence": None, "usage": counted}
+    del initial["copilot_usage"], initial["context_management"]
+    initial.pop("stop_details", None)
+    yield _event("message_start", message=initial)
     yield _event("ping")
     calls = iter(reply.calls)
     for index, block in enumerate(full["content"]):
         call = next(calls) if block["type"] == "tool_use" else None
-        yield _event("content_block_start", index=index, content_block=_begun(block))
+        yield _event("content_block_start", index=index, content_block=_initial(block))
         for delta in _deltas(block, call, quirks):
             yield _event("content_block_delta", index=index, delta=delta)
         yield _event("content_block_stop", index=index)
@@ -177,7 +177,7 @@ def _event(kind: str, **more: Any) -> Event:
     return Event({"type": kind, **more}, kind)
 
 
-def _begun(block: Block) -> Block:
+def _initial(block: Block) -> Block:
     """Return a block as in its content_block_start, without content."""
     if block["type"] == "thinking":
         return {"type": "thinking", "thinking": "", "signature": ""}

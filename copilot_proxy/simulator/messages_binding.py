@@ -79,10 +79,10 @@ def _marks(body: MessagesRequest) -> Iterator[tuple[str, Block | None, bytes]]:
     mark = _hash(b"", _plain(head))
     yield "", None, mark
     for number, message in enumerate(body["messages"]):
-        for place, block in enumerate(_list(message["content"])):
+        for index, block in enumerate(_list(message["content"])):
             tagged = {**block, "role": message["role"]}
             mark = _hash(mark, _plain(tagged))
-            yield f"messages.{number}.content.{place}", tagged, mark
+            yield f"messages.{number}.content.{index}", tagged, mark
 
 
 def _list(content: Any) -> list[Block]:

@@ -79,8 +79,8 @@ def _message(number: int, message: Any, betas: set[str]) -> None:
         raise invalid_request(f"messages.{number}.role: Input should be 'user' or 'assistant'")
     if message["content"] in ("", []):
         raise invalid_request("messages: text content blocks must be non-empty")
-    for place, block in enumerate(blocks(message)):
-        _block(f"messages.{number}.content.{place}", block)
+    for index, block in enumerate(blocks(message)):
+        _block(f"messages.{number}.content.{index}", block)
 
 
 def _block(path: str, block: Any) -> None:
@@ -109,8 +109,8 @@ def _block(path: str, block: Any) -> None:
             raise invalid_request(
                 f"{path}.tool_result: content cannot be empty if is_error is true"
             )
-        for place, inner in enumerate(blocks(block)):
-            _block(f"{path}.tool_result.content.{place}", inner)
+        for index, inner in enumerate(blocks(block)):
+            _block(f"{path}.tool_result.content.{index}", inner)
 
 
 def blocks(message: ClaudeMessage) -> list[Any]:
@@ -134,11 +134,11 @@ def check(body: MessagesRequest, model: Model, call: Call) -> None:
         )
     messages_thinking.check(body, model, betas)
     messages_tools.check(body, model, betas)
-    most = catalogue.limit(model, "max_non_streaming_output_tokens")
+    limit = catalogue.limit(model, "max_non_streaming_output_tokens")
     asked = body.get("max_tokens") or 0
-    if not body.get("stream") and most is not None and asked > most:
+    if not body.get("stream") and limit is not None and asked > limit:
         raise invalid_request(
-            f"max_tokens: {asked} > {most}, which is the maximum allowed number of output "
+            f"max_tokens: {asked} > {limit}, which is the maximum allowed number of output "
             f"tokens for {model['id']} without streaming"
         )
 
@@ -188,9 +188,9 @@ def _answered(messages: list[ClaudeMessage]) -> None:
         if text := history_rules.tool_result_error(number, blocks(message), calls):
             raise invalid_request(text)
         calls = [one["id"] for one in blocks(message) if one["type"] == "tool_use"]
-        place = history_rules.repeated(calls, earlier)
-        if place is not None:
-            path = f"messages.{number}.content.{place}"
+        index = history_rules.repeated(calls, earlier)
+        if index is not None:
+            path = f"messages.{number}.content.{index}"
             raise invalid_request(f"{path}: `tool_use` ids must be unique")
         earlier.update(calls)
     if calls and messages[-1]["role"] == "assistant":
@@ -202,6 +202,6 @@ def _answered(messages: list[ClaudeMessage]) -> None:
 
 def check_length(model: Model, count: int) -> None:
     """Raise a 400 for a prompt with more tokens than the model accepts."""
-    most = catalogue.limit(model, "max_prompt_tokens")
-    if most is not None and count > most:
-        raise invalid_request(f"prompt is too long: {count} tokens > {most} maximum")
+    limit = catalogue.limit(model, "max_prompt_tokens")
+    if limit is not None and count > limit:
+        raise invalid_request(f"prompt is too long: {count} tokens > {limit} maximum")

@@ -49,9 +49,19 @@ async def models(call: Call, headers: dict[str, str]) -> None:
         return
     version = call.headers.get("x-github-api-version")
     found = visible(call.state, versioned=version is not None)
+    if not call.state.account.credits:
+        found = [_without_prices(model) for model in found]
     if version is None or version < SPLIT_CACHE_PRICES:
         found = [_with_one_cache_price(model) for model in found]
     await call.json({"data": found, "object": "list"}, headers)
+
+
+def _without_prices(model: Model) -> Model:
+    """Return the entry as an account sees it that is billed by requests."""
+    billing = dict(model.get("billing", {}))
+    if billing.pop("token_prices", None) is None:
+        return model
+    return {**model, "billing": billing}
 
 
 def _with_one_cache_price(model: Model) -> Model:

@@ -1,4 +1,4 @@
-"""Signed opaque strings, which the simulator can recognise when they are sent back."""
+"""Signed opaque strings, which the simulator can recognize when they are sent back."""
 
 from __future__ import annotations
 

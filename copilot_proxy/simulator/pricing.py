@@ -52,8 +52,8 @@ def copilot_usage(model: Model, reply: Reply) -> CopilotUsage:
 def _tier(prices: Json, reply: Reply) -> Json:
     """Return the prices that apply to a prompt of this length."""
     tier: Json = prices.get("default", DEFAULT_PRICES)
-    most = tier.get("max_prompt_tokens", tier.get("context_max"))
-    if most is not None and reply.prompt_tokens > most:
+    limit = tier.get("max_prompt_tokens", tier.get("context_max"))
+    if limit is not None and reply.prompt_tokens > limit:
         tier = prices.get("long_context", tier)
     return tier
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .conversation import Conversation
 
 MARKS = ("cache_control", "copilot_cache_control")
-SHORTEST = 1024
+MIN_TOKENS = 1024
 STEP = 128
 
 
@@ -39,7 +39,7 @@ class PromptCache:
             ends, end = [], 0
             for part, is_marked in parts:
                 end += len(part)
-                if is_marked and end * per_char >= SHORTEST:
+                if is_marked and end * per_char >= MIN_TOKENS:
                     ends.append(end)
             read = max((len(one) for one in known if text.startswith(one)), default=0)
             for end in ends:
@@ -50,7 +50,7 @@ class PromptCache:
         else:
             read = max((_common(one, text) for one in known), default=0)
             cached = int(read * per_char) // STEP * STEP
-            conversation.cached_tokens = cached if cached >= SHORTEST else 0
+            conversation.cached_tokens = cached if cached >= MIN_TOKENS else 0
             self._keep(conversation.model, text)
 
     def _known(self, model: str) -> list[str]:

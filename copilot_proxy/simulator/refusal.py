@@ -60,7 +60,7 @@ def html(status: int, text: str = UNICORN) -> Refusal:
 
 
 def copilot(status: int, message: str, code: Any = "", **more: Any) -> Refusal:
-    """Return an error in the Copilot API's own format: JSON labelled as plain text."""
+    """Return an error in the Copilot API's own format: JSON labeled as plain text."""
     return Refusal(status, {"error": {"message": message, "code": code, **more}})
 
 

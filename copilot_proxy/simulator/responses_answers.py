@@ -124,10 +124,10 @@ class _Stream:
         facts = self.facts
         full = whole(facts)
         costs = full.pop("copilot_usage")
-        begun = {**full, "status": "in_progress", "output": [], "usage": None}
-        begun["incomplete_details"] = None
+        initial = {**full, "status": "in_progress", "output": [], "usage": None}
+        initial["incomplete_details"] = None
         for kind in ("response.created", "response.in_progress"):
-            yield self.event(kind, response={**begun, "id": facts.new_id()})
+            yield self.event(kind, response={**initial, "id": facts.new_id()})
         for index, item in enumerate(full["output"]):
             yield from self.item(index, item)
         kind = "response.incomplete" if facts.incomplete else "response.completed"
@@ -136,21 +136,21 @@ class _Stream:
 
     def item(self, index: int, item: Item) -> Iterator[Event]:
         """Yield the events of one output item."""
-        begun: Item = {**item, "id": self.facts.new_id()}
+        initial: Item = {**item, "id": self.facts.new_id()}
         kind = item["type"]
         if kind == "reasoning":
-            begun["summary"] = []
+            initial["summary"] = []
             inner = self.reasoning(index, item)
         elif kind == "message":
-            begun |= {"status": "in_progress", "content": []}
-            begun.pop("phase", None)
+            initial |= {"status": "in_progress", "content": []}
+            initial.pop("phase", None)
             inner = self.message(index, item)
         elif kind in CALLS:
-            begun |= {"status": "in_progress", CALLS[kind][0]: ""}
+            initial |= {"status": "in_progress", CALLS[kind][0]: ""}
             inner = self.call(index, item)
         else:
             inner = iter(())
-        yield self.event("response.output_item.added", output_index=index, item=begun)
+        yield self.event("response.output_item.added", output_index=index, item=initial)
         yield from inner
         done = {**item, "id": self.facts.new_id()}
         yield self.event("response.output_item.done", output_index=index, item=done)

@@ -104,12 +104,12 @@ def _fields(body: ResponsesRequest) -> None:
             f"Previous response with id '{body['previous_response_id']}' not found.",
             "previous_response_not_found",
         )
-    most = body.get("max_output_tokens")
-    if most is not None and most < MIN_OUTPUT_TOKENS:
+    requested = body.get("max_output_tokens")
+    if requested is not None and requested < MIN_OUTPUT_TOKENS:
         raise copilot(
             400,
             "Invalid 'max_output_tokens': integer below minimum value. "
-            f"Expected a value >= {MIN_OUTPUT_TOKENS}, but got {most} instead.",
+            f"Expected a value >= {MIN_OUTPUT_TOKENS}, but got {requested} instead.",
             "integer_below_min_value",
             param="max_output_tokens",
         )
@@ -237,8 +237,8 @@ def _ids(found: list[Item]) -> None:
 
 def check_length(model: Model, count: int) -> None:
     """Raise a 400 for a prompt with more tokens than the model accepts."""
-    most = catalogue.limit(model, "max_prompt_tokens")
-    if most is not None and count > most:
+    limit = catalogue.limit(model, "max_prompt_tokens")
+    if limit is not None and count > limit:
         raise copilot(
             400,
             "Your input exceeds the context window of this model. "

@@ -25,11 +25,11 @@ NOT_OF_A_REQUEST = (
 its agents, and data that it sends as headers over HTTP."""
 
 
-async def _nothing() -> Json:
+async def _receive_nothing() -> Json:
     raise RuntimeError("a message has no body to read")
 
 
-async def _nowhere(message: Any) -> None:
+async def _refuse_to_send(message: Any) -> None:
     raise RuntimeError("a message is not answered over HTTP")
 
 
@@ -46,7 +46,7 @@ class SocketCall(Call):
             (b"copilot-vision-request", b"true"),
         ]
         scope = {**scope, "headers": headers, "method": "WEBSOCKET"}
-        super().__init__(scope, _nothing, _nowhere, state)
+        super().__init__(scope, _receive_nothing, _refuse_to_send, state)
         self.record.raw = msgspec.json.encode(message)
         self.record.body = {
             **{k: v for k, v in message.items() if k not in NOT_OF_A_REQUEST},
@@ -133,7 +133,7 @@ class Connection:
 
     async def run(self) -> None:
         """Answer the upgrade request, then every message."""
-        call = Call(self._scope, _nothing, _nowhere, self._state)
+        call = Call(self._scope, _receive_nothing, _refuse_to_send, self._state)
         recorder = self._state.recorder
         recorder.add(call.record)
         try:

@@ -169,6 +169,6 @@ def _string(schema: Schema, prompt: Prompt, name: str) -> str:
     pattern = schema.get("pattern")
     if isinstance(pattern, str) and not re.search(pattern, text):
         text = next((word for word in prompt.all if re.search(pattern, word)), text)
-    low, most = schema.get("minLength", 0), schema.get("maxLength")
-    text = text.ljust(low, ".")
-    return text if most is None else text[:most]
+    minimum, maximum = schema.get("minLength", 0), schema.get("maxLength")
+    text = text.ljust(minimum, ".")
+    return text if maximum is None else text[:maximum]

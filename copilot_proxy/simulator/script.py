@@ -41,7 +41,7 @@ def tokens(text: str) -> int:
 def last_words(content: object) -> str:
     """Return the text of a user message, or the last of its text parts.
 
-    Coding agents put their own reminders into the same message, before the user's text.
+    Coding agents put their own reminders in the same message, before the user's text.
     """
     if isinstance(content, str):
         return content
@@ -127,7 +127,7 @@ def _filler() -> Iterator[str]:
 
 
 def _reasoning(conversation: Conversation, calls: list[ToolCall]) -> str:
-    todo = f"I should call {calls[0].name}." if calls else "I can answer this at once."
+    todo = f"I should call {calls[0].name}." if calls else "I can answer this right away."
     return f"**Reading the request**\n\nThe user wrote {len(conversation.user)} characters. {todo}"
 
 
@@ -135,8 +135,8 @@ def _stop(reply: Reply, sequences: list[str]) -> None:
     """Truncate the text before the first stop sequence that occurs in it."""
     found = [(reply.text.find(one), one) for one in sequences if one and one in reply.text]
     if found:
-        place, reply.stop_sequence = min(found)
-        reply.text = reply.text[:place]
+        index, reply.stop_sequence = min(found)
+        reply.text = reply.text[:index]
         reply.calls = []
         reply.finish = "stop"
 

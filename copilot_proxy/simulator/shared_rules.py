@@ -72,12 +72,12 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         except ValueError:
             raise invalid("invalid image data") from None
         if size > limits["max_prompt_image_size"]:
-            most = limits["max_prompt_image_size"]
-            raise invalid(f"image size of {size} bytes exceeds the limit of {most}")
+            limit = limits["max_prompt_image_size"]
+            raise invalid(f"image size of {size} bytes exceeds the limit of {limit}")
     vendor = catalogue.vendor(model)
-    most = MAX_IMAGES.get(vendor, 0)
-    if len(urls) > most > 0 and (vendor != "claude" or call.path == catalogue.MESSAGES):
-        raise invalid(f"image count of {len(urls)} exceeds the limit of {most}")
+    limit = MAX_IMAGES.get(vendor, 0)
+    if len(urls) > limit > 0 and (vendor != "claude" or call.path == catalogue.MESSAGES):
+        raise invalid(f"image count of {len(urls)} exceeds the limit of {limit}")
 
 
 def check_tool(number: int, name: Any, schema: Any) -> None:

@@ -123,7 +123,7 @@ class State(Settings):
     def __init__(
         self,
         *,
-        plan: str = "pro",
+        plan: str = "pro_credits",
         catalogue: str | list[Model] = DEFAULT_CATALOGUE,
         github_down: bool = False,
         faults: Iterable[str] = (),

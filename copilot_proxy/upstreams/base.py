@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 class Call(NamedTuple):
-    """A request to upstream, in the format of `api`."""
+    """A request to the upstream, in the format of `api`."""
 
     api: str
     """The name of the API; each API has its own cooldowns."""

@@ -23,7 +23,7 @@ def check(ran: Ran, agent: Agent) -> None:
 
 
 def test_codex(runner: Runner) -> None:
-    """Codex warms up, and sends only what is new."""
+    """Codex warms up, and then sends only new input."""
     setting = "model_providers.copilot-proxy.supports_websockets=true"
     agent = dataclasses.replace(CODEX, arguments=["-c", setting, *CODEX.arguments])
     ran = runner.run(agent, 'Call exec_command with "ls"')
@@ -34,7 +34,7 @@ def test_codex(runner: Runner) -> None:
 
 
 def test_copilot_cli(runner: Runner) -> None:
-    """Copilot CLI sends only what is new as well."""
+    """Copilot CLI also sends only new input."""
     words = [*COPILOT_CLI.command, *COPILOT_CLI.arguments, 'Call bash with "ls"']
     environ = {
         "COPILOT_OFFLINE": "true",

@@ -98,7 +98,7 @@ def restarts(site: Site) -> str:
 
 
 def double_stop(site: Site) -> str:
-    """If it is told repeatedly to stop, it stops, and open streams end with an error."""
+    """If told to stop repeatedly, the server stops, and open streams end with an error."""
     with site.serve() as server:
         stream = Stream(server, rate=10, count=1000)
         for _ in range(20):

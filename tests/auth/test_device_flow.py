@@ -97,7 +97,7 @@ async def test_polling_ends_when_the_code_expires() -> None:
 
 
 async def test_the_time_that_polls_take_counts() -> None:
-    """The duration of polls counts towards the lifetime of the code."""
+    """The duration of polls counts toward the lifetime of the code."""
     script = Script(Pending(), takes=10)
     with pytest.raises(LoginFailed):
         await script.wait(expires_in=20)

@@ -207,7 +207,7 @@ async def test_a_device_code_without_its_user_code(client: httpx.AsyncClient) ->
 
 
 async def test_a_company_host_without_device_flow(client: httpx.AsyncClient) -> None:
-    """A host with the device flow disabled gives a hint for its administrator."""
+    """If a host has the device flow disabled, the hint is for its administrator."""
     answer = Answer({"error": "device_flow_disabled"})
 
     assert "administrator" in str((await refusal(client, answer, "device_code")).hint)
@@ -271,7 +271,7 @@ async def test_without_a_date_header_the_local_clock_is_used(
 async def test_the_life_of_a_token_that_seems_expired_is_refresh_in(
     client: httpx.AsyncClient,
 ) -> None:
-    """With a clock that is far off, `refresh_in` gives the token's life."""
+    """If the clock is far off, the token's lifetime is taken from `refresh_in`."""
     github, server = await github_with(client, Answer({**EXCHANGE, "expires_at": 1}))
     with server:
         exchange = await github.exchange(TOKEN)
@@ -396,7 +396,7 @@ async def test_retry_after_is_passed_on(client: httpx.AsyncClient) -> None:
 
 
 async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncClient) -> None:
-    """GitHub's message about a personal access token gives the same error as the prefix."""
+    """GitHub's message about a personal access token causes the same error as its prefix."""
     said = {"message": "Resource not accessible by personal access token"}
     by_words = await refusal(client, Answer(said, status=403), "exchange")
     by_prefix = await refusal(client, Answer(status=403), "exchange", Secret("ghp_abc"))
@@ -497,7 +497,7 @@ async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) ->
 
 
 async def test_user_returns_the_login(github: GitHub, simulator: Simulator) -> None:
-    """`/user` gives the login, and is called with its own API version."""
+    """`/user` returns the login, and is called with its own API version."""
 
     assert "mona" == await github.user(TOKEN)
     assert "2022-11-28" == simulator.state.requests[0].headers["x-github-api-version"]
@@ -511,7 +511,7 @@ async def test_a_user_without_a_login_is_an_error(client: httpx.AsyncClient, bod
 
 
 async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
-    """The account endpoint gives all data that `status` needs."""
+    """The account endpoint returns all data that `status` needs."""
     account = await github.copilot_user(TOKEN)
 
     assert ("mona", "Pro") == (account.login, account.plan)
@@ -534,7 +534,7 @@ async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
 async def test_refusals_of_the_account_endpoints(
     client: httpx.AsyncClient, call: str, answer: Answer, kind: type[CopilotProxyError]
 ) -> None:
-    """Refusals of the account endpoints give the usual errors."""
+    """Refusals of the account endpoints cause the usual errors."""
 
     assert kind is type(await refusal(client, answer, call))
 

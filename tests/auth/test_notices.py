@@ -12,7 +12,7 @@ from tests.conftest import Proxy
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
 
-def test_it_is_logged_once(
+def test_a_notice_is_logged_once(
     proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Every token repeats the notice, but only a new one is logged again."""

@@ -241,7 +241,7 @@ def test_forgetting_a_link_leaves_its_target(file: FileStore, tmp_path: Path) ->
 
 
 def test_a_pipe_or_folder_in_place_of_the_file_is_refused(file: FileStore) -> None:
-    """A pipe or folder in place of the file is refused at once."""
+    """A pipe or folder in place of the file is refused immediately."""
     file.path.unlink()
     os.mkfifo(file.path, 0o600)
     with pytest.raises(StoreError, match="is not a regular file"):
@@ -546,7 +546,7 @@ def test_a_token_in_a_backends_error_is_masked() -> None:
 
 
 def test_a_locked_keyring_gives_a_hint() -> None:
-    """A locked keyring gives a hint to unlock it."""
+    """For a locked keyring, the hint says to unlock it."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     with pytest.raises(StoreError, match="The keyring is locked") as caught:
         KeyringStore().load()
@@ -611,7 +611,7 @@ def test_a_long_wait_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After a while, the program says that it is waiting for the keyring."""
-    monkeypatch.setattr(keyring_store, "_QUIET", 0.01)
+    monkeypatch.setattr(keyring_store, "_WARN_AFTER", 0.01)
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
     with pytest.raises(StoreError, match="did not respond within"):

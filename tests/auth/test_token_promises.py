@@ -77,7 +77,7 @@ async def test_expiry_in_mid_load_fails_no_request(proxy: Proxy, simulator: Simu
     assert 3 == count_calls(simulator, EXCHANGE)
 
 
-async def test_a_token_that_ends_by_the_clock_fails_no_request(
+async def test_a_token_that_expires_fails_no_request(
     proxy: Proxy, simulator: Simulator, now: Time
 ) -> None:
     """The token is renewed ahead of time by one exchange, while requests continue."""
@@ -172,9 +172,7 @@ def test_a_clock_that_jumps_is_not_noticed(
     assert 2 == count_calls(simulator, EXCHANGE)
 
 
-def test_trouble_from_before_the_sleep_is_over_after_it(
-    proxy: Proxy, simulator: Simulator, now: Time
-) -> None:
+def test_pauses_end_during_a_sleep(proxy: Proxy, simulator: Simulator, now: Time) -> None:
     """Pauses from before a laptop's sleep are over after it."""
     with proxy.client() as client:
         client.post(PATH, json=CHAT)

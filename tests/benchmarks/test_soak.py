@@ -129,7 +129,7 @@ def test_an_excuse_ends() -> None:
     ("fault", "status"), [("rate_limited", 429), ("quota_exceeded", 402), ("forbidden", 403)]
 )
 def test_a_remembered_refusal_is_excused(api: ClientApi, fault: str, status: int) -> None:
-    """A cooldown excuses the status that each client API gives the refusal."""
+    """A cooldown excuses the status that each client API uses for the refusal."""
     window = Window(fault, 10.0, 12.0)
     assert window.excuses(
         14.0, 15.0, api.error_status(UpstreamRefusal("no", upstream_status=status, status=status))

@@ -1,4 +1,4 @@
-"""Parallel agents that work until the budget refuses them, and how much they spent by then.
+"""Parallel agents that work until the budget refuses them, and their spending.
 
 Their conversations grow with each turn. Copilot's charges differ from the product's estimates:
 texts have between 3.2 and 4.4 characters per token, and answers between 40 and 3,000 tokens.

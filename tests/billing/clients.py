@@ -43,9 +43,9 @@ async def place(
 
     async def work() -> None:
         async with _client(server) as client:
-            for place, order in waiting:
+            for index, order in waiting:
                 if hook is not None:
-                    await hook(place)
+                    await hook(index)
                 outcomes.append(await _place(server, client, order))
 
     await asyncio.gather(*(work() for _ in range(clients)))

@@ -78,7 +78,7 @@ class FakeCopilot(ThreadedServer):
         """The number of tokens in each agent's last prompt."""
 
     def listening(self) -> AbstractAsyncContextManager[int]:
-        """Serve while the context is open, which returns the port."""
+        """Return a context manager that serves while it is open, and yields the port."""
         return serving(self._serve, backlog=500)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -147,8 +147,8 @@ class FakeCopilot(ThreadedServer):
         )
         if path == "/embeddings":
             vectors = [
-                {"object": "embedding", "index": place, "embedding": [0.5]}
-                for place in range(len(_ORDER.findall(body)))
+                {"object": "embedding", "index": index, "embedding": [0.5]}
+                for index in range(len(_ORDER.findall(body)))
             ]
             tokens = {"prompt_tokens": bill.fresh, "total_tokens": bill.fresh}
             _send(writer, {"object": "list", "data": vectors, "usage": tokens, **charged})

@@ -209,7 +209,7 @@ def test_signing_in(opened: Opened, simulator: Simulator) -> None:
 
 
 def test_the_code_of_the_command(opened: Opened, simulator: Simulator) -> None:
-    """The address that `copilot-proxy dashboard` opens works once, and is not kept."""
+    """The address that `copilot-proxy dashboard` opens works only once, and is not kept."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     with Proxy(settings) as server:
         address = f"{server.url}/#code={make_code(settings.state_dir)}"

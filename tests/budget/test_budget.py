@@ -276,8 +276,8 @@ def test_raising_while_the_server_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`budget` shows, sets, raises and removes limits, and the server applies them at once."""
-    # The commands run in this process, so they may take less time than until the next look.
-    monkeypatch.setattr("copilot_proxy.budget.applying_limits._LOOK_SECONDS", 0.0)
+    # The commands run in this process, so the server may not check between two of them.
+    monkeypatch.setattr("copilot_proxy.budget.applying_limits._CHECK_SECONDS", 0.0)
     settings = settings_with(simulator)
     with Proxy(settings) as proxy, proxy.client() as client:
         assert 200 == ask(client).status_code
@@ -305,7 +305,7 @@ def test_limits_that_the_server_has_not_read(
     cli: Callable[..., Any],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If config.toml has changed since, `budget` says that the server has to be restarted."""
+    """If config.toml has changed since the start, `budget` says to restart the server."""
     settings = settings_with(simulator)
     with Proxy(settings) as proxy:
         monkeypatch.setenv("COPILOT_PROXY_PORT", proxy.url.rpartition(":")[2])
@@ -321,7 +321,7 @@ def test_limits_that_the_server_has_not_read(
 
 
 def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    """A limit that does not exist is an error, which says that those in the settings remain."""
+    """An unknown limit is an error, which says that limits in the settings remain."""
     cli("budget", "set", "5/day")
     ran = cli("budget", "off", "--client", "codex")
     assert (2, "There is no budget for the client codex to remove.") == (
@@ -353,7 +353,7 @@ def test_the_limits_of_one_client(cli: Callable[..., Any]) -> None:  # noqa: F81
 
 @pytest.mark.parametrize("flag", ["--key", "--client", "--project"])
 def test_an_empty_name(cli: Callable[..., Any], flag: str) -> None:  # noqa: F811
-    """A variable that a script forgot to set must not change the limit for all requests."""
+    """An unset variable in a script must not change the limit for all requests."""
     cli("budget", "set", "5/day")
     for words in (("set", "9/day"), ("raise", "9"), ("off",)):
         ran = cli("budget", *words, flag, "")
@@ -362,7 +362,7 @@ def test_an_empty_name(cli: Callable[..., Any], flag: str) -> None:  # noqa: F81
 
 
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
-    """A raise that applied to no limit is not added to one that is set later."""
+    """A raise that had no limit to apply to is not added to a limit set later."""
     ran = cli("budget", "raise", "100")
     assert (2, "There is no budget to raise.") == (ran.code, ran.err[7:].splitlines()[0])
     cli("budget", "set", "5/day")
@@ -386,7 +386,7 @@ def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
 
 
 def test_a_new_limit_has_not_been_raised(cli: Callable[..., Any]) -> None:  # noqa: F811
-    """A limit that is set again is what it says; those of other periods stay raised."""
+    """Setting a limit again removes its raise; limits of other periods stay raised."""
     cli("budget", "set", "5/day")
     cli("budget", "set", "50/month")
     cli("budget", "set", "1/day", "--client", "codex")
@@ -400,7 +400,7 @@ def test_a_new_limit_has_not_been_raised(cli: Callable[..., Any]) -> None:  # no
 
 
 def test_the_simulators_charges(simulator: Simulator, cli: Callable[..., Any]) -> None:  # noqa: F811
-    """The limits are the same for a simulated server, and `budget` can show what they count."""
+    """A simulated server has the same limits, and `budget` can show its amounts."""
     cli("budget", "set", "5/day")
     settings = replace(settings_with(simulator), simulated=True)
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -410,7 +410,7 @@ def test_the_simulators_charges(simulator: Simulator, cli: Callable[..., Any]) -
 
 
 def test_a_session(simulator: Simulator) -> None:
-    """A limit per session counts each session, and not requests without one."""
+    """A limit per session applies to each session, and not to requests without one."""
     with Proxy(settings_with(simulator, "0.4/session")) as proxy, proxy.client() as client:
 
         def statuses(headers: Any = None) -> list[int]:
@@ -422,8 +422,10 @@ def test_a_session(simulator: Simulator) -> None:
         assert [200] * 12 == statuses()
 
 
-def test_most_of_it_is_used(simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
-    """From four fifths on, answers have a note, and the log has one line."""
+def test_a_limit_that_is_nearly_used_up(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From 80 percent on, answers have a note, and the log has one line."""
     with Proxy(settings_with(simulator, "1/day")) as proxy, proxy.client() as client:
         answers = [ask(client) for _ in range(25)]
 
@@ -434,7 +436,7 @@ def test_most_of_it_is_used(simulator: Simulator, caplog: pytest.LogCaptureFixtu
 
 
 def test_one_credit_is_singular() -> None:
-    """So is an amount that is rounded to one."""
+    """An amount that rounds to one is also singular."""
     assert ["1 AI credit", "1 AI credit", "1.01 AI credits"] == [
         amount(round(credits * NANO)) for credits in (1, 1.0026, 1.006)
     ]
@@ -463,8 +465,10 @@ asyncio.run(main())
     ("when", "cost"), [("running", 200 * 2_500_000 + 2 * 625_000), ("ended", 900_000_000)]
 )
 async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
-    """What it had reserved may have been charged: it becomes an estimated row, not nothing. If the
-    request had ended, the row has what it cost."""
+    """The server's reservations may have been charged, so they become rows with estimates.
+
+    If a request had ended, its row has the actual cost.
+    """
     ledger = tmp_path / "ledger.sqlite3"
     command = [sys.executable, "-c", ABANDONING, str(ledger), when]
     await asyncio.to_thread(subprocess.run, command, check=False, timeout=60)
@@ -487,11 +491,11 @@ async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
 async def test_a_ledger_that_cannot_be_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It stops no one's work, and the log says that the budget is not enforced."""
+    """A broken ledger does not stop requests, and the log says that budgets are not enforced."""
     (tmp_path / "file").touch()
     budget = Budget(tmp_path / "file" / "ledger.sqlite3", [Limit(0, "day")])
     await budget.admit(record("a"), {})
-    await budget.admit(record("b"), {})  # the log says it once
+    await budget.admit(record("b"), {})  # logged once
     budget.close()
 
     assert 1 == caplog.text.count("The budget is not enforced")
@@ -522,7 +526,7 @@ async def test_limits_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCapt
 
 
 def test_leaving_early_releases(simulator: Simulator) -> None:
-    """A client that leaves leaves no reservation behind."""
+    """A client that disconnects early leaves no reservation behind."""
     settings = settings_with(simulator, "100/day")
     simulator.state.faults.on("stall_mid_stream")
     with Proxy(settings) as proxy, proxy.client() as client:

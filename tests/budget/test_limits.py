@@ -1,4 +1,4 @@
-"""Limits and their file, the texts of refusals, and the estimate of a request's cost."""
+"""Limits and their file, the text of refusals, and the cost estimate of a request."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
     ],
 )
 def test_limits(text: str, expected: Limit) -> None:
-    """An amount of AI credits, and a period."""
+    """A limit is an amount of AI credits and a period."""
     assert expected == parse_limit(text)
     assert (expected,) == parse_limits([text]) == parse_limits(text)
 
@@ -43,15 +43,15 @@ def test_limits(text: str, expected: Limit) -> None:
     "text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day", "0.0001/day"]
 )
 def test_invalid_limits(text: str) -> None:
-    """Anything else is an error, as are two limits for the same period."""
+    """Anything else is an error, and so are two limits for the same period."""
     with pytest.raises(ValueError, match="such as 500/day, with at most three decimals"):
         parse_limit(text)
     with pytest.raises(ValueError, match="two limits"):
         parse_limits("1/day,2/day")
 
 
-def test_no_refusal_looks_like_a_passing_failure() -> None:
-    """No amount has a number that some clients take for a status, such as 500 or 429."""
+def test_no_refusal_looks_like_a_temporary_failure() -> None:
+    """No amount looks like a status that some clients react to, such as 500 or 429."""
     for credits in [*range(0, 60_000, 7), *range(400, 600), 42_900, 50_000, 50_250, 429_503]:
         assert not looks_retryable(amount(credits * NANO + 20_000_000)), credits
     assert "450 AI credits" == amount(450 * NANO)
@@ -60,7 +60,7 @@ def test_no_refusal_looks_like_a_passing_failure() -> None:
 
 
 def test_the_file_is_read_again(tmp_path: Path) -> None:
-    """A running server notices every change, and limits of the settings are replaced by name."""
+    """A running server notices every change; limits in the file replace the settings' by name."""
     path = tmp_path / "state" / "budget.json"
     default = Limit(5, "day")
     file = LimitsFile(path, [default])
@@ -96,7 +96,7 @@ def test_a_file_with_unknown_values(tmp_path: Path, limits: list[Any], raises: l
 
 
 def test_raising(tmp_path: Path) -> None:
-    """A limit a day is raised for that day, one a month for the month; old raises are dropped."""
+    """A daily limit is raised for that day, a monthly one for that month; old raises are gone."""
     path = tmp_path / "budget.json"
     more = Raise(100, *days_of(NOW))
     change(path, NOW, lambda _: Limits((Limit(5, "day"), Limit(6, "month")), (more,)))
@@ -153,13 +153,13 @@ def test_raising_at_once(tmp_path: Path) -> None:
         ("5/day", 1, "5"),
         ("500/day", 1, "100"),
         ("500/day", 230 * NANO, "300"),
-        ("500/month", 450 * NANO, "600"),  # some clients repeat a request if they read 500
+        ("500/month", 450 * NANO, "600"),  # some clients retry if they read 500
         ("0/day", 0, "1"),
         ("1.5/session", NANO // 2, "2"),
     ],
 )
-def test_the_advised_raise(limit: str, missing: int, advised: str) -> None:
-    """It is round, fits the limit, and lets the request pass."""
+def test_the_suggested_raise(limit: str, missing: int, advised: str) -> None:
+    """The suggested raise is round, fits the limit, and lets the request pass."""
     assert f"copilot-proxy budget raise {advised}" == advised_raise(parse_limit(limit), missing)
 
 
@@ -172,10 +172,10 @@ class Time:
 
 
 def test_the_estimate() -> None:
-    """It knows the prompt, what the session has in the cache, and the model's usual length."""
+    """The estimate uses the prompt, the session's cached tokens, and the usual output length."""
     time = Time()
     estimator = Estimator(time)
-    asked = record("a", session="s")  # claude-opus-5: 5, 0.5 and 25 dollars a million
+    asked = record("a", session="s")  # claude-opus-5: 5, 0.5 and 25 dollars per million
     request = {"model": "m", "input": "word " * 800, "max_output_tokens": 5000}
     prompt = 1000 + len("modelinputmax_output_tokensm") // 4
 

@@ -1,4 +1,4 @@
-"""What is reserved is summed up in memory, but never differently from what the file says."""
+"""Reservations are summed up in memory, but always match the file."""
 
 import asyncio
 import os
@@ -54,8 +54,10 @@ def asked(
 
 
 def test_two_servers(tmp_path: Path) -> None:
-    """Whatever two servers reserve, write and release, each knows at once how much is used, and
-    together they do not exceed a limit."""
+    """While two servers reserve, write and release, each knows the total at once.
+
+    Together, they never exceed a limit.
+    """
     dice = random.Random(7)
     path = tmp_path / "ledger.sqlite3"
     servers, releaser = (Reserver(path), Reserver(path)), Releaser(path)
@@ -83,7 +85,7 @@ def test_two_servers(tmp_path: Path) -> None:
                         owners[name].end([name])
                         if dice.random() < 0.3:
                             owners[name].flush()
-                        else:  # its next reservation shows it, or makes use of the slot
+                        else:  # its next reservation shows it, or reuses the slot
                             unsaved = owners[name]
                 elif dice.random() < 0.3:
                     server.settle(name, dice.randrange(30))
@@ -95,7 +97,7 @@ def test_two_servers(tmp_path: Path) -> None:
                     server.release(name)
                 continue
             limits = [(one, one.nano) for one in LIMITS if one.name in ("", client)]
-            if dice.random() < 0.2:  # the user has removed limits, for a while
+            if dice.random() < 0.2:  # the user has removed limits for a while
                 del limits[1:]
             made = record(f"r{number}", session=session, client=client)
             request = asked(made, cost, limits)
@@ -123,7 +125,7 @@ def test_two_servers(tmp_path: Path) -> None:
 
 
 def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before a request is refused, it waits for those that end; others are admitted meanwhile."""
+    """A request first waits for others to end before it is refused; meanwhile, others start."""
     server, found = Reserver(tmp_path / "ledger.sqlite3"), []
     limits = [(LIMITS[0], 100)]
     first, second, other = (
@@ -142,8 +144,7 @@ def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request whose price was not known counts when it has ended, however many sessions there
-    were meanwhile."""
+    """A request with an unknown price counts once it has ended, with any number of sessions."""
     monkeypatch.setattr(reserved_sums, "_MAX_UNUSED", 3)
     server = Reserver(tmp_path / "ledger.sqlite3")
     limits = [(LIMITS[0], 100)]
@@ -159,8 +160,10 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
-    """If the ledger is damaged, another process replaces it, and the new one counts at once; so
-    does what running requests have reserved."""
+    """If another process replaces a damaged ledger, the new one counts at once.
+
+    So do the reservations of running requests.
+    """
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     server = Reserver(path)
@@ -180,7 +183,7 @@ def test_a_replaced_file(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_while_another_process_writes(tmp_path: Path) -> None:
-    """No request waits for the rows of others, but each waits for their reservations."""
+    """No request waits for other processes' rows, but each waits for their reservations."""
     path = tmp_path / "ledger.sqlite3"
     budget = Budget(path, [Limit(10**12, "month")])
     await budget.admit(record("a"), {"max_tokens": 1})
@@ -200,8 +203,8 @@ async def test_while_another_process_writes(tmp_path: Path) -> None:
     budget.close()
 
 
-def test_as_many_as_there_are(tmp_path: Path) -> None:
-    """The file grows with the requests, and shrinks when they have ended."""
+def test_the_file_grows_and_shrinks(tmp_path: Path) -> None:
+    """The file grows with the number of requests, and shrinks when they end."""
     path = tmp_path / "ledger.sqlite3"
     server, releaser = Reserver(path), Releaser(path)
     names = [f"r{number}" for number in range(300)]
@@ -222,13 +225,13 @@ def test_as_many_as_there_are(tmp_path: Path) -> None:
 def test_a_damaged_file(
     tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is set aside by whoever finds it, and the budget goes on with a new one."""
+    """The process that finds the damage sets the file aside, and starts a new one."""
     path = tmp_path / "ledger.sqlite3"
     server, releaser = Reserver(path), Releaser(path)
     limits = [(LIMITS[0], 100)]
     server.reserve(*asked(record("a"), 60, limits))
     whole = path_for(path).read_bytes()
-    # The last one is damaged only inside, which is noticed when the count of changes differs.
+    # The last file is damaged only inside, which is noticed when its change counter differs.
     path_for(path).write_bytes(content or whole[:8] + bytes(8) + b"\xff" * 2048)
     if content is None:
         releaser.release(["a"])
@@ -242,8 +245,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with it, such as one of another version wrote, has a budget all the
-    same."""
+    """A server that starts with such a reservation, as from another version, has a budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
@@ -262,7 +264,7 @@ def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize("name", ["ü" * 100, "key\x00"])
 def test_odd_names(tmp_path: Path, name: str) -> None:
-    """A limit counts whatever is called as it is, however long."""
+    """A limit applies to any name, however long or unusual."""
     path = tmp_path / "ledger.sqlite3"
     server = Reserver(path)
     limits = [(Limit(100, "day", "client", name), 100), (Limit(100, "session"), 100)]
@@ -295,12 +297,12 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
     for one in (server, writer):
         one.close()
 
-    # SQLite begins to empty it at a thousand pages of 4 KiB.
+    # SQLite starts to empty the log at a thousand pages of 4 KiB.
     assert size < 6 * 2**20
 
 
 def test_reservations_of_an_older_version(tmp_path: Path) -> None:
-    """It kept them in the ledger. Those of processes that have ended become rows, once."""
+    """Older versions kept reservations in the ledger. Those of dead processes become rows, once."""
     path = tmp_path / "ledger.sqlite3"
     common = common_of(asked(record("a"), 60, [])[2])
     old = reservation_of("a", time.time_ns() // 1000, 60, common)
@@ -321,11 +323,13 @@ def test_reservations_of_an_older_version(tmp_path: Path) -> None:
     assert [("running",)] == left
 
 
-def test_a_killed_process_beside_a_running_one(
+def test_a_killed_process_next_to_a_running_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it had reserved becomes a row even if the other process keeps the ledger open, and has
-    nothing to refuse."""
+    """The reservation of a killed process becomes a row.
+
+    This also works if another process keeps the ledger open and never refuses a request.
+    """
     path, monotonic = tmp_path / "ledger.sqlite3", time.monotonic
     writer = Writer(path)
     writer.write([row(record("before"), NOW.timestamp())])

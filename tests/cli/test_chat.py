@@ -80,9 +80,9 @@ def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_piped_input(chat: Chat, account: Simulator) -> None:
     """Piped input follows the prompt after an empty line, or serves as the prompt."""
-    assert "" == chat("Summarise", piped=b"\xef\xbb\xbfsome text\n").err
+    assert "" == chat("Summarize", piped=b"\xef\xbb\xbfsome text\n").err
     assert last_request(account)["messages"] == [
-        {"role": "user", "content": "Summarise\n\nsome text"}
+        {"role": "user", "content": "Summarize\n\nsome text"}
     ]
     ran = chat(piped=b"just\nnot \xff this")
     assert "not valid UTF-8 (line 2)" in ran.err
@@ -450,7 +450,7 @@ def test_the_spinner_shows_reasoning(
     monkeypatch.setattr(spinner.Spinner, "show_reasoning", show_reasoning)
     monkeypatch.setattr(chat_answer, "can_draw", lambda: True)
     assert chat("Hi", "-m", "gemini-3.1-pro-preview").code == 0
-    assert shown[-1].endswith("I can answer this at once.")
+    assert shown[-1].endswith("I can answer this right away.")
     assert "*" not in shown[-1]
 
 

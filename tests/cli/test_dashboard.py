@@ -48,7 +48,7 @@ def test_the_code(
 
     assert f"{server.url}/" == address
     assert KEY not in ran.out + ran.err
-    assert "it works once" in ran.err
+    assert "it works only once" in ran.err
     assert [200, 401] == answers
 
 

@@ -64,7 +64,7 @@ def test_nothing_stored_is_not_an_error(cli: Cli) -> None:
 def test_a_token_in_the_environment_cannot_be_deleted(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message says that the user has to unset it."""
+    """The message says that the user must unset it."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_env")
     ran = cli("logout")
 
@@ -88,7 +88,7 @@ def test_a_failing_store_is_reported_after_the_others(cli: Cli, own_home: Path) 
 
 
 def test_a_corrupt_file_is_deleted(cli: Cli, own_home: Path) -> None:
-    """It is deleted, because it may still contain a token."""
+    """The corrupt file is deleted, because it may still contain a token."""
     own_home.mkdir()
     (own_home / "credentials.json").write_text("ghu_half")
     ran = cli("logout")

@@ -107,7 +107,7 @@ def test_a_suggestion_for_an_unknown_command(cli: Cli, typed: str, meant: str) -
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no umask")
-def test_a_umask_that_takes_everything(tmp_path: Path) -> None:
+def test_a_umask_that_removes_all_permissions(tmp_path: Path) -> None:
     """The program can still read its own files, and others cannot."""
     environ = {**environment(), "COPILOT_PROXY_HOME_DIR": str(tmp_path / "home")}
     command = [sys.executable, "-m", "copilot_proxy", "budget", "set", "5/day"]

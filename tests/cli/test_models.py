@@ -305,7 +305,7 @@ def test_apis() -> None:
 
 
 def test_reasoning() -> None:
-    """Every indication of reasoning support in the list is recognised."""
+    """Every indication of reasoning support in the list is recognized."""
     column = next(column for column in model_table.COLUMNS if column.title == "REASONING")
     for supports in (
         {"reasoning_effort": ["low"]},

@@ -178,7 +178,7 @@ def test_the_list(cli: Cli, record: object) -> None:
     assert any("not installed: npm install -g @openai/codex" in line for line in lines)
 
 
-def test_a_client_that_is_not_there(cli: Cli, record: object) -> None:
+def test_a_missing_client(cli: Cli, record: object) -> None:
     """The error says how to install the client, or suggests one for a mistyped name."""
     missing, mistyped = cli("run", "codex"), cli("run", "cladue")
 
@@ -213,7 +213,7 @@ def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
 
 
 def test_a_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server for the clients stops, since no client can find it any more."""
+    """The server for the clients stops, since no client can find it anymore."""
     stopped: list[bool] = []
     monkeypatch.setattr(server_process, "_stop", lambda: stopped.append(True))
     server_process._stop_when_unused(tmp_path / "removed")
@@ -255,7 +255,7 @@ def test_a_model_that_the_client_cannot_use(
 
 
 class OldServer(HttpServer):
-    """A server of a version without client names in its paths."""
+    """An older server, whose paths have no client names."""
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         health = handler.path == "/health"

@@ -281,7 +281,7 @@ def test_an_invalid_certificate_file(
     tmp_path: Path,
     workers: str,
 ) -> None:
-    """It is detected when GitHub is contacted, and ends the server with a hint."""
+    """The error appears when GitHub is contacted, and ends the server with a hint."""
     if workers != "1" and sys.platform == "win32":
         pytest.skip("Windows has one process")
     file = tmp_path / "company.der"
@@ -349,7 +349,7 @@ def test_health_is_answered_before_github_answers(account: Simulator) -> None:
 def test_githubs_message_gets_a_full_stop(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """GitHub's message gets a full stop before the next sentence."""
+    """GitHub's message gets a period before the next sentence."""
     account.state.faults.on("models_500")
     assert serve_while(ask_health) == 0
     err = capsys.readouterr().err

@@ -54,7 +54,7 @@ def test_status_shows_account_store_and_quota(
     assert f"in the file {own_home / 'credentials.json'}" == shown["Token"]
     assert "Pro" == shown["Plan"]
     assert signed_in.url == shown["API"]
-    assert "premium requests left (" in shown["Quota"]
+    assert "AI credits left (" in shown["Quota"]
     assert "01" == shown["Resets on"][-2:]
 
 
@@ -122,7 +122,7 @@ def test_not_signed_in_is_exit_3(cli: Cli) -> None:
     ] == ran.err.splitlines()
 
 
-def test_github_being_down_shows_what_is_known(cli: Cli, signed_in: Simulator) -> None:
+def test_known_data_is_shown_if_github_is_down(cli: Cli, signed_in: Simulator) -> None:
     """Account name and store are shown; the error says what is missing."""
     signed_in.state.github_down = True
     ran = cli("status")
@@ -173,7 +173,7 @@ def test_json_has_every_key_and_no_secret(cli: Cli, signed_in: Simulator) -> Non
     assert (True, "mona", "github.com", "file", "Pro", "monthly_subscriber_quota", True) == tuple(
         shown[key] for key in KEYS[:5] + KEYS[5:7]
     )
-    assert "premium requests" == shown["quota"]["unit"]
+    assert "AI credits" == shown["quota"]["unit"]
     assert shown["error"] is None
     assert SIMULATED_TOKEN not in ran.out
 
@@ -350,7 +350,7 @@ def test_the_simulators_account(cli: Cli) -> None:
 def test_an_unexpected_error_is_not_reported_as_a_refusal(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is reported as an unexpected error."""
+    """The error is reported as unexpected."""
 
     async def broken(self: GitHub, token: Secret) -> Account:
         raise ZeroDivisionError

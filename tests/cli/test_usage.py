@@ -212,7 +212,7 @@ def test_line_and_threshold(cli: Cli, ledger: Path) -> None:
 
 @pytest.mark.parametrize(("left", "code", "text"), [(5.0, 1, "until 21 Nov"), (0.0, 2, "used up")])
 def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) -> None:
-    """The forecast names the day; a used-up quota gives exit code 2."""
+    """The forecast names the day; a used-up quota results in exit code 2."""
     writer = Writer(ledger)
     writer.write([row(record("last", quota=QUOTA._replace(percent_left=left)), at())])
     writer.close()

@@ -19,7 +19,7 @@ import pytest
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
 MODULES = Path(os.environ.get("TEST_CLIENTS_MODULES") or FOLDER / "node_modules")
-"""Where npm has installed the clients; `make clients` installs them next to this file."""
+"""The folder where npm installs the clients; `make clients` installs them next to this file."""
 KEY = "local-key-123456"
 
 
@@ -38,7 +38,7 @@ class Server:
         assert httpx.request(method, url, trust_env=False, timeout=60).is_success
 
     def requests(self) -> list[dict[str, Any]]:
-        """Return the simulator's new requests, without lists of models."""
+        """Return the simulator's new requests, without those for model lists."""
         answer = httpx.get(
             f"{self.simulator}/_simulator/requests", trust_env=False, timeout=60
         ).json()
@@ -128,7 +128,7 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A new home; afterwards, check that only the server was contacted."""
+    """A new home; afterwards, check that the client contacted only the server."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node is not installed")

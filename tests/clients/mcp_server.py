@@ -1,4 +1,4 @@
-"""The smallest MCP server with a tool, on stdin and stdout."""
+"""A minimal MCP server with one tool, on stdin and stdout."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ TOOL = {
 
 
 def answer(method: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The result of one request."""
+    """Return the result of a request."""
     match method:
         case "initialize":
             return {

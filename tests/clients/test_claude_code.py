@@ -62,7 +62,7 @@ def test_read(home: Home, server: Server, model: str) -> None:
 
 @only_in_ci
 def test_command(home: Home, server: Server) -> None:
-    """The model of the set-up runs a command."""
+    """The configured model runs a command."""
     prompt = 'Call the Bash tool with "echo tool-$((40+2))"'
 
     said = claude(home, server, prompt, "--allowedTools", "Bash")
@@ -85,7 +85,7 @@ def test_command(home: Home, server: Server) -> None:
     ],
 )
 def test_names(home: Home, server: Server, name: str, model: str) -> None:
-    """Claude Code's model names, even those for long contexts, mean the account's models."""
+    """Claude Code's model names, including those for long contexts, map to the account's models."""
     said = claude(home, server, "Say hello", "--model", name)
 
     assert said["result"].endswith("You said: Say hello")
@@ -120,8 +120,8 @@ def test_discovery(home: Home, server: Server) -> None:
         ]
     ),
 )
-def test_a_refusal_is_not_repeated(home: Home, server: Server, fault: str, words: str) -> None:
-    """A request that stays refused reaches GitHub once, and Claude Code shows the reason."""
+def test_a_refusal_is_not_retried(home: Home, server: Server, fault: str, words: str) -> None:
+    """A request that keeps being refused reaches GitHub once, and Claude Code shows the reason."""
     server.switch(fault, on=True)
     try:
         with pytest.raises(AssertionError, match=words):

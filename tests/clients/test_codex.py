@@ -21,18 +21,18 @@ PATHS = {
 }
 COMMAND = 'Call exec_command with "echo tool-$((40+2))"'
 SCRIPTED = ("gpt-5.6-sol", "gpt-6.1-sol")
-"""Models to which Codex offers a custom tool in a namespace, `exec`, whose input is JavaScript."""
+"""Models to which Codex offers a namespaced custom tool, `exec`, whose input is JavaScript."""
 
 pytestmark = needed(SCRIPT)
 
 
 def set_up(home: Home, server: Server, more: str = "") -> None:
-    """Write the settings; `more` is added to the provider."""
+    """Write the settings, with `more` added to the provider."""
     setup, quiet = snippets("Codex CLI", "toml")
     provider = setup.replace("http://127.0.0.1:8000", server.url)
     folder = home.path / ".codex"
     folder.mkdir()
-    # Top-level keys must come before the tables.
+    # Top-level keys must come before tables.
     top, tables = quiet.split("\n\n", 1)
     config = f'{top}\n{provider}env_key = "COPILOT_PROXY_API_KEY"\n{more}\n{tables}'
     (folder / "config.toml").write_text(config)
@@ -40,7 +40,7 @@ def set_up(home: Home, server: Server, more: str = "") -> None:
 
 def ask(home: Home, *words: str) -> list[Any]:
     """Return the items of Codex's answer."""
-    # Its sandbox needs rights that a container may not have; the commands are the simulator's.
+    # Codex's sandbox needs privileges that a container may lack; the commands are the simulator's.
     fixed = (
         "exec",
         "--json",
@@ -74,7 +74,7 @@ def test_answer(home: Home, server: Server, model: str) -> None:
     "model", first(model for model in reversed(PATHS) if model not in SCRIPTED)
 )
 def test_command(home: Home, server: Server, model: str) -> None:
-    """The model runs a command by Codex's tool, and answers with its result."""
+    """The model runs a command with Codex's tool, and answers with its result."""
     items = codex(home, server, COMMAND, "-m", model)
 
     ran = [item for item in items if item["type"] == "command_execution"]
@@ -88,7 +88,7 @@ def test_command(home: Home, server: Server, model: str) -> None:
 
 @pytest.mark.parametrize("model", first(SCRIPTED))
 def test_custom_tool(home: Home, server: Server, model: str) -> None:
-    """A call with plain-text input reaches Codex, and its result the model."""
+    """A call with plain-text input reaches Codex, and its result reaches the model."""
     items = codex(home, server, 'Call exec with "text(40 + 2)"', "-m", model)
 
     assert "exec answered: Script completed" in items[-1]["text"]
@@ -112,7 +112,7 @@ def test_image(home: Home, server: Server) -> None:
 
 @only_in_ci
 def test_tools_of_an_mcp_server(home: Home, server: Server) -> None:
-    """The model calls a tool of a namespace, under the name that Codex knows."""
+    """The model calls a namespaced tool by the name that Codex uses."""
     set_up(home, server)
     with (home.path / ".codex" / "config.toml").open("a") as config:
         config.write(f"\n[mcp_servers.moon]\ncommand = {json.dumps(sys.executable)}\n")

@@ -1,4 +1,4 @@
-"""How changes of files are shown to the user."""
+"""How file changes are shown to the user."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from copilot_proxy.config_edits.diff import diff
 
 
 def test_diff() -> None:
-    """It shows what changes, without the key."""
+    """The diff shows what changes, without the key."""
     shown = diff("~/f", b'{\r\n"a": 1\r\n}', b'{\r\n"key": "secret",\r\n"a": 1\r\n}', "secret")
 
     assert ['+"key": "********",'] == [one for one in shown.split("\n") if one.startswith('+"')]
@@ -21,14 +21,14 @@ def shown(changes: Sequence[Change]) -> list[str]:
 
 
 def test_lines_to_add_by_hand() -> None:
-    """Each change can be printed for users who write it themselves."""
+    """Each change can be printed for users who make it themselves."""
     path = Path("f")
     assert '{\n  "a": {\n    "b": 1\n  }\n}\n' == JsonValues(path, [(("a", "b"), 1)]).shown()
     assert ["x\n", "y\n"] == shown([WholeFile(path, "x\n"), TomlTables(path, "y\n")])
 
 
 def test_a_new_file_has_the_values_in_the_order_shown() -> None:
-    """What is written into an empty file looks like what `--print` shows."""
+    """Values written to an empty file look like the output of `--print`."""
     change = JsonValues(Path("x.json"), [((name, "value"), 1) for name in "cab"])
 
     assert change.shown() == change.applied(None).decode()

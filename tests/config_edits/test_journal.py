@@ -1,4 +1,4 @@
-"""Files are changed and changed back: byte for byte, whatever they look like, or not at all."""
+"""Files are changed and restored exactly, whatever their format, or not changed at all."""
 
 import json
 import os
@@ -19,7 +19,7 @@ HARD = [
     b'\xef\xbb\xbf{\r\n\t"provider": {"other": 1}, // mine\r\n}',
     b'// caf\xc3\xa9\n{"a": [1,],}\n\n\n',
 ]
-"""Contents of a JSON file: no end of line, a byte order mark, CRLF, tabs, comments."""
+"""Contents of a JSON file: no final newline, a byte order mark, CRLF, tabs, comments."""
 
 
 def values(path: Path, url: str = "http://x") -> JsonValues:
@@ -60,8 +60,8 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("content", HARD)
-def test_there_and_back(home: Path, state: Path, content: bytes) -> None:
-    """The file gets the values; after undoing, it is what it was, with its mode."""
+def test_change_and_undo(home: Path, state: Path, content: bytes) -> None:
+    """The file gets the values; undoing restores its contents and mode."""
     path = home / "settings.json"
     path.write_bytes(content)
     path.chmod(0o640)
@@ -76,8 +76,7 @@ def test_there_and_back(home: Path, state: Path, content: bytes) -> None:
 
 
 def test_new_files(home: Path, state: Path) -> None:
-    """Files and folders that did not exist are gone afterwards; only the user can read the files,
-    which may have a key."""
+    """New files and folders are removed by undoing; files are private because of keys in them."""
     own = WholeFile(home / "a" / "b" / "own.toml", "x = 1\n")
     connect(state, own, values(home / "c" / "s.json"))
     assert b"x = 1\n" == (home / "a" / "b" / "own.toml").read_bytes()
@@ -88,8 +87,8 @@ def test_new_files(home: Path, state: Path) -> None:
     assert [] == list(home.iterdir())
 
 
-def test_a_folder_that_is_used(home: Path, state: Path) -> None:
-    """A folder stays if something else is in it now."""
+def test_a_folder_that_is_in_use(home: Path, state: Path) -> None:
+    """A folder stays if it now contains something else."""
     connect(state, values(home / "c" / "s.json"))
     (home / "c" / "theirs").touch()
     undo(state)
@@ -98,7 +97,7 @@ def test_a_folder_that_is_used(home: Path, state: Path) -> None:
 
 
 def test_a_symbolic_link(home: Path, state: Path) -> None:
-    """The file that the link leads to is changed; the link stays."""
+    """The target of the link is changed, and the link stays."""
     (home / "dotfiles").mkdir()
     (home / "dotfiles" / "s.json").write_bytes(HARD[1])
     path = home / "s.json"
@@ -113,7 +112,7 @@ def test_a_symbolic_link(home: Path, state: Path) -> None:
 
 
 def test_the_user_edits_the_file(home: Path, state: Path) -> None:
-    """What the user has changed since then stays; only our values go, and the old ones return."""
+    """The user's later changes stay; only our values are removed, and the old ones restored."""
     path = home / "s.json"
     path.write_text('{\n  "model": "mine", // old\n  "b": 1\n}\n')
     connect(state, values(path))
@@ -124,8 +123,8 @@ def test_the_user_edits_the_file(home: Path, state: Path) -> None:
     assert '{\n  "model": "mine", // old\n  "b": 2, "c": 3\n}\n' == path.read_text()
 
 
-def test_the_client_writes_the_file_again(home: Path, state: Path) -> None:
-    """If a program has only formatted the file, it becomes what it was, to the last blank."""
+def test_the_client_reformats_the_file(home: Path, state: Path) -> None:
+    """If a program only reformatted the file, undoing restores the original exactly."""
     path = home / "s.json"
     path.write_bytes(b'{"model":"mine","b":[1]}')
     connect(state, values(path))
@@ -136,7 +135,7 @@ def test_the_client_writes_the_file_again(home: Path, state: Path) -> None:
 
 
 def test_the_user_edits_tables(home: Path, state: Path) -> None:
-    """The same in TOML; tables that were changed by hand are for the user to remove."""
+    """The same is true for TOML; tables edited by hand are left for the user to remove."""
     path, tables = home / "c.toml", "[[providers]]\nname = 'x'\n"
     path.write_text("a = 1\n")
     connect(state, TomlTables(path, tables))
@@ -150,8 +149,8 @@ def test_the_user_edits_tables(home: Path, state: Path) -> None:
         undo(state)
 
 
-def test_connecting_again(home: Path, state: Path) -> None:
-    """Another address replaces the first one, and undoing leads back to the beginning."""
+def test_connecting_twice(home: Path, state: Path) -> None:
+    """A new address replaces the previous one, and undoing restores the original."""
     path = home / "s.json"
     path.write_bytes(HARD[2])
     connect(state, values(path), values(home / "old.json"))
@@ -174,7 +173,7 @@ def test_the_same_again(home: Path, state: Path) -> None:
 
 
 def test_backups(home: Path, state: Path) -> None:
-    """Five are kept, readable only by the user, and the one that undoing needs."""
+    """Five backups are kept, readable only by the user, plus the one needed for undoing."""
     path = home / "s.json"
     for number in range(9):
         path.write_text(f'{{"a": {number}}}')
@@ -208,7 +207,7 @@ def test_backups(home: Path, state: Path) -> None:
     ],
 )
 def test_unrelated_text_is_not_changed(home: Path, state: Path, kind: str, reason: str) -> None:
-    """A file that cannot be changed safely stays as it is, and so do all others."""
+    """If one file cannot be changed safely, it stays unchanged, and so do all others."""
     good, path = home / "good.json", home / "x" / "s.json"
     good.write_bytes(HARD[1])
     path.parent.mkdir()
@@ -245,7 +244,7 @@ def test_unrelated_text_is_not_changed(home: Path, state: Path, kind: str, reaso
 
 
 def test_a_file_of_the_user(home: Path, state: Path) -> None:
-    """A file whose format cannot be edited is only created, never replaced."""
+    """The user's file is created, but never replaced, if its format cannot be edited."""
     path = home / "models.yaml"
     change = WholeFile(path, "- a\n", only_new=True)
     connect(state, change)
@@ -257,8 +256,10 @@ def test_a_file_of_the_user(home: Path, state: Path) -> None:
 
 
 def test_a_write_that_fails(home: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the second of two files cannot be written, the first one is changed back. The error names
-    the file, even if another one is as it should be."""
+    """If the second of two files cannot be written, the first one is restored.
+
+    The error names the file, even if another one is fine.
+    """
     done, first, second = home / "done.json", home / "a" / "first.json", home / "second.json"
     second.write_bytes(HARD[1])
     connect(state, values(done))
@@ -279,7 +280,7 @@ def test_a_write_that_fails(home: Path, state: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change that was killed in the middle can be undone."""
+    """A change that was killed midway can be undone."""
     first, second = home / "first.json", home / "second.json"
     for path in (first, second):
         path.write_bytes(HARD[1])
@@ -301,7 +302,7 @@ def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.Monk
 def test_written_files_are_checked(
     home: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A result that is anything other than the old data with the new values is not written."""
+    """A result is only written if it is the old data with the new values."""
     path = home / "s.json"
     path.write_bytes(HARD[1])
     monkeypatch.setattr(json_text, "set_value", lambda text, path, data: '{"model": "new"}')
@@ -326,7 +327,7 @@ def test_a_change_in_the_meantime(home: Path, state: Path) -> None:
 
 @pytest.mark.parametrize("where", ["backups", "journal"])
 def test_without_a_journal_nothing_is_changed(home: Path, state: Path, where: str) -> None:
-    """A change that could not be undone is not made, and says why."""
+    """A change that could not be undone is not made, and the error says why."""
     path = home / "s.json"
     path.write_bytes(HARD[1])
     if where == "backups":
@@ -340,7 +341,7 @@ def test_without_a_journal_nothing_is_changed(home: Path, state: Path, where: st
 
 
 def test_values_that_only_replace(home: Path, state: Path) -> None:
-    """They are changed where there is one, and not added elsewhere."""
+    """Such values are changed if present, and are not added elsewhere."""
     path = home / "s.json"
     path.write_text('{"env": {"BEDROCK": "1"}}')
     change = JsonValues(path, [(("a",), 1)], [(("env", n), "") for n in ("BEDROCK", "VERTEX")])
@@ -354,7 +355,7 @@ def test_values_that_only_replace(home: Path, state: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"files": 1}', '{"files": [{}], "about": {}}'])
 def test_a_damaged_journal(state: Path, text: str) -> None:
-    """It counts as empty."""
+    """A damaged journal counts as empty."""
     state.mkdir()
     (state / "journal.json").write_text(text)
 
@@ -362,7 +363,7 @@ def test_a_damaged_journal(state: Path, text: str) -> None:
 
 
 def test_two_commands_at_once(home: Path, state: Path) -> None:
-    """The later one of two overlapping commands changes nothing, so all can be undone."""
+    """The later of two overlapping commands changes nothing, so everything can be undone."""
     first, second = home / "first", home / "second"
     late = Journal.load(state)
     plans = late.plan([WholeFile(second, "mine")])
@@ -376,7 +377,7 @@ def test_two_commands_at_once(home: Path, state: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no umask")
 def test_a_umask_that_takes_everything(tmp_path: Path) -> None:
-    """The folders that are made for a file can be used, whatever the umask."""
+    """Folders created for a file can be used, whatever the umask."""
     before = os.umask(0o777)
     try:
         made = write_file(tmp_path / "a" / "b" / "c.json", b"{}")

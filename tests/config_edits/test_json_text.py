@@ -1,4 +1,4 @@
-"""Values in JSON with comments: one is set or removed, everything else stays as it is."""
+"""Values in JSON with comments are set or removed, and everything else stays as it is."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ def without(found: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def inserted(text: str, after: str) -> str:
-    """Return what was inserted into `text`; fails if anything else was changed."""
+    """Return the text inserted into `text`; fail if anything else was changed."""
     start = next((i for i, char in enumerate(text) if char != after[i]), len(text))
     end = len(after) - (len(text) - start)
     assert text == after[:start] + after[end:]
@@ -59,7 +59,7 @@ def inserted(text: str, after: str) -> str:
     ],
 )
 def test_a_value_is_set(text: str, expected: str) -> None:
-    """It looks as if the user had written it; comments, commas and line ends stay."""
+    """The value looks as if the user had written it; comments, commas and line ends stay."""
     assert expected == set_value(text, ("provider",), 2)
 
 
@@ -76,8 +76,8 @@ def test_a_value_is_set(text: str, expected: str) -> None:
         '{"b": "\\ud800 \\" \\\\"}',
     ],
 )
-def test_there_and_back(text: str) -> None:
-    """What was set can be removed again, and nothing else is touched in between."""
+def test_set_and_remove(text: str) -> None:
+    """A value that was set can be removed again, without changing anything else."""
     after = set_value(text, PATH, VALUE)
 
     assert VALUE == data(after)["provider"]["me"]
@@ -106,14 +106,14 @@ def test_there_and_back(text: str) -> None:
         ('{"provider": {"me": 1, "me": 2}}', "'me' twice"),
     ],
 )
-def test_what_cannot_be_edited(text: str, reason: str) -> None:
+def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
     """A broken or ambiguous file is refused, with the line or the key."""
     with pytest.raises(CannotEdit, match=reason):
         set_value(text, PATH, VALUE)
 
 
 def test_a_list() -> None:
-    """An item is found by its name: it becomes the first one, or replaces the one that is there."""
+    """An item is found by its name, and then replaced, or else becomes the first one."""
     path = ("models", Item("id", "b"))
     text = '{\n  "models": [\n    // mine\n    {"id": "a", "x": 1},\n  ],\n}'
     after = set_value(text, path, {"id": "b"})
@@ -128,8 +128,8 @@ def test_a_list() -> None:
         set_value('[{"id": "b"}, {"id": "b"}]', [path[1]], {})
 
 
-def test_put_back() -> None:
-    """A value gets its old text; objects that were created for it go, unless they are in use."""
+def test_restore() -> None:
+    """A value gets its old text back; objects created for it are removed unless they are in use."""
     original = '{"model": "mine" /* old */, "b": 1}'
     after = set_value(set_value(original, ("model",), "new"), PATH, VALUE)
 
@@ -153,7 +153,7 @@ BLANKS = st.sampled_from(["", " ", "\n", "\r\n", "\t", "// }\n", "/* ] */", "\n 
 
 @st.composite
 def texts(draw: st.DrawFn) -> tuple[str, Any]:
-    """A text with blanks, comments and trailing commas anywhere, and its data."""
+    """Return a text with spaces, comments and trailing commas anywhere, and its data."""
 
     def blanks() -> str:
         return draw(BLANKS)
@@ -179,7 +179,7 @@ def texts(draw: st.DrawFn) -> tuple[str, Any]:
 
 @given(texts(), JSON)
 def test_any_text(generated: tuple[str, Any], value: Any) -> None:
-    """Whatever the file looks like: the value is there, all other data and characters stay."""
+    """In any file, the value is set, and all other data and characters stay."""
     text, before = generated
     assert before == data(text)
     if "provider" in before and not isinstance(before["provider"], dict):
@@ -191,5 +191,5 @@ def test_any_text(generated: tuple[str, Any], value: Any) -> None:
     assert with_value(before, PATH, value) == data(after)
     assert before == data(put_back(after, PATH, text))
     if before and before.get("provider", True) and "me" not in before.get("provider", {}):
-        # The blanks of an empty object are replaced; everything else stays.
+        # The whitespace of an empty object is replaced; everything else stays.
         assert "me" in inserted(text, after)

@@ -1,4 +1,4 @@
-"""Tables are added at the end of a TOML file and removed again; the rest stays as it is."""
+"""Tables are added to the end of a TOML file and removed again; the rest is unchanged."""
 
 import tomllib
 
@@ -20,8 +20,8 @@ TABLES = '[[providers]]\nname = "copilot-proxy"\nurl = "http://x"\n'
         "providers.x = 1\n" * 0 + "[a.b]\nc = {d = 1}\n\n\n",
     ],
 )
-def test_there_and_back(text: str) -> None:
-    """All that was there stays, to the last character."""
+def test_add_and_remove(text: str) -> None:
+    """The original text is restored, to the last character."""
     after = add_tables(text, TABLES)
 
     assert after.startswith(text)
@@ -40,7 +40,7 @@ def test_there_and_back(text: str) -> None:
         ("a = " + "[" * 5000, "is not valid TOML"),
     ],
 )
-def test_what_cannot_be_edited(text: str, reason: str) -> None:
+def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
     """A broken file, or one in which the tables would mean something else, is refused."""
     with pytest.raises(CannotEdit, match=reason):
         add_tables(text, TABLES)
@@ -49,7 +49,7 @@ def test_what_cannot_be_edited(text: str, reason: str) -> None:
 
 
 def test_a_table() -> None:
-    """A table that exists is not defined twice."""
+    """A table that exists is not defined again."""
     with pytest.raises(CannotEdit):
         add_tables("[mine]\na = 1\n", "[mine]\nb = 1\n")
     with pytest.raises(CannotEdit, match="already defines 'mine'"):

@@ -1,4 +1,4 @@
-"""What a request cost: the order of the sources, tiers of prices, and what is unknown."""
+"""The cost of a request: the order of sources, price tiers, and unknown costs."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def test_the_reported_total_wins() -> None:
 
 
 def test_the_details_come_second() -> None:
-    """Without a total, the details are added up, and their counts are those of the request."""
+    """Without a total, the details are summed, and their counts are the request's."""
     cost = assess("claude-opus-5", LISTED, None, {"token_details": DETAILS})
 
     assert (580_000_000, "details") == (cost.nano, cost.source)
@@ -60,7 +60,7 @@ def test_the_details_come_second() -> None:
 
 
 def test_the_list_of_models_comes_third() -> None:
-    """Fresh, cached and written tokens have their own prices; written ones cost what input does."""
+    """Fresh and cached tokens have their own prices; written tokens cost the same as input."""
     cost = assess("nobody-knows-it", LISTED, USAGE, None)
 
     expected = (100 + 300) * 500_000 + 600 * 12_500 + 200 * 2_500_000
@@ -100,7 +100,7 @@ def test_unknown_is_not_zero(usage: Any, copilot_usage: Any) -> None:
 
 @pytest.mark.parametrize("usage", [{}, {"prompt_tokens": 0, "completion_tokens": 0}])
 def test_counts_of_zero_are_none(usage: dict[str, Any]) -> None:
-    """Gemini counts nothing in most chunks; that is no free request, even if there are prices."""
+    """Gemini counts nothing in most chunks, which does not make the request free."""
     details = {"token_details": [{"token_type": "input"}]}
 
     assert (None, "unknown") == assess("claude-opus-5", LISTED, usage, details)[:2]
@@ -114,8 +114,8 @@ def test_zero_is_a_cost() -> None:
 @pytest.mark.parametrize(
     ("prompt", "tier", "price"), [(200_000, "default", 500), (200_001, "long_context", 1000)]
 )
-def test_a_long_prompt_has_other_prices(prompt: int, tier: str, price: int) -> None:
-    """The long-context tier applies to all tokens of a prompt above the limit, cached ones too."""
+def test_a_long_prompt_has_different_prices(prompt: int, tier: str, price: int) -> None:
+    """The long-context tier applies to all tokens of a prompt over the limit, even cached ones."""
     tokens = Tokens(input=prompt)
     prices = LISTED
 
@@ -124,9 +124,9 @@ def test_a_long_prompt_has_other_prices(prompt: int, tier: str, price: int) -> N
 
 
 def test_offers_do_not_change_an_estimate() -> None:
-    """The listed prices apply: an offer may end, and the Auto model's discount is not this one's.
+    """List prices apply: an offer may end, and the Auto model's discount does not count here.
 
-    A budget must not count on less than a request may cost.
+    A budget must not assume less than a request may cost.
     """
     promo = {"id": "launch", "discount_percent": 50, "ends_at": "2027-01-31T00:00:00Z"}
     entry = {"billing": {"token_prices": TIERS, "auto_discount": 0.1, "promo": promo}}
@@ -144,15 +144,15 @@ def test_flat_prices_are_in_nano_aiu() -> None:
 
 
 def test_an_estimate_is_marked() -> None:
-    """An estimate says so; without a price it stays unknown."""
+    """An estimate is marked as such; without a price, the cost stays unknown."""
     tokens = Tokens(input=1000, output=10)
 
     assert "estimated" == estimated("x", LISTED, tokens).source
     assert (None, "unknown") == estimated("x", None, tokens)[:2]
 
 
-def test_files_count_flat_in_an_estimate() -> None:
-    """A picture of a megabyte is not a quarter of a million tokens."""
+def test_files_have_a_flat_estimate() -> None:
+    """A picture of a megabyte does not count as a quarter of a million tokens."""
     request = {"messages": [{"content": [{"text": "word " * 800}, {"data": "A" * 1_000_000}]}]}
 
     assert 1000 + 1600 <= prompt_tokens(request) < 2700
@@ -165,7 +165,7 @@ def test_arithmetic_is_exact() -> None:
 
 
 def test_calls_are_merged_only_if_all_report() -> None:
-    """The cost of half of the calls is not the cost of the request."""
+    """The cost of some of the calls is not the cost of the request."""
     one = {"copilot_usage": {"total_nano_aiu": 3, "token_details": DETAILS[:1]}}
 
     assert {"total_nano_aiu": 6, "token_details": DETAILS[:1] * 2} == merged_usage([one, one])
@@ -174,7 +174,7 @@ def test_calls_are_merged_only_if_all_report() -> None:
 
 @pytest.mark.parametrize("odd", [[], {}, None, 5, "tea"])
 def test_prices_of_unknown_kinds_of_tokens(odd: object) -> None:
-    """They are ignored, whatever Copilot sends, and the others count."""
+    """Unknown prices are ignored, and the others count."""
     entry = {"batch_size": 1, "cost_per_batch": 3}
     known = [{**entry, "token_type": kind} for kind in ("input", "output")]
 

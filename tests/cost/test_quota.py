@@ -1,17 +1,19 @@
-"""The quota in the headers of answers, and the forecast of when it runs out."""
+"""The quota in response headers, and the forecast of when it runs out."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cost.quota import Quota, quota_of, runs_out
+from copilot_proxy.relay.records import RequestRecord
 
 RESET = datetime(2026, 12, 1, tzinfo=UTC)
 PREMIUM = "x-quota-snapshot-premium_interactions"
 CREDITS = "ent=1500&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z&tbb=true"
 
 
-def test_what_is_left() -> None:
+def test_the_remaining_quota() -> None:
     """`rem` is a percentage of `ent`."""
     quota = quota_of({PREMIUM: CREDITS})
 
@@ -19,6 +21,25 @@ def test_what_is_left() -> None:
     assert quota is not None
     assert 1309.5 == quota.left
     assert 190.5 == pytest.approx(quota.used)
+
+
+def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
+    """The list of models does, since only accounts that are billed by tokens see their prices."""
+    headers = {PREMIUM: CREDITS.removesuffix("&tbb=true")}
+    billing = (
+        {"multiplier": 1},
+        {"token_prices": {"default": {"input_price": 500, "output_price": 2500}}},
+    )
+    entries = [{"id": "gpt-5", "billing": one} for one in billing]
+    units = []
+    for entry in entries:
+        (model,) = parse_models({"data": [entry]}).usable
+        record = RequestRecord("1", "messages", listed=model)
+        record.add_headers(headers)
+        assert record.quota is not None
+        units.append(record.quota.unit)
+
+    assert ["premium requests", "AI credits"] == units
 
 
 @pytest.mark.parametrize(
@@ -37,14 +58,14 @@ def test_what_is_left() -> None:
     ],
 )
 def test_which_quota_meters_the_plan(headers: dict[str, str], expected: str | None) -> None:
-    """Chat messages meter only plans without premium requests; nonsense is ignored."""
+    """Chat messages only meter plans without premium requests; invalid values are ignored."""
     quota = quota_of(headers)
 
     assert expected == (quota.unit if quota else None)
 
 
 def test_a_seat_without_a_quota() -> None:
-    """A seat of an organisation may have no individual quota."""
+    """A seat in an organisation may have no individual quota."""
     quota = quota_of({PREMIUM: "ent=-1&rem=100"})
 
     assert quota is not None
@@ -71,7 +92,7 @@ def test_forecast(day: int, left: float, expected: datetime | None) -> None:
 
 @pytest.mark.parametrize(("left", "used_up"), [(-3.2, True), (0.0, True), (50.0, False)])
 def test_without_a_reset(left: float, used_up: bool) -> None:
-    """A quota that is used up is so whether or not its reset is known."""
+    """A quota that is used up is reported as such, whether or not its reset is known."""
     now = datetime(2026, 11, 16, tzinfo=UTC)
 
     assert (now if used_up else None) == runs_out(Quota("AI credits", 1500, left, 48, None), now)

@@ -1,4 +1,4 @@
-"""Servers with a ledger, and the live stream of a page."""
+"""Servers with a ledger, and a page's live stream."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.dashboard.sample import fill
 
 OWNER_KEY, NAMED_KEY = "the-owners-key", "key-of-scripts"
 PAGE = {"x-copilot-proxy-page": "1"}
-"""The header with which the page makes changes."""
+"""The header that the page sends with changes."""
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def locked(simulator: Simulator) -> Iterator[Proxy]:
 
 @contextmanager
 def events(client: httpx.Client) -> Iterator["Events"]:
-    """Open the live stream of a page."""
+    """Open a page's live stream."""
     with client.stream("GET", "/dashboard/events") as stream:
         assert 200 == stream.status_code
         yield Events(stream.iter_lines())
 
 
 class Events:
-    """The live stream of a page."""
+    """A page's live stream."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines

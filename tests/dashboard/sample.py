@@ -1,4 +1,4 @@
-"""A ledger with a month of requests, always the same, for tests and pictures in the docs."""
+"""A ledger with a month of requests, always the same, for tests and screenshots in the docs."""
 
 import json
 import math
@@ -24,7 +24,7 @@ CLIENTS: Final = (
     ("aider", "gemini-3.1-pro", "chat_completions", 1, "website", "scripts"),
 )
 _PRICES: Final = {"input": 500, "cache_read": 50, "cache_write": 625, "output": 2500}
-"""Credits for a million tokens."""
+"""Credits per million tokens."""
 
 
 def fill(path: Path, *, days: int = 30, per_day: int = 60, now: float | None = None) -> None:
@@ -93,7 +93,7 @@ def _rows(days: int, per_day: int, now: float) -> Iterator[dict[str, Any]]:
             "key": key,
             "client": client,
             "client_version": "2.1.0",
-            # No session goes on after a pause, so none has read a prompt after one.
+            # No session continues after a pause, so none has read a cached prompt after one.
             "session": f"{client}-session" if client not in named else f"{client}-{number}",
             "project": project,
             "api": api,

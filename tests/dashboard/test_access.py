@@ -1,4 +1,4 @@
-"""Who may see the dashboard's data, and who may change something."""
+"""Who may see the dashboard's data, and who may change it."""
 
 import socket
 import time
@@ -20,7 +20,7 @@ from tests.dashboard.conftest import NAMED_KEY, OWNER_KEY, PAGE, events
 
 @pytest.mark.parametrize("cookie", [None, "copilot-proxy-00000000=1999999999.e30.x", "x=y"])
 def test_data_needs_a_key(locked: Proxy, cookie: str | None) -> None:
-    """Without a key or a cookie, the page's data is not shown, and nothing is changed."""
+    """Without a key or a cookie, no data is shown, and nothing can be changed."""
     headers = {**PAGE, **({"cookie": cookie} if cookie else {})}
     with locked.client(headers=headers) as client:
         for name in ("spent", "requests", "request?id=x", "events", "nothing", "raise", "logout"):
@@ -57,7 +57,7 @@ def test_signing_in(locked: Proxy) -> None:
 
 
 def test_a_forged_cookie(locked: Proxy) -> None:
-    """A cookie for another key, or with a later end, is refused."""
+    """A cookie for another key, or with an extended expiry, is refused."""
     with locked.client() as client:
         cookie = sign_in(client, key=NAMED_KEY).headers["set-cookie"].partition(";")[0]
         client.cookies.clear()
@@ -79,7 +79,7 @@ def test_a_forged_cookie(locked: Proxy) -> None:
 
 
 def test_a_code_works_once(locked: Proxy) -> None:
-    """The code of `copilot-proxy dashboard` signs in the owner, once."""
+    """The code of `copilot-proxy dashboard` signs the owner in once."""
     code = make_code(locked.settings.state_dir)
     with locked.client() as client, locked.client() as other:
         first, second = sign_in(client, code=code), sign_in(other, code=code)
@@ -91,7 +91,7 @@ def test_a_code_works_once(locked: Proxy) -> None:
 
 
 def test_an_old_code(locked: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After two minutes, a code is useless."""
+    """A code expires after two minutes."""
     code = make_code(locked.settings.state_dir)
     now = time.time()
     monkeypatch.setattr("copilot_proxy.dashboard.login_codes.time.time", lambda: now + 121)
@@ -102,7 +102,7 @@ def test_an_old_code(locked: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_named_key_shows_its_own_requests(
     locked: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It shows no sessions, no requests and no costs of others, and cannot raise the budget."""
+    """The page shows no sessions, requests or costs of others, and cannot raise the budget."""
     (tmp_path / "codex").touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with locked.client(headers={"x-api-key": OWNER_KEY}) as owner, events(owner) as stream:
@@ -124,7 +124,7 @@ def test_a_named_key_shows_its_own_requests(
     assert {"scripts"} == {one["key"] for one in (*listed, *rows)} == {one["name"] for one in spent}
     assert 404 == other.status_code
     assert [] == overview["sessions"]
-    # Nor what is installed on the owner's machine.
+    # Nor the programs installed on the owner's machine
     assert {"codex"} <= {one["name"] for one in known if one["installed"]}
     assert not [one for one in overview["clients"] if one["installed"]]
     assert {"llm", "aider"} == {one["name"] for one in overview["clients"] if one["last_seen"]}
@@ -143,7 +143,7 @@ def test_raising_the_budget(locked: Proxy) -> None:
 
 
 def test_raising_the_budget_twice_at_once(locked: Proxy) -> None:
-    """No raise replaces another one."""
+    """No raise replaces another."""
     with locked.client(headers={"x-api-key": OWNER_KEY, **PAGE}) as client:
         with ThreadPoolExecutor(8) as threads:
             raises = [
@@ -188,7 +188,7 @@ def test_wrong_changes(locked: Proxy, body: object, status: int, says: str) -> N
     ids=str,
 )
 def test_changes_by_other_pages(simulator: Simulator, headers: dict[str, str]) -> None:
-    """Only the server's own page may change something: not even one that may use the API."""
+    """Other pages may not make changes, even if they are allowed to use the API."""
     settings = settings_at(
         simulator, ledger=True, budget="1/day", cors_origins=("http://localhost:3000",)
     )
@@ -210,7 +210,7 @@ def test_changes_by_other_pages(simulator: Simulator, headers: dict[str, str]) -
     ["x%00.js", "..%5Capp.js", "x%5C..%5C..%5Cdashboard%5Cstatic%5Capp.js", "C:app.js", "%2E.js"],
 )
 def test_only_the_pages_own_files(locked: Proxy, name: str) -> None:
-    """No name leads out of the folder, and none fails inside the server."""
+    """No name leads out of the folder, and none causes an internal error."""
     with locked.client() as client:
         assert 404 == client.get(f"/dashboard/{name}").status_code
         assert 200 == client.get("/dashboard/app.js").status_code
@@ -238,7 +238,7 @@ def test_file_names_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_malformed_sign_ins(
     locked: Proxy, body: bytes, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Anyone may send one, so it must not cost time, or fail inside the server."""
+    """Anyone may send a malformed sign-in, so it must be cheap and cause no internal error."""
     with locked.client() as client:
         answer = client.post("/dashboard/login", content=body, headers=PAGE)
     assert status == answer.status_code
@@ -246,7 +246,7 @@ def test_malformed_sign_ins(
 
 
 def test_strangers_take_no_slots(simulator: Simulator) -> None:
-    """Signing in does not keep requests with a key waiting, however slowly it is done."""
+    """Signing in does not delay requests with a key, however slow it is."""
     limits = {"max_concurrency": 1, "max_queue": 0}
     with Proxy(settings_at(simulator, api_key=OWNER_KEY, **limits)) as proxy:
         address = urlsplit(proxy.url)

@@ -17,7 +17,7 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "confidentia
 
 
 def test_the_page_is_for_browsers(server: Proxy) -> None:
-    """A browser gets the page, and everything else the text that was there before."""
+    """A browser gets the page, and other clients still get the text."""
     with server.client() as client:
         page = client.get("/", headers={"accept": "text/html,*/*;q=0.8"})
         text = client.get("/")
@@ -29,8 +29,8 @@ def test_the_page_is_for_browsers(server: Proxy) -> None:
     assert "text/plain" in text.headers["content-type"]
 
 
-def test_files_load_nothing_from_elsewhere(server: Proxy) -> None:
-    """Every file that the page names is served here, names no other host, and is light."""
+def test_files_load_nothing_from_other_hosts(server: Proxy) -> None:
+    """Every file that the page names is served here, names no other host, and is small."""
     size, todo, seen = 0, ["/"], set()
     with server.client(headers={"accept": "text/html"}) as client:
         while todo:
@@ -61,7 +61,7 @@ def test_unknown_files(server: Proxy, name: str) -> None:
 
 
 def test_a_request_while_it_runs_and_after(server: Proxy, simulator: Simulator) -> None:
-    """A page shows a request while it runs, and then its row, without any of its text."""
+    """A page shows a running request, and later its row, without any of its text."""
     simulator.state.pace = 0.05
     long = [{"role": "user", "content": "Write 600 words, confidential"}]
     body = {**CHAT, "messages": long, "stream": True}
@@ -86,7 +86,7 @@ def test_a_request_while_it_runs_and_after(server: Proxy, simulator: Simulator) 
 
 
 def test_a_change_by_another_process(server: Proxy) -> None:
-    """A page shows what other processes write into the ledger."""
+    """A page shows rows that other processes write to the ledger."""
     with server.client() as page, events(page) as stream:
         assert [] == stream.next("rows")
         fill(server.settings.ledger_file, days=1)
@@ -95,8 +95,8 @@ def test_a_change_by_another_process(server: Proxy) -> None:
     assert {"codex", "claude-code"} <= {one["client"] for one in rows}
 
 
-def test_what_is_left(locked: Proxy) -> None:
-    """The overview has the quota, sums, sessions, losses, the budget and clients."""
+def test_the_overview(locked: Proxy) -> None:
+    """The overview has the quota, totals, sessions, losses, the budget and clients."""
     with locked.client(headers={"x-api-key": OWNER_KEY}) as page, events(page) as stream:
         assert stream.next("server")["needs_key"] is True
         overview = stream.next("overview")
@@ -115,7 +115,7 @@ def test_what_is_left(locked: Proxy) -> None:
 @pytest.mark.parametrize(("span", "count"), [("day", 24), ("week", 7), ("month", 30)])
 @pytest.mark.parametrize("by", ["client", "model", "key", "project"])
 def test_spent_over_time(locked: Proxy, span: str, count: int, by: str) -> None:
-    """The series have no gaps, and add up to what the list of requests says."""
+    """The series have no gaps, and their sum matches the list of requests."""
     with locked.client(headers={"x-api-key": OWNER_KEY}) as client:
         found = client.get("/dashboard/spent", params={"span": span, "by": by}).json()
 
@@ -130,7 +130,7 @@ def test_spent_over_time(locked: Proxy, span: str, count: int, by: str) -> None:
 
 
 def test_pages_of_requests(locked: Proxy) -> None:
-    """Older requests follow on further pages; filters limit them."""
+    """Older requests are on further pages; filters apply."""
     with locked.client(headers={"x-api-key": OWNER_KEY}) as client:
 
         def ask(**query: str) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def test_pages_of_requests(locked: Proxy) -> None:
 
 
 def test_an_error_has_its_hint(locked: Proxy) -> None:
-    """A failed request says what to do about it."""
+    """A failed request says how to fix it."""
     with locked.client(headers={"x-api-key": OWNER_KEY}) as client:
         failed = client.get("/dashboard/requests", params={"failed": "1"}).json()["requests"][0]
         one = client.get("/dashboard/request", params={"id": failed["request_id"]}).json()
@@ -166,7 +166,7 @@ def test_an_error_has_its_hint(locked: Proxy) -> None:
     [("spent?span=year", "span"), ("spent?by=secret", "by"), ("requests?before=x", "before")],
 )
 def test_wrong_queries(server: Proxy, path: str, param: str) -> None:
-    """A wrong parameter is named."""
+    """The error names the invalid parameter."""
     with server.client() as client:
         answer = client.get(f"/dashboard/{path}")
 
@@ -192,14 +192,14 @@ def test_head(server: Proxy) -> None:
 
 
 def test_folders_of_dumps(simulator: Simulator, tmp_path: Path) -> None:
-    """The page says where conversations are written, if they are."""
+    """The page says where conversations are written, if dumps are on."""
     settings = settings_at(simulator, dump_dir=str(tmp_path / "dumps"))
     with Proxy(settings) as server, server.client() as page, events(page) as stream:
         assert str(tmp_path / "dumps") == stream.next("server")["dump_dir"]
 
 
 def test_a_ledger_that_is_being_created(server: Proxy) -> None:
-    """A page that is opened while the file has no tables yet shows what is written later."""
+    """A page opened before the file has tables shows rows that are written later."""
     path = server.settings.ledger_file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
@@ -213,13 +213,13 @@ def test_a_ledger_that_is_being_created(server: Proxy) -> None:
 
 
 def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> None:
-    """The page gets the reason why there is no data, and the log says so once."""
+    """The page gets the reason for the missing data, and the log has it once."""
     path = server.settings.ledger_file
     fill(path, days=1)
     with server.client() as page:
         assert 200 == page.get("/dashboard/requests").status_code
         content = path.read_bytes()
-        path.unlink()  # the connection would still have the old one in its cache
+        path.unlink()  # the connection would still have the old one cached
         path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
         error = page.get("/dashboard/requests").json()["error"]
 

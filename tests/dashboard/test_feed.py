@@ -1,4 +1,4 @@
-"""What the dashboard sends to its open pages."""
+"""What the dashboard sends to open pages."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ class Source:
     """A ledger without requests."""
 
     def __init__(self, hanging_read: int = 0) -> None:
-        """The rows with the number `hanging_read` never arrive."""
+        """Reading the rows with the number `hanging_read` never returns."""
         self._hanging_read = hanging_read
         self._reads = 0
         self.hangs = asyncio.Event()
@@ -41,8 +41,8 @@ class Source:
         return []
 
 
-async def test_a_page_that_is_closed_before_it_has_its_first_data() -> None:
-    """Nothing is read any more for a page that is closed while its first data is being read."""
+async def test_a_page_that_is_closed_before_its_first_data() -> None:
+    """Nothing more is read for a page that is closed while its first data is being read."""
     source, idle = Source(hanging_read=2), asyncio.Event()
     opening = asyncio.ensure_future(Feed(source, on_idle=idle.set).subscribe(None))
     await source.hangs.wait()
@@ -56,7 +56,7 @@ async def test_a_page_that_is_closed_before_it_has_its_first_data() -> None:
 async def test_a_ledger_that_cannot_be_read(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says so once, however long a page is open."""
+    """The error is logged once, however long a page is open."""
     for name in ("_TICK", "_IDLE_TICK"):
         monkeypatch.setattr(feed_module, name, 0)
     source = Source()

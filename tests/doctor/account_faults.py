@@ -70,7 +70,7 @@ def github_has_trouble(machine: Machine) -> None:
 
 
 class LateGitHub(HttpServer):
-    """Passes requests on to GitHub, and is an hour behind this machine."""
+    """Forwards requests to GitHub, with a clock an hour behind this machine."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ def quota_used_up_and_billed(machine: Machine) -> None:
 
 @fault("quota", "warning", "copilot-proxy usage client")
 def little_quota_left(machine: Machine) -> None:
-    machine.simulator.state.spent = PLANS["pro"].entitlement - PLANS["pro"].used - 3
+    machine.simulator.state.spent = PLANS["pro_credits"].entitlement - PLANS["pro_credits"].used - 3
 
 
 @fault("models", "warning", "Did you mean claude-sonnet")

@@ -1,4 +1,4 @@
-"""The list of planted faults; the modules next to this one add theirs."""
+"""The list of planted faults, to which the modules next to this one add."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ Plant = Callable[[Machine], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, and what the doctor has to say about it."""
+    """A fault, and what the doctor must say about it."""
 
     plant: Plant
     check: str
     """The name of the check that finds it."""
     status: str
     remedy: str
-    """What the first line of the output contains."""
+    """Text that the first line of the output contains."""
 
     @property
     def name(self) -> str:

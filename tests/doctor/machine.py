@@ -1,4 +1,4 @@
-"""A machine on which all is well, until a test plants a fault."""
+"""A machine without problems, until a test plants a fault."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class Machine:
         self.home.mkdir(parents=True, mode=0o700)
         self.port = free_port()
         self.expected: list[str] = []
-        """Texts that the doctor has to print, besides the remedy."""
+        """Texts that the doctor must print in addition to the remedy."""
         self._prepare()
 
     def __enter__(self) -> "Machine":
@@ -69,12 +69,12 @@ class Machine:
         (self.home / "credentials.json").unlink()
 
     def set(self, **settings: str) -> None:
-        """Set variables of settings."""
+        """Set environment variables for settings."""
         for name, value in settings.items():
             self.patch.setenv(f"COPILOT_PROXY_{name.upper()}", value)
 
     def export(self, **variables: str) -> None:
-        """Set other variables."""
+        """Set other environment variables."""
         for name, value in variables.items():
             self.patch.setenv(name, value)
 
@@ -100,10 +100,10 @@ class Machine:
         return path
 
     def client(self, name: str, version: str) -> Path:
-        """Install a client that says its version."""
+        """Install a client that reports its version."""
         return self.program(name, f"#!/bin/sh\necho '{name} {version}'\n")
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for the program in a separate process."""
+    """Return the environment for running the program in a separate process."""
     return {**os.environ, "PYTHONPATH": str(Path(copilot_proxy.__file__).parent.parent)}

@@ -1,4 +1,4 @@
-"""Faults of the installation, the settings, the files, the ledger and the server."""
+"""Faults of the installation, settings, files, ledger and server."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def unknown_variable(machine: Machine) -> None:
 def read_only_folder(machine: Machine) -> None:
     machine.set(github_token="ghu_Simu1ated0000000000000000000000000")
     if os.geteuid() == 0:
-        # No mode keeps root from writing.
+        # File modes do not keep root from writing.
         machine.set(home_dir="/sys/kernel")
     else:
         machine.home.chmod(0o500)
@@ -198,7 +198,7 @@ def pi_ai_without_node(machine: Machine) -> None:
 
 
 def shorten_waits(machine: Machine) -> None:
-    """Wait less for a program that never answers."""
+    """Shorten the wait for a program that never answers."""
     for module in (server_facts, port_owner):
         machine.patch.setattr(module, "_TIMEOUT", 0.1)
 
@@ -219,7 +219,7 @@ def ollama_port_taken(machine: Machine) -> None:
 
 
 class OtherServer(HttpServer):
-    """A copilot-proxy in a state that takes long to bring about."""
+    """A copilot-proxy in a state that would take long to reach."""
 
     def __init__(self, **health: object) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Faults of the service, with a stand-in for systemctl."""
+"""Faults of the service, with a fake systemctl."""
 
 from copilot_proxy.service.installation import (
     Failure,
@@ -14,7 +14,7 @@ from tests.doctor.machine import Machine
 
 
 def install(machine: Machine, state: str, *, changed: str = "") -> Settings:
-    """Write what an installation writes; systemctl says that the unit is in `state`."""
+    """Write the files of an installation, with a systemctl that reports `state`."""
     process = 4242 if state == "active" else 0
     machine.program(
         "systemctl",

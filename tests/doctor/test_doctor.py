@@ -1,4 +1,4 @@
-"""``doctor``: its forms of output, ``--fix``, and checks that fail themselves."""
+"""``doctor``: its output formats, ``--fix``, and checks that fail themselves."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ def test_several_problems_begin_with_the_worst(machine: Machine, cli: Cli) -> No
     assert blocks[0].startswith("broken ")
     assert blocks[1].startswith("warning ")
     assert "\n1 broken, 1 warning\n" in ran.out
-    # What depends on the sign-in is not a separate problem.
+    # Problems that depend on the sign-in are not reported separately.
     assert "not checked: Copilot, Quota, Models, Drift" in ran.out
 
 
@@ -53,7 +53,7 @@ def test_all_invalid_settings_are_named_at_once(machine: Machine, cli: Cli) -> N
     assert 3 == len(said)
     for name in ("workers", "colour", "COPILOT_PROXY_KEEP_ALIVE"):
         assert any(name in text for text in said)
-    # The addresses may be among what is invalid, so no token is sent anywhere.
+    # The invalid settings may include the addresses, so no token is sent anywhere.
     assert not machine.simulator.state.requests
 
 
@@ -67,7 +67,7 @@ def test_json_has_all_keys(machine: Machine, cli: Cli) -> None:
     assert {"ok"} == {one["status"] for one in output["checks"]}
 
 
-def test_it_asks_github_no_more_than_status_and_models(machine: Machine, cli: Cli) -> None:
+def test_it_makes_no_more_calls_than_status_and_models(machine: Machine, cli: Cli) -> None:
     cli("doctor")
     asked = sorted(one.path for one in machine.simulator.state.requests)
     assert ["/copilot_internal/user", "/copilot_internal/v2/token", "/models"] == asked
@@ -189,7 +189,7 @@ def test_an_uninstall_leaves_files(machine: Machine, cli: Cli) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 def test_a_full_disk(machine: Machine) -> None:
-    """A limit on the size of files stands for the disk: the errors come from the same calls."""
+    """A file size limit simulates the full disk, since the same calls fail."""
     import resource
 
     ran = subprocess.run(
@@ -248,7 +248,7 @@ def _missing(folder: Path) -> str:
 
 
 def test_a_connected_client(machine: Machine, cli: Cli) -> None:
-    """It is known what `connect` has changed, and whether that still names this server."""
+    """The check knows what `connect` changed, and whether that still points to this server."""
     machine.client("claude", "2.1.330")
     with Proxy(settings_at(machine.simulator)) as server:
         machine.set(port=server.url.rpartition(":")[2])

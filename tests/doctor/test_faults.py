@@ -24,13 +24,13 @@ SECRETS = ("secret-word", "ghu_", "ghp_", "a-key-for-clients")
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """A machine on which all is well."""
+    """A machine without problems."""
     with Simulator(pace=0) as simulator, Machine(tmp_path, monkeypatch, simulator) as made:
         yield made
 
 
-def test_all_is_well(machine: Machine, cli: Cli) -> None:
-    """Otherwise, a test below could find a fault other than the one it planted."""
+def test_a_machine_without_problems(machine: Machine, cli: Cli) -> None:
+    """Otherwise, a test below could find a different fault from the one it planted."""
     ran = cli("doctor")
     assert (0, "") == (ran.code, ran.err)
     assert "No problems found.\n" in ran.out
@@ -38,7 +38,7 @@ def test_all_is_well(machine: Machine, cli: Cli) -> None:
 
 
 def test_correct_settings_are_not_reported(machine: Machine, cli: Cli) -> None:
-    """Names of families, aliases and other servers' settings are in order."""
+    """Names of families, aliases and other servers' settings are fine."""
     machine.config('default_model = "mine"\nsmall_model = "gpt-mini"\n[aliases]\nmine = "opus"\n')
     machine.set(budget="500/day", host="::1")
     machine.client("opencode", "1.99.0")
@@ -59,7 +59,7 @@ def test_it_finds_a_fault(fault: Fault, machine: Machine, cli: Cli) -> None:
     assert fault.remedy in " ".join(remedy.split())
     assert what
     assert all(text in " ".join(ran.out.split()) for text in machine.expected)
-    # Nothing else is wrong.
+    # No other problem is reported.
     assert f"\n1 {fault.status}\n" in ran.out
     assert CODES[fault.status] == ran.code
     assert not any(secret in ran.out + ran.err for secret in SECRETS)

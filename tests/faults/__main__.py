@@ -1,5 +1,8 @@
-"""``python -m tests.faults`` prints the table of faults in Markdown: first in full, then as
-docs/reliability.md has it, with all faults that have the same outcome in one row."""
+"""``python -m tests.faults`` prints the table of faults in Markdown.
+
+It is printed first in full, and then as in docs/reliability.md, with all faults that have the same
+outcome in one row.
+"""
 
 from collections.abc import Iterator
 
@@ -41,7 +44,7 @@ def calls(row: Row) -> str:
 
 
 def short() -> Iterator[str]:
-    """Yield the short table: one row for each outcome, and no fault twice."""
+    """Yield the short table: one row per outcome, and no fault twice."""
     yield "| fault | not streamed | streamed | calls to Copilot |"
     yield "|---|---|---|---|"
     groups: dict[tuple[str, str, str], list[str]] = {}

@@ -10,7 +10,7 @@ from copilot_proxy.formats.types import ClientEvent, ErrorBody
 from tests.matrix_clients import Client
 
 _COUNTS = ('"usage":{', '"eval_count":', '"promptTokenCount":')
-"""What an answer contains that has token counts."""
+"""A field that only answers with token counts contain."""
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Seen:
 
     answer: httpx.Response
     text: str = ""
-    """The text of the answer, as far as it arrived."""
+    """The text of the answer that arrived."""
     error: ErrorBody | None = None
     """The error object, from the body or an event; None if the answer is complete."""
     midway: bool = False
@@ -57,7 +57,7 @@ def _read_stream(client: Client, body: str, seen: Seen) -> None:
     if seen.error is None and any(name in body for name in _COUNTS):
         assert client.read(client.fold(body)).text == seen.text
     elif seen.error is None:
-        # The usage comes last, and was lost with the end of the stream.
+        # Usage comes last, so it was lost with the end of the stream.
         assert client.stopped in body
     elif len(events) > 1:
         client.check_broken(body)

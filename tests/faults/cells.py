@@ -18,7 +18,7 @@ TABLE: Final = (*CONNECTION, *CUT, *WRONG, *ODD, *REQUEST, *ACCOUNT, *LIMITS, *S
 
 
 class Embeddings(Client):
-    """The embeddings API, as far as faults affect it."""
+    """The embeddings API, reduced to the parts that faults affect."""
 
     api = "embeddings"
     path = EMBEDDINGS
@@ -32,7 +32,7 @@ class Embeddings(Client):
 
 
 class Completions(Client):
-    """The Completions API, as far as faults affect it."""
+    """The Completions API, reduced to the parts that faults affect."""
 
     api = "completions"
     path = "/v1/completions"
@@ -73,7 +73,7 @@ COMPLETIONS: Final = Completions()
 
 @dataclass(frozen=True)
 class Route:
-    """A client's API, and a model on which the request goes to one of Copilot's."""
+    """A client's API, and a model whose requests go to one of Copilot's."""
 
     name: str
     client: Client
@@ -118,7 +118,7 @@ class Cell:
 
     @property
     def expected(self) -> Error | None:
-        """Return the outcome that the table gives."""
+        """Return the expected outcome from the table."""
         return self.row.stream if self.stream else self.row.whole
 
     def __str__(self) -> str:

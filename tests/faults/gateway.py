@@ -1,4 +1,4 @@
-"""A server of raw bytes in front of the simulator, which breaks connections exactly as a test says.
+"""A server of raw bytes in front of the simulator, which breaks connections as a test specifies.
 
 All other bytes pass through it unchanged. It also counts the requests and connections that reach
 Copilot, and knows which connections are still open.
@@ -42,13 +42,12 @@ class Good:
 
     status: str
     headers: list[tuple[str, str]]
-    """Without those about the framing of the body."""
+    """The headers, except those about the framing of the body."""
     body: bytes
 
     @property
     def head(self) -> bytes:
-        """Return the status line and headers, without the blank line, so that headers can be
-        added."""
+        """Return the status line and headers, without the blank line, so headers can be added."""
         lines = [f"HTTP/1.1 {self.status}", *(f"{name}: {value}" for name, value in self.headers)]
         return ("\r\n".join(lines) + "\r\n").encode()
 

@@ -1,5 +1,4 @@
-"""Runs one cell of the table: causes the fault, checks what the client sees, and looks for
-leftovers."""
+"""Runs one cell of the table: causes the fault, checks the client's view, looks for leftovers."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from tests.matrix_clients import GEMINI
 
 
 def run(setup: Setup, cell: Cell) -> None:
-    """Fail unless the cell has the outcome of the table, without leftovers."""
+    """Fail unless the cell has the outcome in the table, without leftovers."""
     deadline = time.monotonic() + TIMEOUT
     while True:
         try:
@@ -26,7 +25,7 @@ def _run(setup: Setup, cell: Cell) -> None:
     row, route, stream = cell.row, cell.route, cell.stream
     full = setup.full(route, stream)
     if row.calls == 2 and not row.own:
-        # A renewal leaves an idle connection to GitHub open for a while, as it should.
+        # A renewal leaves an idle connection to GitHub open for a while, as intended.
         setup.simulator.state.expire_tokens()
         setup.answer(route, stream)
     before = setup.held()
@@ -47,7 +46,7 @@ def _run(setup: Setup, cell: Cell) -> None:
 
 
 def check_error(seen: Seen, cell: Cell) -> None:
-    """Fail unless the client gets the error of the table, or none."""
+    """Fail unless the client gets the error in the table, or none."""
     expected, error, headers = cell.expected, seen.error, seen.answer.headers
     if expected is None or error is None:
         assert (error is None) is (expected is None), seen.answer.text
@@ -66,7 +65,7 @@ def check_error(seen: Seen, cell: Cell) -> None:
         assert expected.anthropic == error["type"]
     else:
         assert expected.code == error["code"]
-        # In a Responses event, `type` is the type of the event; errors of others have none.
+        # In a Responses event, `type` is the type of the event; errors on other APIs have none.
         is_event = seen.midway and client is RESPONSES
         has_type = not is_event and client not in (OLLAMA, GEMINI)
         assert not has_type or expected.type == error["type"]

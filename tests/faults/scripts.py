@@ -210,7 +210,7 @@ async def gzip(line: Line) -> None:
 
 
 async def no_gzip(line: Line) -> None:
-    """The body is labelled as gzip, but is not compressed."""
+    """The body is labeled as gzip, but is not compressed."""
     good = await line.good()
     await line.write(good.head + b"content-encoding: gzip\r\n" + length(len(good.body)) + good.body)
 
@@ -222,7 +222,7 @@ async def crlf(line: Line) -> None:
 
 
 async def big_event(line: Line) -> None:
-    """An event of 20 MB halfway through; of a whole answer, as much white space."""
+    """An event of 20 MB halfway through; for a whole answer, as much whitespace."""
     good = await line.good()
     half = first_half(good)
     filler = b'data: {"type":"ping","padding":"%b"}\n\n' % (b"x" * BIG)
@@ -233,7 +233,7 @@ async def big_event(line: Line) -> None:
 
 
 async def endless(line: Line) -> None:
-    """An event without an end; of a whole answer, as much white space."""
+    """An event without an end; for a whole answer, as much whitespace."""
     good = await line.good()
     half = first_half(good)
     begun = b"data: " if good.events[0].endswith(b"\n\n") else b""
@@ -248,7 +248,7 @@ async def html(line: Line) -> None:
 
 
 async def html_as_answer(line: Line) -> None:
-    """An HTML page that is labelled as the answer."""
+    """An HTML page labelled as the answer."""
     good = await line.good()
     page = b"<!DOCTYPE html>\n\n<html><title>Sign in</title></html>\n\n"
     await line.write(good.head + length(len(page)) + page)

@@ -1,5 +1,4 @@
-"""The servers on which faults are tested: a simulator, a gateway in front of it, and the server
-under test, which uses both."""
+"""The servers for testing faults: a simulator, a gateway in front of it, and the tested server."""
 
 import asyncio
 import os
@@ -26,9 +25,9 @@ from tests.faults.table import Row
 from tests.matrix_clients import Ask
 
 NAME: Final = "copilot.test"
-"""The host of the gateway that speaks TLS; only these tests can look it up."""
+"""The host name of the gateway with TLS, which only resolves in these tests."""
 MIDDLE: Final = 8
-"""Number of events before the simulator fails in mid-stream: enough for some text on any API."""
+"""Number of events before the simulator fails in mid-stream, enough for some text on any API."""
 TIMEOUT: Final = 60.0
 """Seconds after which something that should happen at once counts as failed."""
 SHORT_TIMEOUTS: Final = {
@@ -36,7 +35,7 @@ SHORT_TIMEOUTS: Final = {
     "stall_after_finish": "copilot_proxy.relay.reply._END_TIMEOUT",
     "script:refusal_without_end": "copilot_proxy.upstreams.http.copilot._ERROR_BODY_TIMEOUT",
 }
-"""Timeouts that are not settings, shortened because the tests would take seconds."""
+"""Timeouts that are not settings, shortened because the tests would otherwise take seconds."""
 _DRAIN_TIMEOUT: Final = "copilot_proxy.upstreams.http.response._DRAIN_TIMEOUT"
 FLAGS: Final[dict[str, dict[str, Any]]] = {
     "plain": {},
@@ -59,8 +58,10 @@ class Setup:
         *,
         is_hasty: bool,
     ) -> None:
-        """`is_hasty` is whether the server has short timeouts. On a busy machine, they may end what
-        should succeed, so it is tried again."""
+        """`is_hasty` is whether the server has short timeouts.
+
+        On a busy machine, they may end requests that should succeed, so those are retried.
+        """
         self.simulator = simulator
         self.gateway = gateway
         self.proxy = proxy
@@ -71,7 +72,7 @@ class Setup:
         self._full: dict[tuple[str, bool], str] = {}
 
     def full(self, route: Route, stream: bool) -> str:
-        """Return what the client gets without a fault."""
+        """Return the client's result without a fault."""
         key = (route.name, stream)
         if key not in self._full:
             self._full[key] = self.answer(route, stream)
@@ -86,8 +87,10 @@ class Setup:
         return seen.text
 
     def ask(self, route: Route, stream: bool, *, own: bool = False, size: int = 0) -> Seen:
-        """Send a request with about `size` additional bytes, with `own` as a client with its own
-        Copilot token."""
+        """Send a request with about `size` additional bytes.
+
+        With `own`, it is sent by a client with its own Copilot token.
+        """
         client = route.client
         turns = client.user("Write 30 words" + " please" * (size // 7))
         asked = Ask(route.model, turns, stream=stream)
@@ -103,8 +106,7 @@ class Setup:
         return seen
 
     def held(self) -> tuple[int, int, int]:
-        """Return the number of the server's tasks, the gateway's connections and open file
-        descriptors."""
+        """Return the number of server tasks, gateway connections and open file descriptors."""
         loop = self.proxy._loop
 
         async def tasks() -> int:
@@ -156,7 +158,7 @@ class Setup:
 
 
 class Setups:
-    """The setups of the table, each made on first use."""
+    """The setups of the table, each created on first use."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -169,7 +171,7 @@ class Setups:
         clear_environment(patch, self._home)
         # The limit on renewals has its own tests.
         patch.setattr("copilot_proxy.auth.copilot_auth._FORCED_BURST", 1000)
-        # Connections of complete answers are always kept, which the table counts on.
+        # Connections of complete answers are always kept, which the counts in the table rely on.
         patch.setattr(_DRAIN_TIMEOUT, TIMEOUT)
         return self
 
@@ -178,7 +180,7 @@ class Setups:
 
     def get(self, kind: str) -> Setup:
         if kind not in self._setups:
-            # Each has its own simulator, since expired tokens affect all users of one.
+            # Each has its own simulator, since expired tokens affect all its users.
             self._simulator = self._stack.enter_context(
                 Simulator(catalogue="2026-03", pace=0, middle=MIDDLE)
             )
@@ -197,7 +199,7 @@ class Setups:
         settings = settings_at(self._simulator, copilot_api_url=gateway.url, ollama=True, **flags)
         with pytest.MonkeyPatch.context() as patch:
             if pool:
-                # With a proxy the server uses httpx; loopback is reached without the proxy.
+                # With a proxy, the server uses httpx, but it contacts loopback directly.
                 patch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
             proxy = self._stack.enter_context(Proxy(settings))
         http = self._stack.enter_context(

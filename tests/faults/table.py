@@ -1,4 +1,4 @@
-"""The table: every fault that a request to Copilot can run into, and what the client then sees.
+"""The table: every fault of a request to Copilot, and what the client then sees.
 
 Pure data. `cause` says how to cause the fault: ``script:NAME`` is one of `scripts`, ``new:NAME`` is
 the same on a new connection, ``handshake:NAME`` is how the gateway treats new connections, and a
@@ -23,18 +23,18 @@ class Error(NamedTuple):
     wait: int | None = None
     """Seconds of ``Retry-After``."""
     anthropic_status: int | None = None
-    """The status for Anthropic's clients, if it is another one."""
+    """The status for Anthropic's clients, if different."""
     midway: bool = False
-    """Whether it is an event of a stream that has started; everything before it is intact."""
+    """Whether the error is an event in a started stream; everything before it is intact."""
 
 
 class Row(NamedTuple):
-    """A fault and its outcomes; None as an outcome is the correct answer."""
+    """A fault and its outcomes; None as an outcome means the correct answer."""
 
     name: str
     cause: str
     whole: Error | None
-    """What a client sees that does not stream."""
+    """What a client that does not stream sees."""
     stream: Error | None
     calls: int = 1
     """Number of requests to the model that reach Copilot."""
@@ -52,9 +52,9 @@ class Row(NamedTuple):
     own: bool = False
     """Whether the client sends its own token, so that cooldowns do not affect other cells."""
     translated: bool = True
-    """Whether it is also tested with models of other APIs."""
+    """Whether the fault is also tested with models of other APIs."""
     embeddings: bool = True
-    """Whether it can affect embeddings."""
+    """Whether the fault can affect embeddings."""
     size: int = 0
     """Additional bytes in the request."""
 

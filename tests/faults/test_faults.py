@@ -19,8 +19,11 @@ START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -
 
 
 def _course(cell: Cell) -> object:
-    """Return a key that distinguishes cells, except by the translation that a fault interrupts, and
-    by the route if the request fails before an answer begins."""
+    """Return the same key for cells that differ only in unimportant ways.
+
+    These are the translation that a fault interrupts, and the route if the request fails before an
+    answer begins.
+    """
     if cell.row.whole == cell.row.stream is not None:
         return cell.row, cell.setup
     native = cell.route.name if cell.route in NATIVE else None
@@ -29,7 +32,7 @@ def _course(cell: Cell) -> object:
 
 @pytest.fixture(autouse=True)
 def clean_environment() -> None:
-    """Replace the fixture of that name, since the servers share one clean environment."""
+    """Replaces the fixture of the same name, since the servers share one clean environment."""
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +44,23 @@ def setups() -> Iterator[Setups]:
 
 @pytest.mark.parametrize("cell", sample(cells(), alike=_course), ids=str)
 def test_fault(setups: Setups, cell: Cell) -> None:
-    """The client gets what the table says, with a hint, and everything before the failure is
-    intact. Copilot gets as many requests as the table says; no task, connection or file is left
-    open; and the next request is answered."""
+    """The client gets the table's result with a hint, and all output before the failure.
+
+    Copilot gets as many requests as the table says; no task, connection or file is left open; and
+    the next request is answered.
+    """
     run(setups.get(cell.setup), cell)
 
 
 def test_every_fault_is_in_the_table() -> None:
-    """All faults of the simulator and of the wire are in the table."""
+    """All faults of the simulator and of the connection are in the table."""
     causes = {row.cause.rpartition(":")[2] for row in TABLE}
 
     assert set() == {*ANSWERS, *BREAKS, *STREAMS, *SCRIPTS} - causes
 
 
 def test_the_table_in_the_documents() -> None:
-    """docs/reliability.md shows what `make faults` prints last."""
+    """docs/reliability.md has the second table that `make faults` prints."""
     _, _, table = PAGE.read_text(encoding="utf-8").partition(START)
     table, _, _ = table.partition(END)
 

@@ -48,7 +48,7 @@ def test_sampling_is_left_at_the_default(client: str, id: str) -> None:
 @pytest.mark.parametrize(
     "id", ["claude-opus-5.5", "claude-fable-5", "claude-fable-5.2", "claude-mythos-1"]
 )
-def test_models_that_always_think_are_asked_to(client: str, id: str) -> None:
+def test_thinking_that_cannot_be_turned_off_is_adaptive(client: str, id: str) -> None:
     """Thinking that cannot be turned off is adaptive, whatever the client requests."""
     off = {"reasoning_effort": "none"}
     own = {
@@ -62,7 +62,7 @@ def test_models_that_always_think_are_asked_to(client: str, id: str) -> None:
 
 
 @every_client
-def test_models_that_can_do_without_thinking_are_not_asked_to(client: str) -> None:
+def test_optional_thinking_is_not_enabled(client: str) -> None:
     """Without a request for it, a model thinks only if thinking cannot be turned off."""
     assert thinking(client, "claude-sonnet-5.5") is None
     assert thinking(client, "claude-sonnet-4.6") is None

@@ -126,6 +126,6 @@ def test_a_text_about_marks() -> None:
 
 
 def test_sizes() -> None:
-    """Image data does not count towards the size, but long texts do."""
+    """Image data does not count toward the size, but long texts do."""
     image = b'["user",{"type":"image","source":{"type":"base64","data":"' + b"A" * 100_000
     assert [6400, 100_000] == [size_of(content) for content in (image, b"word " * 20_000)]

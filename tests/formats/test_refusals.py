@@ -63,7 +63,7 @@ def refused(status: int, code: str | None, message: str = "No.", **headers: str)
 @pytest.mark.parametrize("path", list(UPSTREAMS))
 @pytest.mark.parametrize("flat", [False, True])
 def test_a_prompt_that_is_too_long_in_mid_stream(client: str, path: str, flat: bool) -> None:
-    """Clients that compact the conversation recognise the error on every route."""
+    """Clients that compact the conversation recognize the error on every route."""
     api = CLIENTS[client]
     turns = [{"role": "user", "content": "Hi"}]
     request = {"model": "m", "stream": True}

@@ -174,20 +174,20 @@ def test_a_long_line_in_small_pieces_is_linear_work() -> None:
     piece, pieces = b"x" * 8192, 2560
     decoder = EventDecoder(limit=2**30)
     decoder.feed(b"data: ")
-    most = 0
+    peak = 0
     tracemalloc.start()
     try:
         for _ in range(pieces):
             before, _ = tracemalloc.get_traced_memory()
             tracemalloc.reset_peak()
             assert [] == decoder.feed(piece)
-            most = max(most, tracemalloc.get_traced_memory()[1] - before)
+            peak = max(peak, tracemalloc.get_traced_memory()[1] - before)
     finally:
         tracemalloc.stop()
 
     (event,) = decoder.feed(b"\n\n")
     assert len(piece) * pieces == len(event)
-    assert most < 10 * len(piece)
+    assert peak < 10 * len(piece)
 
 
 def test_the_default_limit_is_above_any_real_event() -> None:

@@ -38,7 +38,7 @@ def test_any_division(pieces: list[str], stops: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"), [("the end", "the end"), ("the E", "the "), ("the END", "the ")]
 )
-def test_only_what_may_be_a_stop_sequence_is_held_back(text: str, shown: str) -> None:
+def test_only_possible_stop_sequences_are_held_back(text: str, shown: str) -> None:
     assert shown == StopSequences(["END"]).feed(text)
 
 

@@ -277,7 +277,7 @@ def test_a_wait_without_end() -> None:
 
 
 def test_no_wait() -> None:
-    """A time of 0, or one that is over, is passed on, but not said in words."""
+    """A wait of zero, or one in the past, is passed on, but not mentioned in the hint."""
     error = parse_error_response(429, {"retry-after": "0"}, coded("rate_limited", "Slow down"))
 
     assert "0" == error.headers["retry-after"]

@@ -1,4 +1,4 @@
-"""Malformed request bodies, as bytes: odd JSON, almost valid JSON, not JSON."""
+"""Malformed request bodies as bytes: odd JSON, almost valid JSON, and other data."""
 
 import copy
 import json
@@ -64,7 +64,7 @@ def changed(draw: Draw, valid: list[ClientRequest]) -> ClientRequest:
 
 
 def like(value: Any) -> st.SearchStrategy[Any]:
-    """Return values of the same type; for an object or a list, any values."""
+    """Return values of the same type; objects and lists may contain any values."""
     match value:
         case bool():
             return st.booleans()
@@ -138,7 +138,7 @@ Sent = tuple[bytes, dict[str, str]]
 def sent(valid: list[ClientRequest]) -> st.SearchStrategy[Sent]:
     """Return bodies and headers for a route that accepts the `valid` bodies.
 
-    Half of them are probably valid, a quarter is almost valid, and the others are arbitrary.
+    About half of them are valid, a quarter almost valid, and the others arbitrary.
     """
     nudge = st.tuples(nudged(valid).map(_plain), st.just(JSON_HEADERS))
     change = st.tuples(changed(valid).map(_plain), st.just(JSON_HEADERS))

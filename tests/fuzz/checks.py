@@ -1,4 +1,4 @@
-"""Checks that an answer of the server is valid in its API."""
+"""Checks that a response is valid in its API."""
 
 import json
 from typing import Final
@@ -14,8 +14,10 @@ OUR_FAULT: Final = "copilot-proxy failed with an internal error"
 
 
 def check_answer(client: Client, answer: httpx.Response, *, passed_on: bool = False) -> None:
-    """Check that an answer is an error, a stream or a whole answer of the client's API. `passed_on`
-    means that the order of a stream's events is upstream's."""
+    """Check that a response is an error, a stream or a whole answer of the client's API.
+
+    `passed_on` means that the events of a stream are in upstream's order.
+    """
     assert OUR_FAULT not in answer.text, answer.text
     if answer.status_code != 200:
         assert 400 <= answer.status_code
@@ -60,7 +62,7 @@ def check_array(client: Client, events: list[ClientEvent]) -> None:
 
 
 def check_stream(client: Client, text: str) -> None:
-    """Check a stream's grammar, which ends with a finish or an error."""
+    """Check that a stream follows its grammar and ends with a finish or an error."""
     match client.api:
         case "chat_completions":
             chunks = grammars.chat_chunks(text)

@@ -1,4 +1,4 @@
-"""One server for the cases of a module, which counts them and checks for leftovers."""
+"""One server for all cases of a module, which counts them and checks for leftovers."""
 
 import asyncio
 import os
@@ -16,9 +16,9 @@ from tests.selection import examples
 
 _FACTOR: Final = int(os.environ.get("FUZZ", "1"))
 TIMEOUT: Final = 300 * _FACTOR
-"""Seconds that a test may take."""
+"""Maximum duration of a test in seconds."""
 _SILENCE: Final = 60
-"""Seconds of silence that count as a hang; keep-alive comments are sent less often."""
+"""Seconds of silence that count as a hang, longer than the interval of keep-alive comments."""
 
 
 def server_for(simulator: Simulator, **more: object) -> Proxy:
@@ -27,13 +27,15 @@ def server_for(simulator: Simulator, **more: object) -> Proxy:
 
 
 def many(cases: int) -> settings:
-    """Return settings for `cases` examples in CI, and a tenth of them elsewhere; FUZZ=20 multiplies
-    them by 20."""
+    """Return settings for `cases` examples in CI, and a tenth of them elsewhere.
+
+    FUZZ=20 multiplies them by 20.
+    """
     return examples(cases * _FACTOR)
 
 
 class Target:
-    """A server that is sent fuzzed requests, and must stay healthy."""
+    """A server that gets fuzzed requests and must stay healthy."""
 
     def __init__(self, proxy: Proxy, http: httpx.Client) -> None:
         self.cases = 0
@@ -71,7 +73,7 @@ async def _left(before: set[Any]) -> set[Any]:
 
 @pytest.fixture(scope="module")
 def clean_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An environment for a server that is shared by tests."""
+    """An environment for a server shared by several tests."""
     with pytest.MonkeyPatch.context() as patch:
         home: Path = tmp_path_factory.mktemp("fuzz")
         clear_environment(patch, home)

@@ -1,4 +1,4 @@
-"""Valid requests of each route with as many fields as possible, from which cases are made."""
+"""Valid requests for each route with as many fields as possible, which the cases modify."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from copilot_proxy.formats.types import ClientRequest, Json
 from tests.matrix_clients import CLIENTS, GEMINI, PNG, TOOL, Ask, Client
 
 MODELS: Final = ("gpt-4o", "gpt-5.5", "claude-opus-5", "gemini-3.1-pro-preview", "gpt-5-mini")
-"""A model of each of Copilot's APIs, and one of several."""
+"""A model on each of Copilot's APIs, and one on several."""
 MORE: Final[dict[str, Json]] = {
     "chat_completions": {
         "temperature": 0.5,
@@ -125,7 +125,7 @@ SHOWN: Final[list[ClientRequest]] = [{"model": "gpt-4o:latest", "verbose": True}
 
 
 def requests_of(client: Client) -> list[ClientRequest]:
-    """Return for each model a short request, a stream, and a long conversation."""
+    """Return a short request, a stream, and a long conversation for each model."""
     found: list[ClientRequest] = []
     for model in MODELS:
         turns = [
@@ -154,7 +154,7 @@ def paths_of(client: Client) -> list[str]:
 
 
 def counted_requests() -> list[ClientRequest]:
-    """Return requests for the counting of tokens."""
+    """Return requests to count tokens."""
     requests = requests_of(CLIENTS[2])
     dropped = ("max_tokens", "stream", "temperature", "stop_sequences", "metadata")
     return [{k: v for k, v in body.items() if k not in dropped} for body in requests]

@@ -1,4 +1,4 @@
-"""Malformed answers of an upstream after a 200: valid streams with errors in them."""
+"""Malformed upstream answers after a 200: valid streams with errors inserted."""
 
 import copy
 import gzip
@@ -79,7 +79,7 @@ def _frames(answer: bytes) -> list[bytes]:
 
 @st.composite
 def _with_another_value(draw: Draw, frame: bytes) -> bytes:
-    """Return the frame with one part of its data replaced or removed."""
+    """Return the frame with part of its data replaced or removed."""
     start, mark, data = frame.partition(b"data: ")
     try:
         value = json.loads(data)
@@ -128,7 +128,7 @@ def contents(draw: Draw, good: list[bytes]) -> bytes:
 
 @st.composite
 def answers(draw: Draw, good: list[bytes]) -> bytes:
-    """Return a 200 with such contents, in any framing, and possibly cut."""
+    """Return a 200 with such contents, in any framing, and possibly cut off."""
     body = draw(contents(good))
     head = draw(st.sampled_from([HEADS[0]] * 6 + HEADS))
     if head.endswith(b"gzip") and draw(st.booleans()):

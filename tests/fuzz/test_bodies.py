@@ -1,4 +1,4 @@
-"""Bodies of every kind on every route: no 5xx, no hang, and errors in the API's format."""
+"""Malformed bodies on every route: no 5xx, no hang, and errors in the API's format."""
 
 import json
 from collections.abc import Callable
@@ -124,7 +124,7 @@ def test_ollama(target: Target, path: str, valid: list[Any]) -> None:
 def fuzz(
     target: Target, paths: list[str], valid: list[Any], check: Check, examples: int = 500
 ) -> None:
-    """Send many bodies, more or less like the `valid` ones, to the paths."""
+    """Send many bodies that resemble the `valid` ones to the paths."""
 
     @many(examples)
     @given(sent(valid), st.sampled_from(paths))

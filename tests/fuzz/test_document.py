@@ -54,7 +54,7 @@ OPERATIONS: Final = [
 
 @pytest.fixture(scope="module")
 def document(running: Proxy) -> Any:
-    """The document as served."""
+    """The OpenAPI document as served."""
     with running.client() as http:
         return http.get("/schema/openapi.json").json()
 
@@ -71,7 +71,7 @@ def test_every_operation_is_tested(document: Any) -> None:
 def test_successful_answers_are_as_documented(
     target: Target, running: Proxy, document: Any, client: Any
 ) -> None:
-    """Streams and whole answers of models of every kind have the documented type and shape."""
+    """Streams and whole answers of all kinds of models have the documented type and shape."""
     operation = schemathesis.openapi.from_dict(document)[client.path]["POST"]
     for body in requests_of(client):
         case = operation.Case(body=body, media_type="application/json")

@@ -1,4 +1,4 @@
-"""A value of a wrong type, wherever it is in a request, is never an internal error.
+"""A value of the wrong type anywhere in a request never causes an internal error.
 
 The request is refused with an error that the client can read, or it is passed on.
 """
@@ -262,7 +262,7 @@ BODIES: Final[dict[str, Json]] = {
         ],
     },
 }
-"""A request with everything that a client may send, for each client API."""
+"""A request with every field that a client may send, for each client API."""
 
 VALUES: Final[tuple[Any, ...]] = (
     *(None, True, 5, -1.5, "", "x", [], [None], ["x"], [{}]),
@@ -291,7 +291,7 @@ def changed(body: Json, path: tuple[Any, ...], value: object) -> Json:
 
 @pytest.mark.parametrize("api", CLIENTS)
 def test_wrong_types(api: str) -> None:
-    """Each value of a request is replaced by others; elsewhere than in CI, a sample of them."""
+    """Each value of a request is replaced by others; outside CI, only a sample is."""
     client = CLIENTS[api]
     cases = [(path, value) for path in places(BODIES[api]) for value in VALUES]
     passed = 0

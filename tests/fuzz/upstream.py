@@ -1,4 +1,4 @@
-"""A Copilot API that answers with given bytes and closes the connection."""
+"""A Copilot API that answers with the given bytes and closes the connection."""
 
 import json
 import threading
@@ -15,12 +15,12 @@ MODELS: Final = {
     "responses": ("gpt-5.4", ["/responses"]),
     "messages": ("claude-sonnet-4.5", ["/v1/messages"]),
 }
-"""For each of Copilot's APIs, a model that is served only there."""
+"""A model for each of Copilot's APIs that is served only there."""
 
 
 @dataclass
 class RawUpstream:
-    """The API; `answer` is sent to every request except for the list of models."""
+    """The API; `answer` is sent to every request except for the model list."""
 
     url: str
     answer: bytes = b""
@@ -29,7 +29,7 @@ class RawUpstream:
 
 @contextmanager
 def raw_upstream() -> Iterator[RawUpstream]:
-    """Run it in threads, on a free port."""
+    """Run the API in threads, on a free port."""
     upstream = RawUpstream("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -64,7 +64,7 @@ def raw_upstream() -> Iterator[RawUpstream]:
 
 
 def _catalogue() -> Any:
-    """The recorded list of models, cut down to three, each with one endpoint."""
+    """Return the recorded model list, cut down to three models, each with one endpoint."""
     recorded = {model["id"]: model for model in recorded_json("models.json")["data"]}
     return {
         "data": [{**recorded[id], "supported_endpoints": paths} for id, paths in MODELS.values()]

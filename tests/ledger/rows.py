@@ -1,4 +1,4 @@
-"""Makes rows for tests, without a server."""
+"""Creates ledger rows for tests, without a server."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def record(
     quota: Quota | None = None,
     **more: Any,
 ) -> RequestRecord:
-    """Return a record; `tokens` are fresh, cached and output ones."""
+    """Return a record; `tokens` are fresh, cached and output tokens."""
     fresh, cached, output = tokens
     return RequestRecord(
         request_id,

@@ -1,4 +1,4 @@
-"""The ledger against a fake Copilot that charges known amounts, while servers are killed."""
+"""The ledger compared to a fake Copilot's known charges, while servers are killed."""
 
 import sqlite3
 from contextlib import closing
@@ -18,7 +18,7 @@ ORDERS = 250
 
 
 def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
-    """All APIs, two workers, eight clients; streams that fail or are left; two kills."""
+    """All APIs, two workers, eight clients; streams that fail or are abandoned; two kills."""
     found, sound, _ = run_trial(tmp_path / "home", ORDERS)
 
     assert [] == found.problems
@@ -30,7 +30,7 @@ def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
 
 @only_in_ci
 def test_parallel_agents(tmp_path: Path) -> None:
-    """Twenty agents spend at most the limit, plus the error in the estimates of those that ran."""
+    """Twenty agents spend at most the limit plus the estimation error of running requests."""
     found = run_agents(tmp_path / "home", 3)
 
     assert 20 == found.refused

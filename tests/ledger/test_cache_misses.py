@@ -1,4 +1,4 @@
-"""Why requests miss the prompt cache, found in traffic of the shape that real clients send."""
+"""Causes of prompt cache misses, detected in traffic that resembles real clients."""
 
 import itertools
 import sqlite3
@@ -24,7 +24,7 @@ WORDS = "Follow the conventions of the code around you. "
 
 
 class Clock:
-    """The time of the ledger and of the simulated provider, which tests move on."""
+    """The time of the ledger and of the simulated provider, which tests advance."""
 
     def __init__(self) -> None:
         self.seconds = 1_795_000_000.0
@@ -82,7 +82,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def make(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Client]]:
-    """Makes a client of a server whose provider has a real prompt cache."""
+    """Creates a client of a server whose provider has a real prompt cache."""
     simulators = []
 
     def made(**options: Any) -> Client:
@@ -108,8 +108,10 @@ def claude_code(
     names: tuple[str, ...] = ("Bash", "Edit", "Read"),
     system: str = "You are Claude Code. ",
 ) -> dict[str, Any]:
-    """Return a request of Claude Code: marks on the system prompt and on the last message, which
-    becomes a plain string as soon as it is not the last one."""
+    """Return a request of Claude Code, with marks on the system prompt and on the last message.
+
+    The last message becomes a plain string as soon as another one follows.
+    """
     messages: list[dict[str, Any]] = [
         {"role": role, "content": text}
         for role, text in zip(itertools.cycle(("user", "assistant")), texts, strict=False)
@@ -169,7 +171,7 @@ ANSWER = "It follows the conventions. " * 30
 
 
 def test_a_pause(make: Callable[..., Client]) -> None:
-    """Claude Code: the first turn is cold, the second hits, one after six minutes misses."""
+    """Claude Code: the first turn is cold, the second hits, and one after six minutes misses."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         turns = (QUESTION, ANSWER, "Go on.")
@@ -179,7 +181,7 @@ def test_a_pause(make: Callable[..., Client]) -> None:
     first, second, third = client.rows()
     assert [("cold", None), (None, None), ("ttl_expiry", "360")] == client.misses()
     assert 0 == first["cache_lost_nano_aiu"]
-    # All of what the second request had in the cache was written again, at $6.25 instead of $0.50.
+    # All tokens cached by the second request were written again, at $6.25 instead of $0.50.
     had = second["cache_read_tokens"] + second["cache_write_tokens"]
     assert had > 1024
     assert had * 575_000 == third["cache_lost_nano_aiu"]
@@ -224,7 +226,7 @@ def test_the_tools_change(make: Callable[..., Client]) -> None:
 
 @pytest.mark.parametrize("model", [CLAUDE, GPT])
 def test_the_system_prompt_changes(make: Callable[..., Client], model: str) -> None:
-    """A client that puts the time at the start of its system prompt, on either API of Copilot."""
+    """A client puts the time at the start of its system prompt, on either API of Copilot."""
     with make() as client:
         for minute, turns in enumerate([(QUESTION,), (QUESTION, ANSWER, "Go on.")]):
             body = claude_code(*turns, model=model, system=f"It is 12:0{minute}. ", names=("A",))
@@ -258,7 +260,7 @@ def test_an_old_message_changes(make: Callable[..., Client]) -> None:
 
 
 def test_another_model(make: Callable[..., Client]) -> None:
-    """The user changes the model in the middle of a session, and back."""
+    """The user switches models in the middle of a session, and back."""
     with make() as client:
         turns: tuple[str, ...] = (QUESTION,)
         for model, pause in ((CLAUDE, 10), (OTHER_CLAUDE, 10), (CLAUDE, 400)):
@@ -269,7 +271,7 @@ def test_another_model(make: Callable[..., Client]) -> None:
 
 
 def test_another_machine(make: Callable[..., Client]) -> None:
-    """Codex: the same beginning, shortly afterwards, but Copilot does not find it."""
+    """Codex: Copilot does not find the same prefix shortly afterwards."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION, session="s-2"), **IN_CODEX)
         client.use_another_machine()
@@ -279,13 +281,13 @@ def test_another_machine(make: Callable[..., Client]) -> None:
     assert [("cold", None), ("rerouted", None)] == client.misses()
     row = client.rows()[1]
     assert (0, 0) == (row["cache_read_tokens"], row["cache_write_tokens"])
-    # All that the first request had in the cache, at $1.25 instead of $0.125 a million.
+    # All tokens cached by the first request, at $1.25 instead of $0.125 per million.
     cached = client.rows()[0]["input_tokens"] // 128 * 128
     assert cached * 112_500 == row["cache_lost_nano_aiu"] > 0
 
 
-def test_the_dearer_tier(make: Callable[..., Client]) -> None:
-    """A conversation grows beyond the length up to which tokens have their first price."""
+def test_the_higher_price_tier(make: Callable[..., Client]) -> None:
+    """A conversation outgrows the prompt length of the lower price tier."""
     entry = next(one for one in load("2026-03") if one["id"] == GPT)
     prices = {"input_price": 500, "output_price": 3000, "cache_read_price": 50}
     entry["billing"]["token_prices"] = {
@@ -306,7 +308,7 @@ def test_the_dearer_tier(make: Callable[..., Client]) -> None:
 
 
 def test_a_compaction(make: Callable[..., Client]) -> None:
-    """Claude Code goes on with a summary instead of the conversation."""
+    """Claude Code continues with a summary instead of the conversation."""
     long = (QUESTION, ANSWER * 8, "Go on.", ANSWER * 8, "Go on.", ANSWER * 8, "And?")
     summary = "This session is being continued from a previous conversation. " * 3
     # Its first message begins with reminders, which are the same afterwards.
@@ -324,7 +326,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
 
 
 def test_a_subagent(make: Callable[..., Client]) -> None:
-    """A subagent of the same session is a separate conversation; the main one still hits."""
+    """A subagent in the same session is a separate conversation; the main one still hits."""
     agent: dict[str, Any] = {"system": "You are an agent. ", "names": ("Read",)}
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
@@ -334,8 +336,8 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
     assert [("cold", None), ("cold", None), (None, None)] == client.misses()
 
 
-def test_at_the_same_time(make: Callable[..., Client]) -> None:
-    """A request that began before the other was answered could not read what that one wrote."""
+def test_concurrent_requests(make: Callable[..., Client]) -> None:
+    """A request sent before the other was answered could not have used its cache entry."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         client.use_another_machine()
@@ -345,8 +347,7 @@ def test_at_the_same_time(make: Callable[..., Client]) -> None:
 
 
 def test_without_a_session(make: Callable[..., Client]) -> None:
-    """Without a session, the first message says which conversation it is; a restart of the server
-    does not make it forget."""
+    """Without a session, the first message identifies the conversation, even after a restart."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
         client.ask("/v1/responses", responses("Something else. " * 200))
@@ -358,7 +359,7 @@ def test_without_a_session(make: Callable[..., Client]) -> None:
 
 
 def test_the_cache_key(make: Callable[..., Client]) -> None:
-    """A conversation keeps its key, which no one can read; a client's own is passed on."""
+    """A conversation keeps its key, which is not readable; a client's own key is passed on."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
         client.ask("/v1/responses", responses(QUESTION, ANSWER, "Go on."))
@@ -381,7 +382,7 @@ def test_the_cache_key(make: Callable[..., Client]) -> None:
 
 
 def test_no_text_is_stored(make: Callable[..., Client]) -> None:
-    """The file has digests with a key of this installation: equal texts differ elsewhere."""
+    """The file has digests with a key of this installation, so equal texts differ elsewhere."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
     stored = client.settings.ledger_file

@@ -1,4 +1,4 @@
-"""A full disk: the ledger's errors name it, and nothing waits for it."""
+"""On a full disk, the ledger's errors say so, and nothing waits for it."""
 
 import errno
 import sqlite3
@@ -50,10 +50,10 @@ def test_bringing_the_tables_up_to_date(tmp_path: Path) -> None:
         (sqlite3.SQLITE_BUSY_SNAPSHOT, True),
     ],
 )
-def test_only_another_process_is_waited_for(
+def test_a_full_disk_causes_no_wait(
     monkeypatch: pytest.MonkeyPatch, code: int, waits: bool
 ) -> None:
-    """A request does not wait five seconds for a disk that is full."""
+    """A request does not wait five seconds for a full disk."""
     monkeypatch.setattr(ledger_file, "BUSY_SECONDS", 0.05)
     database = _Full(code)
     with pytest.raises(sqlite3.OperationalError):
@@ -62,6 +62,6 @@ def test_only_another_process_is_waited_for(
 
 
 def test_hints() -> None:
-    """They say what helps: making a folder writable does not help on a full disk."""
+    """Making a folder writable does not help on a full disk, so the hint says something else."""
     assert "free space" in write_hint(OSError(errno.ENOSPC, "No space left on device"))
     assert "writable" in write_hint(OSError(errno.EACCES, "Permission denied"))

@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Sixty requests of sixty days; one has been corrected."""
+    """A ledger with sixty requests on sixty days, one of them corrected."""
     path = tmp_path / "ledger.sqlite3"
     rows = [
         row(
@@ -55,7 +55,7 @@ def path(tmp_path: Path) -> Path:
     ],
 )
 def test_both_sources_agree(path: Path, group: Group, filters: Filters, count: int) -> None:
-    """Whole days are read from the sums, and times from the rows."""
+    """Whole days are read from the sums, and shorter periods from the rows."""
     days = whole_days((NOON - timedelta(days=40)).date(), NOON.date())
     with closing(open_ledger(path)) as database:
         from_sums = sums_by(database, group, days, filters)
@@ -66,7 +66,7 @@ def test_both_sources_agree(path: Path, group: Group, filters: Filters, count: i
 
 
 def test_a_correction(path: Path) -> None:
-    """It changes the cost of its day, and does not count as a request."""
+    """A correction changes the cost of its day, and does not count as a request."""
     day = (NOON - timedelta(days=8)).date()
     with closing(open_ledger(path)) as database:
         (row,) = sums_by(database, "day", whole_days(day, day), Filters())
@@ -75,7 +75,7 @@ def test_a_correction(path: Path) -> None:
 
 
 def test_this_month(path: Path) -> None:
-    """A month in UTC is found, whatever the local days are."""
+    """Months are in UTC, whatever the local time zone."""
     with closing(open_ledger(path)) as database:
         (row,) = sums_by(database, "month", this_month(NOON), Filters())
 

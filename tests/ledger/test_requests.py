@@ -35,7 +35,7 @@ def settings(simulator: Simulator) -> Settings:
 
 
 def rows(settings: Settings) -> list[dict[str, Any]]:
-    """Return the rows of the ledger; none as long as it does not exist."""
+    """Return the rows of the ledger, or none if it does not exist yet."""
     database = open_for_reading(settings.ledger_file)
     if database is None:
         return []
@@ -52,7 +52,7 @@ def body_for(path: str, model: str, *, stream: bool) -> dict[str, Any]:
 
 
 def test_the_sum_is_exact(simulator: Simulator, settings: Settings) -> None:
-    """Over all APIs, streamed or not, native or translated, by several clients at once."""
+    """The sum covers all APIs, streamed or not, native or translated, and concurrent clients."""
     cases = [
         (path, model, stream) for path in BODIES for model in MODELS for stream in (False, True)
     ] * 2
@@ -78,7 +78,7 @@ def test_the_sum_is_exact(simulator: Simulator, settings: Settings) -> None:
     assert {*BODIES} == {f"/v1/{row['api'].replace('chat_c', 'chat/c')}" for row in found}
     for row in found:
         assert row["upstream_id"]
-        assert row["quota_entitlement"] == 300
+        assert row["quota_entitlement"] == 1500
         assert "story" not in json.dumps(row, default=str)
     with closing(sqlite3.connect(settings.ledger_file)) as database:
         assert ([], []) == verify(database)[1:]
@@ -86,7 +86,7 @@ def test_the_sum_is_exact(simulator: Simulator, settings: Settings) -> None:
 
 
 def read_a_word(answer: httpx.Response) -> None:
-    """Read until the first word: the first events may not have any."""
+    """Read until the first word, since the first events may not have any."""
     received = b""
     for data in answer.iter_bytes():
         received += data
@@ -98,7 +98,7 @@ def read_a_word(answer: httpx.Response) -> None:
 @pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize("model", MODELS)
 def test_left_early(simulator: Simulator, settings: Settings, path: str, model: str) -> None:
-    """A stream that the client leaves is estimated, and marked."""
+    """If the client disconnects early, the cost is estimated and marked as such."""
     simulator.state.faults.on("stall_mid_stream")
     simulator.state.middle = 20  # events, so that some have text
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -114,7 +114,7 @@ def test_left_early(simulator: Simulator, settings: Settings, path: str, model: 
 
 
 def test_left_early_without_a_price(tmp_path: Path) -> None:
-    """For a model without a price, the last answer has shown what Copilot charges."""
+    """For a model without a price, the previous answer shows what Copilot charges."""
     path = "/v1/chat/completions"
     with Simulator(catalogue="2026-03", pace=0) as simulator:
         settings = settings_at(simulator, ledger=True, home_dir=str(tmp_path))
@@ -135,7 +135,7 @@ def test_left_early_without_a_price(tmp_path: Path) -> None:
 
 
 def test_left_before_the_counts(tmp_path: Path) -> None:
-    """Gemini's chunks have a usage from the start, whose counts are 0: the prompt is estimated."""
+    """Gemini's chunks have zero usage from the start, so the prompt is estimated."""
     with Simulator(pace=0) as simulator:
         simulator.state.faults.on("stall_mid_stream")
         settings = settings_at(simulator, ledger=True, home_dir=str(tmp_path))
@@ -163,7 +163,7 @@ def test_left_before_the_counts(tmp_path: Path) -> None:
 def test_failures(
     simulator: Simulator, settings: Settings, fault: str, value: Any, expected: tuple[Any, ...]
 ) -> None:
-    """A refusal costs nothing; a failure may have cost something, and that is not known."""
+    """A refusal costs nothing; a failure may have cost something, so its cost is unknown."""
     simulator.state.faults.on(fault, value=value)
     with Proxy(settings) as proxy, proxy.client() as client:
         client.post(
@@ -176,7 +176,7 @@ def test_failures(
 
 
 def test_free_requests(settings: Settings) -> None:
-    """Counted tokens are free, and so are requests that never reach Copilot."""
+    """Counting tokens is free, and so are requests that never reach Copilot."""
     with Proxy(settings) as proxy, proxy.client() as client:
         counted = client.post(
             "/v1/messages/count_tokens", json={"model": "claude-opus-5", "messages": USER}
@@ -198,7 +198,7 @@ def test_free_requests(settings: Settings) -> None:
 
 
 def test_embeddings_without_a_price(settings: Settings) -> None:
-    """Copilot does not report what embeddings cost, so that is unknown, not zero."""
+    """Copilot does not report the cost of embeddings, so it is unknown, not zero."""
     with Proxy(settings) as proxy, proxy.client() as client:
         body = {"model": "text-embedding-3-small", "input": ["one", "two"]}
         client.post("/v1/embeddings", json=body)
@@ -208,7 +208,7 @@ def test_embeddings_without_a_price(settings: Settings) -> None:
     assert row["input_tokens"] > 0
 
 
-def test_who_asked(settings: Settings) -> None:
+def test_the_sender_of_a_request(settings: Settings) -> None:
     """The base URL names client and project; user agent and session come from the client."""
     body = body_for("/v1/messages", "claude-opus-5", stream=False)
     headers = {"user-agent": "claude-cli/2.1.332", "x-claude-code-session-id": "s-1"}
@@ -233,8 +233,15 @@ def test_who_asked(settings: Settings) -> None:
     ]
 
 
-def test_what_is_left(settings: Settings) -> None:
-    """Every answer shows what is left of the quota, and so does /health, without asking GitHub."""
+@pytest.mark.parametrize(
+    ("plan", "quota_of_plan"),
+    [("pro", (300, "premium requests")), ("pro_credits", (1500, "AI credits"))],
+)
+def test_the_remaining_quota(
+    settings: Settings, simulator: Simulator, plan: str, quota_of_plan: tuple[int, str]
+) -> None:
+    """Every answer reports the remaining quota, and so does /health, without a call to GitHub."""
+    simulator.state.plan = plan
     with Proxy(settings) as proxy, proxy.client() as client:
         assert client.get("/health").json()["quota"] is None
         answer = client.post(
@@ -243,7 +250,7 @@ def test_what_is_left(settings: Settings) -> None:
         quota = client.get("/health").json()["quota"]
 
     assert float(answer.headers["x-copilot-proxy-quota-left"]) == pytest.approx(quota["left"], 0.01)
-    assert (300, "premium requests") == (quota["entitlement"], quota["unit"])
+    assert quota_of_plan == (quota["entitlement"], quota["unit"])
 
 
 def test_without_a_ledger(simulator: Simulator, tmp_path: Path) -> None:
@@ -259,7 +266,7 @@ def test_without_a_ledger(simulator: Simulator, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["/c/x", "/c/x/p/y"])
 def test_a_named_client_needs_the_key(simulator: Simulator, prefix: str) -> None:
-    """Naming a client in the base URL gives no access: the same checks apply."""
+    """Naming a client in the base URL grants no access: the same checks apply."""
     settings = settings_at(simulator, api_key="a-key-0123456789")
     with Proxy(settings) as proxy, proxy.client() as client:
 
@@ -276,7 +283,7 @@ def test_a_named_client_needs_the_key(simulator: Simulator, prefix: str) -> None
 
 
 def test_charged_and_failed(simulator: Simulator, settings: Settings) -> None:
-    """An answer that fails after Copilot has said what it costs is in the ledger with that cost."""
+    """If an answer fails after Copilot has reported its cost, the ledger has that cost."""
     simulator.state.faults.on("failed", value="server_error")
     with Proxy(settings) as proxy, proxy.client() as client:
         client.post("/v1/responses", json=body_for("/v1/responses", "gpt-5.5", stream=True))
@@ -286,7 +293,7 @@ def test_charged_and_failed(simulator: Simulator, settings: Settings) -> None:
 
 
 def test_a_second_attempt(simulator: Simulator, settings: Settings) -> None:
-    """A request that Copilot refuses on one API and answers on another one is charged once."""
+    """A request that is refused on one API and answered on another is charged once."""
     simulator.state.faults.on("unsupported_api_for_model", times=1)
     with Proxy(settings) as proxy, proxy.client() as client:
         answer = client.post(

@@ -1,4 +1,4 @@
-"""The ledger's file: private, shared by several processes, and never a reason to fail."""
+"""The ledger's file: private, shared by several processes, and never a cause of failures."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second one to close waits as well: after it, the process may end."""
+    """The second call waits as well, since the process may end after it."""
     may_write, write = threading.Event(), Writer.write
 
     def slow(writer: Writer, rows: Sequence[Row], **options: bool) -> None:
@@ -82,7 +82,7 @@ def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_recorded_requests_are_written(path: Path) -> None:
-    """Closing writes everything; a ledger can be used again after that."""
+    """Closing writes everything, and the ledger can be used again afterwards."""
     ledger = Ledger(path)
     for number in range(3):
         ledger(record(number))
@@ -111,7 +111,7 @@ def test_the_file_is_private(path: Path) -> None:
 
 
 def test_nothing_is_counted_twice(path: Path) -> None:
-    """A row that is written again, since its commit was in doubt, counts once."""
+    """A row that is written again, because its commit was in doubt, counts once."""
     writer = Writer(path)
     writer.write([row(0), row(1)])
     writer.write([row(1), row(2)])
@@ -140,7 +140,7 @@ class Full:
 def test_a_full_disk(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Rows wait until there is space again; the log says so once."""
+    """Rows wait until there is space again, and the log says so once."""
     disk = Full(monkeypatch)
     writer = Writer(path)
     for number in range(3):
@@ -156,10 +156,10 @@ def test_a_full_disk(
     assert 1 == caplog.text.count("can be written again")
 
 
-def test_only_so_many_rows_wait(
+def test_the_number_of_waiting_rows_is_limited(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A disk that stays full does not fill the memory; what is lost is logged."""
+    """A disk that stays full does not fill the memory; lost rows are logged."""
     disk = Full(monkeypatch)
     monkeypatch.setattr(writer_module, "MAX_WAITING", 2)
     writer = Writer(path)
@@ -174,7 +174,7 @@ def test_only_so_many_rows_wait(
 
 
 def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is left out and logged, and the others are written."""
+    """The row is left out and logged, and the others are written."""
     writer = Writer(path)
     writer.write([row(0), row(1, input_tokens=2**70), row(2, status="no number"), row(3)])
     writer.close()
@@ -187,7 +187,7 @@ def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture)
 def test_a_damaged_file(
     path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is set aside, and a new one is started with the row that found the damage."""
+    """The file is set aside, and a new one starts with the row that found the damage."""
     writer = Writer(path)
     writer.write([row(number) for number in range(200)])
     writer.close()
@@ -204,7 +204,7 @@ def test_a_damaged_file(
 
 
 def test_a_file_that_was_removed(path: Path) -> None:
-    """A server that is running notices that the user has removed the ledger."""
+    """A running server notices that the user has removed the ledger."""
     writer = Writer(path)
     writer.write([row(0)])
     for one in path.parent.iterdir():
@@ -216,7 +216,7 @@ def test_a_file_that_was_removed(path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Recording does not raise, and what is lost is logged."""
+    """Recording does not raise an error, and lost rows are logged."""
     (tmp_path / "file").touch()
     ledger = Ledger(tmp_path / "file" / "ledger.sqlite3")
     ledger(record(0))
@@ -227,7 +227,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptu
     assert "could not be written. Lost rows: 1" in caplog.text
 
 
-def test_a_record_that_makes_no_sense(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_record(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever Copilot sends, later requests are still recorded."""
     odd = record(0)
     odd.usage = {"prompt_tokens_details": 7, "prompt_tokens": "many"}
@@ -243,7 +243,7 @@ def test_a_record_that_makes_no_sense(path: Path, caplog: pytest.LogCaptureFixtu
 
 
 def test_a_newer_file_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """An older program does not write into a file whose tables it does not know."""
+    """An older program does not write to a file whose tables it does not know."""
     with closing(open_for_writing(path)) as database:
         database.execute("PRAGMA user_version = 99")
     ledger = Ledger(path)
@@ -283,7 +283,7 @@ def recording(path: Path, name: str, count: int, end: str) -> "subprocess.Popen[
 
 
 def test_several_processes(path: Path) -> None:
-    """Several servers write at the same time: nothing is lost, and the chain of hashes holds."""
+    """Several servers write at the same time; nothing is lost, and the hash chain stays valid."""
     programs = [recording(path, name, 400, "close") for name in "ab"]
     for program in programs:
         program.communicate(timeout=60)
@@ -301,13 +301,16 @@ import fcntl, sys
 with open(sys.argv[1], "r+b") as file:
     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
 """
-"""Takes the lock that SQLite takes to find out whether no one else uses a file."""
+"""Takes the lock with which SQLite checks that nobody else uses a file."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")
 def test_a_second_connection(path: Path) -> None:
-    """A second connection of the same process does not end SQLite's locks on the file. Another
-    process that closed the ledger would remove the write-ahead log, with the rows in it."""
+    """A second connection in the same process does not release SQLite's locks on the file.
+
+    Otherwise, another process that closes the ledger would remove the write-ahead log with its
+    rows.
+    """
     writer = Writer(path)
     writer.write([row(1)])
     with closing(open_for_writing(path)):
@@ -324,7 +327,7 @@ def test_a_second_connection(path: Path) -> None:
 
 
 def test_a_kill(path: Path) -> None:
-    """A server that is killed in the middle leaves a sound file, without half a batch."""
+    """A server that is killed while writing leaves a valid file, without a partial batch."""
     program = recording(path, "a", 3000, "stay")
     assert program.stdout is not None
     assert program.stdout.readline()
@@ -381,7 +384,7 @@ def test_a_bill_that_does_not_add_up(path: Path) -> None:
 
 
 def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of an older version gets the new columns, for reading too, and stays sound."""
+    """A file of an older version gets the new columns, even for reading, and stays valid."""
     writer = Writer(path)
     writer.write([row(0)])
     writer.close()
@@ -396,7 +399,7 @@ def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_file_of_the_first_version(path: Path) -> None:
-    """It gets the new columns and tables; its rows and hashes stay as they are."""
+    """The file gets the new columns and tables; its rows and hashes are unchanged."""
     path.parent.mkdir()
     old = COLUMNS[: COLUMNS.index("cache_detail")]
     made = row(0)
@@ -425,8 +428,8 @@ def test_a_file_of_the_first_version(path: Path) -> None:
     assert [] == checked(path)
 
 
-def test_many_create_the_file_at_once(tmp_path: Path) -> None:
-    """Workers that start together all get the file, whoever creates it."""
+def test_concurrent_creation_of_the_file(tmp_path: Path) -> None:
+    """Workers that start together all get the file, whichever creates it."""
     for number in range(20):
         path = tmp_path / f"{number}.sqlite3"
         together = threading.Barrier(8)
@@ -441,8 +444,8 @@ def test_many_create_the_file_at_once(tmp_path: Path) -> None:
 
 
 def test_the_day_follows_the_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The day of a request is that of the time zone at the moment, as for budgets."""
-    minute = 29_000_000  # 21:20 in UTC
+    """The day of a request depends on the current time zone, as for budgets."""
+    minute = 29_000_000  # 21:20 UTC
     try:
         days = []
         for zone in ("AAA+0", "BBB-5"):

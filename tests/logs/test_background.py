@@ -31,7 +31,7 @@ log = logging.getLogger("a.library")
 
 
 class Blocked(logging.Handler):
-    """A log handler that writes nothing until `go` is called; `lines` are those written."""
+    """A log handler that writes nothing until `go` is called; `lines` are the written ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,11 +45,11 @@ class Blocked(logging.Handler):
         self.lines.append(self.format(record))
 
     def wait(self) -> None:
-        """Wait until it is blocked by a line."""
+        """Wait until the handler is blocked by a line."""
         assert self._began.acquire(timeout=60)
 
     def go(self, lines: int = 1000) -> None:
-        """Let it write this many lines."""
+        """Let the handler write this many lines."""
         self._may_go.release(lines)
 
     def finish(self) -> None:
@@ -72,7 +72,7 @@ def blocked() -> Iterator[Blocked]:
 
 @contextmanager
 def pipe() -> Iterator[io.TextIOWrapper]:
-    """Yield the reading end of a pipe that is stderr while the block runs."""
+    """Yield the reading end of a pipe that replaces stderr while the block runs."""
     reading, writing = os.pipe()
     with (
         open(reading, encoding="utf-8") as reader,
@@ -84,8 +84,8 @@ def pipe() -> Iterator[io.TextIOWrapper]:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_log_that_is_not_read_delays_nothing(form: str) -> None:
-    """If the log is not read, lines are dropped, and a line says how many."""
+def test_an_unread_log_delays_nothing(form: str) -> None:
+    """If nobody reads the log, lines are dropped, and a line says how many."""
     with pipe() as reader, logging_to_stderr(form, Reporter()):
         for number in range(5000):
             log.warning("line %d", number)
@@ -119,7 +119,7 @@ def test_one_dropped_line(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_slow_reader_misses_consecutive_lines(
     blocked: Blocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once a line is dropped, further ones are, too, until the reader has caught up."""
+    """After one line is dropped, later ones are, too, until the reader has caught up."""
     monkeypatch.setattr(background, "_MAX_LINES", 2)
     for word in ("a", "b", "dropped"):
         blocked.log.warning(word)
@@ -133,7 +133,7 @@ def test_a_slow_reader_misses_consecutive_lines(
     assert ["first", "a", "b", "2 log lines dropped: why", "c"] == blocked.lines
 
 
-def test_a_log_file_that_is_slow_holds_up_no_other_line(
+def test_a_slow_log_file_does_not_delay_other_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log file and stderr have separate threads."""
@@ -149,7 +149,7 @@ def test_a_log_file_that_is_slow_holds_up_no_other_line(
     file.close()
 
 
-def test_everything_is_written_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_is_eventually_written(capsys: pytest.CaptureFixture[str]) -> None:
     """Lines that are still waiting when the server ends are not lost."""
     with logging_to_stderr("text", Reporter()):
         for number in range(900):
@@ -181,11 +181,11 @@ def test_a_non_blocking_pipe_loses_nothing() -> None:
 
 
 class Big:
-    """A large object of a request."""
+    """A large object that a request holds."""
 
 
 def test_waiting_lines_do_not_keep_objects_alive(blocked: Blocked) -> None:
-    """Waiting lines keep neither their arguments nor the locals of a traceback in memory."""
+    """Waiting lines keep neither their arguments nor a traceback's local variables in memory."""
 
     def fail() -> list[weakref.ref[Any]]:
         named, local = Big(), Big()
@@ -206,7 +206,7 @@ def test_waiting_lines_do_not_keep_objects_alive(blocked: Blocked) -> None:
 
 
 def test_a_line_that_cannot_be_formatted(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is replaced by an error, and the next lines are written."""
+    """The line is replaced by an error, and later lines are written."""
     with logging_to_stderr("text", Reporter()):
         log.warning("a", extra={"record": "none"})
         log.warning("b")
@@ -217,7 +217,7 @@ def test_a_line_that_cannot_be_formatted(capsys: pytest.CaptureFixture[str]) -> 
 def test_tokens_are_masked_before_a_line_is_cut(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """So no part of a token is left at the end of a line that was cut."""
+    """A truncated line does not end with part of a token."""
     with logging_to_stderr("text", Reporter()):
         log.warning("%s Bearer %s", "x" * (64 * 1024 - 13), "secret" * 10)
     assert "secret"[:5] not in capsys.readouterr().err

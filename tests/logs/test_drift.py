@@ -1,4 +1,4 @@
-"""One log line a day says what Copilot sends that this version does not know."""
+"""One log line a day reports what Copilot sends that this version does not know."""
 
 import json
 import logging
@@ -23,14 +23,14 @@ def record(*unknown: Unknown) -> RequestRecord:
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the lines about what is unknown."""
+    """Return the lines about unknown data."""
     found = [one.getMessage() for one in caplog.records if "does not know" in one.getMessage()]
     caplog.clear()
     return found
 
 
 def test_one_line_a_day(caplog: pytest.LogCaptureFixture) -> None:
-    """The first is logged at once, and what comes later waits for the next day, counted."""
+    """The first report is logged at once; later ones are counted and wait for the next day."""
     caplog.set_level(logging.INFO)
     now = 0.0
     reporter = Reporter(clock=lambda: now)
@@ -56,7 +56,7 @@ def test_one_line_a_day(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_line_is_short(caplog: pytest.LogCaptureFixture) -> None:
-    """However many names there are, some are shown, and memory is limited."""
+    """Only some of the names are shown, and memory is limited."""
     caplog.set_level(logging.INFO)
     Reporter()(record(*(Unknown("error code", f"code_{n}") for n in range(1000))))
     (line,) = lines(caplog)
@@ -104,7 +104,7 @@ REQUESTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("path", REQUESTS)
 @pytest.mark.parametrize("api", EVENTS)
 def test_an_unknown_event_is_recorded(simulator: Simulator, api: str, path: str) -> None:
-    """On every API of the model and of the client, a stream with it is answered and counted."""
+    """On every API of the model and client, the stream is answered, and the event counted."""
     text = "".join(f"data: {json.dumps(event)}\n\n" for event in EVENTS[api]) + "data: [DONE]\n\n"
     with raw_upstream() as upstream:
         head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -118,7 +118,7 @@ def test_an_unknown_event_is_recorded(simulator: Simulator, api: str, path: str)
 
 
 def test_an_unknown_list_and_code_are_recorded(simulator: Simulator) -> None:
-    """Unknown fields of the list are recorded once for each list, and codes with their request."""
+    """Unknown fields are recorded once per model list, and codes with their request."""
     simulator.state.catalogue[0]["surcharge"] = 1
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         for _ in range(2):

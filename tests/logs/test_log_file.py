@@ -1,4 +1,4 @@
-"""The log file: complete, private, and never in the way of the server."""
+"""The log file: complete, private, and never blocking the server."""
 
 import json
 import logging
@@ -55,7 +55,7 @@ def modes(folder: Path) -> set[int]:
 def test_the_file_has_the_lines_of_stderr(
     account: Simulator, path: Path, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It has the same lines with the date, including the start and the end of the server."""
+    """The file has the same lines with the date, including the server's start and end."""
 
     def use(client: httpx.Client) -> None:
         client.post("/v1/chat/completions", json=question("my secret plan"))
@@ -82,7 +82,7 @@ def test_the_file_has_the_lines_of_stderr(
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_file_modes(path: Path, umask: int) -> None:
-    """It has mode 0600, in a folder with 0700, at all times and after every rotation."""
+    """The file has mode 0600, in a folder with 0700, at all times and after every rotation."""
     before = os.umask(umask)
     try:
         made = LogFile(path, max_bytes=100, count=2)
@@ -97,7 +97,7 @@ def test_file_modes(path: Path, umask: int) -> None:
 
 
 def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
-    """Each line is in exactly one file and complete; no file exceeds the maximum size."""
+    """Each line is complete and in exactly one file, and no file exceeds the maximum size."""
     for number in range(70):
         warn("line %d é", number)
     files = [path.with_name(f"proxy.log.{n}") for n in (2, 1)] + [path]
@@ -132,7 +132,7 @@ def test_an_existing_file_is_continued(path: Path) -> None:
 
 
 def test_a_file_that_was_moved_away_is_created_again(file: LogFile, path: Path) -> None:
-    """Programs that rotate logs may move the file without sending a signal."""
+    """Log rotation programs may move the file without sending a signal."""
     warn("one")
     path.rename(path.with_name("archive"))
     warn("two")
@@ -178,8 +178,7 @@ def test_the_hint_names_where_the_log_file_is_set(
 def test_write_errors_are_reported_once(
     file: LogFile, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """If the folder is gone and cannot be created, this is reported once; writing resumes when
-    possible."""
+    """A removed folder that cannot be recreated is reported once; writing resumes when possible."""
     warn("one")
     path.parent.rename(tmp_path / "moved")
     (tmp_path / "logs").write_text("in the way")
@@ -221,7 +220,7 @@ def test_a_full_disk_is_reported_once(
 
 
 def test_lines_are_written_together(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that have room; if the disk becomes full, what is written are complete lines."""
+    """Only lines that fit are written; if the disk fills up, the written lines are complete."""
     made = LogFile(path, max_bytes=1000, count=1)
     written: list[bytes] = []
     real = os.write
@@ -274,7 +273,7 @@ def test_each_worker_has_a_separate_file() -> None:
 
 
 def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Colours depend on stderr, but the file never has any."""
+    """Colors depend on stderr, but the file never has any."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     warn("one")
     assert "\x1b" not in path.read_text()

@@ -1,4 +1,4 @@
-"""Log lines: what they say about a request, and what they never contain."""
+"""Log lines: what they report about a request, and what they never contain."""
 
 import asyncio
 import io
@@ -62,7 +62,7 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_lines_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:
-    """Requests are logged in batches, but before any line about what came later."""
+    """Requests are logged in batches, but before any line about a later event."""
     reporter = Reporter()
     with logging_to_stderr("json", reporter):
         for number in range(20):
@@ -75,7 +75,7 @@ async def test_lines_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_a_single_request_is_logged_soon() -> None:
-    """Its line waits neither for other requests nor for the end of the server."""
+    """The line waits neither for other requests nor for the end of the server."""
     logged = asyncio.Event()
 
     class Handler(logging.Handler):
@@ -102,7 +102,7 @@ async def test_a_single_request_is_logged_soon() -> None:
     ],
 )
 def test_a_cost_in_a_line(nano: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A cost has three digits, or all of those before the point."""
+    """A cost has three significant digits, or all digits before the decimal point."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(copilot_usage={"total_nano_aiu": nano}))
@@ -118,7 +118,7 @@ def test_the_route_is_shown_if_it_differs(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_count_of_tokens(capsys: pytest.CaptureFixture[str]) -> None:
-    """It does not look like a question to the model."""
+    """The line does not look like a question to the model."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(api="count_tokens", route="count_tokens"))
@@ -139,7 +139,7 @@ def test_a_refusal_from_memory(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_cooldown_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """The scope, model and remaining time of a cooldown are separate keys for programs."""
+    """Scope, model and remaining time of a cooldown are separate keys."""
     refused = parse_error_response(
         429, {"retry-after": "30"}, b'{"error":{"code":"user_global_rate_limited"}}'
     )
@@ -211,8 +211,7 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_shape_of_a_request(
     shape: dict[str, object], line_end: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line has counts of messages, tools, images and bytes; those that are zero are left
-    out."""
+    """The line has counts of messages, tools, images and bytes, except for zeros."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(**shape))
@@ -235,7 +234,7 @@ def test_tokens_are_masked(form: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_other_requests(capsys: pytest.CaptureFixture[str]) -> None:
-    """Refusals and lookups of models have a line, whatever characters are in the path."""
+    """Refusals and model lookups have a line, whatever characters the path contains."""
     with logging_to_stderr("text", Reporter()):
         http("POST", "/v1/chat/completions", 401)
         http("GET", "/v1/models/" + "x" * 100, 200)
@@ -249,7 +248,7 @@ def test_other_requests(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_lines_have_their_level(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines of libraries are shown from warnings on."""
+    """Lines of libraries are shown if they are warnings or worse."""
     with logging_to_stderr("text", Reporter()):
         logging.getLogger("httpx").info("chatter")
         logging.getLogger("copilot_proxy.auth").warning("no new token")
@@ -278,7 +277,7 @@ def test_logging_is_restored() -> None:
 
 
 def test_an_answer_that_the_shutdown_aborts(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line names the shutdown as the reason, and asyncio's messages about it are left out."""
+    """The line gives the shutdown as the reason, and asyncio's messages about it are left out."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter.is_cutting = True
@@ -304,7 +303,7 @@ class Screen(io.StringIO):
 
 
 def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the status has a colour: green, yellow or red."""
+    """On a terminal the status has a color: green, yellow or red."""
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
     reporter = Reporter()
@@ -343,7 +342,7 @@ def test_the_name_of_the_key(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_long_values_are_cut(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Long names, notes and messages are cut, so that lines stay short."""
+    """Long names, notes and messages are truncated to keep lines short."""
     reporter = Reporter()
     with logging_to_stderr(form, reporter):
         reporter(record(model="m" * 100_000, effort="e" * 100_000, notes=["n" * 100_000]))

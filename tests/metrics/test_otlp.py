@@ -1,4 +1,4 @@
-"""What an OpenTelemetry collector gets, and what happens without one."""
+"""What an OpenTelemetry collector receives, and what happens without one."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ KEY = "collector-key-0123456789"
 
 
 class Collector(ThreadingHTTPServer):
-    """A collector on loopback; `bodies` are what it got, by path."""
+    """A collector on loopback; `bodies` has what it received, by path."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -74,7 +74,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 def plain(attributes: list[Any]) -> dict[str, Any]:
-    """Return attributes as they are meant."""
+    """Return attributes as plain values."""
     values = {one["key"]: next(iter(one["value"].values())) for one in attributes}
     assert len(values) == len(attributes)
     return values
@@ -87,7 +87,7 @@ def spans(body: Any) -> list[Any]:
 
 
 def test_traces(collector: Collector, simulator: Simulator) -> None:
-    """A request is a span with the attributes of the conventions, and none of its words."""
+    """A request is a span with the conventional attributes, and none of its text."""
     settings = settings_at(simulator, otlp_endpoint=f"{collector.url}/")
     with Proxy(settings) as proxy, proxy.client(headers={"session-id": "s-1"}) as http:
         answer = http.post("/c/codex/p/moon/v1/chat/completions", json=CHAT)
@@ -123,7 +123,7 @@ def test_traces(collector: Collector, simulator: Simulator) -> None:
 
 
 def test_metrics(collector: Collector, simulator: Simulator) -> None:
-    """The counters are sent as well, at the latest when the server stops."""
+    """The counters are also sent, no later than when the server stops."""
     with Proxy(settings_at(simulator, otlp_endpoint=collector.url)) as proxy:
         with proxy.client() as http:
             http.post("/v1/chat/completions", json=CHAT)
@@ -150,7 +150,7 @@ def test_metrics(collector: Collector, simulator: Simulator) -> None:
 
 @pytest.mark.anyio
 async def test_stopping_while_sending() -> None:
-    """What is being sent when the server stops is neither lost nor sent twice."""
+    """Data being sent when the server stops is neither lost nor sent twice."""
     sent: list[str] = []
     began, free = asyncio.Event(), asyncio.Event()
 
@@ -174,7 +174,7 @@ async def test_stopping_while_sending() -> None:
 def test_standard_variables(
     collector: Collector, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With `env`, the address, the headers and the resource come from OpenTelemetry's variables."""
+    """With `env`, the address, headers and resource come from OpenTelemetry's variables."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"x-key={KEY},x-name=a%20b")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=home")
@@ -196,7 +196,7 @@ def test_standard_variables(
 def test_a_collector_that_refuses(
     collector: Collector, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """There is one warning, requests are answered, and what was not taken is sent again."""
+    """There is one warning, requests are answered, and data that was not accepted is sent again."""
     collector.status = 503
     settings = settings_at(simulator, otlp_endpoint=collector.url)
     with Proxy(settings) as proxy, proxy.client() as http:
@@ -230,7 +230,7 @@ def test_a_collector_that_cannot_be_reached(
 
 @pytest.mark.parametrize("value", ["x", "ftp://host", "http://a:b@host", "http://host?x=1"])
 def test_invalid_settings(simulator: Simulator, value: str) -> None:
-    """An address that cannot be one is refused, with what is expected."""
+    """An invalid address is refused, and the error says what is expected."""
     with pytest.raises(UsageError, match="http://localhost:4318"):
         settings_at(simulator, otlp_endpoint=value)
 

@@ -46,7 +46,7 @@ def value(found: Iterable[Sample], **labels: str) -> float:
 
 
 def test_counters(proxy: Proxy, simulator: Simulator) -> None:
-    """Requests, tokens, costs and times are counted, for what was answered and what was not."""
+    """Requests, tokens, costs and times are counted, whether or not a request was answered."""
     agent = {"user-agent": "codex_exec/1.0"}
     with proxy.client(headers=agent) as http:
         for body in (CHAT, {**CHAT, "stream": True}, {**CHAT, "model": "no-such-model"}):
@@ -72,12 +72,12 @@ def test_counters(proxy: Proxy, simulator: Simulator) -> None:
         buckets = [number for _, number in found[f"{name}_bucket"]][:13]
         assert sorted(buckets) == buckets
     assert [({}, 0.0)] == found["open_requests"] == found["queued_requests"]
-    assert value(found["quota_left"], unit="premium requests") > 0
+    assert value(found["quota_left"], unit="AI credits") > 0
     assert 1 == value(found["cooldowns"])
 
 
-def test_a_client_cannot_make_labels(proxy: Proxy) -> None:
-    """Names that clients choose are bounded, and cannot break the format."""
+def test_a_client_cannot_create_labels(proxy: Proxy) -> None:
+    """The number of client names is limited, and they cannot break the format."""
     names = [f"client-{number}" for number in range(MAX_CLIENTS + 5)]
     with proxy.client() as http:
         for name in ('a"b\\', *names):
@@ -92,7 +92,7 @@ def test_a_client_cannot_make_labels(proxy: Proxy) -> None:
 
 
 def test_the_key_is_needed(simulator: Simulator) -> None:
-    """Where there are keys, the counters are not open."""
+    """If the server has keys, the counters require one."""
     key = "key-0123456789abcdef"
     with Proxy(settings_at(simulator, api_key=key)) as proxy:
         with proxy.client() as http:
@@ -101,7 +101,7 @@ def test_the_key_is_needed(simulator: Simulator) -> None:
 
 
 def test_the_dashboard(proxy: Proxy) -> None:
-    """Every metric and label that the dashboard for Grafana asks for exists."""
+    """Every metric and label used by the Grafana dashboard exists."""
     with proxy.client() as http:
         http.post("/v1/chat/completions", json=CHAT)
     proxy.wait_for_record()
@@ -125,7 +125,7 @@ def record(client: str) -> RequestRecord:
     )
 
 
-async def test_workers_are_added(tmp_path: Path) -> None:
+async def test_workers_are_summed(tmp_path: Path) -> None:
     """Every worker shows the sums, including those of a dead worker and of its replacement."""
     first, second = SharedMetrics(tmp_path, 1), SharedMetrics(tmp_path, 2)
     for client in ("a", "a", "b"):
@@ -151,8 +151,8 @@ async def test_workers_are_added(tmp_path: Path) -> None:
     assert {"a": 2, "b": 2} == clients(again)
 
 
-def test_a_key_with_a_name_sees_no_other_key(simulator: Simulator) -> None:
-    """The counters are those of all keys, so they are for the owner's only, as in the dashboard."""
+def test_a_named_key_sees_no_other_key(simulator: Simulator) -> None:
+    """The counters cover all keys, so only the owner can see them, as in the dashboard."""
     owner, laptop = "owner-0123456789abcdef", "laptop-0123456789abcdef"
     settings = settings_at(simulator, api_key=owner, api_keys={"laptop": laptop})
     with Proxy(settings) as proxy, proxy.client() as http:

@@ -34,7 +34,7 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
     ],
 )
 def test_normalize_path(path: str, expected: str) -> None:
-    """All the spellings that clients use become the same path."""
+    """All spellings of a path that clients use are normalised."""
     assert expected == normalize_path(path)
 
 
@@ -146,7 +146,7 @@ def test_allowed_host_name(simulator: Simulator) -> None:
 def test_host_names_on_the_network(
     simulator: Simulator, allowed: tuple[str, ...], host: str, expected: int
 ) -> None:
-    """A server on the network allows any name until the user lists names."""
+    """A server on the network allows any name unless the user lists some."""
     key = "key-of-the-network"
     settings = settings_at(simulator, host="0.0.0.0", api_key=key, allowed_hosts=allowed)
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -164,7 +164,7 @@ def test_host_names_on_the_network(
     ],
 )
 async def test_the_address_of_the_connection(address: str, host: str, is_allowed: bool) -> None:
-    """Beside the listed names, clients may use the address at which they reach the server."""
+    """Besides the listed names, clients may use the address at which they reach the server."""
     statuses: list[int] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -191,7 +191,7 @@ async def test_the_address_of_the_connection(address: str, host: str, is_allowed
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
 def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> None:
-    """A web page cannot use the quota, not even with a form post, which needs no preflight."""
+    """A web page cannot use the quota, even with a form post, which needs no preflight."""
     with proxy.client() as client:
         answer = client.post(
             "/v1/chat/completions",
@@ -210,7 +210,7 @@ def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> Non
      "http://{}, http://evil.example", "http://{}.evil.example", "http://http://{}"],
 )  # fmt: skip
 def test_origins_similar_to_its_own(proxy: Proxy, odd: str) -> None:
-    """A browser sends the origin and nothing else; other texts that name the server are refused."""
+    """Browsers send exactly the origin, so other texts that name the server are refused."""
     origin = odd.format(proxy.url.removeprefix("http://"))
     with proxy.client() as client:
         answer = client.get("/v1/models", headers={"origin": origin})
@@ -219,7 +219,7 @@ def test_origins_similar_to_its_own(proxy: Proxy, odd: str) -> None:
 
 
 def test_own_origin(proxy: Proxy) -> None:
-    """Pages that the server itself has served may use it."""
+    """Pages served by this server may use it."""
     with proxy.client() as client:
         assert 200 == client.get("/v1/models", headers={"origin": proxy.url}).status_code
 
@@ -291,7 +291,7 @@ def test_api_key(simulator: Simulator, headers: dict[str, str], status: int) -> 
 
 
 def test_only_health_needs_no_key(simulator: Simulator) -> None:
-    """Without the key, only /health works, and it names no account."""
+    """Without the key, only /health works, and it does not name the account."""
     with Proxy(settings_at(simulator, api_key="secret")) as proxy, proxy.client() as client:
         open_paths = [
             path

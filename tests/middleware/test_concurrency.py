@@ -61,7 +61,7 @@ class SmallProxy(Proxy):
         return replace(made, limiter=self.limiter)
 
     def cut(self) -> None:
-        """Cancel all open requests, as a server does that has to stop now."""
+        """Cancel all open requests, as a server does on an immediate shutdown."""
 
         def cancel() -> None:
             for task in list(self._server.server_state.tasks):
@@ -81,7 +81,7 @@ def small(simulator: Simulator, **limits: object) -> SmallProxy:
 
 @contextmanager
 def occupied(proxy: SmallProxy, simulator: Simulator) -> Iterator[None]:
-    """While the block runs, one slot is taken by a stream that does not end."""
+    """While the block runs, one slot is occupied by an endless stream."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     with (
         proxy.client() as client,
@@ -112,7 +112,7 @@ def connected(proxy: Proxy) -> socket.socket:
 
 
 def test_waiting_requests_are_answered_in_order(simulator: Simulator) -> None:
-    """Requests beyond the limit wait, and are answered in the order in which they came."""
+    """Requests over the limit wait, and are answered in the order of their arrival."""
     names = [f"number {n}" for n in range(4)]
     with small(simulator) as proxy:
         with occupied(proxy, simulator):
@@ -126,7 +126,7 @@ def test_waiting_requests_are_answered_in_order(simulator: Simulator) -> None:
     assert ["hold", *names] == asked
 
 
-def test_a_large_body_waits_unharmed(simulator: Simulator) -> None:
+def test_a_large_body_can_wait(simulator: Simulator) -> None:
     """A body that a client sends while it waits is not lost, however large it is."""
     text = "word " * 200_000
     with small(simulator) as proxy:
@@ -161,7 +161,7 @@ def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
 
 
 def test_the_queue_is_limited(simulator: Simulator) -> None:
-    """The queue takes as many requests as the setting says; further ones get 503."""
+    """The queue takes as many requests as the setting allows; further ones get 503."""
     with small(simulator, max_queue=1) as proxy:
         with occupied(proxy, simulator):
             asked = waits(proxy, lambda: post(proxy, chat()))
@@ -253,7 +253,7 @@ def test_no_slot_is_lost(simulator: Simulator, end: str) -> None:
 
 
 def test_no_slot_is_lost_when_the_server_is_stopped(simulator: Simulator) -> None:
-    """A shutdown frees the slots of open requests, and ends those that wait."""
+    """A shutdown frees the slots of open requests, and ends waiting ones."""
     with small(simulator) as proxy, occupied(proxy, simulator):
         asked = waits(proxy, lambda: post(proxy, chat()))
         proxy.cut()
@@ -276,6 +276,6 @@ def test_no_slot_is_lost_when_the_server_is_stopped(simulator: Simulator) -> Non
     ids=str,
 )
 def test_invalid_limits(setting: dict[str, object]) -> None:
-    """A limit that allows no request, or is not a number, is an error at the start."""
+    """A limit that allows no requests, or is not a number, is an error at startup."""
     with pytest.raises(UsageError):
         load_settings(setting)

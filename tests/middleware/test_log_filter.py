@@ -23,12 +23,12 @@ def context(path: str, status: int, method: str = "GET") -> RequestContext:
     ],
 )
 def test_failures_and_lookups_are_logged(path: str, status: int, method: str, logged: bool) -> None:
-    """Failures get a line, and what a user looks up, but not the checks of monitors."""
+    """Failures and users' lookups get a line, but health checks do not."""
     assert logged == LogFilter()(context(path, status, method))
 
 
 def test_probes_get_one_line() -> None:
-    """The probes of a client that starts are one line; those of its next start are another."""
+    """The probes of a starting client are one line, and those of its next start are another."""
     now = 0.0
     is_logged = LogFilter(lambda: now)
     start = ["/api/v1/models", "/api/tags", "/props", "/v1/props", "/version"] * 3

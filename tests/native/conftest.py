@@ -29,7 +29,7 @@ class Wire:
         self._written = written
 
     def post(self, path: str, body: ClientRequest, **headers: str) -> httpx.Response:
-        """Return the server's successful answer to a client that speaks Copilot's own API."""
+        """Return the server's successful answer to a client that uses Copilot's own API."""
         self._written.clear()
         answer = self.http.post(path, json=body, headers=headers)
         assert 200 == answer.status_code, answer.text

@@ -124,7 +124,7 @@ def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
 def test_repairs_of_messages_requests(
     wire: Wire, sent: MessagesRequest, reaches: MessagesRequest, note: str | None
 ) -> None:
-    """Only what Copilot refuses is changed, with notes about what matters."""
+    """Only what Copilot refuses is changed, with notes about significant changes."""
     request = messages_request()
 
     answer = wire.post(PATH, {**request, **sent})

@@ -84,7 +84,7 @@ def test_responses_requests_pass(wire: Wire, stream: bool) -> None:
 def test_repairs_of_responses_requests(
     wire: Wire, sent: ResponsesRequest, reaches: ResponsesRequest, note: str | None
 ) -> None:
-    """Only these fields are changed, with notes about what matters."""
+    """Only these fields are changed, with notes about significant changes."""
     request = responses_request()
 
     answer = wire.post(PATH, {**request, **sent})

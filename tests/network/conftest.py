@@ -1,4 +1,4 @@
-"""Gives every test of the network its own TLS context."""
+"""Gives every network test its own TLS context."""
 
 from collections.abc import Iterator
 

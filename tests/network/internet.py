@@ -37,7 +37,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Received:
-    """A connection that was made: its target, and what was sent over it."""
+    """A connection that was made: its target, and the data sent over it."""
 
     address: str
     port: int
@@ -58,7 +58,7 @@ class Internet:
         self.connections: list[Received] = []
         self.requests: list[Mapping[str, str]] = []
         self.unreachable: set[str] = set()
-        """Addresses that accept no connection."""
+        """Addresses that do not accept connections."""
         internet = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -104,7 +104,7 @@ class Internet:
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
     def make_client(self) -> httpx.AsyncClient:
-        """Return the product's client with the transport's last step replaced."""
+        """Return the product's client with the last step of its transport replaced."""
         client = make_anonymous_client()
         client._transport = _Detour(self, client._transport)
         return client

@@ -1,4 +1,4 @@
-"""Which certificates are trusted, and the messages about those that are not."""
+"""Which certificates are trusted, and the errors for others."""
 
 import ssl
 import sys
@@ -98,7 +98,7 @@ async def test_an_untrusted_certificate_is_reported(secure: ScriptedServer) -> N
 async def test_the_systems_store_is_found_where_openssl_does_not_look(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, secure: ScriptedServer
 ) -> None:
-    """A Python that was built elsewhere still finds the distribution's store."""
+    """A Python built elsewhere still finds the distribution's certificate store."""
     file = tmp_path / "ca-certificates.crt"
     authority.cert_pem.write_to_path(str(file))
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ async def test_the_systems_store_is_found_where_openssl_does_not_look(
 async def test_without_a_certificate_store_no_certificate_is_trusted(
     monkeypatch: pytest.MonkeyPatch, secure: ScriptedServer
 ) -> None:
-    """Without a certificate store no certificate is trusted."""
+    """Without a certificate store, no certificate is trusted."""
     nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, purpose=None: None)

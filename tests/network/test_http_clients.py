@@ -1,4 +1,4 @@
-"""What all HTTP clients have in common."""
+"""Behaviour that all HTTP clients share."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ async def test_the_client_sends_our_user_agent_and_follows_no_redirect() -> None
 
 
 async def test_the_timeouts_are_those_of_the_settings() -> None:
-    """Connect and read timeout come from the settings."""
+    """Connect and read timeouts come from the settings."""
     async with make_client(Settings(connect_timeout=3, read_timeout=600)) as client:
         timeout = client.timeout
 
@@ -41,7 +41,7 @@ async def test_the_timeouts_are_those_of_the_settings() -> None:
 async def test_unused_settings_are_not_checked(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    """A wrong proxy or certificate setting does not affect a request that stays on this machine."""
+    """A wrong proxy or certificate setting does not affect requests that stay on this machine."""
     monkeypatch.setenv(variable, value)
     with ScriptedServer(Answer("direct")) as server:
         local = Settings(github_url=server.url, github_api_url=server.url)

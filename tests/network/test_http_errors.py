@@ -1,4 +1,4 @@
-"""The messages about failed requests."""
+"""Error messages for failed requests."""
 
 import socket
 import threading

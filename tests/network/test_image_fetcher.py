@@ -67,7 +67,7 @@ AT = {"type": "url", "url": URL}
 async def test_where_images_are_found(
     internet: Internet, request_with: Any, url: object, data: object, path: str
 ) -> None:
-    """In requests of every API, only the image's URL is replaced, at any depth."""
+    """In requests on every API, only the image's URL is replaced, at any depth."""
     request = request_with(url)
 
     notes = await internet.fetcher().inline(request)
@@ -94,7 +94,7 @@ async def test_where_images_are_found(
     ],
 )
 async def test_nothing_else_is_touched(internet: Internet, request_: ClientRequest) -> None:
-    """Data URLs, text and malformed parts stay as they are, and nothing is fetched."""
+    """Data URLs, text and malformed parts are unchanged, and nothing is downloaded."""
     before = repr(request_)
 
     assert [] == await internet.fetcher().inline(request_)
@@ -112,7 +112,7 @@ async def test_nothing_else_is_touched(internet: Internet, request_: ClientReque
     ],
 )
 async def test_types(internet: Internet, body: bytes, kind: str) -> None:
-    """The media type follows from the bytes, not from the server's header."""
+    """The media type is detected from the bytes, not taken from the server's header."""
     internet.pages["/a.png"] = Page(body, headers={"content-type": "text/html"})
     request = chat(URL)
 
@@ -153,7 +153,7 @@ async def test_each_address_is_fetched_once(internet: Internet) -> None:
 
 
 async def test_only_a_few_at_once(internet: Internet) -> None:
-    """Four URLs are fetched at once; the fifth waits."""
+    """Four URLs are downloaded at once, and the fifth waits."""
     go = asyncio.Event()
 
     async def look_up(host: str) -> list[str]:
@@ -173,7 +173,7 @@ async def test_only_a_few_at_once(internet: Internet) -> None:
 
 
 async def test_error_statuses(internet: Internet) -> None:
-    """The error gives the status; a redirect without a location is an error."""
+    """The error has the status; a redirect without a location is an error."""
     internet.pages["/a.png"] = Page(b"gone", 404)
     gone = await refusal(internet, URL)
     internet.pages["/a.png"] = Page(b"", 302)
@@ -202,7 +202,7 @@ async def test_the_maximum_size(internet: Internet) -> None:
 
 
 async def test_the_maximum_total_size(internet: Internet) -> None:
-    """An image counts once per use, although it is fetched once."""
+    """An image counts once per use, although it is downloaded once."""
     internet.pages["/a.png"] = Page(PNG.ljust(MAX_IMAGE, b"\0"))
 
     error = await refusal(internet, *[URL] * (MAX_TOTAL // MAX_IMAGE + 1))
@@ -271,7 +271,7 @@ async def test_pdfs(
 
 
 async def test_a_pdf_may_be_larger_than_an_image(internet: Internet) -> None:
-    """The limit of images is Copilot's; PDFs only have the limit of the whole request."""
+    """The limit on images is Copilot's; PDFs only have the limit of the whole request."""
     internet.pages["/a.png"] = Page(PDF_BYTES.ljust(MAX_IMAGE + 1, b"\0"))
     request = {"messages": [{"content": [{"type": "document", "source": AT}]}]}
 

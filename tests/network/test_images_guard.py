@@ -22,7 +22,7 @@ from tests.network.internet import internet as internet  # a fixture
 
 
 async def test_the_connection_goes_to_the_address_that_was_checked(internet: Internet) -> None:
-    """The connection uses the checked address, even if the name resolves differently later."""
+    """The connection uses the checked address, even if the name then resolves differently."""
     internet.names[HOST] = [[PUBLIC], ["127.0.0.1"]]
 
     await internet.fetcher().inline(chat(URL))
@@ -108,8 +108,10 @@ async def test_names_with_private_addresses(internet: Internet, addresses: list[
 
 
 async def test_errors_reveal_nothing_about_private_networks(internet: Internet) -> None:
-    """An unknown name, a name with a private address, an unreachable host and an untrusted
-    certificate all give the same error."""
+    """Failures in private networks cannot be told apart from others by their error.
+
+    These are unknown names, private addresses, unreachable hosts and untrusted certificates.
+    """
 
     async def unknown(host: str) -> list[str]:
         raise OSError(f"{host} is not known")

@@ -1,4 +1,4 @@
-"""Which proxy is used, and the messages about those that cannot be."""
+"""Which proxy is used, and the errors for unusable ones."""
 
 import pytest
 
@@ -81,7 +81,7 @@ async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPa
 def test_which_proxy_is_used(
     monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None
 ) -> None:
-    """The most specific variable counts, unless NO_PROXY lists the host."""
+    """The most specific variable applies, unless NO_PROXY lists the host."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
 
@@ -111,7 +111,7 @@ async def test_loopback_is_never_accessed_through_a_proxy(
 async def test_a_proxy_that_cannot_be_reached(
     monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str, reason: str
 ) -> None:
-    """The error names the proxy and its variable; GitHub is not to blame."""
+    """The error names the proxy and its variable instead of blaming GitHub."""
     monkeypatch.setenv(variable, proxy)
     error = map_http_error(await failure("https://api.github.com/user"))
 

@@ -1,4 +1,4 @@
-"""Only public addresses may be fetched from."""
+"""Downloads are only allowed from public addresses."""
 
 import socket
 
@@ -33,7 +33,7 @@ def test_public(address: str) -> None:
         "240.0.0.1", "192.0.2.1", "198.51.100.1", "203.0.113.7", "198.18.0.1", "198.19.255.255",
         "192.0.0.1", "192.0.0.9", "192.0.0.192", "192.88.99.1",
         "2001:db8::1", "3fff::1", "100::1", "5f00::1", "4000::1",
-        # IPv4 in IPv6, whatever the address: mapped, compatible, NAT64, 6to4, Teredo
+        # IPv4 in IPv6, for any address: mapped, compatible, NAT64, 6to4, Teredo
         "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "::8.8.8.8", "64:ff9b::7f00:1",
         "64:ff9b::808:808", "64:ff9b:1::a00:1", "2002:7f00:1::", "2002:808:808::1",
         "2001:0:7f00:1::1", "2001:10::1", "2001:20::1",
@@ -61,7 +61,7 @@ def test_not_public(address: str) -> None:
     ],
 )
 def test_hosts(url: str, host: str) -> None:
-    """A host is normalised for the lookup and for the certificate."""
+    """A host is normalised both for the lookup and for the certificate."""
     assert host == fetchable_host(httpx.URL(url))
 
 
@@ -91,7 +91,7 @@ async def test_addresses_are_read_as_the_system_does(address: str) -> None:
 
 @pytest.mark.parametrize("odd", ["127.1", "0x7f.0.0.1", "0177.0.0.1"])
 async def test_unusual_forms_of_addresses(odd: str) -> None:
-    """Short and unusual forms of addresses are checked as what they mean."""
+    """Short and unusual forms of addresses are checked by their meaning."""
     try:
         found = await look_up(odd)
     except OSError:

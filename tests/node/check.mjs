@@ -1,4 +1,4 @@
-// OpenAI's SDK for Node against the server at argv[2]; throws at the first thing that is wrong.
+// OpenAI's SDK for Node against the server at argv[2]; throws an error at the first failed check.
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 

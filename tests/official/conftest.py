@@ -19,12 +19,12 @@ from tests.official.outside import Outside
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
 MODULES = Path(os.environ.get("TEST_OFFICIAL_MODULES") or FOLDER / "node_modules")
-"""Where npm has installed the clients; `make clients` installs them next to this file."""
+"""The folder where npm installs the clients; `make clients` installs them next to this file."""
 CPU = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(
     platform.machine(), platform.machine()
 )
 PLATFORM = f"{sys.platform}-{CPU}"
-"""The name of this platform in npm packages, e.g. linux-x64."""
+"""The name of this platform in npm packages, such as linux-x64."""
 ENDPOINTS = ("/chat/completions", "/responses", "/v1/messages", "/auto", "/models/session")
 
 
@@ -80,7 +80,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copilot]:
 
 
 def await_line(log: Path, process: subprocess.Popen[bytes], pattern: str) -> str:
-    """Return the first group of a pattern, once a program has written that into its log."""
+    """Return the first group of a pattern once it matches a program's log."""
     while process.poll() is None:
         if found := re.search(pattern, log.read_text()):
             return found[1]
@@ -97,14 +97,14 @@ def copilot(running: Copilot) -> Copilot:
 
 @dataclass
 class Home:
-    """A client's home, which is empty at first, its working folder, and its internet."""
+    """A client's home, empty at first, its working folder, and its internet."""
 
     path: Path
     work: Path
     outside: Outside
 
     def environ(self, **more: str) -> dict[str, str]:
-        """Return an environment from which only the simulator can be reached."""
+        """Return an environment in which only the simulator can be reached."""
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         return {
             "PATH": os.environ["PATH"],
@@ -119,7 +119,7 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home(running: Copilot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A new home, shared by the tests of a client: filling it takes longer than a question."""
+    """A new home, shared by a client's tests, since filling it takes longer than a question."""
     path = tmp_path_factory.mktemp("official")
     for name in ("own", "work"):
         (path / name).mkdir()

@@ -1,4 +1,4 @@
-"""An MCP server with so many tools that the CLI defers them until they are searched for."""
+"""An MCP server with so many tools that the CLI defers them until it searches for them."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ TOOLS = [
 
 
 def answer(method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The result of one request."""
+    """Return the result of a request."""
     if method == "initialize":
         return {
             "protocolVersion": params["protocolVersion"],

@@ -1,4 +1,4 @@
-"""An HTTP proxy that stands for the internet: Copilot's names lead to the simulator, over TLS."""
+"""An HTTP proxy that simulates the internet: Copilot's names lead to the simulator, over TLS."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ NAMES = ("api.githubcopilot.com", "api.github.com", "github.com")
 
 
 class Outside(ThreadedServer):
-    """Tunnels to `NAMES`, which speak TLS, and to `target`, a URL with a port, end at `target`.
+    """Tunnels to `NAMES`, with TLS, and to `target`, a URL with a port, end at `target`.
 
     All others are refused, and kept in `refused`, e.g. "example.com:443". Runs inside a `with`
     block.
@@ -32,11 +32,11 @@ class Outside(ThreadedServer):
         self.refused: list[str] = []
 
     def listening(self) -> AbstractAsyncContextManager[int]:
-        """Serve while the context is open, which gives the port."""
+        """Return a context manager that serves while it is open, and yields the port."""
         return serving(self._tunnel)
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one CONNECT request, and copy bytes until a side closes."""
+        """Answer one CONNECT request, and copy bytes until one side closes."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             method, where = head.decode().split()[:2]

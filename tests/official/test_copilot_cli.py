@@ -1,4 +1,4 @@
-"""GitHub Copilot CLI takes the simulator for Copilot."""
+"""GitHub Copilot CLI works with the simulator in place of Copilot."""
 
 import base64
 import json
@@ -93,7 +93,7 @@ def test_image(home: Home, copilot: Copilot, model: str) -> None:
 @only_in_ci
 @pytest.mark.parametrize("model", ["gpt-6.1-sol", "claude-opus-5.5", "gemini-4-carbon"])
 def test_many_tools(home: Home, copilot: Copilot, model: str) -> None:
-    """The CLI defers many tools, in the form that each API has for it; nothing is refused."""
+    """The CLI defers many tools in each API's form, and nothing is refused."""
     server = {"type": "local", "command": sys.executable, "args": [str(FOLDER / "mcp_server.py")]}
     config = json.dumps({"mcpServers": {"parts": {**server, "tools": ["*"]}}})
 
@@ -111,7 +111,7 @@ def test_many_tools(home: Home, copilot: Copilot, model: str) -> None:
 
 @only_in_ci
 def test_import(home: Home, copilot: Copilot, tmp_path: Path) -> None:
-    """What the CLI has recorded about an answer is imported, with its exact cost."""
+    """The CLI's record of an answer is imported, with its exact cost."""
     ask(home, copilot, "claude-opus-5.5", "Say hello")
     with closing(open_for_writing(tmp_path / "ledger.sqlite3")) as ledger:
         found = import_events(ledger, home.path / ".copilot" / FILE_NAME)

@@ -1,4 +1,4 @@
-"""The Copilot language server, which editors run, takes the simulator for Copilot."""
+"""The Copilot language server, which editors run, works with the simulator in place of Copilot."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ pytestmark = needed(PROGRAM)
 
 @pytest.fixture(scope="module")
 def editor(home: Home, running: Copilot) -> Iterator[LanguageClient]:
-    """An editor with a tool, which is signed in."""
+    """A signed-in editor with a tool."""
     process = subprocess.Popen(
         [str(PROGRAM), "--stdio"],
         env=home.environ(
@@ -119,7 +119,7 @@ def ask(editor: LanguageClient, home: Home, model: str, prompt: Any) -> str:
 
 
 def test_models(editor: LanguageClient) -> None:
-    """The list of models is complete: an entry without a required field would empty it."""
+    """The model list is complete; an entry without a required field would empty it."""
     models = {one["id"] for one in editor.request("copilot/models", {})}
 
     assert set(ENDPOINTS) == models & set(ENDPOINTS)

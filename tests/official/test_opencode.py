@@ -1,4 +1,4 @@
-"""opencode's own provider of Copilot, github-copilot, takes the simulator for it.
+"""opencode's own Copilot provider, github-copilot, works with the simulator.
 
 Starting opencode takes as long as a thousand other tests, so these run only in CI.
 """
@@ -39,7 +39,7 @@ pytestmark = needed(PROGRAM)
 
 @pytest.fixture(scope="module")
 def opencode(home: Home) -> Iterator[httpx.Client]:
-    """The API of a running opencode, which is signed in and knows Copilot by its real names."""
+    """The API of a running, signed-in opencode, which uses Copilot's real host names."""
     data = home.path / ".local" / "share" / "opencode"
     data.mkdir(parents=True)
     account = {"type": "oauth", "refresh": FOREIGN_TOKEN, "access": FOREIGN_TOKEN, "expires": 0}

@@ -1,5 +1,4 @@
-"""The server in front of the simulator, once for each upstream, with the real pi-ai if it is
-installed."""
+"""The server in front of the simulator, with each upstream, and the real pi-ai if installed."""
 
 import os
 from collections.abc import Iterator
@@ -13,11 +12,11 @@ from copilot_proxy.upstreams.pi_ai.package import find_node
 from tests.conftest import Proxy, clear_environment, settings_at
 
 FOLDER = Path(os.environ.get("TEST_PI_AI_FOLDER") or Path(__file__).parent)
-"""Where npm has installed pi-ai; `make clients` installs it next to this file."""
+"""The folder where npm installs pi-ai; `make clients` installs it next to this file."""
 
 
 def put_node_on_the_path() -> None:
-    """Let the tests use the Node that npm has installed next to pi-ai, if there is one.
+    """Let the tests use the Node that npm has installed next to pi-ai, if any.
 
     The system's Node is often too old for pi-ai.
     """

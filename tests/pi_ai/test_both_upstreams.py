@@ -1,4 +1,4 @@
-"""The promises to clients, with either upstream: this program itself, or pi-ai."""
+"""The promises to clients, with either upstream: this program's own, or pi-ai."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ def last_request(served: Served) -> Any:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_text(sdk: openai.OpenAI, served: Served, model: str) -> None:
-    """An answer has its text, finish and usage, and the request its initiator."""
+    """An answer has text, a finish reason and usage, and the request has its initiator."""
     answer = sdk.chat.completions.create(
         model=model, messages=[{"role": "system", "content": "Be brief"}, *user("Say hello")]
     )
@@ -73,7 +73,7 @@ def test_text(sdk: openai.OpenAI, served: Served, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_streams(sdk: openai.OpenAI, model: str) -> None:
-    """A stream has one id, arrives in pieces, and ends with one finish and the usage."""
+    """A stream has one id, arrives in pieces, and ends with one finish reason and the usage."""
     chunks = list(
         sdk.chat.completions.create(
             model=model,
@@ -164,8 +164,10 @@ def test_images(sdk: openai.OpenAI, served: Served, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-4.6", "gemini-3.1-pro-preview"])
 def test_reasoning_is_shown_and_sent_back(http: httpx.Client, served: Served, model: str) -> None:
-    """The client gets the model's reasoning, and the model gets it again in the next turn, even if
-    the client does not send it back."""
+    """The client gets the model's reasoning, and the model gets it back in the next turn.
+
+    This works even if the client does not send it back.
+    """
     request = {
         "model": model,
         "reasoning_effort": "low",
@@ -187,7 +189,7 @@ def test_reasoning_is_shown_and_sent_back(http: httpx.Client, served: Served, mo
 
 
 def test_reasoning_that_is_sent_only_at_the_end(http: httpx.Client, served: Served) -> None:
-    """Reasoning that is sent only at the end is shown, too."""
+    """Reasoning that only arrives at the end is shown, too."""
     served.simulator.state.faults.on("no_reasoning_deltas")
     request = {"model": "gpt-5.4", "reasoning_effort": "low", "messages": user("Think")}
 
@@ -255,8 +257,10 @@ def test_refusals(
 def test_a_page_or_error_instead_of_a_stream(
     http: httpx.Client, served: Served, fault: str, code: str | None
 ) -> None:
-    """A page or an error in place of a stream is a failure, even if only pi-ai requested the stream
-    and not the client."""
+    """A page or an error in place of a stream is a failure.
+
+    This is true even if only pi-ai requested the stream, and not the client.
+    """
     served.simulator.state.faults.on(fault, path="/chat/completions")
     for stream in [True] if served.upstream == "copilot" else [True, False]:
         request = {"model": "gpt-4.1", "messages": user("Hi"), "stream": stream}
@@ -274,7 +278,7 @@ def test_a_page_or_error_instead_of_a_stream(
 def test_an_incomplete_answer_is_an_error(
     http: httpx.Client, served: Served, fault: str, model: str
 ) -> None:
-    """A client that waits for a whole answer gets an error, never half of it."""
+    """A client that waits for a whole answer gets an error instead of part of it."""
     served.simulator.state.faults.on(fault)
     request = {"model": model, "messages": user("Hi"), "stream": True}
     with http.stream("POST", CHAT, json=request) as answer:
@@ -301,7 +305,7 @@ def test_an_incomplete_answer_is_an_error(
 def test_unusual_ends(
     http: httpx.Client, served: Served, fault: str, finish: str, model: str
 ) -> None:
-    """A filtered answer says so, and a complete one is accepted in any form."""
+    """A filtered answer is marked as such, and a complete one is accepted in any form."""
     served.simulator.state.faults.on(fault)
     request = {"model": model, "messages": user("Say hello"), "stream": True}
 
@@ -327,7 +331,7 @@ def test_an_end_without_a_finish_reason(http: httpx.Client, served: Served) -> N
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_price_is_passed_on(http: httpx.Client, model: str, stream: bool) -> None:
-    """The client gets the token counts, and what GitHub charges for the answer."""
+    """The client gets the token counts, and GitHub's charge for the answer."""
     request: Any = {"model": model, "messages": user("Say hello"), "stream": stream}
     if stream:
         request["stream_options"] = {"include_usage": True}
@@ -343,7 +347,7 @@ def test_the_price_is_passed_on(http: httpx.Client, model: str, stream: bool) ->
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "claude-sonnet-4.5"])
 def test_a_refusal_is_explained(http: httpx.Client, served: Served, model: str) -> None:
-    """The client gets the explanation that the model gives for its refusal."""
+    """The client gets the model's explanation of its refusal."""
     served.simulator.state.faults.on("refusal")
 
     answer = http.post(CHAT, json={"model": model, "messages": user("Say hello")})
@@ -354,7 +358,7 @@ def test_a_refusal_is_explained(http: httpx.Client, served: Served, model: str) 
 
 
 def test_a_limit_that_was_reached_is_reported(sdk: openai.OpenAI) -> None:
-    """An answer that was cut at its limit says so, and has usage."""
+    """An answer cut off at its limit is marked as such, and has usage."""
     for model in ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"):
         answer = sdk.chat.completions.create(
             model=model, messages=user("word " * 200), max_completion_tokens=20
@@ -430,7 +434,7 @@ def test_an_old_token_is_renewed_once(http: httpx.Client, served: Served) -> Non
 
 
 def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
-    """After a refusal with a wait, Copilot is not called until it is over."""
+    """After a refusal with a wait, Copilot is not called until the wait is over."""
     served.simulator.state.faults.on("user_model_rate_limited", value=30, times=1)
     request = {"model": "gpt-3.5-turbo", "messages": user("Hi")}
 
@@ -445,7 +449,7 @@ def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
 def test_leaving_closes_the_call(
     http: httpx.Client, served: Served, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client's disconnect during the answer stops the model at once."""
+    """When a client disconnects during the answer, the model stops at once."""
     monkeypatch.setattr(served.simulator.state, "middle", 20)  # events, so that some have text
     served.simulator.state.faults.on("stall_mid_stream")
     request = {"model": model, "messages": user("Hi"), "stream": True}
@@ -458,7 +462,7 @@ def test_leaving_closes_the_call(
 
 
 def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
-    """A disconnect before the status also stops the model at once."""
+    """When a client disconnects before the status, the model also stops at once."""
     served.simulator.state.faults.on("stall_before_headers")
     body = json.dumps({"model": "gpt-4.1", "messages": user("Hi")})
     host, _, port = served.proxy.url.removeprefix("http://").partition(":")
@@ -511,7 +515,7 @@ def test_a_client_that_does_not_read_does_not_delay_others(
 
 
 def test_the_route_and_the_log_name_the_upstream(http: httpx.Client, served: Served) -> None:
-    """A header and the log name the route of an answer, and /health the upstream."""
+    """A header and the log name the route of an answer, and /health names the upstream."""
     answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
 
     route = {"copilot": "chat_completions", "pi-ai": "pi_ai"}[served.upstream]
@@ -522,8 +526,7 @@ def test_the_route_and_the_log_name_the_upstream(http: httpx.Client, served: Ser
 
 @pytest.mark.parametrize("model", MODELS)
 def test_ollama(served: Served, model: str) -> None:
-    """Ollama's clients get a streamed call, whose result reaches the model although they send no
-    ids."""
+    """Ollama clients get a streamed call, and its result reaches the model without ids."""
     messages: list[Any] = user("What is the weather in Rome?")
     with ollama.Client(served.proxy.url, verify=NO_TLS, trust_env=False) as client:
         parts = list(client.chat(f"{model}:latest", messages, tools=[TOOL], stream=True))

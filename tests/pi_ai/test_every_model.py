@@ -48,7 +48,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 def ask(http: httpx.Client, model: str, *messages: Any, **fields: Any) -> Any:
-    """Return the message that answers."""
+    """Return the answering message."""
     request = {"model": model, "messages": messages, **fields}
     answer = http.post("/chat/completions", json=request)
     assert 200 == answer.status_code, answer.text
@@ -57,8 +57,10 @@ def ask(http: httpx.Client, model: str, *messages: Any, **fields: Any) -> Any:
 
 @crossed(model=MODELS, effort=[None, "none", "high", "max"])
 def test_the_tool_loop_of_every_model(http: httpx.Client, model: str, effort: str | None) -> None:
-    """It calls a tool and answers with its result, with and without thinking, even if the client
-    sends nothing of the thinking back."""
+    """The model calls a tool and answers with its result, with and without thinking.
+
+    This works even if the client sends no thinking back.
+    """
     fields = {"tools": [TOOL], "reasoning_effort": effort, "temperature": 0.5}
     asked = {"role": "user", "content": "What is the weather in Rome?"}
 
@@ -73,7 +75,7 @@ def test_the_tool_loop_of_every_model(http: httpx.Client, model: str, effort: st
 
 @pytest.mark.parametrize("model", MODELS)
 def test_an_edited_conversation_of_every_model(http: httpx.Client, model: str) -> None:
-    """Thinking that belongs to a longer conversation does not lead to a refusal."""
+    """Thinking that belongs to a longer conversation does not cause a refusal."""
     first = {"role": "user", "content": "Hello"}
     fields = {"reasoning_effort": "high"}
     said = ask(http, model, {"role": "system", "content": "Be brief."}, first, **fields)
@@ -83,12 +85,12 @@ def test_an_edited_conversation_of_every_model(http: httpx.Client, model: str) -
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_dropped_thinking_is_noted(http: httpx.Client, stream: bool) -> None:
-    """A note says so if a model has dropped thinking that belongs to another conversation."""
+    """A note says if a model dropped thinking that belongs to another conversation."""
     model = next(
         one.id
         for one in models(DEFAULT_CATALOGUE)
         if profile_of(one, "messages").thinking == "adaptive_only"
-        and profile_of(one, "messages").bound_thinking
+        and profile_of(one, "messages").binds_thinking
     )
     said = ask(http, model, {"role": "user", "content": "Hello"}, reasoning_effort="high")
     edited = [{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "More"}]
@@ -102,7 +104,7 @@ def test_dropped_thinking_is_noted(http: httpx.Client, stream: bool) -> None:
 
 @pytest.mark.parametrize("model", ["claude-opus-5.5", "gpt-6.2-sol", "gemini-3.8-flash"])
 def test_gemini_clients(http: httpx.Client, model: str) -> None:
-    """They get a call, thoughts and the answer to its result as well."""
+    """Gemini clients get a call, thoughts and the answer to its result as well."""
     config = {"thinkingConfig": {"thinkingLevel": "HIGH", "includeThoughts": True}}
     tools = [{"functionDeclarations": [{"name": "get_weather", "parameters": PARAMETERS}]}]
     user = {"role": "user", "parts": [{"text": "What is the weather in Rome?"}]}

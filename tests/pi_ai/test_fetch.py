@@ -1,4 +1,4 @@
-"""The sidecar's HTTP: what it reports of an answer, when it ends, and which hosts it may call."""
+"""The sidecar's HTTP: its reports of an answer, when it ends, and which hosts it may call."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ def events(*data: Json) -> bytes:
 
 
 class Upstream:
-    """A server that sends given bytes, and records requests."""
+    """A server that sends the given bytes, and records requests."""
 
     def __init__(self) -> None:
         self.heads: list[str] = []
@@ -73,7 +73,7 @@ class Upstream:
                 await writer.wait_closed()
 
     def set_answer(self, *parts: bytes) -> None:
-        """From now on, answer with these parts, and keep the connection open."""
+        """Answer with these parts from now on, and keep the connection open."""
 
         async def answer(writer: asyncio.StreamWriter) -> None:
             for part in parts:
@@ -131,7 +131,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
     sidecar, upstream = Sidecar("pi-ai", lambda: patient), Upstream()
     async with serving(upstream.take) as port:
         yield Client(sidecar, upstream, f"http://127.0.0.1:{port}", patient)
-        # Its end closes all connections.
+        # Closing the process closes all connections.
         await sidecar.aclose()
     await asyncio.gather(*filter(None, upstream.tasks))
 
@@ -158,7 +158,7 @@ async def test_a_complete_answer_is_returned_at_once(client: Client) -> None:
 
 
 async def test_the_connection_of_a_complete_answer_is_reused(client: Client) -> None:
-    """The end of a body that comes a little later is read, and the connection reused."""
+    """The end of a body that arrives a little late is read, and the connection is reused."""
     body = said("Hello", "stop") + b"data: [DONE]\n\n"
     client.upstream.set_answer(CHUNKED, b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n")
 
@@ -171,7 +171,7 @@ async def test_the_connection_of_a_complete_answer_is_reused(client: Client) -> 
 
 
 async def test_the_wait_after_the_finish_is_short(client: Client) -> None:
-    """After the finish, missing events are waited for only briefly."""
+    """After the finish, the sidecar waits only briefly for missing events."""
     client.upstream.set_answer(OPEN, said("Hello", "stop"))
 
     assert "Hello" == text_of(await client.answer())
@@ -209,7 +209,7 @@ async def test_a_malformed_event_is_an_error(client: Client, ending: bytes) -> N
 
 
 async def test_a_refusal_whose_body_stalls(client: Client) -> None:
-    """A refusal is reported with as much of its body as has arrived."""
+    """A refusal is reported with the part of its body that has arrived."""
     client.upstream.set_answer(
         b"HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 99\r\n\r\nSlow"
     )
@@ -223,7 +223,7 @@ async def test_a_refusal_whose_body_stalls(client: Client) -> None:
     )
 
 
-async def test_a_refusal_without_end_is_cut(client: Client) -> None:
+async def test_an_endless_refusal_is_cut_off(client: Client) -> None:
     """The body of a refusal is read only up to a limit."""
     client.upstream.set_answer(b"HTTP/1.1 500 No\r\n\r\n" + b"x" * 1_000_000)
 
@@ -243,7 +243,7 @@ for (const url of ["https://b.example/x", "https://a.example:8/x", "http://a.exa
 """
 
 
-def test_no_host_but_the_requests_own_is_asked() -> None:
+def test_only_the_host_of_the_request_is_called() -> None:
     """No other host is called, so a token is never sent elsewhere."""
     module = str(files("copilot_proxy.upstreams.pi_ai") / "fetch.mjs")
     ran = subprocess.run(

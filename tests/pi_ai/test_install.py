@@ -42,7 +42,7 @@ Programs = Callable[..., None]
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
-    """Put scripts of these names on the PATH, with only the system's programs besides."""
+    """Put scripts with these names on the PATH, next to the system's programs only."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("mkdir", "cat", "env", "grep", "sleep", "touch"):
@@ -76,8 +76,10 @@ def home(tmp_path: Path) -> Path:
 def test_installing(
     programs: Programs, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """npm fetches the pinned version, without a lock file, without our settings, and without
-    running scripts of packages; the checked archive is installed."""
+    """npm downloads the pinned version, without a lock file, our settings or package scripts.
+
+    The verified archive is then installed.
+    """
     assert 0 == run(["pi-ai", "install"])
 
     assert version() == installed(home)
@@ -144,7 +146,7 @@ def test_a_failure_leaves_the_old_one(
 def test_without_pi_ai(
     programs: Programs, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    """The error names the command, and comes before anything is served."""
+    """The error names the command, and appears before anything is served."""
     assert 1 == run([*arguments, "--upstream", "pi-ai"])
 
     said = capsys.readouterr().err
@@ -170,7 +172,7 @@ def test_with_another_version(
 def test_with_the_package_under_its_old_name(
     programs: Programs, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An installation from before pi-ai was renamed is refused, and replaced by installing."""
+    """An installation from before pi-ai was renamed is refused, and installing replaces it."""
     package = home / "node_modules" / "@mariozechner" / "pi-ai"
     package.mkdir(parents=True)
     (package / "package.json").write_text('{"version": "0.73.1"}')
@@ -198,7 +200,7 @@ def test_with_the_package_under_its_old_name(
 @pytest.mark.parametrize(
     "arguments", [["pi-ai", "install"], ["chat", "--simulate", "--upstream", "pi-ai", "Hi"]]
 )
-def test_without_a_node_that_is_new_enough(
+def test_without_a_recent_node(
     programs: Programs,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -290,7 +292,7 @@ def test_a_full_disk(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A full disk is reported before anything is fetched."""
+    """A full disk is reported before anything is downloaded."""
     usage = shutil.disk_usage(home.parent.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=20_000_000))
 

@@ -1,4 +1,4 @@
-"""The pi-ai process: its environment, and the effects of its and the server's death."""
+"""The pi-ai process: its environment, and what happens if it or the server dies."""
 
 import asyncio
 import json
@@ -68,7 +68,7 @@ def nodes(home: Path) -> set[int]:
 @needs_pi_ai
 @needs_proc
 def test_a_killed_process_fails_only_open_requests(simulator: Simulator, tmp_path: Path) -> None:
-    """The open stream gets an error event, and the next request a new process."""
+    """The open stream gets an error event, and the next request gets a new process."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     home = give_pi_ai(tmp_path / "pi")
     settings = settings_at(simulator, upstream="pi-ai", home_dir=home, header_grace=0.1)
@@ -93,8 +93,10 @@ def test_a_killed_process_fails_only_open_requests(simulator: Simulator, tmp_pat
 def test_silence_and_proxies(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A silent Copilot is given up after `read_timeout`; programs on this machine are called
-    directly, whatever proxy the environment names."""
+    """The process gives up on a silent Copilot after `read_timeout`.
+
+    Programs on this machine are called directly, whatever proxy the environment names.
+    """
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     home = give_pi_ai(tmp_path / "pi")
@@ -130,7 +132,7 @@ def test_a_host_that_cannot_be_reached(simulator: Simulator, tmp_path: Path) -> 
 def test_without_a_list_of_models_the_reason_is_reported(
     simulator: Simulator, tmp_path: Path
 ) -> None:
-    """Without the list of models, the error says that Copilot is unreachable."""
+    """Without the model list, the error says that Copilot is unreachable."""
     settings = settings_at(simulator, upstream="pi-ai", home_dir=give_pi_ai(tmp_path / "pi"))
     simulator.stop()
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -217,7 +219,7 @@ def until_gone(process: int) -> None:
     while Path(f"/proc/{process}/cmdline").exists():
         try:
             if not Path(f"/proc/{process}/cmdline").read_bytes():
-                return  # it has exited, and its status has not been read yet
+                return  # it has exited, but its status has not been read yet
         except OSError:
             return
         select.select([], [], [], 0.01)
@@ -257,7 +259,7 @@ def test_command_line_and_environment_contain_no_secret(server: Server) -> None:
 @needs_pi_ai
 @needs_proc
 def test_ctrl_c_lets_open_answers_end(server: Server) -> None:
-    """Ctrl+C reaches the process, too, which continues until the answer is complete."""
+    """Ctrl+C also reaches the process, which continues until the answer is complete."""
     long = {**HI, "messages": [{"role": "user", "content": "Write 60 words"}], "stream": True}
     with server.client.stream("POST", CHAT, json=long) as answer:
         lines = answer.iter_lines()
@@ -286,7 +288,7 @@ def request_to(server: asyncio.Server) -> dict[str, Any]:
 
 @needs_pi_ai
 async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> None:
-    """An endless answer that is not read is not read from Copilot, either."""
+    """If the reader does not read, an endless answer is not read from Copilot either."""
     blocked = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -317,9 +319,11 @@ async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> N
         await close(server)
 
 
-def test_the_process_gets_what_it_needs_of_the_environment() -> None:
-    """It gets the variables about certificates and no other settings of the user: proxy URLs, which
-    may contain passwords, are sent over the pipe."""
+def test_the_environment_of_the_process() -> None:
+    """The process gets the variables about certificates and no other settings of the user.
+
+    Proxy URLs may contain passwords, so they are sent over the pipe.
+    """
     given = {
         "PATH": "/bin",
         "Path": "C:\\",
@@ -364,7 +368,7 @@ def test_the_native_upstream_does_not_load_it(tmp_path: Path) -> None:
 
 
 class Spy:
-    """Replaces the process, and records its messages."""
+    """Replaces the process and records its messages."""
 
     def __init__(self) -> None:
         self.message: Any = None
@@ -410,8 +414,10 @@ async def test_the_message_to_the_process(
 
 @needs_pi_ai
 async def test_a_proxy_is_used(tmp_path: Path) -> None:
-    """The proxy in the message is used, with its password; if it refuses, it is named in the error,
-    and nothing was sent."""
+    """The proxy in the message is used, with its password.
+
+    If it refuses, the error names it, and nothing was sent.
+    """
     heads: list[bytes] = []
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

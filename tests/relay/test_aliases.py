@@ -58,7 +58,7 @@ def test_wrong_aliases(text: str, tmp_path: Path) -> None:
 
 
 def test_answered(simulator: Simulator, aliases: Any) -> None:
-    """An alias calls its model with its parameters on every API, and answers use the alias."""
+    """An alias calls its model with its parameters on every API, and answers contain the alias."""
     with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
         chat = client.post("/v1/chat/completions", json={"model": "deep", "messages": USER})
         responses = client.post("/v1/responses", json={"model": "deep", "input": "Hello"})
@@ -79,7 +79,7 @@ def test_answered(simulator: Simulator, aliases: Any) -> None:
 
 
 def test_listed(simulator: Simulator, aliases: Any) -> None:
-    """Each alias is listed once, with the model that it means."""
+    """Each alias is listed once, with the model that it stands for."""
     with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
         listed = client.get("/v1/models").json()["data"]
         one = client.get("/v1/models/fast").json()
@@ -92,7 +92,7 @@ def test_listed(simulator: Simulator, aliases: Any) -> None:
 
 
 def test_without_a_catalogue(simulator: Simulator, aliases: Any) -> None:
-    """An alias works even if the list of models is not available."""
+    """An alias works even if the model list is not available."""
     simulator.state.faults.on("models_500")
     with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
         answer = client.post("/v1/chat/completions", json={"model": "fast", "messages": USER})
@@ -102,7 +102,7 @@ def test_without_a_catalogue(simulator: Simulator, aliases: Any) -> None:
 
 
 def test_default_without_a_catalogue(simulator: Simulator) -> None:
-    """Without a list of models, `default` means the setting's model if that is an id."""
+    """Without a model list, `default` means the model in the settings if that is an id."""
     simulator.state.faults.on("models_500")
     settings = settings_at(simulator, default_model="gpt-5-mini")
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -114,7 +114,7 @@ def test_default_without_a_catalogue(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("name", ["default", "gpt-mini"])
 def test_a_family_without_a_catalogue(simulator: Simulator, name: str) -> None:
-    """Without a list of models, a family means nothing, and the error says why."""
+    """Without a model list, a family cannot be resolved, and the error says why."""
     simulator.state.faults.on("models_500")
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         answer = client.post("/v1/chat/completions", json={"model": name, "messages": USER})

@@ -1,4 +1,4 @@
-"""The guard of the price for long prompts: agents compact instead of paying double."""
+"""The guard against long-prompt prices: agents compact instead of paying double."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def ask(client: httpx.Client, path: str, **changes: Any) -> httpx.Response:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", BODIES)
 def test_a_long_prompt(path: str, stream: bool) -> None:
-    """It is refused in the words with which each API says that a prompt is too long."""
+    """The refusal has the words that each API uses for a prompt that is too long."""
     with (
         Simulator(catalogue=catalogue(2000), pace=0) as simulator,
         Proxy(settings_at(simulator, context_guard=True)) as proxy,
@@ -99,7 +99,7 @@ def asking(text: str) -> dict[str, Any]:
 
 @pytest.mark.anyio
 async def test_learning() -> None:
-    """How far the last prompt of a session was estimated wrongly corrects the next estimate."""
+    """The estimation error of a session's last prompt corrects the next estimate."""
     (entry,) = parse_models({"data": catalogue(2000)})
     guard = ContextGuard(AdmitAll())
 
@@ -118,7 +118,7 @@ async def test_learning() -> None:
 
 
 def test_a_note_before_the_price_rises(caplog: pytest.LogCaptureFixture) -> None:
-    """A request of a conversation that is almost too long has a note; the log says it once."""
+    """A request in a conversation that is almost too long gets a note; the log has it once."""
     with (
         Simulator(catalogue=catalogue(2000), pace=0) as simulator,
         Proxy(settings_at(simulator)) as proxy,
@@ -135,6 +135,6 @@ def test_a_note_before_the_price_rises(caplog: pytest.LogCaptureFixture) -> None
     assert said not in first.headers.get("x-copilot-proxy-notes", "")
     assert f"above 2,000, {said}" in second.headers["x-copilot-proxy-notes"]
     assert said not in short.headers.get("x-copilot-proxy-notes", "")
-    # The conversation has been compacted, as far as is known without a session.
+    # Without a session, the conversation seems to have been compacted.
     assert said not in third.headers.get("x-copilot-proxy-notes", "")
     assert 1 == caplog.text.count(said)

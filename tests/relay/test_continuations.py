@@ -1,4 +1,4 @@
-"""Several continuations in one reply, of which one fails."""
+"""Several continuations in one reply, one of which fails."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from copilot_proxy.relay.continuations import Continuations
 
 
 class Single:
-    """The reply with one continuation; the one with the number 2 fails."""
+    """The reply with one continuation; number 2 fails."""
 
     headers = {"x-copilot-proxy-cost": "0.5"}  # noqa: RUF012  # never changed
 
@@ -32,7 +32,7 @@ class Single:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_failure_after_others(stream: bool) -> None:
-    """Every call is ended, the error says what was charged, and no client repeats it by itself."""
+    """Every call is closed, the error says what was charged, and no client retries on its own."""
     ended: list[int] = []
 
     @asynccontextmanager
@@ -53,7 +53,7 @@ async def test_a_failure_after_others(stream: bool) -> None:
 
 
 async def test_the_sum() -> None:
-    """Counts and costs are those of all."""
+    """Counts and costs are summed over all continuations."""
 
     @asynccontextmanager
     async def open_one(number: int) -> AsyncIterator[Single]:

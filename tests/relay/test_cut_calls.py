@@ -1,4 +1,4 @@
-"""A tool call that the output limit cut off never looks complete, however the answer is read."""
+"""A tool call cut off by the output limit never looks complete, on any path."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ FUNCTION = {"name": "write_file", "parameters": SCHEMA}
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", ["claude-sonnet-5.5", "claude-haiku-4.5"])
-def test_the_limit_is_the_reason(model: str, stream: bool) -> None:
-    """Of a model on Messages or on Chat Completions: every client reads that the limit was hit."""
+def test_the_finish_reason_is_the_limit(model: str, stream: bool) -> None:
+    """On Messages or Chat Completions, every client gets the finish reason for the limit."""
     common: dict[str, Any] = {"model": model, "stream": stream}
     requests = {
         "/v1/chat/completions": {

@@ -1,4 +1,4 @@
-"""A conversation goes on without the encrypted parts that Copilot cannot read."""
+"""A conversation continues without the encrypted parts that Copilot cannot decrypt."""
 
 import json
 import time
@@ -51,7 +51,7 @@ REFUSALS = {
 
 
 class Copilot(HttpServer):
-    """GitHub and Copilot, which refuse requests that have the encrypted content."""
+    """GitHub and Copilot, which refuse requests with the encrypted content."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Copilot(HttpServer):
         self.refusal = ("", "")
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Answer like the service."""
+        """Answer like the real service."""
         body = handler.rfile.read(int(handler.headers.get("content-length") or 0)).decode()
         if handler.path == "/responses":
             self.bodies.append(body)
@@ -93,8 +93,10 @@ def copilot() -> Iterator[Copilot]:
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_parts_that_cannot_be_decrypted(copilot: Copilot, name: str) -> None:
-    """It is left out, once Copilot has refused it, and everything else is sent again; the next
-    request of the conversation is not refused any more."""
+    """Once Copilot has refused such a part, it is dropped and everything else is sent again.
+
+    The next request of the conversation is not refused.
+    """
     items, *refusal = REFUSALS[name]
     copilot.refusal = (refusal[0], refusal[1])
     settings = load_settings(
@@ -122,7 +124,7 @@ def test_parts_that_cannot_be_decrypted(copilot: Copilot, name: str) -> None:
 
 
 def test_a_result_for_another_model() -> None:
-    """A model of another API gets the readable part of a result, and a note says so."""
+    """A model on another API gets the readable part of a result, and a note says so."""
     notes: list[str] = []
     request = ResponsesRequest({"model": "claude", "input": [USER, CALL, RESULT, AGAIN]})
 

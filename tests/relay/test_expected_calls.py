@@ -1,4 +1,4 @@
-"""A model that cannot be forced to call a tool may not call it; the answer then says so."""
+"""If a model cannot be forced to call a tool and does not call it, the answer has a note."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -47,7 +47,7 @@ def proxy_of_today() -> Iterator[Proxy]:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("make", [chat, responses, messages], ids=lambda make: make.__name__)
 def test_the_note(proxy_of_today: Proxy, make: Any, stream: bool) -> None:
-    """It is in the headers, or in the log if those of a stream have been sent."""
+    """The note is in the headers, or in the log if those of a stream were already sent."""
     path = {chat: "chat/completions", responses: "responses", messages: "messages"}[make]
     for text, is_called in (("Hi", False), ("What is the weather in Paris?", True)):
         body = {"model": "claude-opus-5.5", "stream": stream, **make(text)}

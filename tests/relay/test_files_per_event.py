@@ -1,5 +1,7 @@
-"""A piece of text passes through few files on its way to the client, and a request seldom goes back
-up: each step takes time for every event, and makes the code harder to follow."""
+"""Text passes through few files on its way to the client, and requests rarely go back up.
+
+Each step takes time for every event, and makes the code harder to follow.
+"""
 
 import asyncio
 import sys
@@ -29,7 +31,7 @@ LAYERS: Final = PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]
 HEIGHTS: Final = {
     name.strip(): -number for number, line in enumerate(LAYERS) for name in line.split("|")
 }
-"""How high each folder and module is, from the order in which they may import each other."""
+"""The level of each folder and module, from the order in which they may import each other."""
 MODELS: Final = {
     "chat_completions": "gpt-4.1",
     "responses": "gpt-5.3-codex",
@@ -46,8 +48,8 @@ PATHS: Final = {
 class Trace:
     """The calls of the package's functions in one thread.
 
-    `parts` has the files of the functions that were called for each part of Copilot's answer, and
-    `climbs` the calls from one file to another that is above it.
+    `parts` has the files of the functions called for each part of Copilot's answer, and `climbs`
+    has the calls from one file to another that is above it.
     """
 
     def __init__(self) -> None:
@@ -71,7 +73,7 @@ class Trace:
 
 @cache
 def file_of(path: str) -> str | None:
-    """Return the name of a file of the package, such as ``relay/reply``; not of the simulator."""
+    """Return the name of a package file, such as ``relay/reply``, but not of the simulator."""
     file = Path(path)
     if not file.is_relative_to(PACKAGE) or "simulator" in file.parts:
         return None
@@ -83,7 +85,7 @@ def height(name: str) -> int:
 
 
 def traced(proxy: Proxy, client: str, api: str) -> Trace:
-    """Return the trace of a streamed request to a model on `api`; another one came before it."""
+    """Return the trace of a streamed request to a model on `api`, after a warm-up request."""
     turn = {"role": "user", "content": "Tell me about the river."}
     body: dict[str, Any] = {"model": MODELS[api], "stream": True}
     body |= {"input": [turn]} if client == "responses" else {"messages": [turn], "max_tokens": 99}
@@ -108,7 +110,7 @@ def set_profile(proxy: Proxy, trace: Trace | None) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Proxy]:
-    """A server with a budget, whose upstream sends each event by itself."""
+    """A server with a budget, whose upstream sends each event separately."""
     with ExitStack() as stack:
         clear_environment(
             stack.enter_context(pytest.MonkeyPatch.context()),
@@ -123,12 +125,14 @@ def server() -> Iterator[Proxy]:
 @pytest.mark.parametrize("api", MODELS)
 @pytest.mark.parametrize("client", PATHS)
 def test_files_per_event(server: Proxy, client: str, api: str) -> None:
-    """A piece of text passes through at most 9 files if it is only repaired, and through 11 if it
-    is translated. A request and its events go back up at most 6 times."""
+    """Text passes through at most 9 files if it is only repaired, and 11 if it is translated.
+
+    A request and its events go back up at most 6 times.
+    """
     # On a busy machine, many events may arrive together, or some before others are awaited.
     for _ in range(20):
         trace = traced(server, client, api)
-        # The most common part of an answer is one more piece of its text.
+        # The most common part of an answer is another piece of its text.
         (files, count), *_ = Counter(map(frozenset, trace.parts)).most_common()
         is_usual = count > 4 and files > {"relay/reply", "routes/streaming"}
         if is_usual and len(trace.climbs) <= 6:

@@ -1,4 +1,4 @@
-"""Names of models in requests: what the client learns about the model that answered."""
+"""Model names in requests, and what the client learns about the model that answered."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def account(simulator: Simulator) -> Simulator:
 def test_a_name_that_a_client_has_built_in(
     proxy: Proxy, simulator: Simulator, path: str, name: str, answered: str
 ) -> None:
-    """On every API, another model of that size answers, and the notes say which."""
+    """On every API, another model of the same size answers, and the notes name it."""
     with proxy.client() as client:
         answer = client.post(path, json={"model": name, **REQUESTS[path]})
 
@@ -59,8 +59,8 @@ def test_a_name_that_a_client_has_built_in(
 
 
 @crossed(name=["haiku", "claude-haiku-9-20290101", "gpt-9-luna"], path=REQUESTS)
-def test_a_name_that_is_right_needs_no_note(proxy: Proxy, path: str, name: str) -> None:
-    """A family, an id, and another spelling of it get what they name."""
+def test_a_correct_name_needs_no_note(proxy: Proxy, path: str, name: str) -> None:
+    """A family, an id, and another spelling of it all get the model that they name."""
     with proxy.client() as client:
         answer = client.post(path, json={"model": name, **REQUESTS[path]})
 
@@ -76,7 +76,7 @@ def test_a_name_that_is_right_needs_no_note(proxy: Proxy, path: str, name: str) 
 def test_a_model_that_is_gone(
     proxy: Proxy, simulator: Simulator, path: str, name: str, successor: str
 ) -> None:
-    """On every API, the error names the successor, in the client's format, and nothing is sent."""
+    """On every API, the error names the successor in the client's format, and nothing is sent."""
     with proxy.client() as client:
         answer = client.post(path, json={"model": name, **REQUESTS[path]})
 

@@ -1,4 +1,4 @@
-"""What the notes of a response say: the client's own fields, and the true reason."""
+"""The notes in a response use the client's own fields, and give the true reason."""
 
 from collections.abc import Iterator
 
@@ -96,7 +96,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     ],
 )  # fmt: skip
 def test_notes(http: httpx.Client, api: str, model: str, fields: Json, expected: str) -> None:
-    """A change is explained in terms of the request; what changes nothing has no note."""
+    """A change is explained in terms of the request; one without effect has no note."""
     client = CLIENT[api]
 
     answer = http.post(client.path, json=client.body(Ask(model, client.user("Hi"))) | fields)

@@ -1,4 +1,4 @@
-"""Fields of messages that Copilot refuses by name are left out, at the cost of one refusal."""
+"""Message fields that Copilot refuses by name are dropped, at the cost of one refusal."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ RESPONSES: Json = {
         ),
     ],
 )
-def test_the_field_is_left_out(
+def test_the_field_is_dropped(
     proxy: Proxy,
     simulator: Simulator,
     path: str,
@@ -57,7 +57,7 @@ def test_the_field_is_left_out(
     note: str,
     stream: bool,
 ) -> None:
-    """It is left out of all messages, with a note; later requests are not refused any more."""
+    """The field is dropped from all messages, with a note; later requests are not refused."""
     simulator.state.faults.on("invalid_request_body", value=message, times=1)
     with proxy.client() as client:
         answers = [client.post(path, json={**body, "stream": stream}) for _ in range(2)]
@@ -78,8 +78,8 @@ def test_the_field_is_left_out(
         "Unknown parameter: 'reasoning.foo'.",
     ],
 )
-def test_others_are_reported(proxy: Proxy, simulator: Simulator, message: str) -> None:
-    """The client relies on fields of the request itself, and on those that it has not sent."""
+def test_other_refusals_are_reported(proxy: Proxy, simulator: Simulator, message: str) -> None:
+    """Clients rely on fields outside of messages, and cannot fix those that they did not send."""
     simulator.state.faults.on("invalid_request_body", value=message)
     with proxy.client() as client:
         answer = client.post("/v1/messages", json=MESSAGES)
@@ -133,6 +133,6 @@ def test_a_field_that_is_refused_twice(proxy: Proxy, simulator: Simulator) -> No
     ],
 )
 def test_paths(message: str, body: Any, expected: Any) -> None:
-    """A field is left out wherever the same kind of part has it, and nowhere else."""
+    """A field is dropped from all parts of the same kind, and nowhere else."""
     (path,) = refused_fields(f"Bad: {message}")
     assert expected == without_field(body, path)

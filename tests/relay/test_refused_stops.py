@@ -1,4 +1,4 @@
-"""Stop sequences that Copilot refuses are applied by this server, at the cost of one refusal."""
+"""Stop sequences that Copilot refuses are applied by the server, at the cost of one refusal."""
 
 import json
 
@@ -18,7 +18,7 @@ REQUESTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", REQUESTS)
 def test_the_answer_stops(proxy: Proxy, simulator: Simulator, path: str, stream: bool) -> None:
-    """The model is asked once more without them, and later requests are not refused any more."""
+    """The model is called again without them, and later requests are not refused."""
     body = {"model": "gpt-5.1", "stream": stream, **REQUESTS[path]}
     with proxy.client() as client:
         answers = [client.post(path, json=body) for _ in range(2)]
@@ -33,7 +33,7 @@ def test_the_answer_stops(proxy: Proxy, simulator: Simulator, path: str, stream:
 
 
 def test_a_model_that_accepts_them(proxy: Proxy, simulator: Simulator) -> None:
-    """It is told to stop, so that nothing is paid for in vain."""
+    """The model gets the stop sequences, so that no unneeded text is paid for."""
     body = {"model": "gpt-5-mini", **REQUESTS["/v1/chat/completions"]}
     with proxy.client() as client:
         answer = client.post("/v1/chat/completions", json=body)
@@ -44,7 +44,7 @@ def test_a_model_that_accepts_them(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_a_refusal_without_stop_sequences(proxy: Proxy, simulator: Simulator) -> None:
-    """The request is not sent again if it has none."""
+    """A request without stop sequences is not sent again."""
     text = "Unsupported parameter: 'stop' is not supported with this model."
     simulator.state.faults.on("invalid_request_body", value=text)
     body = {"model": "gpt-5.1", "messages": [{"role": "user", "content": "Hi"}]}

@@ -1,4 +1,4 @@
-"""A reply knows how Copilot ended its answer, and what it left out of the request."""
+"""A reply knows how Copilot's answer ended, and what Copilot dropped from the request."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ PROBED = {"id": "1", "choices": [], "usage": {"prompt_tokens": 9, "completion_to
 
 
 class Upstream:
-    """A response of Copilot's with these events, or with this whole body."""
+    """A response from Copilot with these events, or with this whole body."""
 
     def __init__(self, *batches: Sequence[bytes], body: object = None) -> None:
         self.headers: dict[str, str] = {}
@@ -82,7 +82,7 @@ STOP = b'{"type": "message_stop"}'
 async def test_fields_dropped_by_copilot_are_in_the_header_or_the_log(
     client: str, early: bool
 ) -> None:
-    """A change that Copilot reports after the headers of a stream is shown in the log line."""
+    """A change reported by Copilot after the headers of a stream is shown in the log line."""
     record = RequestRecord("r", client)
     request = sent(client, claude("claude-opus-5.5"))
     record.notes = request.notes

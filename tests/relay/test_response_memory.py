@@ -1,4 +1,4 @@
-"""Putting a long conversation together does not block the event loop."""
+"""Assembling a long conversation does not block the event loop."""
 
 import asyncio
 from typing import Any
@@ -17,8 +17,8 @@ LIMIT = 64 * 1024 * 1024
 RESPONSE: Any = {"id": "resp_1", "status": "completed", "output": []}
 
 
-async def test_long_conversations_are_put_together_in_a_thread() -> None:
-    """Other work goes on while 20 MB are stored, and while they are put in front of new input."""
+async def test_long_conversations_are_assembled_in_a_thread() -> None:
+    """Other work continues while 20 MB are stored, and while they are prepended to new input."""
     memory = ResponseMemory(ResponseStore(), limit=LIMIT)
     items = [{"role": "user", "content": "x" * 20_000}] * 1000
     long: Any = {"model": "m", "input": items}
@@ -47,7 +47,7 @@ async def test_long_conversations_are_put_together_in_a_thread() -> None:
 
 
 async def test_long_responses_are_not_remembered() -> None:
-    """The response to too many items, or to more bytes than fit, says that it is not stored."""
+    """A response with too many items or bytes says that it is not stored."""
     memory = ResponseMemory(ResponseStore(size=10_000), limit=LIMIT)
     many: Any = {"model": "m", "input": [{"role": "user", "content": "x"}] * MAX_ITEMS}
     large: Any = {"model": "m", "input": "x" * 20_000, "store": True}

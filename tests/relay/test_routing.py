@@ -1,4 +1,4 @@
-"""Which of Copilot's APIs is called: by the catalogue, with one retry if that was wrong."""
+"""Which of Copilot's APIs is called: from the catalogue, with one retry if that was wrong."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,9 +16,9 @@ CHAT, RESPONSES, MESSAGES = CLIENTS
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
 BOTH = pytest.mark.parametrize("stream", [False, True])
 NATIVE = {"chat_completions": "gpt-4.1", "responses": "gpt-5.5", "messages": "claude-sonnet-4.5"}
-"""A model that speaks the client's API."""
+"""Models that support the client's API."""
 TRANSLATED = {"chat_completions": "gpt-5.5", "responses": "gpt-4.1", "messages": "gpt-5.5"}
-"""A model that does not."""
+"""Models that do not."""
 BOTH_WAYS = pytest.mark.parametrize("models", [NATIVE, TRANSLATED], ids=["native", "translated"])
 
 
@@ -78,7 +78,7 @@ def test_a_refused_api_is_followed_by_another(
     fault: str,
     stream: bool,
 ) -> None:
-    """After such a refusal the list is read again, and another API answers."""
+    """After such a refusal, the list is loaded again, and another API answers."""
     simulator.state.faults.on(fault, times=1)
 
     answer = post(http, client, model, stream=stream)
@@ -161,7 +161,7 @@ def test_a_model_moves(
     [("claude-sonnet-4.5", MESSAGES, CHAT), ("gpt-5-mini", RESPONSES, CHAT)],
     ids=lambda value: getattr(value, "api", None),
 )
-def test_a_model_moves_to_and_fro(
+def test_a_model_moves_back_and_forth(
     http: httpx.Client,
     simulator: Simulator,
     model: str,
@@ -169,8 +169,10 @@ def test_a_model_moves_to_and_fro(
     other: Client,
     is_listed: bool,
 ) -> None:
-    """A model that moves several times within seconds costs one refusal each time, whether or not
-    the list of models shows it, and no third API is tried."""
+    """A model that moves several times within seconds costs one refusal each time.
+
+    This is true whether or not the model list shows the move, and no third API is tried.
+    """
     entry = simulator.state.model(model)
     assert entry is not None
     entry["supported_endpoints"] = [first.endpoint, *([] if is_listed else [other.endpoint])]
@@ -216,7 +218,7 @@ def test_unknown_values_in_the_catalogue(
 
 @EACH
 def test_only_unknown_endpoints(http: httpx.Client, simulator: Simulator, client: Client) -> None:
-    """A model without a known API is an error, after at most two tries."""
+    """A model without a known API is an error after at most two tries."""
     entry = simulator.state.model("gpt-5.5")
     assert entry is not None
     entry["supported_endpoints"] = ["/v9/interactions"]
@@ -230,7 +232,7 @@ def test_only_unknown_endpoints(http: httpx.Client, simulator: Simulator, client
 
 @pytest.mark.parametrize("fault", ["models_500", "models_429", "models_html", "models_garbage"])
 def test_without_a_catalogue(http: httpx.Client, simulator: Simulator, fault: str) -> None:
-    """Without a list of models, the client's API is called with the model's name as given."""
+    """Without a model list, the client's API is called with the model's name as given."""
     simulator.state.faults.on(fault)
 
     for client in CLIENTS:
@@ -247,7 +249,7 @@ def test_without_a_catalogue(http: httpx.Client, simulator: Simulator, fault: st
 def test_without_a_catalogue_every_model_answers(
     http: httpx.Client, simulator: Simulator, client: Client, model: str
 ) -> None:
-    """Only refusals tell where the model is served, so each API is asked once."""
+    """Only refusals show where the model is served, so each API is tried once."""
     simulator.state.faults.on("models_500")
 
     answer = post(http, client, model)
@@ -260,7 +262,7 @@ def test_without_a_catalogue_every_model_answers(
 def test_without_a_catalogue_an_unknown_name_says_why(
     http: httpx.Client, simulator: Simulator, client: Client
 ) -> None:
-    """An alias cannot be resolved then; enabling the model would not help."""
+    """An alias cannot be resolved then, and enabling the model would not help."""
     simulator.state.faults.on("models_500")
 
     answer = post(http, client, "gpt-4-turbo")
@@ -273,7 +275,7 @@ def test_without_a_catalogue_an_unknown_name_says_why(
 def test_an_old_catalogue_is_used_if_reading_fails(
     http: httpx.Client, simulator: Simulator, client: Client
 ) -> None:
-    """If the list cannot be read again, the old one is used."""
+    """If the list cannot be loaded again, the old one is used."""
     route(post(http, client, TRANSLATED[client.api]))
     simulator.state.faults.on("models_500")
     simulator.state.recorder.clear()
@@ -300,7 +302,7 @@ def test_an_old_catalogue_is_used_if_reading_fails(
 def test_notes(
     http: httpx.Client, client: Client, model: str, extra: ClientRequest, note: str, stream: bool
 ) -> None:
-    """Whatever does not reach the model is named in a header, native or translated."""
+    """Anything that does not reach the model is named in a header, native or translated."""
     assert "x-copilot-proxy-notes" not in post(http, client, model, stream=stream).headers
 
     answer = post(http, client, model, stream=stream, extra=extra)
@@ -420,10 +422,10 @@ def test_failures_in_mid_stream(
 def test_a_failed_stream_is_not_a_whole_answer(
     http: httpx.Client, simulator: Simulator, models: dict[str, str], fault: str
 ) -> None:
-    """A whole answer that is made from a stream is an error if the stream fails."""
+    """A whole answer assembled from a stream is an error if the stream fails."""
     simulator.state.middle = 8
     simulator.state.faults.on(fault)
-    # Claude needs a stream for answers of more than 16,000 tokens.
+    # Claude requires a stream for answers of more than 16,000 tokens.
     model = "claude-opus-4.7" if models is NATIVE else "claude-opus-5"
 
     for client in CLIENTS:
@@ -456,7 +458,7 @@ def test_aliases_of_claude_code(http: httpx.Client, simulator: Simulator) -> Non
 def test_claude_thinks_on_messages(
     http: httpx.Client, simulator: Simulator, client: Client, asks: ClientRequest
 ) -> None:
-    """A Claude that is on both APIs gets requests for reasoning on the one that can show it."""
+    """A Claude model on both APIs gets requests for reasoning on the one that can show it."""
     assert "messages" == route(post(http, client, "claude-sonnet-4.5", extra=asks))
     assert "thinking" in simulator.state.requests[-1].body
     assert "chat_completions" == route(post(http, client, "claude-sonnet-4.5"))

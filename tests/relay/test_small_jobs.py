@@ -1,4 +1,4 @@
-"""Small jobs of clients, such as titles, go to the small model that the user has named."""
+"""Clients' small jobs, such as titles, go to the small model that the user has configured."""
 
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ def ask(proxy: Proxy, path: str, agent: str, body: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(("path", "agent", "body"), JOBS)
 def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str, Any]) -> None:
-    """It is answered by the newest small model, which the note and the ledger say."""
+    """The newest small model answers, as the note and the ledger say."""
     settings = settings_with(simulator)
     with Proxy(settings) as proxy:
         answer = ask(proxy, path, agent, body)
@@ -68,8 +68,7 @@ def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str
 def test_requests_that_are_not_small_jobs(
     simulator: Simulator, path: str, agent: str, body: dict[str, Any]
 ) -> None:
-    """Other clients, requests with tools, other texts, and input that the small model cannot
-    read."""
+    """Other clients, requests with tools, other texts, and unsupported input are unaffected."""
     settings = settings_with(simulator)
     with Proxy(settings) as proxy:
         answer = ask(proxy, path, agent, body)
@@ -90,8 +89,10 @@ def test_no_small_model(simulator: Simulator, flags: dict[str, Any]) -> None:
 
 
 def test_gemini_cli_chooses_a_model(simulator: Simulator) -> None:
-    """Its question about how hard a task is goes to the small model, though it names one that the
-    account does not have."""
+    """Gemini CLI's question about a task's difficulty goes to the small model.
+
+    This works even if it names one that the account does not have.
+    """
     settings = settings_with(simulator)
     body = {"systemInstruction": {"parts": [{"text": ROUTING}]}, "contents": CONTENTS}
     path = "/v1beta/models/gemini-9.5-flash-lite:generateContent"

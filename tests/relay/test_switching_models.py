@@ -34,7 +34,7 @@ class Switching:
         self.simulator.state.recorder.clear()
         ask = Ask(model, turns, tools=True)
         body = client.body(ask)
-        # Asks every model for its reasoning.
+        # Request reasoning from every model.
         match client.api:
             case "chat_completions":
                 body["reasoning_effort"] = "high"
@@ -50,7 +50,7 @@ class Switching:
         return answer
 
     def bodies(self) -> list[Json]:
-        """Return what Copilot was sent since the last `ask`."""
+        """Return what Copilot received since the last `ask`."""
         paths = [client.endpoint for client in CLIENTS]
         return [one.body for one in self.simulator.state.requests if one.path in paths]
 
@@ -82,7 +82,7 @@ def in_a_loop(switching: Switching, client: Client, model: str) -> list[Json]:
 def test_a_switch_within_a_tool_loop(
     switching: Switching, client: Client, first: str, second: str
 ) -> None:
-    """The other model gets the call and its result, and the conversation goes on with both."""
+    """The other model gets the call and its result, and the conversation continues with both."""
     turns = in_a_loop(switching, client, first)
 
     answer = switching.ask(client, second, turns)
@@ -92,13 +92,13 @@ def test_a_switch_within_a_tool_loop(
     notes = answer.headers.get("x-copilot-proxy-notes", "")
     assert len(sent) <= 2
     is_gemini = second in (GEMINI, OTHER_GEMINI)
-    # Gemini's calls of another Gemini may have kept their signature, as the client sent them.
+    # Calls of another Gemini model may have kept their signature, as the client sent them.
     assert ("changed tool calls" in notes) == ("tool_calls" not in str(sent[-1]) and is_gemini)
     assert (REFUSED in notes) == (len(sent) == 2)
 
     said = client.read(answer.json())
     later = [*turns, *said.turns, *client.user("And now?")]
-    # What was refused once is not sent again, so that the model's own reasoning stays.
+    # A refused part is not sent again, so the model's own reasoning stays.
     answer = switching.ask(client, second, later)
     assert 1 == len(switching.bodies())
     assert (REFUSED in notes) == (REFUSED in answer.headers.get("x-copilot-proxy-notes", ""))
@@ -110,8 +110,10 @@ def test_a_switch_within_a_tool_loop(
 def test_reasoning_of_another_model(
     switching: Switching, client: Client, first: str, second: str
 ) -> None:
-    """What Copilot cannot decrypt is left out of a second request, which says so; once it is
-    gone, or with the model that made it, nothing is asked twice."""
+    """Content that Copilot cannot decrypt is dropped from a second request, with a note.
+
+    Without it, or with the model that made it, only one request is sent.
+    """
     turns = in_a_loop(switching, client, first)
 
     answer = switching.ask(client, second, turns)
@@ -141,8 +143,8 @@ def test_reasoning_of_another_model(
 def test_a_signature_that_claude_does_not_accept(
     switching: Switching, client: Client, model: str
 ) -> None:
-    """The thinking is left out of a second request, in which the call and its result stay."""
-    forged = f"Rm9yZ2Vk{client.api}"  # like a signature, but nobody's
+    """The thinking is dropped from a second request, which keeps the call and its result."""
+    forged = f"Rm9yZ2Vk{client.api}"  # shaped like a signature, but made up
     call = {"id": "toolu_1", "name": TOOL, "input": {"city": "Paris"}}
     function = {"name": TOOL, "arguments": '{"city": "Paris"}'}
     thinking = {"type": "thinking", "thinking": "Hm.", "signature": forged}

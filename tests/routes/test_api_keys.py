@@ -101,7 +101,7 @@ def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "no list"])
-def test_no_alias_gets_around_the_limit(
+def test_no_alias_bypasses_the_limit(
     limited: Proxy, simulator: Simulator, name: str, listed: bool
 ) -> None:
     """The limit applies to the model that a name stands for, on every path, even without a list."""
@@ -196,7 +196,7 @@ def test_the_list_has_the_allowed_models(limited: Proxy) -> None:
     ],
 )
 def test_any_of_the_keys(simulator: Simulator, headers: dict[str, str], status: int) -> None:
-    """Each key gives access in either header, named or not; similar values do not."""
+    """Each key grants access in either header, named or not; similar values do not."""
     keys = {"laptop": LAPTOP, "ci": CI}
     settings = settings_at(simulator, api_key="the-unnamed", api_keys=keys)
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -217,7 +217,7 @@ def test_the_record_has_the_name(limited: Proxy) -> None:
 
 
 def test_a_callers_own_token_is_not_used(limited: Proxy, simulator: Simulator) -> None:
-    """If the server has keys, a caller's GitHub token does not give access."""
+    """If the server has keys, a caller's GitHub token does not grant access."""
     with limited.client(headers={"authorization": f"Bearer {SIMULATED_TOKEN}"}) as client:
         answer = client.post("/v1/chat/completions", json={"model": "gpt-5-mini", "messages": USER})
 

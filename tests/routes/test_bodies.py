@@ -126,7 +126,7 @@ def test_too_large(simulator: Simulator) -> None:
     assert 200 == fits.status_code
 
 
-def test_too_large_a_body_is_refused_before_it_is_sent(simulator: Simulator) -> None:
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(simulator: Simulator) -> None:
     """A client that declares a body over the limit gets its error at once."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
         address = urlsplit(proxy.url)

@@ -371,7 +371,7 @@ def test_failure_after_the_grace_period(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", [None, "stall_before_headers", "stall_mid_stream"])
 @pytest.mark.parametrize("stream", [True, False])
-def test_client_leaves(simulator: Simulator, fault: str | None, stream: bool) -> None:
+def test_client_disconnects(simulator: Simulator, fault: str | None, stream: bool) -> None:
     """When the client disconnects, the call to Copilot ends at once, so nothing more is billed."""
     simulator.state.pace = 3600
     if fault is not None:

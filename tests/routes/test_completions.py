@@ -122,7 +122,7 @@ def test_token_ids(client: openai.OpenAI, simulator: Simulator, prompt: Any) -> 
 
 
 async def test_async(proxy: Proxy) -> None:
-    """The asynchronous SDK can stream, and disconnect in mid-stream."""
+    """The asynchronous SDK can stream, and disconnect mid-stream."""
     http = openai.DefaultAsyncHttpxClient(verify=NO_TLS)
     url = f"{proxy.url}/v1"
     async with openai.AsyncOpenAI(base_url=url, api_key="x", http_client=http) as one:
@@ -167,7 +167,7 @@ def test_refused(proxy: Proxy, simulator: Simulator, field: str, value: Any, cod
 
 @pytest.mark.parametrize("more", [{"best_of": 1}, {"best_of": 2, "n": 2}, {"suffix": ""}])
 def test_harmless(client: openai.OpenAI, more: dict[str, Any]) -> None:
-    """Values that match the default behaviour are accepted."""
+    """Values that match the default behavior are accepted."""
     assert client.completions.create(model=CHAT, prompt="x", **more).choices
 
 

@@ -40,7 +40,7 @@ def test_before_the_answer(
 
 
 def test_in_mid_stream(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug in mid-stream causes an error event, not a closed connection."""
+    """A bug mid-stream causes an error event, not a closed connection."""
     original = Reply.events
 
     async def broken(self: Reply, write: Any) -> AsyncIterator[list[dict[str, Any]]]:

@@ -191,7 +191,7 @@ def test_the_library_accepts_keep_alives(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_client_leaves(simulator: Simulator, stream: bool) -> None:
+def test_client_disconnects(simulator: Simulator, stream: bool) -> None:
     """When the client disconnects, the call to Copilot ends at once."""
     fault = "stall_mid_stream" if stream else "stall_before_headers"
     simulator.state.faults.on(fault, path="/chat/completions")

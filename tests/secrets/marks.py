@@ -49,8 +49,10 @@ class Marks:
             self.add(f"GitHub's token {number}", token)
 
     def found(self, places: Mapping[str, bytes | str], *, but: str = "") -> list[str]:
-        """Return a description of each secret that occurs in `places`, as it is, in base64 or
-        URL-encoded. The secret `but` is not searched for."""
+        """Return a description of each secret in `places`: as is, in base64 or URL-encoded.
+
+        The secret `but` is ignored.
+        """
         forms = {
             f"{what}{form}": sought
             for what, secret in self.known.items()
@@ -91,8 +93,10 @@ def files(*folders: Path, but: tuple[str, ...] = ()) -> dict[str, bytes]:
 
 
 def sent(simulator: Simulator) -> dict[str, str]:
-    """Return the requests to the simulator without the places where a secret belongs: the
-    Authorization header, and the device code in polls of a sign-in."""
+    """Return the requests to the simulator without the legitimate places of a secret.
+
+    These are the Authorization header, and the device code in polls of a sign-in.
+    """
     places = {}
     for number, one in enumerate(simulator.state.requests):
         headers = {name: value for name, value in one.headers.items() if name != "authorization"}

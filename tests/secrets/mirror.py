@@ -31,7 +31,7 @@ class Mirror(HttpServer):
     def __init__(self, status: int, kind: str) -> None:
         self.paths: list[str] = []
         self.tokens: set[str] = set()
-        """The Authorization headers that were received."""
+        """The received Authorization headers."""
         self.others: list[str] = []
         """The other parts of the requests."""
         self._status, self._kind = status, kind

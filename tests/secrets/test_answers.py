@@ -1,4 +1,4 @@
-"""An upstream that echoes tokens: they reach no answer, log line or file."""
+"""An upstream that echoes tokens, which must not reach any answer, log line or file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,8 +85,10 @@ def running(settings: Settings, folder: Path, form: str) -> Iterator[Logged]:
 
 
 def ask_everything(server: Proxy, key: object, **headers: str) -> dict[str, bytes]:
-    """Return the server's answers to all kinds of requests, with headers; outside CI, to a third of
-    the kinds, which `key` chooses."""
+    """Return the server's answers to all kinds of requests, with headers.
+
+    Outside CI, only a third of the kinds is used, chosen by `key`.
+    """
     places = {}
     with server.client(headers=headers) as client:
         for number, (method, path, body) in enumerate(share(ASKED, key, 3)):
@@ -123,7 +125,7 @@ def test_copilot_echoes_its_token(
     kind: str,
     form: str,
 ) -> None:
-    """Copilot echoes it in headers, messages, codes, events, URLs and nested JSON."""
+    """Copilot echoes the token in headers, messages, codes, events, URLs and nested JSON."""
     marks = Marks()
     key = marks.new("the API key", "key-")
     with Mirror(status, kind) as mirror:
@@ -153,7 +155,7 @@ def test_copilot_echoes_its_token(
 def test_github_echoes_its_token(
     folder: Path, capsys: pytest.CaptureFixture[str], status: int, kind: str, whose: str
 ) -> None:
-    """GitHub echoes the server's token or a client's at the exchange."""
+    """In the exchange, GitHub echoes the token of the server or of a client."""
     marks = Marks()
     own = marks.new("the server's token", "gho_")
     callers = marks.new("the caller's token", "ghu_")

@@ -1,4 +1,4 @@
-"""Tokens that look like nothing in particular: they are masked by their value."""
+"""Tokens without a recognisable format are masked by their value."""
 
 import json
 import secrets
@@ -22,7 +22,7 @@ FORMS = {
 
 
 class Exchange(HttpServer):
-    """GitHub's token exchange, which hands out `token`."""
+    """GitHub's token exchange, which issues `token`."""
 
     def __init__(self, token: str) -> None:
         self._token = token

@@ -73,8 +73,11 @@ def family(pid: int) -> list[int]:
 
 
 def seen_by_others(pid: int) -> dict[str, bytes]:
-    """Return what other programs can read of a process: the command line and the environment,
-    without the variables that were set for the server."""
+    """Return what other programs can read of a process.
+
+    This is the command line and the environment, without the variables that were set for the
+    server.
+    """
     environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     ours = [one for one in environment if not one.startswith(KEY.encode() + b"=")]
     command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -143,8 +146,10 @@ def test_a_server_keeps_its_secrets(
     form: str,
     workers: int,
 ) -> None:
-    """No answer, log, dump, command line or environment contains keys, tokens or what they are
-    exchanged for, except for the variables that the user has set."""
+    """No answer, log, dump, command line or environment contains keys or tokens.
+
+    This includes tokens from the exchange, but not variables that the user has set.
+    """
     marks = Marks()
     key, named = marks.new("the API key"), marks.new("a named key")
     wrong = marks.new("a wrong key")

@@ -1,4 +1,4 @@
-"""Clients that close their side of the connection after a POST: some wait for the answer."""
+"""Clients that close their side of the connection after a POST; some wait for the answer."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ def post(proxy: Proxy, *, stream: bool, version: str = "1.1") -> socket.socket:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_it_gets_its_answer(proxy: Proxy, simulator: Simulator, stream: bool) -> None:
-    """Even if Copilot takes a moment to answer."""
+    """The client gets its answer even if Copilot takes a while."""
     simulator.state.faults.on("stall_before_headers", value=0.2)
     with post(proxy, stream=stream) as client:
         answer = b"".join(iter(lambda: client.recv(65536), b""))
@@ -37,7 +37,7 @@ def test_it_gets_its_answer(proxy: Proxy, simulator: Simulator, stream: bool) ->
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves(proxy: Proxy, simulator: Simulator, stream: bool) -> None:
-    """The call to Copilot ends soon after a client that has left altogether."""
+    """The call to Copilot ends soon after a client has fully disconnected."""
     simulator.state.faults.on("stall_before_headers")
     post(proxy, stream=stream).close()
 
@@ -45,7 +45,7 @@ def test_a_client_that_leaves(proxy: Proxy, simulator: Simulator, stream: bool) 
 
 
 def test_http_1_0(proxy: Proxy, simulator: Simulator) -> None:
-    """HTTP/1.0 has no interim responses, so the client counts as one that has left."""
+    """HTTP/1.0 has no interim responses, so the client counts as disconnected."""
     simulator.state.faults.on("stall_before_headers")
     with post(proxy, stream=False, version="1.0") as client:
         assert b"" == client.recv(1)

@@ -1,4 +1,4 @@
-"""Leases: a server is in use until every holder has ended, however it ended."""
+"""Leases: a server is in use until every holder has ended, for whatever reason."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ with hold_lease(Path(sys.argv[1])):
 
 
 def test_a_holder_that_is_killed(tmp_path: Path) -> None:
-    """Its lease ends with it."""
+    """The lease ends with its holder."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:

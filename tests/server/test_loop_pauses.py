@@ -1,4 +1,4 @@
-"""Whatever one client sends, the event loop goes on serving the others."""
+"""Whatever one client sends, the event loop keeps serving the others."""
 
 import base64
 import gzip
@@ -20,10 +20,16 @@ from tests.selection import sample
 from tests.watchdog import Watchdog, watched
 
 LONGEST = float(os.environ.get("LONGEST_PAUSE", "0.25"))
-"""Seconds that the loop may stand still. With LONGEST_PAUSE=0.05 these tests pass on a machine with
-nothing else to do; next to other tests, and measured by coverage, everything takes longer."""
+"""Maximum pause of the event loop in seconds.
+
+With LONGEST_PAUSE=0.05 these tests pass on an idle machine; next to other tests, and with coverage,
+everything takes longer.
+"""
 TRIES = 3
-"""A pause that the request causes occurs every time; one of a busy machine does not."""
+"""Number of attempts: a pause caused by the request occurs every time.
+
+One caused by a busy machine does not.
+"""
 MIB = 1024 * 1024
 SIZE = 31 * MIB
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
@@ -43,7 +49,7 @@ class Sink(HttpServer):
     protocol = "HTTP/1.1"
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Answer like the service."""
+        """Answer like the real service."""
         left = int(handler.headers.get("content-length") or 0)
         while left:
             left -= len(handler.rfile.read(min(left, MIB)))
@@ -149,7 +155,7 @@ def ollama_texts() -> bytes:
 WORDS = b"Hi there "
 LONG_TEXT = WORDS * (SIZE // len(WORDS))
 COUNT = f"{MESSAGES}/count_tokens"
-# Functions make the bodies, which would fill the memory of every process that collects tests.
+# Functions create the bodies, which would fill the memory of every process that collects tests.
 CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
     "a million messages": (CHAT, lambda: chat(*[SHORT] * 10**6), 413),
     "a million items": (RESPONSES, lambda: responses(listed(SHORT, times=10**6)), 413),
@@ -186,7 +192,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
 
 @pytest.mark.parametrize("case", sample(CASES, alike=lambda case: CASES[case][0]))
 def test_large_requests(watchdog: Watchdog, case: str) -> None:
-    """A large request is answered, or refused with a reason, and delays no other."""
+    """A large request is answered, or refused with a reason, and does not delay any other."""
     path, make_body, status = CASES[case]
     body = make_body()
     assert len(body) < 32 * MIB
@@ -235,7 +241,7 @@ def too_long_message() -> bytes:
     ),
 )
 def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], status: int) -> None:
-    """The same for messages on a WebSocket."""
+    """The same is true for messages on a WebSocket."""
     message = make_message().decode()
     url = watchdog.url.replace("http:", "ws:") + RESPONSES
     pauses: list[float] = []
@@ -254,7 +260,7 @@ def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], s
 def longest_pause(
     watchdog: Watchdog, path: str, body: bytes, status: int, headers: dict[str, str] | None = None
 ) -> float:
-    """Return the least of the longest pauses during some equal requests."""
+    """Return the smallest of the longest pauses during several equal requests."""
     pauses: list[float] = []
     for _ in range(TRIES):
         watchdog.longest_pause()

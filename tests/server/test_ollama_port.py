@@ -22,7 +22,7 @@ from tests.selection import first
 
 
 class Ollama(BaseHTTPRequestHandler):
-    """The real Ollama, as far as others can find out by asking."""
+    """The real Ollama, as far as a request can tell."""
 
     def do_GET(self) -> None:
         body = b"Ollama is running" if self.path == "/" else b"404 page not found"
@@ -37,7 +37,7 @@ class Ollama(BaseHTTPRequestHandler):
 
 @contextmanager
 def real_ollama() -> Iterator[int]:
-    """Run it; yield its port."""
+    """Run it, and yield its port."""
     with HTTPServer(("127.0.0.1", 0), Ollama) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -51,7 +51,7 @@ def settings_for(**flags: object) -> Settings:
 
 
 def test_a_port_that_is_free() -> None:
-    """It is bound in addition to the server's own, on the same address."""
+    """The port is bound in addition to the server's own, on the same address."""
     port = free_port()
     with ollama_port.bound(settings_for(ollama_port=port)) as second:
         assert second.listener is not None
@@ -61,20 +61,20 @@ def test_a_port_that_is_free() -> None:
 
 @pytest.mark.parametrize("flags", [{"ollama": False}, {"ollama_port": 0}])
 def test_no_port(flags: dict[str, object]) -> None:
-    """It is not bound if it is not wanted."""
+    """The port is not bound if it is not wanted."""
     with ollama_port.bound(settings_for(**flags)) as second:
         assert ollama_port.OllamaPort() == second
 
 
 def test_the_servers_own_port() -> None:
-    """The server may itself be on Ollama's port."""
+    """The server itself may be on Ollama's port."""
     port = free_port()
     with ollama_port.bound(settings_for(port=port, ollama_port=port)) as second:
         assert ollama_port.OllamaPort() == second
 
 
-def test_beside_a_real_ollama() -> None:
-    """Without the default port, the server still starts; one that the user named is an error."""
+def test_next_to_a_real_ollama() -> None:
+    """If the default port is taken, the server still starts; one set by the user is an error."""
     with real_ollama() as port:
         with (
             pytest.raises(CopilotProxyError, match=f"Port {port} is in use by Ollama") as caught,
@@ -92,7 +92,7 @@ def test_beside_a_real_ollama() -> None:
 @pytest.mark.parametrize("workers", first(["1", "2"]))
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no workers on Windows")
 def test_serving(workers: str) -> None:
-    """Both ports answer, in one process and in several, and both are closed at the end."""
+    """Both ports answer with one or several processes, and are closed at the end."""
     first, second = free_port(), free_port()
     flags = ["--port", str(first), "--ollama-port", str(second), "--workers", workers]
     program = [sys.executable, "-m", "copilot_proxy", "serve", "--simulate", *flags]

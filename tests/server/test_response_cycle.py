@@ -17,7 +17,7 @@ REQUEST = b"GET /%d HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 @asynccontextmanager
 async def connected(app: App) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Serve `app`, and yield a connection to it on which one request has been sent."""
+    """Serve `app`, and yield a connection on which one request has been sent."""
     config = server_config(app, Settings())
     config.load()
     state = ServerState()
@@ -93,8 +93,8 @@ def test_a_header_cannot_begin_another_one() -> None:
     asyncio.run(run())
 
 
-def test_a_body_that_is_too_short_ends_the_connection() -> None:
-    """Otherwise the client would take the next response for the rest of this one."""
+def test_a_body_that_is_too_short_closes_the_connection() -> None:
+    """Otherwise, the client would take the next response for the rest of this one."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start((b"content-length", b"5")))

@@ -1,4 +1,4 @@
-"""Graceful shutdown, as clients with open or new requests see it."""
+"""Graceful shutdown, from the view of clients with open or new requests."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "/v1/responses": {"model": MODEL, "input": "Write 600 words"},
     "/api/chat": question("Write 600 words"),
 }
-"""A request to each of the chat APIs."""
+"""A request for each of the chat APIs."""
 UPSTREAM = ("/chat/completions", "/responses", "/v1/messages")
 OTHERS: dict[str, dict[str, Any] | None] = {
     "/v1/models": None,
@@ -38,7 +38,7 @@ OTHERS: dict[str, dict[str, Any] | None] = {
 
 
 class Running:
-    """A server that runs on the same event loop as its clients."""
+    """A server on the same event loop as its clients."""
 
     def __init__(self, simulator: Simulator, **flags: object) -> None:
         settings = settings_at(simulator, ollama=True, **flags)
@@ -68,7 +68,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Running]:
-    """Run a server, which has ended when the block has."""
+    """Run a server, which has ended when the block exits."""
     one = Running(simulator, **flags)
     serving = asyncio.create_task(one.server.serve(sockets=[one.listener]))
     await one.ready.wait()
@@ -95,8 +95,7 @@ async def until_asked(simulator: Simulator, *paths: str) -> None:
 
 
 async def test_a_connection_in_the_backlog_is_served(simulator: Simulator) -> None:
-    """A connection that the system has accepted, but not yet the server, is still served during a
-    shutdown."""
+    """A connection accepted by the system, but not yet by the server, is still served."""
     body = json.dumps(question("Hi")).encode()
     head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
 
@@ -145,7 +144,7 @@ async def test_an_aborted_stream_ends_with_an_error_event(simulator: Simulator, 
 async def test_a_stream_without_an_answer_ends_with_an_error_event(
     simulator: Simulator, path: str
 ) -> None:
-    """The status has been sent, so the error is an event, although no answer has come yet."""
+    """The status was already sent, so the error is an event, although no answer has come yet."""
     simulator.state.faults.on("stall_before_headers")
     async with running(simulator, header_grace=0.01) as one, one.client() as client:
         body = {**ASKED[path], "stream": True}
@@ -161,7 +160,7 @@ async def test_a_stream_without_an_answer_ends_with_an_error_event(
 
 @pytest.mark.parametrize("path", ASKED)
 @pytest.mark.parametrize("stream", [True, False])
-async def test_an_answer_that_is_cut_before_it_began_gets_503(
+async def test_an_answer_that_is_aborted_before_it_began_gets_503(
     simulator: Simulator, path: str, stream: bool
 ) -> None:
     """The error has its API's format, and tells SDKs not to retry."""
@@ -179,8 +178,10 @@ async def test_an_answer_that_is_cut_before_it_began_gets_503(
     assert (answer.json() if path == "/api/chat" else error)["code"] == "server_stopped"
 
 
-async def test_a_client_that_does_not_read_does_not_hold_the_end(simulator: Simulator) -> None:
-    """Its connection is aborted, and the server stops."""
+async def test_a_client_that_does_not_read_does_not_delay_the_shutdown(
+    simulator: Simulator,
+) -> None:
+    """The client's connection is aborted, and the server stops."""
     body = json.dumps({**question("Write 5000 words"), "stream": True}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x.localhost\r\ncontent-length: {len(body)}"
     with socket.socket() as deaf:
@@ -208,7 +209,7 @@ async def test_other_aborted_requests_get_503(simulator: Simulator, path: str) -
     assert answer.json()["error"]["code"] == "server_stopped"
 
 
-async def test_a_body_that_is_still_coming_gets_503(simulator: Simulator) -> None:
+async def test_an_incomplete_body_gets_503(simulator: Simulator) -> None:
     """The client learns that it need not send the rest."""
     head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
     async with running(simulator) as one:
@@ -229,7 +230,7 @@ async def test_a_body_that_is_still_coming_gets_503(simulator: Simulator) -> Non
 async def test_a_client_that_connects_during_shutdown_does_not_wait(
     simulator: Simulator, iterations: int
 ) -> None:
-    """Its connection is closed or refused, in whichever iteration of the event loop it connects."""
+    """The connection is closed or refused, in whichever iteration of the event loop it is made."""
     loop = asyncio.get_running_loop()
 
     def connect(left: int) -> None:
@@ -272,8 +273,8 @@ async def web_socket(one: Running) -> AsyncIterator[ClientConnection]:
         yield connection
 
 
-async def test_an_idle_web_socket_does_not_hold_the_end(simulator: Simulator) -> None:
-    """It is closed at once, and does not count as an open request."""
+async def test_an_idle_web_socket_does_not_delay_the_shutdown(simulator: Simulator) -> None:
+    """An idle WebSocket is closed at once, and does not count as an open request."""
     async with running(simulator) as one, web_socket(one) as connection:
         one.server.finish()
         assert [] == await rest_of(connection)
@@ -281,7 +282,7 @@ async def test_an_idle_web_socket_does_not_hold_the_end(simulator: Simulator) ->
 
 
 async def test_a_web_socket_finishes_its_response(simulator: Simulator) -> None:
-    """The running response is completed, and a new one refused; then the WebSocket closes."""
+    """The running response is completed, and a new one is refused; then the WebSocket closes."""
     simulator.state.pace = 0.01
     asked = json.dumps({"type": "response.create", "model": MODEL, "input": "Write 40 words"})
     async with running(simulator) as one, web_socket(one) as connection:
@@ -297,8 +298,8 @@ async def test_a_web_socket_finishes_its_response(simulator: Simulator) -> None:
     assert "response.completed" == events[-1]["type"]
 
 
-async def test_a_web_socket_that_is_cut_ends_its_response(simulator: Simulator) -> None:
-    """Its response fails with the reason before it is closed."""
+async def test_an_aborted_web_socket_ends_its_response(simulator: Simulator) -> None:
+    """The response fails with the reason before the WebSocket is closed."""
     simulator.state.faults.on("stall_mid_stream")
     asked = json.dumps({"type": "response.create", **ASKED["/v1/responses"]})
     async with running(simulator) as one, web_socket(one) as connection:
@@ -314,7 +315,7 @@ async def test_a_web_socket_that_is_cut_ends_its_response(simulator: Simulator) 
 
 
 async def test_an_open_dashboard_does_not_delay_the_shutdown(simulator: Simulator) -> None:
-    """Its stream does not end by itself, and is ended by the server."""
+    """The dashboard's stream does not end by itself, so the server ends it."""
     async with (
         running(simulator) as one,
         one.client() as client,

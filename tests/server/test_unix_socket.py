@@ -34,14 +34,16 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A free path; it is relative, since the absolute path may be too long."""
+    """A free path, relative because the absolute path may be too long."""
     monkeypatch.chdir(tmp_path)
     return Path("proxy.sock")
 
 
 def test_the_openai_sdk_through_a_socket(path: Path) -> None:
-    """The OpenAI SDK works with and without streaming, without a key, and the file is removed
-    afterwards."""
+    """The OpenAI SDK works with and without streaming, and without a key.
+
+    The file is removed afterwards.
+    """
 
     def use(client: httpx.Client) -> None:
         with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(path), verify=NO_TLS)) as http:
@@ -86,10 +88,10 @@ def test_the_sdks_through_a_socket_as_documented(
     assert [True, True] == ["simulator" in (answer or "") for answer in answers]
 
 
-def test_the_file_is_for_its_owner_only_from_the_first_moment(
+def test_the_socket_is_private_from_the_first_moment(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its mode is 0600 before anyone could connect, whatever the umask, which is restored."""
+    """The socket has mode 0600 before anyone can connect, whatever the umask, which is restored."""
     before = os.umask(0)
     modes: list[int] = []
     try:
@@ -111,7 +113,7 @@ def test_the_file_is_for_its_owner_only_from_the_first_moment(
 def test_the_banner_has_a_curl_command_that_works(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It names the socket in a way that works in any folder."""
+    """The command names the socket in a way that works in any folder."""
     shown: list[str] = []
 
     def use(client: httpx.Client) -> None:
@@ -142,7 +144,7 @@ def test_hosts_and_origins_are_checked(path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_second_server_is_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its error says who listens there, and the first server is not affected."""
+    """The error says who listens there, and the first server is not affected."""
 
     def use(client: httpx.Client) -> None:
         done = subprocess.run(
@@ -186,7 +188,7 @@ def test_a_socket_that_was_left_behind_is_replaced(path: Path) -> None:
 def test_other_files_are_not_replaced(
     path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A path of another kind of file is an error, and the file stays."""
+    """A path to another kind of file is an error, and the file stays."""
     if kind == "file":
         path.write_text("mine")
     elif kind == "folder":
@@ -198,8 +200,8 @@ def test_other_files_are_not_replaced(
     assert os.path.lexists(path)
 
 
-def test_cut_answers_leave_nothing_behind(path: Path, account: Simulator) -> None:
-    """The socket is removed, too, when a second Ctrl+C aborts open requests."""
+def test_aborted_answers_leave_nothing_behind(path: Path, account: Simulator) -> None:
+    """The socket is also removed when a second Ctrl+C aborts open requests."""
     account.state.pace = 0.05
     with Terminal("serve", "--uds", str(path)) as terminal:
         terminal.wait_for("Stop with Ctrl+C.")

@@ -49,7 +49,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
 
 
 class Stream:
-    """A stream that is read in a thread; `begun` is set once something has been received."""
+    """A stream read in a thread; `begun` is set once something has been received."""
 
     def __init__(self, url: str) -> None:
         self.lines: list[str] = []
@@ -110,7 +110,7 @@ def asleep(worker: int) -> Iterator[None]:
     """Stop a worker while the block runs, so that the other one gets all requests."""
     os.kill(worker, signal.SIGSTOP)
     try:
-        # On another core it may keep running for a moment, and accept a connection.
+        # On another core it may keep running briefly, and accept a connection.
         wait_until(lambda: _state(worker) == "T")
         yield
     finally:
@@ -127,7 +127,7 @@ def streams_of_both(terminal: Terminal, url: str) -> tuple[Stream, Stream]:
 
 @linux
 def test_a_killed_worker_fails_only_its_own_requests(account: Simulator) -> None:
-    """The other worker's stream is whole, the log has one line, and the worker is restarted."""
+    """The other worker's stream is complete, the log has one line, and the worker is restarted."""
     account.state.pace = 0.05
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         lost, kept = streams_of_both(terminal, url := url_in(terminal))
@@ -150,8 +150,10 @@ def test_a_killed_worker_fails_only_its_own_requests(account: Simulator) -> None
 @linux
 @pytest.mark.parametrize("how", first(["ctrl-c", "sigterm", "sigterm to all", "sighup"]))
 def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: str) -> None:
-    """One line has the number of open requests; they finish, and the exit code is 0. A service
-    manager may signal the workers, too."""
+    """One line has the number of open requests; they finish, and the exit code is 0.
+
+    A service manager may signal the workers as well.
+    """
     account.state.pace = 0.05
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         streams = streams_of_both(terminal, url_in(terminal))
@@ -255,10 +257,10 @@ def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
     return Supervisor(start, program=[sys.executable, "-c", code], **options), listener
 
 
-async def test_a_worker_that_has_not_said_that_it_is_ready_can_finish(
+async def test_a_worker_that_is_not_ready_yet_can_finish(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It may have served requests already, and has to write what they cost."""
+    """The worker may have served requests already, and must record their costs."""
     monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 60.0)
     code = (
         "import pathlib, socket, sys\n"
@@ -283,7 +285,7 @@ async def test_a_worker_that_has_not_said_that_it_is_ready_can_finish(
 async def test_a_worker_that_hangs_is_killed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is killed after a timeout, and the log says so."""
+    """The worker is killed after a timeout, and the log says so."""
     monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 0.05)
     monkeypatch.setattr(supervisor_module, "_EXIT_TIMEOUT", 0.05)
     code = (
@@ -306,7 +308,7 @@ def test_workers_that_cannot_start_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """After five failed starts of each there is one error, and the exit code is 1."""
+    """After five failed starts of each, there is one error, and the exit code is 1."""
     command = [sys.executable, *program] if program else ["/nowhere/python"]
     monkeypatch.setattr(worker_process, "worker_command", lambda: command)
     monkeypatch.setattr(supervisor_module, "_RESTART_DELAYS", (0.01, 0.02))
@@ -346,7 +348,7 @@ async def test_one_failing_worker_does_not_stop_the_server(
 
 @pytest.mark.parametrize("by", ["order", "silence"])
 def test_the_work_of_a_worker(simulator: Simulator, by: str) -> None:
-    """It reports when it is ready, serves, and ends on command or when the supervisor is gone."""
+    """A worker reports when it is ready, serves, and ends on command or without its supervisor."""
     ours, theirs = socket.socketpair()
     listener = socket.create_server(("127.0.0.1", 0))
     start = WorkerConfig(
@@ -391,7 +393,7 @@ def test_the_work_of_a_worker(simulator: Simulator, by: str) -> None:
 
 @pytest.mark.parametrize("sent", [0, 2, 50])
 def test_a_worker_without_its_configuration(simulator: Simulator, sent: int) -> None:
-    """A worker that gets no configuration, or part of it, ends."""
+    """A worker that gets no configuration, or only part of it, ends."""
     ours, theirs = socket.socketpair()
     start = WorkerConfig(
         number=1, settings=settings_at(simulator), credential=None, simulated=False, listeners=()
@@ -448,7 +450,7 @@ def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (-99, "was killed by signal 99"),
     ],
 )
-def test_how_a_worker_ended(code: int, description: str) -> None:
+def test_descriptions_of_exit_codes(code: int, description: str) -> None:
     """The exit code is described in words."""
     assert supervisor_module._describe_exit(code) == description
 

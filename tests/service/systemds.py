@@ -1,4 +1,4 @@
-"""A separate systemd for a test: a user instance, without one that runs the machine."""
+"""A separate systemd for a test: a user instance, independent of the machine's own."""
 
 import os
 import shutil
@@ -19,8 +19,10 @@ for folder in $GROUPS_OF_TEST; do echo $$ > "$folder/cgroup.procs" || exit 9; do
 mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && mkdir -p /run/systemd/system || exit 9
 exec "$0" --user --log-target=console --log-level=warning
 """
-"""systemd wants a part of the cgroup tree that it may change, and the sign that the machine runs
-systemd; the latter exists only in a mount namespace."""
+"""What systemd needs: a writable part of the cgroup tree, and the marker of a running systemd.
+
+The latter exists only in a mount namespace.
+"""
 
 
 def reason_missing() -> str | None:
@@ -36,7 +38,7 @@ def reason_missing() -> str | None:
 
 @contextmanager
 def user_systemd(home: Path) -> Iterator[dict[str, str]]:
-    """Run a systemd for a user with this home; yield the variables with which it is found."""
+    """Run a systemd for a user with this home; yield the variables to connect to it."""
     runtime = Path(tempfile.mkdtemp(prefix="systemd-"))  # short, since it contains sockets
     environ = {"HOME": str(home), "XDG_RUNTIME_DIR": str(runtime), "PATH": os.environ["PATH"]}
     groups = [folder / runtime.name for folder in _CGROUPS]
@@ -54,7 +56,7 @@ def user_systemd(home: Path) -> Iterator[dict[str, str]]:
         while _state(environ) != "active":
             assert process.poll() is None
             assert time.monotonic() < deadline
-            time.sleep(0.02)  # nothing announces it
+            time.sleep(0.02)  # no event announces it
         yield environ
     finally:
         subprocess.run(["systemctl", "--user", "exit"], env=environ, check=False)

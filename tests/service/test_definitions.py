@@ -1,4 +1,4 @@
-"""The definitions of the service, as each operating system gets them."""
+"""The definitions of the service for each operating system."""
 
 import html
 import shutil
@@ -45,12 +45,12 @@ DEFINITIONS = {
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_the_definition_is_the_expected_one(name: str) -> None:
-    """Each file is as stored, with all that needs escaping: spaces, %, $, &, <."""
+    """Each file is as stored, with everything that needs escaping: spaces, %, $, &, <."""
     assert (GOLDEN / name).read_text(encoding="utf-8") == DEFINITIONS[name]
 
 
 def test_the_windows_task_has_only_ascii() -> None:
-    """Windows cannot misread the names of users with other letters."""
+    """Windows cannot misread user names with other characters."""
     program = r"C:\Users\Zoë 李\python.exe"
     service = Service(profile=None, command=(program, "-m", "copilot_proxy"), stop_timeout=45)
 
@@ -63,7 +63,7 @@ def test_the_windows_task_has_only_ascii() -> None:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    """systemd's own check has nothing to say about them."""
+    """systemd's own check reports nothing."""
     program = Service(profile=None, command=("/bin/sh", "-c", "x"), stop_timeout=45, listen="8000")
     files = [tmp_path / "copilot-proxy.service", tmp_path / "copilot-proxy.socket"]
     files[0].write_text(service_unit(program))

@@ -1,4 +1,4 @@
-"""launchd and Task Scheduler: the commands that their managers run, with recorded programs."""
+"""launchd and Task Scheduler: the commands that are run, with fake programs that record them."""
 
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ esac
 
 @pytest.fixture
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that gets each command line; the programs are on the PATH, and the home is empty."""
+    """The file that records each command line; the programs are on the PATH, in an empty home."""
     for name, script in (("launchctl", LAUNCHCTL), ("schtasks", SCHTASKS)):
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
@@ -72,7 +72,7 @@ def test_launchd(record: Path) -> None:
 
 
 def test_task_scheduler(record: Path, tmp_path: Path) -> None:
-    """A task is created from its file, run and deleted; that it does not run is not an error."""
+    """A task is created from its file, run and deleted; a task that is not running is no error."""
     life(TaskScheduler(tmp_path / "service"))
 
     commands = record.read_text()
@@ -93,7 +93,7 @@ def test_task_scheduler(record: Path, tmp_path: Path) -> None:
 def test_a_task_in_another_language(
     record: Path, tmp_path: Path, status: str, result: str, running: bool
 ) -> None:
-    """Windows translates the status of a task, but not the number of its last result."""
+    """Windows translates the status of a task, but not its last result code."""
     row = f'"PC","\\copilot-proxy-work","N/A","{status}","Interaktiv","30.11.2026","{result}","me"'
     row_file = tmp_path / "row"
     row_file.write_bytes(row.encode("latin-1"))
@@ -103,7 +103,7 @@ def test_a_task_in_another_language(
 
 
 def test_a_refusal_is_reported(record: Path, tmp_path: Path) -> None:
-    """The last line that the program has printed says why."""
+    """The error has the last line that the program printed."""
     (tmp_path / "bin/launchctl").write_text(
         "#!/bin/sh\ncase $1 in print) exit 1;; bootstrap) echo 'Bootstrap failed: 5'; exit 5;; esac"
     )

@@ -1,4 +1,4 @@
-"""The path of Python in a service's definition: it must survive an upgrade."""
+"""The path of Python in a service definition must survive an upgrade."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def install(folder: Path, link: Path | None = None) -> str:
     ],
 )
 def test_the_newest_version_is_started(tmp_path: Path, versions: str, link: str) -> None:
-    """mise and Homebrew: the path leads to the new version once that is installed."""
+    """With mise and Homebrew, the path leads to the new version once it is installed."""
     lasting = stable_path(install(tmp_path / versions / "0.1.0", tmp_path / link))
     newer = install(tmp_path / versions / "0.2.0", tmp_path / link)
 
@@ -37,7 +37,7 @@ def test_the_newest_version_is_started(tmp_path: Path, versions: str, link: str)
 
 @pytest.mark.parametrize("versions", ["tools/g-copilot-proxy", "homebrew/Cellar/g-copilot-proxy"])
 def test_other_paths_stay(tmp_path: Path, versions: str) -> None:
-    """Without a link, or if that leads to another version, the path is the same."""
+    """Without a link, or with one to another version, the path is unchanged."""
     alone = install(tmp_path / versions / "0.1.0")
     assert alone == stable_path(alone)
 

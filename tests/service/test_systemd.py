@@ -41,7 +41,7 @@ def port(systemd: dict[str, str], simulator: Simulator, monkeypatch: pytest.Monk
     for name, value in systemd.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    # D-Bus would start the keyring of this machine, if it has one.
+    # D-Bus would start this machine's keyring, if it has one.
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     port = free_port()
     monkeypatch.setenv("COPILOT_PROXY_PORT", str(port))
@@ -52,7 +52,7 @@ def port(systemd: dict[str, str], simulator: Simulator, monkeypatch: pytest.Monk
 def installed(
     cli: Cli, own_home: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """The URL of an installed service, which wants a key; it is removed afterwards."""
+    """The URL of an installed service that requires a key; the service is removed afterwards."""
     sign_in(own_home)
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
     ran = cli("service", "install")
@@ -94,7 +94,10 @@ def ask(url: str) -> str:
 def test_it_answers_survives_a_crash_and_is_removed(
     cli: Cli, installed: str, systemd: dict[str, str], own_home: Path
 ) -> None:
-    """The whole life of a service, as its user sees it. Its key is in a private file only."""
+    """The whole life of a service, as its user sees it.
+
+    Its key is only in a private file.
+    """
     record = own_home / "service/service.json"
     assert (
         KEY not in Path(systemd["HOME"], ".config/systemd/user/copilot-proxy.service").read_text()
@@ -122,7 +125,7 @@ def test_it_answers_survives_a_crash_and_is_removed(
 
 
 def test_without_a_sign_in_it_is_not_installed(cli: Cli, systemd: dict[str, str]) -> None:
-    """The error is the server's own, with the exit code of ``serve``; nothing is left behind."""
+    """The error is the same as for ``serve``, with its exit code; nothing is left behind."""
     ran = cli("service", "install")
 
     assert 3 == ran.code
@@ -134,7 +137,7 @@ def test_without_a_sign_in_it_is_not_installed(cli: Cli, systemd: dict[str, str]
 def test_a_failed_update_restores_the_service(
     cli: Cli, installed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the port is taken, the old service runs on."""
+    """If the port is taken, the old service keeps running."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         monkeypatch.setenv("COPILOT_PROXY_PORT", str(other.getsockname()[1]))
         ran = cli("service", "install")
@@ -165,7 +168,7 @@ def test_it_starts_when_a_client_connects(
 def test_a_token_in_a_variable_is_refused(
     cli: Cli, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would have to be stored in a file."""
+    """The token would have to be stored in a file."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     ran = cli("service", "install")
 
@@ -177,7 +180,7 @@ def test_a_token_in_a_variable_is_refused(
 def test_a_machine_without_systemd(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Without the program, and without its process, another way is named."""
+    """Without the program or its process, the error names an alternative."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     ran = cli("service", "install")
     assert 1 == ran.code

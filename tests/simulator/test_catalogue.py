@@ -33,6 +33,14 @@ def test_one_default_and_one_fallback(listed):
         assert 1 == sum(1 for model in listed if model.get(flag))
 
 
+def test_only_accounts_that_are_billed_by_tokens_see_prices(simulator, copilot, by_id):
+    """On plans that are billed by requests, models have a multiplier only."""
+    assert by_id["claude-opus-5"]["billing"]["token_prices"]
+    simulator.state.plan = "pro"
+    listed = copilot.get("/models").json()["data"]
+    assert not any("token_prices" in model.get("billing", {}) for model in listed)
+
+
 @pytest.mark.parametrize(
     ("model", "endpoints"),
     [
@@ -48,7 +56,7 @@ def test_one_default_and_one_fallback(listed):
     ],
 )
 def test_models_of_every_kind_exist(by_id, model, endpoints):
-    """Chat only, responses only, messages only, both, silent and unknown endpoints."""
+    """Models for chat only, responses only, messages only, both, none and unknown endpoints."""
     assert endpoints == by_id[model].get("supported_endpoints")
 
 
@@ -56,7 +64,7 @@ def test_models_of_every_kind_exist(by_id, model, endpoints):
     "model", ["claude-sonnet-4.5", "gpt-4.1", "gpt-4o", "gpt-5-mini", "claude-haiku-4.5"]
 )
 def test_common_models_chat(copilot, model):
-    """Models for chat only, responses only, messages only, both, none and unknown endpoints."""
+    """The most common models answer on chat completions."""
     assert 200 == copilot.chat(model=model).status_code
 
 

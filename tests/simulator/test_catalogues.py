@@ -35,7 +35,7 @@ def test_an_unknown_name_is_an_error():
 
 
 @pytest.mark.parametrize("name", ["2026-11", "future"])
-def test_entries_have_what_github_always_sends(name):
+def test_entries_have_all_fields_that_github_always_sends(name):
     """An official client discards the whole list if one entry lacks one of these fields."""
     for model in load(name):
         assert set() == ALWAYS_SENT - set(model), model["id"]
@@ -43,7 +43,7 @@ def test_entries_have_what_github_always_sends(name):
         assert set() == {"state", "terms"} - set(model.get("policy", {"state": 1, "terms": 1}))
 
 
-def test_every_vendor_of_today_is_there():
+def test_every_current_vendor_is_listed():
     """The models of November come from six vendors, on the APIs that serve them."""
     models = chat("2026-11")
     assert TODAY == len(models)

@@ -25,7 +25,7 @@ def test_streams_are_labelled(copilot, model):
     assert "x-quota-snapshot-premium_interactions" in answer.headers
 
 
-def test_azure_whole_answers_lack_and_add(copilot):
+def test_fields_of_azures_whole_answers(copilot):
     """`object` and `logprobs` are missing; padding, filters and fingerprint are added."""
     body = copilot.chat().json()
     assert "object" not in body
@@ -79,7 +79,7 @@ def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
 
 
 def test_azure_returns_several_choices(copilot):
-    """GPT honours n, whole and streamed."""
+    """GPT honors n, whole and streamed."""
     assert [0, 1] == [one["index"] for one in copilot.chat(n=2).json()["choices"]]
     chunks = copilot.chunks(n=2)
     indices = {choice["index"] for chunk in chunks[:-1] for choice in chunk["choices"]}

@@ -148,16 +148,16 @@ def test_a_stream_may_lack_its_finish(simulator, copilot, model):
 
 
 @pytest.mark.parametrize(
-    ("model", "most"),
+    ("model", "limit"),
     [("gemini-4-carbon", 10), ("claude-opus-4.8", 99), ("mai-code-1.1-flash", 99)],
 )
-def test_more_images_than_listed(copilot, picture, model, most):
+def test_more_images_than_listed(copilot, picture, model, limit):
     """As many images as VS Code sends are accepted; for Gemini, one more is refused."""
 
     def send(number):
         body = {"model": model, "messages": [{"role": "user", "content": [picture] * number}]}
         return copilot.post("/chat/completions", body, copilot_vision_request="true")
 
-    assert 200 == send(most).status_code
-    if most == 10:
-        assert f"exceeds the limit of {most}" in message_of(send(most + 1))
+    assert 200 == send(limit).status_code
+    if limit == 10:
+        assert f"exceeds the limit of {limit}" in message_of(send(limit + 1))

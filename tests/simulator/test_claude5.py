@@ -96,7 +96,7 @@ def test_fields_of_thinking_are_checked(copilot, thinking, words):
     ],
 )
 def test_the_beta_of_binding_needs_its_field(copilot, model, thinking, words):
-    """The beta without block_binding is refused, and so are unknown behaviours and models."""
+    """The beta without block_binding is refused, and so are unknown behaviors and models."""
     assert words in refused(ask(copilot, model, BINDING, thinking=thinking))
 
 

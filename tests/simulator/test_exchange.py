@@ -111,7 +111,7 @@ def test_a_revoked_token_is_bad_credentials(simulator, copilot):
 
 
 def test_an_expired_copilot_token_is_401_in_plain_text(simulator, copilot):
-    """Expiring tokens takes effect at once; a new exchange fixes it."""
+    """Expiring tokens takes effect immediately; a new exchange fixes it."""
     simulator.state.expire_tokens()
     answer = copilot.chat()
     assert (401, "IDE token expired: unauthorized: token expired\n") == (
@@ -239,7 +239,7 @@ def test_overage_is_counted(copilot):
 
 
 def test_business_seats(copilot):
-    """A seat of an organisation is unlimited, and has only one snapshot."""
+    """A seat of an organization is unlimited, and has only one snapshot."""
     found = account(copilot, "business")
     assert ["acme"] == found["organization_login_list"]
     assert ["premium_interactions"] == list(found["quota_snapshots"])
@@ -283,6 +283,7 @@ def test_the_account_endpoint_can_fail(simulator, copilot):
 
 def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
     """Users' requests cost the model's multiplier, and agents' nothing; the headers agree."""
+    simulator.state.plan = "pro"
     body = {"model": "claude-opus-4.6", "messages": [{"role": "user", "content": "Hi"}]}
     copilot.post("/chat/completions", body, x_initiator="agent")
     assert 0 == simulator.state.spent

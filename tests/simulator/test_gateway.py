@@ -124,7 +124,7 @@ def test_every_answer_has_ids_and_security_headers(copilot):
 
 
 def test_errors_are_labelled_as_plain_text(copilot):
-    """A JSON error is labelled as text, as the real API does."""
+    """A JSON error is labeled as text, as the real API does."""
     answer = copilot.chat(model="nothing")
     assert (PLAIN, "model_not_supported") == (
         answer.headers["content-type"],

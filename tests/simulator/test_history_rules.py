@@ -154,7 +154,7 @@ def test_ids_that_messages_refuses(copilot):
 @pytest.mark.parametrize("field", ["temperature", "top_p", "top_k"])
 @pytest.mark.parametrize("model", ["claude-opus-4.7", "claude-sonnet-5"])
 def test_sampling_of_newer_claudes(copilot, model, field):
-    """From 4.7 on, only default values are accepted."""
+    """Claude 4.7 and later: only default values are accepted."""
     refused = copilot.messages(model=model, **{field: 0.5 if field != "top_k" else 5})
 
     assert f"`{field}` is deprecated for this model." == message_of(refused)
@@ -163,7 +163,7 @@ def test_sampling_of_newer_claudes(copilot, model, field):
 
 
 def test_sonnet_5_refuses_a_budget(copilot):
-    """From 4.7 on, Claude refuses a thinking budget."""
+    """Claude 4.7 and later refuses a thinking budget."""
     thinking = {"type": "enabled", "budget_tokens": 1024}
 
     refused = copilot.messages(model="claude-sonnet-5", max_tokens=4000, thinking=thinking)

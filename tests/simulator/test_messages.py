@@ -46,7 +46,7 @@ def refused(answer):
 
 
 def test_a_whole_answer_has_the_recorded_shape(copilot):
-    """It has content blocks, a stop reason, usage in Anthropic's format, and GitHub's price."""
+    """The answer has blocks, a stop reason, usage in Anthropic's format, and GitHub's price."""
     body = copilot.messages().json()
     assert ("message", "assistant", "end_turn", None) == (
         body["type"],

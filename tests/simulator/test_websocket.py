@@ -111,7 +111,7 @@ def test_events_are_those_of_a_stream(copilot):
         assert streamed == [event["type"] for event in events]
         assert "You said: Hi" in str(events[-1]["response"]["output"])
         quota = events[-1]["copilot_quota_snapshots"]["premium_interactions"]
-        assert "300" == quota["entitlement"]
+        assert "1500" == quota["entitlement"]
 
 
 @TODAY

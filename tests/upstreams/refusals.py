@@ -1,4 +1,4 @@
-"""Helpers of the cooldown tests: refusals by keyword, and requests that meet them."""
+"""Helpers of the cooldown tests: refusals by keyword, and requests that get them."""
 
 from copilot_proxy.errors import (
     BrokenResponse,
@@ -22,7 +22,7 @@ def coded(status: int, code: str, wait: int | str | None = None) -> CopilotProxy
 
 
 def made(word: str) -> CopilotProxyError:
-    """Return the failure for a keyword of the tables, such as ``global=30``."""
+    """Return the failure for a keyword in the tables, such as ``global=30``."""
     name, _, wait = word.partition("=")
     retry_after = wait or None
     codes = {

@@ -65,7 +65,7 @@ async def test_kept_for_ten_minutes(upstream: Upstream) -> None:
 
 
 async def test_each_account_has_its_own(upstream: Upstream) -> None:
-    """Accounts do not share lists of models."""
+    """Accounts do not share model lists."""
     one, other = Auth(), Auth()
     assert ["a"] == await upstream.ids(one)
     upstream.outcome = "b"
@@ -74,8 +74,8 @@ async def test_each_account_has_its_own(upstream: Upstream) -> None:
     assert ["a"] == await upstream.ids(one)
 
 
-async def test_read_once_for_all(upstream: Upstream) -> None:
-    """Concurrent requests share one read, even if one of them is cancelled."""
+async def test_loaded_once_for_all(upstream: Upstream) -> None:
+    """Concurrent requests share one load, even if one of them is cancelled."""
     auth = Auth()
     upstream.open.clear()
     waiting = [asyncio.create_task(upstream.ids(auth)) for _ in range(20)]
@@ -90,7 +90,7 @@ async def test_read_once_for_all(upstream: Upstream) -> None:
 
 
 async def test_pauses_after_failures(upstream: Upstream) -> None:
-    """After a failure the same error is returned during pauses that grow."""
+    """After a failure, the same error is returned during growing pauses."""
     auth = Auth()
     upstream.outcome = BrokenResponse("no list")
     moments = []
@@ -127,7 +127,7 @@ async def test_retry_after_is_honoured(upstream: Upstream) -> None:
 
 
 async def test_requests_in_progress_end_with_the_upstream(upstream: Upstream) -> None:
-    """A list that is still being fetched when the server stops leaves no connection open."""
+    """A list that is still loading when the server stops leaves no connection open."""
     upstream.open.clear()
     waiting = asyncio.create_task(upstream.ids(Auth()))
     await upstream.fetching.wait()

@@ -78,7 +78,9 @@ def test_a_limit_is_repeated_until_it_is_over(
     client: httpx.Client, simulator: Simulator, now: Time, api: str, stream: bool
 ) -> None:
     """The same refusal is repeated with the remaining time, and with its status even for streams.
-    Other models are not affected, and the same model is called again afterwards."""
+
+    Other models are not affected, and the same model is called again afterwards.
+    """
     path, body, other = ASKS[api]
     body = {**body, "stream": stream}
     once(simulator, "rate_limited", 30)
@@ -104,7 +106,10 @@ def test_a_limit_is_repeated_until_it_is_over(
 def test_a_limit_of_the_account_stops_every_model(
     client: httpx.Client, simulator: Simulator, now: Time
 ) -> None:
-    """It applies to every API, including embeddings. Tokens are estimated, which costs nothing."""
+    """The limit applies to every API, including embeddings.
+
+    Tokens are estimated, which costs nothing.
+    """
     client.get("/v1/models")
     once(simulator, "user_global_rate_limited", 60)
     assert 429 == client.post(PATH, json=CHAT).status_code
@@ -139,7 +144,7 @@ def test_a_wait_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
 
 
 def test_a_wait_until_a_date(client: httpx.Client, simulator: Simulator) -> None:
-    """Retry-After may be a date. One that is more than a month away means a month."""
+    """Retry-After may be a date. One more than a month away is treated as a month."""
     once(simulator, "rate_limited", "Sat, 01 Jan 2101 00:00:00 GMT")
     client.post(PATH, json=CHAT)
     again = client.post(PATH, json=CHAT)
@@ -150,7 +155,7 @@ def test_a_wait_until_a_date(client: httpx.Client, simulator: Simulator) -> None
 
 
 def test_one_probe_per_hour(client: httpx.Client, simulator: Simulator, now: Time) -> None:
-    """During a limit of days, one request per hour is sent to Copilot."""
+    """During a limit that lasts days, one request per hour is sent to Copilot."""
     once(simulator, "user_weekly_rate_limited", 180000)
     client.post(PATH, json=CHAT)
     now.advance(3599)
@@ -235,7 +240,7 @@ def test_refusals_without_a_wait(
 async def test_one_of_fifty_requests_is_the_probe(
     proxy: Proxy, simulator: Simulator, now: Time
 ) -> None:
-    """One probe is sent, the others are refused; if its client leaves, another is sent."""
+    """One probe is sent, and the others are refused; if its client disconnects, another is sent."""
     once(simulator, "forbidden", times=3)
     async with httpx.AsyncClient(
         base_url=proxy.url, trust_env=False, timeout=60, verify=NO_TLS
@@ -284,7 +289,7 @@ def test_a_token_that_copilot_refuses_makes_no_storm(
     assert 200 == client.post(PATH, json=CHAT).status_code
 
 
-def test_an_answer_that_was_under_way_is_not_the_end(
+def test_an_earlier_answer_does_not_end_the_cooldown(
     client: httpx.Client, proxy: Proxy, simulator: Simulator
 ) -> None:
     """An answer to an earlier request does not end the cooldown."""
@@ -328,7 +333,7 @@ def test_counting_tokens_does_not_block_answers(client: httpx.Client, simulator:
 
 
 def test_unknown_model_names_are_not_shown(client: httpx.Client, simulator: Simulator) -> None:
-    """`/health` does not show unknown model names of clients."""
+    """`/health` does not show unknown model names sent by clients."""
     simulator.state.faults.on("models_500")
     once(simulator, "rate_limited", 60)
     assert 429 == client.post(PATH, json={**CHAT, "model": "project-x"}).status_code
@@ -340,7 +345,7 @@ def test_unknown_model_names_are_not_shown(client: httpx.Client, simulator: Simu
 def test_it_is_logged_once(
     client: httpx.Client, proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A cooldown is logged once; the lines of requests say that Copilot was not called."""
+    """A cooldown is logged once; request lines say that Copilot was not called."""
     once(simulator, "user_model_rate_limited", 30)
     with caplog.at_level(logging.WARNING):
         for _ in range(5):

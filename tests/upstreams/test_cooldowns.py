@@ -1,4 +1,4 @@
-"""Cooldowns: tables of Copilot's answers and the pauses that follow from them."""
+"""Cooldowns: tables of Copilot's answers and the resulting pauses."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def cooldowns(now: Time) -> Cooldowns:
         ("given given given", 10),
         ("403 403 403", 10),
         ("terms 403 terms", 10),
-        # Refusals count together within a minute, and without an answer between them.
+        # Refusals within a minute are counted together if there is no answer between them.
         ("403 +29 403 +29 403", 10),
         ("403 +31 403 +31 403", 0),
         ("403 +31 403 +31 403 403", 10),
@@ -64,7 +64,7 @@ def cooldowns(now: Time) -> Cooldowns:
         ("403 403 403 +10 limited=7", 7),
         # A probe that fails for another reason is followed by the next one.
         ("403 403 403 +10 bad 500 cut down 403", 20),
-        # Errors of the request, and failures that are not refusals, never count.
+        # Errors in the request, and failures that are not refusals, never count.
         ("bad bad bad bad", 0),
         ("unknown unknown unknown unknown", 0),
         ("sealed sealed sealed sealed", 0),
@@ -121,7 +121,7 @@ def test_scope(
 
 
 def test_the_refusal_is_repeated(cooldowns: Cooldowns, now: Time) -> None:
-    """A refusal from memory has all facts of the original, and the remaining time."""
+    """A refusal from memory has all details of the original, and the remaining time."""
     first = made("model=90")
     ask(cooldowns, "model=90")
     now.advance(29.2)

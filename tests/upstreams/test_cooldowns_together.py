@@ -38,7 +38,7 @@ def test_one_probe_is_sent(cooldowns: Cooldowns, now: Time, events: str) -> None
 
 @pytest.mark.parametrize("events", ["403 403 403 +10", "weekly=9000 +3600"])
 def test_a_probe_that_hangs(cooldowns: Cooldowns, now: Time, events: str) -> None:
-    """After 30 seconds another probe is sent; the outcome of the first still counts."""
+    """After 30 seconds, another probe is sent; the outcome of the first still counts."""
     left(cooldowns, now, events)
     with cooldowns.guard(API, MODEL):
         now.advance(29)
@@ -133,8 +133,10 @@ def test_two_cooldowns_at_once(cooldowns: Cooldowns, now: Time) -> None:
 
 
 def test_it_is_logged_once(cooldowns: Cooldowns, caplog: pytest.LogCaptureFixture) -> None:
-    """One line when a cooldown begins, none when its refusal is repeated; no suffix, which may name
-    a plan, and nothing that is a secret."""
+    """One line is logged when a cooldown begins, and none when its refusal is repeated.
+
+    It has no suffix, which may name a plan, and no secret.
+    """
     with caplog.at_level(logging.WARNING, "copilot_proxy.upstreams"):
         ask(cooldowns, "model=30", model="ghu_0123456789abcdefghij")
         ask(cooldowns, "global=7200")
@@ -217,7 +219,7 @@ def test_cooldowns_of_dropped_sign_ins_are_dropped(now: Time) -> None:
     [(10, 10, 20), (1, 20, 10), (20, 1, 10), (0, 8 * 3600, 0), (8 * 3600, 0, 0), (10, -9000, 20)],
 )
 def test_sleep_and_clock_changes(now: Time, monotonic: float, wall: float, waits: int) -> None:
-    """Sleep counts towards a cooldown, and a clock set back does not extend it."""
+    """Sleep counts toward a cooldown, and a clock set back does not extend it."""
     auth = Auth("ghu_mona")
     accounts = AccountCooldowns(now.clock)
     ask(accounts.of(auth, auth.token), "limited=30")  # type: ignore[arg-type]

@@ -33,14 +33,14 @@ class Chunks:
         self._include_usage = include_usage
         self._now = int(time.time()) if now is None else now
         self._head: Json = {}
-        self.has_begun = False
-        """Whether `begin` has been called."""
+        self.has_started = False
+        """Whether `start` has been called."""
 
-    def begin(
+    def start(
         self, response_id: str = "", created: int = 0, fingerprint: str | None = None
     ) -> ChatChunk:
         """Return the first chunk, and set the fields that all chunks share."""
-        self.has_begun = True
+        self.has_started = True
         self._head = {
             "id": response_id or f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion.chunk",
@@ -78,7 +78,7 @@ class Chunks:
         `reason` is an OpenAI finish reason, ``error`` if the model failed, or None if the stream
         ended without a reason. Raises `BrokenResponse` in the latter two cases.
         """
-        if reason is None and not self.has_begun:
+        if reason is None and not self.has_started:
             raise broken_responses.empty_answer()
         if reason is None:
             raise broken_responses.ended_early()

@@ -112,13 +112,13 @@ def _plain(messages: list[Any]) -> PlainTurns | None:
     if not messages or any_stringified("chat_completions", results):
         return None
     parts = _Found(messages)
-    if parts.images and not (_are_others_texts(messages) and all(map(_is_image, parts.images))):
+    if parts.images and not (_has_only_user_images(messages) and all(map(_is_image, parts.images))):
         return None
     text_size = sum(map(len, results)) + sum([len(part.text) for part in parts.texts])
     return PlainTurns(messages, len(parts.images), text_size, parts)
 
 
-def _are_others_texts(messages: list[Any]) -> bool:
+def _has_only_user_images(messages: list[Any]) -> bool:
     """Return whether only the user's messages contain images."""
     others = [one.content for one in messages if type(one) is not _User]
     lists = [content for content in others if type(content) is list]
@@ -151,8 +151,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     Returns None if any of the rules about conversations might need to change them.
     """
     parts: _Found = turns.parts
-    most = profile.max_images
-    if parts.marked or (most is not None and turns.images > most):
+    limit = profile.max_images
+    if parts.marked or (limit is not None and turns.images > limit):
         return None
     if profile.tool_id_form or profile.signed_calls or not are_paired(_steps(turns), in_order=True):
         return None
@@ -168,8 +168,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
         return None
     if profile.object_arguments and not all(text.lstrip()[:1] == "{" for text in arguments):
         return None
-    most = profile.max_calls
-    if most is not None and any(len(one.tool_calls) > most for one in parts.calling):
+    limit = profile.max_calls
+    if limit is not None and any(len(one.tool_calls) > limit for one in parts.calling):
         return None
     if not all(map(_is_accepted, parts.assistants)):
         return None

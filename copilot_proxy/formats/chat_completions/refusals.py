@@ -9,14 +9,14 @@ from typing import Final
 
 from copilot_proxy.formats.types import Json
 
-_PLACES: Final = ("stop_details", "refusal", "refusal_details", "finish_details", "explanation")
+_FIELDS: Final = ("stop_details", "refusal", "refusal_details", "finish_details", "explanation")
 _TEXTS: Final = ("explanation", "message", "text")
 
 
 def explanation(*holders: Json) -> str:
     """Return the explanation in the first object that has one, or ""."""
     for holder in holders:
-        for name in _PLACES:
+        for name in _FIELDS:
             if text := _text(holder.get(name)):
                 return text
     return ""

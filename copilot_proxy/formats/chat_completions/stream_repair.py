@@ -79,7 +79,7 @@ class ChatRepair(ChunkTranslator):
             data = _from_anthropic(data)
         if data.get("error") or data.get("type") == "error":
             raise parse_error_event(data)
-        if not self._chunks.has_begun:
+        if not self._chunks.has_started:
             self._note_head(data)
         if data.get("usage") is not None or "copilot_usage" in data:
             self._note_counts(data)
@@ -101,10 +101,10 @@ class ChatRepair(ChunkTranslator):
         """
         chunks: list[ChatChunk] = []
         if done and self._finish is None:
-            if self._chunks.has_begun:
+            if self._chunks.has_started:
                 self._finish = unstated_reason(self._calls)
             elif self.usage is not None:
-                chunks.append(self._chunks.begin(self._id, self._created, self._fingerprint))
+                chunks.append(self._chunks.start(self._id, self._created, self._fingerprint))
                 self._finish = "length"
         last = self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
         return [*chunks, *last]
@@ -132,8 +132,8 @@ class ChatRepair(ChunkTranslator):
         if not isinstance(delta, dict):
             delta = choice.get("message")
         delta = delta if isinstance(delta, dict) else {}
-        if not self._chunks.has_begun:
-            chunks.append(self._chunks.begin(self._id, self._created, self._fingerprint))
+        if not self._chunks.has_started:
+            chunks.append(self._chunks.start(self._id, self._created, self._fingerprint))
 
         content = delta.get("content")
         if type(content) is str and content and delta.keys() <= _PLAIN:

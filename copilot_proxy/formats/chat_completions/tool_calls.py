@@ -144,10 +144,10 @@ class ToolCalls:
             call = self._by_id.get(id) or self._open(id)
         elif known:
             call = self._by_index[index]  # type: ignore[index]  # `known` implies an int
-            call = self._next() if _begins_another(name, text, call) else call
+            call = self._next() if _starts_another(name, text, call) else call
         elif self._calls and not (name and isinstance(index, int)):
             call = self._calls[-1]
-            call = self._next() if _begins_another(name, text, call) else call
+            call = self._next() if _starts_another(name, text, call) else call
         else:
             call = self._next()
         if isinstance(index, int):
@@ -188,7 +188,7 @@ class ToolCalls:
         return {**head, "type": "function", "function": function}
 
 
-def _begins_another(name: str, text: str, call: _Call) -> bool:
+def _starts_another(name: str, text: str, call: _Call) -> bool:
     """Return whether a fragment with `name`, arguments `text` and no id must belong to a new call.
 
     Some models repeat the name in each fragment, so a name alone does not start a new call: it must

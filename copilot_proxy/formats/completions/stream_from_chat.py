@@ -27,13 +27,13 @@ class ChatToCompletion:
     def __init__(self, request: ClientRequest) -> None:
         self._index: int = request[INDEX]
         self._prompt = request["prompt"] if request.get("echo") else ""
-        self._has_begun = False
+        self._has_started = False
 
     def feed(self, chunk: ChatChunk) -> list[ClientEvent]:
         """Return the chunk as an event, or nothing if it has no text, finish reason or usage."""
         text, finish = "", None
-        if not self._has_begun:
-            self._has_begun = True
+        if not self._has_started:
+            self._has_started = True
             text = self._prompt
         for choice in chunk["choices"]:
             delta = choice["delta"]

@@ -7,7 +7,7 @@ as Claude Code, return references: ``{"type": "tool_reference", "tool_name"}``.
 from collections.abc import Iterator
 
 from copilot_proxy.formats.messages.request import is_client_tool
-from copilot_proxy.formats.rules.tool_kinds import unfound_note
+from copilot_proxy.formats.rules.tool_kinds import deferred_tools_note
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 _TOOL_SEARCH = "tool_search_tool"
@@ -31,7 +31,7 @@ def offered_tools(request: MessagesRequest, notes: list[str]) -> list[Json]:
     found = set(_names_in_use(request))
     offered = [tool for tool in own if not tool.get("defer_loading") or tool["name"] in found]
     if len(offered) < len(own):
-        notes.append(unfound_note(len(own) - len(offered)))
+        notes.append(deferred_tools_note(len(own) - len(offered)))
     return offered
 
 

@@ -56,7 +56,7 @@ def claude_signature(value: object) -> str | None:
 class ReasoningWriter:
     """Converts the thinking blocks of a response to reasoning text and opaque values, in chunks.
 
-    For each block, call `begin`, then `text` with its text, and `sign` at its end.
+    For each block, call `start`, then `text` with its text, and `sign` at its end.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class ReasoningWriter:
         self._gap = ""
         self._has_signature = False
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Start a block."""
         self._gap = _GAP if self._length else ""
         self._start = self._length + len(self._gap)
@@ -161,7 +161,7 @@ def _tagged_thoughts(blocks: Iterable[Json]) -> Iterator[tuple[str, Thought]]:
 def _write(thoughts: list[Thought]) -> tuple[str, str]:
     writer, text, opaque = ReasoningWriter(), "", ""
     for thought in thoughts:
-        writer.begin()
+        writer.start()
         text += writer.text(thought.text)
         opaque += writer.sign(thought.signature, redacted=thought.redacted)
     return text, opaque

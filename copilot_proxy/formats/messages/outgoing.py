@@ -173,7 +173,7 @@ class MessagesBody(OutgoingBody):
         notes.append(f"dropped {self.thinking_field}: {reason}")
 
     @property
-    def began_without_thinking(self) -> bool:
+    def started_without_thinking(self) -> bool:
         messages = self.last_turns(2)
         if len(messages) < 2 or not isinstance(messages[-1]["content"], list):
             return False

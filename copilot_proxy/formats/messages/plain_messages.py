@@ -109,13 +109,14 @@ def _plain(messages: list[Any]) -> PlainTurns | None:
     blocks = _Blocks(messages)
     if not messages or any_stringified("messages", blocks.outputs):
         return None
-    if blocks.images and not (_are_systems_texts(messages) and all(map(_is_image, blocks.images))):
+    images = blocks.images
+    if images and not (_is_system_text_only(messages) and all(map(_is_image, images))):
         return None
     text_size = sum(map(len, blocks.outputs)) + sum(map(len, blocks.texts))
     return PlainTurns(messages, len(blocks.images), text_size, blocks)
 
 
-def _are_systems_texts(messages: list[Any]) -> bool:
+def _is_system_text_only(messages: list[Any]) -> bool:
     contents = [one.content for one in messages if type(one) is _System]
     lists = [content for content in contents if type(content) is list]
     return all(type(block) is _Text for blocks in lists for block in blocks)
@@ -144,8 +145,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     Messages with cache marks are returned as decoded JSON, because rules change marks. Returns None
     if any of the rules about conversations might need to change something else.
     """
-    most = profile.max_images
-    if profile.tool_id_form or (most is not None and turns.images > most):
+    limit = profile.max_images
+    if profile.tool_id_form or (limit is not None and turns.images > limit):
         return None
     blocks: _Blocks = turns.parts
     if not (_are_roles_accepted(turns, profile) and are_paired(_steps(turns))):

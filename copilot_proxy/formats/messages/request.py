@@ -73,7 +73,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
 def _check_messages(messages: list[Json]) -> None:
     contents = [message["content"] for message in messages]
     blocks = [block for content in contents if isinstance(content, list) for block in content]
-    if not all(map(_is_sound, blocks)):
+    if not all(map(_is_plainly_valid, blocks)):
         for i, content in enumerate(contents):
             if isinstance(content, list):
                 _check_blocks(content, f"messages[{i}].content")
@@ -146,7 +146,7 @@ def _check_tools(tools: list[Json], *, forced: bool) -> None:
     check_tool_count(sum(not tool.get("defer_loading") for _, tool in client_tools))
 
 
-def _is_sound(block: Json) -> bool:
+def _is_plainly_valid(block: Json) -> bool:
     """Return whether a block is a text, call or result without any errors; False if in doubt."""
     kind = block["type"]
     if kind == "tool_result":

@@ -1,4 +1,4 @@
-"""Converts blocks about actions of Anthropic's servers to text, which every model can read.
+"""Converts blocks for what Anthropic's servers did to text, which every model can read.
 
 Copilot does not run these tools, and refuses the blocks. They occur in conversations that were
 started with another provider: searches, code, MCP calls, and summaries of earlier messages.

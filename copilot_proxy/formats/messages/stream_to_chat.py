@@ -90,7 +90,7 @@ class MessagesToChat(ChunkTranslator):
         chunks: list[ChatChunk] = []
         for index in list(self._blocks):
             self._end_block(index, chunks)
-        if done and self._finish is None and self._chunks.has_begun:
+        if done and self._finish is None and self._chunks.has_started:
             self._finish = unstated_reason(self._calls)
         last = self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
         return [*chunks, *last]
@@ -117,15 +117,15 @@ class MessagesToChat(ChunkTranslator):
             self._add_text("refusal", explanation(delta), chunks)
 
     def _start_message(self, message: Json, chunks: list[ChatChunk]) -> None:
-        if not self._chunks.has_begun and isinstance(message.get("id"), str):
+        if not self._chunks.has_started and isinstance(message.get("id"), str):
             self._id = message["id"]
         self._count(message.get("usage"))
         self._start(chunks)
 
     def _start(self, chunks: list[ChatChunk]) -> None:
         """Add the first chunk, unless it was already added."""
-        if not self._chunks.has_begun:
-            chunks.append(self._chunks.begin(self._id))
+        if not self._chunks.has_started:
+            chunks.append(self._chunks.start(self._id))
 
     def _count(self, usage: object) -> None:
         if isinstance(usage, dict):
@@ -140,7 +140,7 @@ class MessagesToChat(ChunkTranslator):
             case "text":
                 self._add_text("content", block.get("text"), chunks)
             case "thinking":
-                self._reasoning.begin()
+                self._reasoning.start()
                 self._add_thinking(block.get("thinking"), chunks)
                 self._add_signature(index, block.get("signature"))
             case "tool_use":
@@ -170,7 +170,7 @@ class MessagesToChat(ChunkTranslator):
                 opaque = self._reasoning.sign(block["signature"])
                 self._add_text("reasoning_opaque", opaque, chunks)
             case "redacted_thinking" if isinstance(block.get("data"), str) and block["data"]:
-                self._reasoning.begin()
+                self._reasoning.start()
                 opaque = self._reasoning.sign(block["data"], redacted=True)
                 self._add_text("reasoning_opaque", opaque, chunks)
             case "tool_use" if isinstance(block.get("input"), dict) and block["input"]:

@@ -13,13 +13,13 @@ import msgspec
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.base64_data import is_data_url, standard_base64
 from copilot_proxy.formats.images import checked_url, media_type
-from copilot_proxy.formats.reasoning_cache import PLACE_ID
+from copilot_proxy.formats.reasoning_cache import POSITION_ID_PREFIX
 from copilot_proxy.formats.types import Json
 
 _HEAD: Final = 32
 """The number of base64 characters that contain an image's first bytes, which reveal its type."""
 _WITH_IMAGES: Final = ("user", "tool")
-_NO_CALL: Final = f"{PLACE_ID}nowhere"
+_NO_CALL: Final = f"{POSITION_ID_PREFIX}nowhere"
 """The id of a result that no call belongs to."""
 
 
@@ -59,7 +59,7 @@ class _OpenCalls:
 
     def open(self, id: str | None, name: str) -> str:
         """Add a call of the tool `name`, and return its id."""
-        id = id or f"{PLACE_ID}{self._count}"
+        id = id or f"{POSITION_ID_PREFIX}{self._count}"
         self._count += 1
         self._open[id] = name
         return id

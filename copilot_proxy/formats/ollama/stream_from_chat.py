@@ -24,7 +24,7 @@ from copilot_proxy.formats.types import (
 
 _DONE_REASONS: Final = {"length": "length", "content_filter": "content_filter"}
 """Ollama's done reasons for finish reasons other than ``stop``, which includes tool calls."""
-_AT_ONCE: Final = 1_000_000
+_MIN_STREAM_NS: Final = 1_000_000
 """If the first and last part are less than this many nanoseconds apart, it was not streamed."""
 
 
@@ -127,7 +127,7 @@ class ChatToOllama:
     def _counts(self) -> Json:
         end = time.perf_counter_ns()
         first = self._first or end
-        if end - first < _AT_ONCE:
+        if end - first < _MIN_STREAM_NS:
             first = self._started  # it is unknown when the model started to write
         return {
             "total_duration": end - self._started,

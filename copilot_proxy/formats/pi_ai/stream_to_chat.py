@@ -5,7 +5,7 @@ The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the s
 have ``content`` only if there were no deltas for it.
 
 pi-ai treats some ends as failures, and does not report everything, so the sidecar adds fields to
-``done`` and ``error``: ``finished``, whether Copilot signalled that the response is complete;
+``done`` and ``error``: ``finished``, whether Copilot signaled that the response is complete;
 ``last``, Copilot's event with the finish reason; and ``unread``: ``copilot_usage``, and for Chat
 Completions ``usage``, ``reasoning_opaque`` and ``refusal``. ``input_transformations`` is Claude's.
 
@@ -116,7 +116,7 @@ class PiAiToChat(ChunkTranslator):
             case "text_delta":
                 self._add("content", delta, chunks)
             case "thinking_start":
-                self._sealer.begin()
+                self._sealer.start()
             case "thinking_delta":
                 self._add("reasoning_content", self._sealer.text(delta), chunks)
             case "text_end":
@@ -155,8 +155,8 @@ class PiAiToChat(ChunkTranslator):
         return self._finish
 
     def _start(self, chunks: list[ChatChunk]) -> None:
-        if not self._chunks.has_begun:
-            chunks.append(self._chunks.begin())
+        if not self._chunks.has_started:
+            chunks.append(self._chunks.start())
 
     def _add(self, name: str, text: str, chunks: list[ChatChunk]) -> None:
         if text:
@@ -222,7 +222,7 @@ class PiAiToChat(ChunkTranslator):
         On Chat Completions, a response without content means that the limit left no room for any.
         """
         is_chat = self._api == "openai-completions"
-        if is_chat and self.usage is not None and not self._chunks.has_begun:
+        if is_chat and self.usage is not None and not self._chunks.has_started:
             return "length"
         return _REASONS.get(str(event.get("reason")), "stop")
 

@@ -77,10 +77,10 @@ def set_adaptive_thinking(profile: ModelProfile, payload: Json, *, reasoning: bo
     Models that always think are asked for a summary. Models that bind thinking to the conversation
     are told to drop it if the conversation was changed, rather than refuse it.
     """
-    if not (profile.thinking == "adaptive_only" or (reasoning and profile.bound_thinking)):
+    if not (profile.thinking == "adaptive_only" or (reasoning and profile.binds_thinking)):
         return
     payload["thinking"] = {"type": "adaptive", "display": "summarized"}
-    if profile.bound_thinking:
+    if profile.binds_thinking:
         payload["thinking"][BINDING] = {"prefix_mismatch_behavior": "drop_block"}
 
 

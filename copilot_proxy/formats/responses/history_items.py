@@ -50,7 +50,7 @@ UNREADABLE: Final = {
 """Replaces the encrypted part of a tool result."""
 
 
-def carry_over(item: Json, notes: list[str]) -> list[Json] | None:
+def replacements_for(item: Json, notes: list[str]) -> list[Json] | None:
     """Return the items that replace `item`, or None if it needs no change.
 
     Adds a note if the item is dropped.

@@ -24,11 +24,11 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
 def check_items(items: list[Json]) -> None:
     """Raise `RequestError` for an invalid item, and convert image URLs to their standard form."""
     for i, item in enumerate(items):
-        if not _is_sound(item):
+        if not _is_plainly_valid(item):
             _check_item(item, f"input[{i}]")
 
 
-def _is_sound(item: Json) -> bool:
+def _is_plainly_valid(item: Json) -> bool:
     """Return whether an item is a call or result without any errors; False if in doubt."""
     if item.get("call_id") is None:
         return False

@@ -82,7 +82,7 @@ def _plain(items: list[Any]) -> PlainTurns | None:
     parts = [part for parts in lists for part in parts]
     images = [part for part in parts if part.type == "input_image"]
     outputs = [one.output for one in items if type(one.output) is str]
-    if not items or not all(map(_is_sound, items)) or not all(map(_is_sound_part, parts)):
+    if not items or not all(map(_is_valid, items)) or not all(map(_is_valid_part, parts)):
         return None
     if any_stringified("responses", outputs):
         return None
@@ -98,7 +98,7 @@ def _plain(items: list[Any]) -> PlainTurns | None:
     return read
 
 
-def _is_sound(item: _Item) -> bool:
+def _is_valid(item: _Item) -> bool:
     """Return whether an item has the fields of its type, and none that rules check in others."""
     kind = item.type
     if kind is UNSET or kind == "message":
@@ -114,7 +114,7 @@ def _is_sound(item: _Item) -> bool:
     return item.call_id is UNSET and (kind == ADDITIONAL) == (item.tools is not UNSET)
 
 
-def _is_sound_part(part: _Part) -> bool:
+def _is_valid_part(part: _Part) -> bool:
     if part.type != "input_image":
         return part.text is not UNSET
     if part.image_url is UNSET:

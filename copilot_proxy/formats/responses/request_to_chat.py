@@ -54,7 +54,7 @@ _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "background": (False,),
     "truncation": ("disabled",),
 }
-"""Values that match the default behaviour, so dropping them needs no note."""
+"""Values that match the default behavior, so dropping them needs no note."""
 
 _REASONS: Final[Mapping[str, str]] = {
     "truncation": "the input is never truncated",

@@ -47,7 +47,7 @@ def failed_response(response: Response, error: CopilotProxyError, request_id: st
 
 
 def error_fields(failure: CopilotProxyError) -> Json:
-    """Return ``{"message", "hint"}`` for an error from upstream.
+    """Return ``{"message", "hint"}`` for an error from Copilot.
 
     The message contains the hint, too, since most clients show only the message.
     """

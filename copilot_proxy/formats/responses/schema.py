@@ -252,7 +252,7 @@ class InputTokens(Struct):
 
 
 class CompactedResponse(Struct):
-    """A compacted conversation: the user's messages, and an item that summarises it."""
+    """A compacted conversation: the user's messages, and an item that summarizes it."""
 
     id: str
     object: Literal["response.compaction"]

@@ -22,7 +22,7 @@ from copilot_proxy.formats.types import ErrorBody, Json
 _LANE: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
 _CREATE: Final = "response.create"
 _KINDS: Final = (_CREATE, "response.steer", "response.processed")
-_ONLY_HERE: Final = ("type", "stream_id", "generate")
+_SOCKET_FIELDS: Final = ("type", "stream_id", "generate")
 """Fields that HTTP requests do not have."""
 _TRUE: Final = msgspec.Raw(b"true")
 _NULL: Final = msgspec.Raw(b"null")
@@ -90,7 +90,7 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
     fields = _fields(data)
     if fields is None:
         return ClientMessage(_CREATE, data)
-    kind, lane, generate = (_plain(fields.pop(name, None)) for name in _ONLY_HERE)
+    kind, lane, generate = (_plain(fields.pop(name, None)) for name in _SOCKET_FIELDS)
     if lane is not None and (not isinstance(lane, str) or not _LANE.fullmatch(lane)):
         raise MessageError.of(
             RequestError(
@@ -102,7 +102,7 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
     if kind not in _KINDS:
         raise MessageError.of(_unknown_kind(kind), lane)
     if generate is not None and not isinstance(generate, bool):
-        # If this were not recognised as a warm-up, it would be a normal request, which is billed.
+        # If this were not recognized as a warm-up, it would be a normal request, which is billed.
         raise MessageError.of(
             RequestError(
                 "Invalid 'generate': expected true or false.",

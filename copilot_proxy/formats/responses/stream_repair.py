@@ -140,10 +140,10 @@ class ResponsesRepair:
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ResponsesEvent]:
         """Return the events that end the stream with `error`, keeping the items so far."""
-        has_begun = self._number > 0
+        has_started = self._number > 0
         self._id = self._id or new_id("resp")
         response = {**self._base, "id": self._id, "status": "in_progress", "usage": None}
-        kinds = () if has_begun else ("response.created", "response.in_progress")
+        kinds = () if has_started else ("response.created", "response.in_progress")
         events: list[ResponsesEvent] = [{"type": kind, "response": response} for kind in kinds]
         output = self._items.output(None)
         failed = failed_response({**response, "output": output}, error, request_id)

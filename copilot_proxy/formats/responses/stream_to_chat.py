@@ -231,7 +231,7 @@ class ResponsesToChat(ChunkTranslator):
         for index, item in enumerate(new, first):
             chunks += self._item(index, item)
         self.finish_reason = _finish(status, response.get("incomplete_details"))
-        return [*chunks, *self._begin()] if self.finish_reason else chunks
+        return [*chunks, *self._start()] if self.finish_reason else chunks
 
     def _note_created(self, response: Response) -> None:
         created = response.get("created_at")
@@ -250,18 +250,18 @@ class ResponsesToChat(ChunkTranslator):
 
     def _call(self, fragment: Json) -> list[ChatChunk]:
         deltas = self._calls.feed([fragment])
-        return self._delta({"tool_calls": deltas}) if deltas else self._begin()
+        return self._delta({"tool_calls": deltas}) if deltas else self._start()
 
     def _delta(self, delta: Json) -> list[ChatChunk]:
         chunk = self._chunks.chunk
-        if self._chunks.has_begun:
+        if self._chunks.has_started:
             return [chunk(delta)]
-        return [*self._begin(), chunk(delta)]
+        return [*self._start(), chunk(delta)]
 
-    def _begin(self) -> list[ChatChunk]:
+    def _start(self) -> list[ChatChunk]:
         """Return the first chunk, unless it was already returned."""
-        has_begun = self._chunks.has_begun
-        return [] if has_begun else [self._chunks.begin(created=self._created)]
+        has_started = self._chunks.has_started
+        return [] if has_started else [self._chunks.start(created=self._created)]
 
 
 def _finish(status: str, details: object) -> str | None:

@@ -31,7 +31,7 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool,
     is_hosted = any(_is_hosted_search(tool) for tool in tools)
     deferred = 0
     if not is_hosted and any(tool.get("type") == TOOL_SEARCH for tool in tools):
-        tools, deferred = _without_unfound(body, tools)
+        tools, deferred = _without_deferred(body, tools)
     if tools:
         body["tools"] = [
             _search_function(tool, names) if tool.get("type") == TOOL_SEARCH else tool
@@ -64,7 +64,7 @@ def _called_name(holder: Json, namespace: object = None) -> tuple[str, str]:
     return str(namespace or holder.get("namespace")), str(holder.get("name"))
 
 
-def _without_unfound(body: ResponsesRequest, tools: list[Json]) -> tuple[list[Json], int]:
+def _without_deferred(body: ResponsesRequest, tools: list[Json]) -> tuple[list[Json], int]:
     """Return the tools without the deferred ones that were not found, called or chosen, and the
     number removed."""
     choice = body.get("tool_choice")
@@ -74,18 +74,18 @@ def _without_unfound(body: ResponsesRequest, tools: list[Json]) -> tuple[list[Js
     if isinstance(choice, dict):
         known |= {_called_name(one) for one in (choice, *tools_of(choice))}
     kept: list[Json] = []
-    unfound = 0
+    removed = 0
     for tool in tools:
         is_space = tool.get("type") == "namespace"
         space = tool.get("name") if is_space else None
         own = list(tools_of(tool)) if is_space else [tool]
         offered = [o for o in own if not o.get("defer_loading") or _called_name(o, space) in known]
-        unfound += len(own) - len(offered)
+        removed += len(own) - len(offered)
         if is_space and offered:
             kept.append({**tool, "tools": offered})
         elif not is_space:
             kept += offered
-    return kept, unfound
+    return kept, removed
 
 
 def _is_hosted_search(tool: Json) -> bool:

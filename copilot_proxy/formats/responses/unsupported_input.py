@@ -4,7 +4,7 @@ from typing import Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.plain_turns import PlainTurns
-from copilot_proxy.formats.responses.history_items import carry_over
+from copilot_proxy.formats.responses.history_items import replacements_for
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.tool_lists import copy_tools, has_tools
 from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list, tools_of
@@ -48,8 +48,8 @@ def prepare_plain(turns: PlainTurns, notes: list[str]) -> PlainTurns:
 
 def _prepared(item: Json, notes: list[str]) -> list[Json]:
     out: list[Json] = []
-    carried = carry_over(item, notes)
-    for one in [item] if carried is None else carried:
+    replacements = replacements_for(item, notes)
+    for one in [item] if replacements is None else replacements:
         if None in one.values() or not _UNSENT.isdisjoint(one):
             copy = {k: v for k, v in one.items() if v is not None and k not in _UNSENT}
         else:

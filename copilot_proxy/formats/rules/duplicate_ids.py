@@ -30,8 +30,8 @@ def rename_duplicate_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: l
                 number += 1
             # If there are fewer results than calls, the first calls were interrupted.
             answered = calls[-len(results) :] if results else []
-            for place, result in enumerate(results):
-                result[result_key] = answered[min(place, len(answered) - 1)][key]
+            for index, result in enumerate(results):
+                result[result_key] = answered[min(index, len(answered) - 1)][key]
     notes.append("changed ids of tool calls that are used more than once")
 
 

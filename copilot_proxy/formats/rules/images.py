@@ -59,23 +59,23 @@ def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
     an error. Others are replaced in steps of half the limit, so that the start of the prompt, and
     thus the prompt cache, stays the same for several turns.
     """
-    most = profile.max_images
-    if most is None or not outgoing.kinds.has_images:
+    limit = profile.max_images
+    if limit is None or not outgoing.kinds.has_images:
         return
     turns = outgoing.turns
     found = [(index, parts, at) for index, turn in enumerate(turns) for parts, at in _images(turn)]
-    surplus = len(found) - most
+    surplus = len(found) - limit
     if surplus <= 0:
         return
     last = len(turns) - 1
     earlier = [(parts, at) for index, parts, at in found if index < last]
-    step = max(most // 2, 1)
+    step = max(limit // 2, 1)
     removed = earlier[: -(-surplus // step) * step]
     for parts, at in removed:
         parts[at] = {"type": "text", "text": _REMOVED}
     if removed:
         notes.append(
-            f"replaced {len(removed)} earlier images with text: the model accepts at most {most} "
+            f"replaced {len(removed)} earlier images with text: the model accepts at most {limit} "
             "in a request"
         )
 

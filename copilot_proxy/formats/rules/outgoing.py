@@ -110,7 +110,7 @@ class OutgoingBody(OutgoingConversation):
         """Remove the fields that enable thinking, with a note for each."""
 
     @property
-    def began_without_thinking(self) -> bool:
+    def started_without_thinking(self) -> bool:
         """Whether the current turn, which ends with tool results, started without thinking."""
         return False
 

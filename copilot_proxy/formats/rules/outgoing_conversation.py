@@ -183,6 +183,6 @@ class OutgoingConversation(ABC):
         role = turn.get("role")
         return "system" if role == "developer" else str(role)
 
-    def place(self, index: int) -> str:
+    def location(self, index: int) -> str:
         """Return the end of a note that says where a message is, or "" if it may have moved."""
         return "" if self.is_translated else f": {self.turns_key}[{index}]"

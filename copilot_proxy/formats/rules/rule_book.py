@@ -257,7 +257,11 @@ RULES: Final = (
     ),
     Rule("thinking.effort", _CATALOGUE, thinking.choose_form),
     Rule(
-        "tools.forced", _THINKING, thinking.unforce_tool, lambda p: not p.forced_tools, pi_ai=True
+        "tools.forced",
+        _THINKING,
+        thinking.replace_forced_tool,
+        lambda p: not p.forced_tools,
+        pi_ai=True,
     ),
     Rule(
         "thinking.forced_tool",
@@ -277,7 +281,7 @@ RULES: Final = (
     Rule("thinking.budget", _THINKING, thinking.limit_budget),
     Rule("thinking.always", _CLIENTS, thinking.require, lambda p: p.thinking == "adaptive_only"),
     Rule("thinking.display", _CLIENTS, thinking.ask_display),
-    Rule("thinking.binding", _CLIENTS, thinking.bind_to_conversation, lambda p: p.bound_thinking),
+    Rule("thinking.binding", _CLIENTS, thinking.bind_to_conversation, lambda p: p.binds_thinking),
     Rule("thinking.fields", _THINKING, thinking.drop_unknown),
     Rule("effort", _CATALOGUE, effort.use_nearest_effort, lambda p: p.efforts is not None),
     Rule("sampling.fixed", _OBSERVED, sampling.drop_fixed, lambda p: p.fixed_sampling, pi_ai=True),

@@ -15,7 +15,7 @@ def split(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> No
     if profile.max_calls is None:
         return
     for segment in outgoing.split_calls(profile.max_calls):
-        where = outgoing.place(segment.message_index)
+        where = outgoing.location(segment.message_index)
         notes.append(
             f"split an assistant message with {len(segment.ids)} tool calls: Copilot accepts "
             f"{profile.max_calls} in one message{where}"

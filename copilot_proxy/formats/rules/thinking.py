@@ -22,7 +22,7 @@ _FIELDS: Final[Mapping[str, Collection[str]]] = {
 """The fields of each form of thinking."""
 
 
-def unforce_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+def replace_forced_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change a forced tool choice to ``auto`` plus an instruction if the model refuses it.
 
     Models that always think cannot be forced to call a tool.
@@ -52,7 +52,7 @@ def disable_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
     In the middle of a turn, only adaptive thinking can be turned on.
     """
-    if _kind(outgoing) == "enabled" and outgoing.began_without_thinking:
+    if _kind(outgoing) == "enabled" and outgoing.started_without_thinking:
         _drop(outgoing, "the current turn began without it", notes)
 
 
@@ -138,10 +138,10 @@ def limit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
         return
     given = thinking.get("budget_tokens")
     requested = given if isinstance(given, int) else BUDGETS["medium"]
-    most = profile.max_budget or requested
+    maximum = profile.max_budget or requested
     if limit is not None:
-        most = min(most, limit - 1)
-    budget = min(max(requested, profile.min_budget), most)
+        maximum = min(maximum, limit - 1)
+    budget = min(max(requested, profile.min_budget), maximum)
     if budget == given:
         return
     outgoing.set_thinking({**thinking, "budget_tokens": budget})
@@ -193,7 +193,7 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
         return
     known = _FIELDS.get(_kind(outgoing), thinking.keys())
     unknown = [name for name in thinking if name not in known]
-    if BINDING in known and BINDING in thinking and not profile.bound_thinking:
+    if BINDING in known and BINDING in thinking and not profile.binds_thinking:
         unknown.append(BINDING)
     if unknown:
         outgoing.set_thinking({k: v for k, v in thinking.items() if k not in unknown})

@@ -34,10 +34,10 @@ def replace_search(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
 def search_notes(is_hosted: bool, deferred: int) -> list[str]:
     """Return the notes for a replaced search; see `OutgoingBody.replace_tool_search`."""
     notes = [NO_SEARCH] if is_hosted else []
-    return [*notes, unfound_note(deferred)] if deferred else notes
+    return [*notes, deferred_tools_note(deferred)] if deferred else notes
 
 
-def unfound_note(count: int) -> str:
+def deferred_tools_note(count: int) -> str:
     """Return the note for deferred tools that are not offered yet."""
     noun = "a deferred tool" if count == 1 else f"{count} deferred tools"
     return f"dropped {noun}: not found yet by the client's search"

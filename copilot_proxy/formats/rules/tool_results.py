@@ -47,7 +47,7 @@ class _Pairs:
         self._notes = notes
         self._out: list[Segment] = []
         self.is_scattered = False
-        """Whether results that must share a message were spread over several messages."""
+        """Whether results that must share a message were spread across several messages."""
 
     def anywhere_after(self) -> list[Segment]:
         """Return the order for APIs that accept results anywhere after their calls."""
@@ -127,11 +127,11 @@ class _Pairs:
     def _missing_result(self, segment: Segment, id: str) -> None:
         raw = self._outgoing.result(id, NO_RESULT)
         self._out.append(Segment("result", (id,), raw, segment.message_index))
-        where = self._outgoing.place(segment.message_index)
+        where = self._outgoing.location(segment.message_index)
         self._notes.append(f"added a result for a tool call without one{where}")
 
     def _orphan(self, segment: Segment) -> None:
         raw = self._outgoing.orphan(segment.raw, _ORPHAN)
         self._out.append(Segment("other", (), raw, segment.message_index))
-        where = self._outgoing.place(segment.message_index)
+        where = self._outgoing.location(segment.message_index)
         self._notes.append(f"changed a tool result without a call to a user message{where}")

@@ -26,11 +26,11 @@ _KEEP_ALIVE: Final = 30.0
 """Seconds for which an idle connection may be reused."""
 _SWEEP_INTERVAL: Final = 5.0
 """Seconds between two searches for idle connections to close."""
-_MANY: Final = 16
+_IDLE_THRESHOLD: Final = 16
 """The number of idle connections above which others are closed sooner; each takes 50 KiB."""
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
 """Seconds after which the next address of a host is tried, too (RFC 8305)."""
-_SEVERAL: Final = 2
+_MIN_BUSY: Final = 2
 """The minimum number of running requests for which a spare connection is kept."""
 _SPARE_TIMEOUT: Final = 10.0
 """Maximum seconds for opening a spare connection."""
@@ -126,7 +126,7 @@ class ConnectionPool:
         """Open a spare connection if several requests are running and no connection is idle."""
         if self._idle.get(origin) or origin in self._spares:
             return
-        if len(self._open) - sum(map(len, self._idle.values())) < _SEVERAL:
+        if len(self._open) - sum(map(len, self._idle.values())) < _MIN_BUSY:
             return
 
         async def connect() -> None:
@@ -189,7 +189,7 @@ class ConnectionPool:
             return_freed_memory()
             self._has_closed = False
         for idle in self._idle.values():
-            newest = len(idle) - _MANY
+            newest = len(idle) - _IDLE_THRESHOLD
             for at, connection in enumerate(idle.copy()):
                 if not _is_usable(connection, _SWEEP_INTERVAL if at < newest else _KEEP_ALIVE):
                     idle.remove(connection)

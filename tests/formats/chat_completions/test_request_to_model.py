@@ -100,7 +100,7 @@ def test_no_effort_means_no_thinking_for_claude(offered: list[str]) -> None:
 
 
 def test_a_claude_without_limits_gets_none() -> None:
-    """No limit is set if the catalogue does not give one."""
+    """No limit is set if the catalogue has none."""
     assert "max_tokens" not in adapted(a_model("claude-x", "Anthropic"))
 
 

@@ -268,7 +268,7 @@ def test_incomplete_responses_are_errors(events: list[Any], message: str) -> Non
 
 
 def test_an_error_event_is_raised() -> None:
-    """An error in mid-stream keeps its message and code, and must not be retried."""
+    """An error mid-stream keeps its message and code, and must not be retried."""
     stream = ChatRepair(MODEL)
     stream.feed(event(content="x"))
 

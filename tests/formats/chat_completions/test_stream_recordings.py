@@ -136,7 +136,7 @@ def test_recorded_whole_answers(name: str) -> None:
 
 
 def test_the_recorded_split_choices_are_merged() -> None:
-    """A response of Claude with two choices becomes one choice with text and call."""
+    """A Claude response with two choices becomes one choice with text and call."""
     message = message_of([recorded_json(f"openai-chat-completions/{ANSWERS[0]}")])
 
     assert "I'll check the current weather for both London and Paris for you." == message["content"]

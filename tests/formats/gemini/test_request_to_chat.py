@@ -84,7 +84,7 @@ def test_signatures(text: str, opaque: str) -> None:
 @pytest.mark.parametrize(
     "signature", ["skip_thought_signature_validator", "CiQB0e2Kb", "x", "", "é"]
 )
-def test_signatures_of_others(signature: str) -> None:
+def test_signatures_of_other_vendors(signature: str) -> None:
     """Signatures of other vendors are dropped, since no model here can use them."""
     contents = [
         {"parts": [{"text": "Hi"}]},
@@ -95,7 +95,7 @@ def test_signatures_of_others(signature: str) -> None:
     assert {"role": "assistant", "content": "Ho"} == messages(contents)[1]
 
 
-def test_thoughts_that_come_back() -> None:
+def test_thoughts_that_are_sent_back() -> None:
     """The text in the signature takes precedence over the parts, which clients drop or change."""
     signature = seal(Reasoning("All of it", "messages:QUJD"))
     said = [

@@ -206,7 +206,7 @@ def test_item_ids_are_removed() -> None:
 def test_encrypted_reasoning_has_the_same_labels(
     api: str, blocks: list[Json], opaque: str | None
 ) -> None:
-    """Encrypted reasoning is labelled as in the other formats, so that both can read it."""
+    """Encrypted reasoning is labeled as in the other formats, so that both can read it."""
     events = [event for i, block in enumerate(blocks) for event in thought(i, "Hm", **block)]
 
     result = message(start(api), *events, text("A", 9), done())

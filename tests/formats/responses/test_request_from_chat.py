@@ -155,7 +155,7 @@ def test_messages_become_items(message: Json, items: list[Json]) -> None:
     ],
 )
 def test_an_empty_assistant_message_is_dropped(message: Json) -> None:
-    """An empty assistant message is dropped with its reasoning, which the API refuses alone."""
+    """An empty assistant message is dropped with its reasoning, which is invalid by itself."""
     body, notes = translated(messages=[USER, message, USER])
 
     assert [ITEM, ITEM] == body["input"]

@@ -135,7 +135,7 @@ def test_unsupported_fields_are_dropped(fields: Json, left: Json, notes: list[st
     ],
 )
 def test_fields_fit_the_model(fields: Json, left: Json, notes: list[str]) -> None:
-    """Fields are limited to what the catalogue says of the model."""
+    """Fields are limited to the model's capabilities in the catalogue."""
     assert ({"input": "Hi", **left}, notes) == prepared(PLAIN, **fields)
 
 

@@ -57,7 +57,7 @@ def test_only_its_caller_finds_a_response() -> None:
 
 
 def test_responses_expire() -> None:
-    """Responses that are not used are forgotten; each use restarts the clock."""
+    """Responses that are not used are forgotten; each use restarts their timeout."""
     clock = Clock()
     store = ResponseStore(seconds=10, now=clock)
     store.store(b"", answered("resp_1"))

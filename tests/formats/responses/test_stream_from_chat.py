@@ -228,7 +228,7 @@ def test_the_response_repeats_its_request() -> None:
     } == {name: bare[name] for name in asked}
 
 
-def test_copilot_usage_is_beside_the_response() -> None:
+def test_copilot_usage_is_next_to_the_response() -> None:
     """`copilot_usage` is in the final event, where Copilot itself puts it."""
     usage = {"prompt_tokens": 1}
     last = {**event("stop", content="x", usage=usage), "copilot_usage": COSTS}
@@ -288,7 +288,7 @@ def test_a_failure_without_a_code_gets_one() -> None:
 
 @pytest.mark.parametrize("now", [None, NOW])
 def test_times_are_whole_seconds(now: int | None) -> None:
-    """Both times are there, and the end is not before the beginning."""
+    """Start and end times are present, and in order."""
     writer = ChatToResponses(request(), MODEL, now=now)
     for chunk in chunks(event("stop")):
         writer.feed(chunk)

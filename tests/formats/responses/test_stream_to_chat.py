@@ -111,7 +111,7 @@ def test_content_that_comes_only_at_the_end_is_kept(kept: str) -> None:
 
 
 def test_complete_texts_add_only_missing_parts() -> None:
-    """The whole text at the end adds what is missing, and repeats nothing."""
+    """The whole text at the end adds any missing part, and repeats nothing."""
     up = Upstream()
     events = up.text(0, "Hel")
     events[-1]["item"]["content"][0]["text"] = "Hello"

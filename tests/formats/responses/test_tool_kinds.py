@@ -131,7 +131,7 @@ def test_names_never_collide() -> None:
     assert ("n", "f") == (found["namespace"], found["name"])
 
 
-def test_long_names_come_back() -> None:
+def test_long_names_are_restored() -> None:
     """A joined name longer than 64 characters is shortened, and restored in the response."""
     tools = [{"type": "namespace", "name": "n" * 40, "tools": [{**FUNCTION, "name": "f" * 40}]}]
     asked = request(tools=tools)

@@ -161,7 +161,7 @@ def check(output: list[Any]) -> None:
 
 
 def test_calls_of_a_native_model() -> None:
-    """The client gets calls of its search and of the found tools in its own form."""
+    """The client gets calls of its search and of the tools it found in its own form."""
     up = Upstream()
     sent = up.whole(
         [

@@ -1,4 +1,4 @@
-"""Tools that only the vendors' servers run: never lost behind an answer that looks complete."""
+"""Tools that only vendors' servers run are never silently missing from an answer."""
 
 import httpx
 import pytest
@@ -27,10 +27,10 @@ def body_of(api: str, model: str, tools: list[Json]) -> Json:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("api", PATHS)
-def test_a_client_that_offers_a_search_beside_its_tools(
+def test_a_client_that_offers_a_search_next_to_its_tools(
     http: httpx.Client, api: str, model: str
 ) -> None:
-    """Coding agents offer searches on their own initiative, so these are left out with a note."""
+    """Coding agents offer searches on their own, so these are dropped with a note."""
     answer = http.post(PATHS[api], json=body_of(api, model, [OWN[api], SEARCH[api]]))
 
     assert 200 == answer.status_code, answer.text
@@ -60,7 +60,7 @@ def test_a_client_that_relies_on_a_tool(
 
 
 def test_counting_needs_no_tool_that_runs(http: httpx.Client) -> None:
-    """Claude Code counts the tokens of single tools."""
+    """Claude Code counts the tokens of single tools, which need not run."""
     body = body_of("messages", "claude-opus-5.5", [SEARCH["messages"]])
     del body["max_tokens"]
 
@@ -71,7 +71,7 @@ def test_counting_needs_no_tool_that_runs(http: httpx.Client) -> None:
 def test_search_results_are_still_known(
     http: httpx.Client, simulator: Simulator, model: str
 ) -> None:
-    """A conversation that began at Anthropic goes on with what its servers did, as text."""
+    """A conversation that began with Anthropic continues, with its server tool results as text."""
     found = {"type": "web_search_result", "title": "Moon", "encrypted_content": "sealed"}
     blocks = [
         {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "moon"}},

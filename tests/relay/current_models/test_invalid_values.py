@@ -1,4 +1,4 @@
-"""Invalid values are a 400 that names the field, whatever API the model is called on."""
+"""Invalid values get a 400 that names the field, on every API of the model."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from copilot_proxy.formats.types import Json
 from tests.matrix_clients import CLIENTS, Ask
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon", "kimi-k3")
-"""Served on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
+"""Models on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
 CLIENT = {client.api: client for client in CLIENTS}
 
 
@@ -47,13 +47,13 @@ def adding(tools: Any) -> Json:
     ],
 )  # fmt: skip
 def test_choices_of_messages(http: httpx.Client, model: str, fields: Json, words: str) -> None:
-    """Anthropic's own words, even for models of other vendors."""
+    """Anthropic's choices are accepted even for models of other vendors."""
     assert words in refused(http, "messages", model, fields)["message"]
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_claude_codes_newest_display(http: httpx.Client, model: str) -> None:
-    """Claude Code asks every model for `updates`, and repeats the request if it is refused."""
+    """Claude Code sends `updates` to every model, and repeats the request if it is refused."""
     beta = {"anthropic-beta": "thinking-display-updates-2026-08-18"}
     client = CLIENT["messages"]
     fields = {"thinking": {"type": "adaptive", "display": "updates"}, "max_tokens": 4000}
@@ -79,7 +79,7 @@ def test_claude_codes_newest_display(http: httpx.Client, model: str) -> None:
     ],
 )
 def test_tools_of_responses(http: httpx.Client, model: str, fields: Json, param: str) -> None:
-    """Tools that no one could call, in `tools` or in an item."""
+    """Tools that no one could call are refused, in `tools` or in an item."""
     assert param == refused(http, "responses", model, fields)["param"]
 
 
@@ -112,7 +112,7 @@ def test_limits(http: httpx.Client, api: str, name: str, limit: Any, model: str)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("limit", [0, -1, None])
 def test_limits_of_messages(http: httpx.Client, limit: int | None, model: str) -> None:
-    """Anthropic's API requires a limit; the other APIs read 0 and less as none."""
+    """Anthropic's API requires a limit; the other APIs treat 0 and below as no limit."""
     assert "max_tokens" in refused(http, "messages", model, {"max_tokens": limit})["message"]
 
 
@@ -130,7 +130,7 @@ def test_limits_of_messages(http: httpx.Client, limit: int | None, model: str) -
     ],
 )  # fmt: skip
 def test_roles_and_types(http: httpx.Client, api: str, fields: Json, allowed: str) -> None:
-    """The error names what is allowed."""
+    """The error names the allowed values."""
     assert allowed in refused(http, api, MODELS[0], fields)["message"]
 
 
@@ -144,7 +144,7 @@ def test_roles_and_types(http: httpx.Client, api: str, fields: Json, allowed: st
     ],
 )
 def test_efforts(http: httpx.Client, api: str, fields: Json, name: str, model: str) -> None:
-    """Copilot's error names the field that the client has sent."""
+    """Copilot's error names the field that the client sent."""
     error = refused(http, api, model, fields)
 
     assert f'{name} "bogus"' in error["message"]
@@ -155,7 +155,7 @@ def test_efforts(http: httpx.Client, api: str, fields: Json, name: str, model: s
 @pytest.mark.parametrize("choice", ["bogus", {"type": "bogus"}])
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
 def test_choices_of_openai(http: httpx.Client, api: str, choice: Any, model: str) -> None:
-    """A tool choice that no API has is never left out."""
+    """An unknown tool choice is never dropped."""
     function = {"name": "f", "parameters": {"type": "object", "properties": {}}}
     tool = {"type": "function", **function}
     if api == "chat_completions":

@@ -1,4 +1,4 @@
-"""Kimi numbers the calls of every answer from 0; clients still get ids that they can tell apart."""
+"""Kimi numbers the calls of every answer from 0, but clients get distinct ids."""
 
 import httpx
 import pytest
@@ -13,7 +13,7 @@ from tests.matrix_clients import TOOL, Ask, Client
 def test_every_call_of_a_conversation_has_its_own_id(
     http: httpx.Client, client: Client, stream: bool
 ) -> None:
-    """Claude Code finds results by the id alone, and would call the same tool forever."""
+    """Claude Code matches results by id alone, and would otherwise call the same tool forever."""
     turns: list[Json] = []
     ids = []
     for city in ("Paris", "Rome", "Oslo"):

@@ -1,4 +1,4 @@
-"""Stop sequences end the answer on every API of clients, whatever API the model is called on."""
+"""Stop sequences end the answer on every client API, whatever API the model is on."""
 
 import json
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ MODELS: Final = {
     "gemini-4-argon": "chat_completions",
     "claude-opus-5.5": "messages",
 }
-"""Models that are served on one API each."""
+"""Models that are each served on one API."""
 GPT: Final = "gpt-6.2-sol"
 STOP: Final = "4 5 6"
-"""It arrives in several pieces."""
+"""The text arrives in several pieces."""
 SHOWN: Final = "1 2 3 "
 PATHS: Final = {
     "chat_completions": ("stop",),
@@ -45,7 +45,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def failing(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
-    """The faults of the simulator, which happen after the stop sequence and before the end."""
+    """Return simulator faults that happen after the stop sequence and before the end."""
     monkeypatch.setattr(simulator.state, "middle", 60)
     yield simulator.state.faults
     simulator.state.faults.clear()
@@ -104,7 +104,7 @@ def test_an_answer_ends_at_a_stop_sequence(
     if client.api != "messages":
         assert client.stopped == said.finish
     elif MODELS[model] == "chat_completions":
-        # Copilot's answer does not say that a stop sequence has ended it.
+        # Copilot's answer does not say that a stop sequence ended it.
         assert ("end_turn", None) == (said.finish, body["stop_sequence"])
     else:
         assert ("stop_sequence", STOP) == (said.finish, body["stop_sequence"])
@@ -115,7 +115,7 @@ def test_an_answer_ends_at_a_stop_sequence(
 def test_an_answer_without_the_stop_sequence_is_whole(
     http: httpx.Client, client: Client, stream: bool
 ) -> None:
-    """Its end, with which a stop sequence may begin, is not lost."""
+    """The end of the answer, which could begin a stop sequence, is not lost."""
     body, _ = answered(http, client, GPT, "Count to 9", ["8 9 10", "9 0"], stream=stream)
 
     said = client.read(body)
@@ -127,7 +127,7 @@ def test_an_answer_without_the_stop_sequence_is_whole(
 def test_calls_after_a_stop_sequence_are_dropped(
     http: httpx.Client, client: Client, stream: bool
 ) -> None:
-    """The model has written a text before it called the tool."""
+    """The model wrote text before it called the tool."""
     text = f'Say what you are going to do, then call {TOOL} for "Paris"'
     body, _ = answered(http, client, GPT, text, ["look"], tools=True, stream=stream)
     without, _ = answered(http, client, GPT, text, ["unseen"], tools=True, stream=stream)
@@ -141,7 +141,7 @@ def test_calls_after_a_stop_sequence_are_dropped(
 @STREAMED
 @pytest.mark.parametrize("model", MODELS)
 def test_completions(http: httpx.Client, model: str, stream: bool) -> None:
-    """OpenAI's old API, where stop sequences are most used."""
+    """Stop sequences are used most on OpenAI's old API."""
     body = {"model": model, "prompt": "Count to 9", "stop": STOP, "stream": stream}
 
     answer = http.post("/v1/completions", json=body)
@@ -156,7 +156,7 @@ def test_completions(http: httpx.Client, model: str, stream: bool) -> None:
 def test_more_stop_sequences_than_the_model_accepts(
     http: httpx.Client, simulator: Simulator, model: str
 ) -> None:
-    """Copilot gets the first four, and no blank ones for Claude; the others count as well."""
+    """Copilot gets the first four, without blank ones for Claude; the server applies the rest."""
     client = CLIENT["chat_completions"]
 
     body, notes = answered(http, client, model, "Count to 9", [*"abcde", " 3"])
@@ -191,10 +191,10 @@ def test_endless_stop_sequences_are_refused(http: httpx.Client) -> None:
     assert "more than 10,000 characters" in answer.text
 
 
-def test_a_model_that_writes_on_is_left(
+def test_a_model_that_continues_is_cancelled(
     proxy: Proxy, http: httpx.Client, failing: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client gets a complete answer, and the ledger an estimate."""
+    """The client gets a complete answer, and the ledger gets an estimate."""
     monkeypatch.setattr(reply, "_END_TIMEOUT", 0.01)
     client = CLIENT["chat_completions"]
     path, body = asked(client, GPT, "Count to 99", [STOP], stream=True)
@@ -216,7 +216,7 @@ def test_a_model_that_writes_on_is_left(
 
 
 @pytest.mark.parametrize("fault", ["error_chunk", "cut_mid_stream", "failed"])
-def test_a_failure_after_the_stop_sequence_is_none(
+def test_a_failure_after_the_stop_sequence_is_ignored(
     http: httpx.Client, failing: Faults, fault: str
 ) -> None:
     failing.on(fault)

@@ -1,4 +1,4 @@
-"""Images in tool results that an agent has turned into one JSON text."""
+"""Images in tool results that an agent has turned into JSON text."""
 
 import json
 from typing import Any
@@ -79,7 +79,7 @@ def messages(result: str) -> Json:
 def test_the_model_sees_the_image(
     http: httpx.Client, simulator: Simulator, path: str, make: Any, notation: str, model: str
 ) -> None:
-    """Copilot gets an image and a text instead of a text with base64, with the vision header."""
+    """Copilot gets an image and text instead of text with base64, and the vision header."""
     result = json.dumps([{"type": "text", "text": "seen"}, IMAGES[notation]])
 
     answer = http.post(path, json={"model": model, **make(result)})
@@ -108,5 +108,5 @@ def test_the_model_sees_the_image(
     ],
 )
 def test_other_texts_are_left_alone(text: str) -> None:
-    """JSON that is not a list of texts and images as data stays what the tool has returned."""
+    """JSON other than a list of texts and image data is passed on unchanged."""
     assert unpacked("responses", text) is None

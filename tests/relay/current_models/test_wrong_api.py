@@ -1,4 +1,4 @@
-"""Requests that are partly written for another API: rewritten, or refused with the right name."""
+"""Requests partly written for another API are rewritten, or refused with the right name."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.matrix_clients import SCHEMA, TOOL, Ask, Client
 from tests.pictures import PNG
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon")
-"""Served on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
+"""Models on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
 CLIENT = {client.api: client for client in CLIENTS}
 CHAT, RESPONSES, MESSAGES = "chat_completions", "responses", "messages"
 NAMES = {
@@ -49,7 +49,7 @@ def refused(http: httpx.Client, client: Client, body: Json) -> Json:
 def test_tools_in_any_notation(
     http: httpx.Client, client: Client, model: str, notation: str
 ) -> None:
-    """The model gets the tool, and its call comes back in the form of the client's API."""
+    """The model gets the tool, and its call has the form of the client's API."""
     body = body_of(client, model, f'Call {TOOL} for "Paris"') | {"tools": [TOOLS[notation]]}
 
     answer = http.post(client.path, json=body)
@@ -76,7 +76,7 @@ def test_tools_in_two_notations_at_once(http: httpx.Client, simulator: Simulator
     ],
 )
 def test_a_choice_in_the_other_notation(http: httpx.Client, api: str, choice: Json) -> None:
-    """A function is forced, however the choice is written."""
+    """A function is forced in either notation of the choice."""
     client = CLIENT[api]
     body = client.body(Ask(MODELS[0], client.user("Hi"), tools=True)) | {"tool_choice": choice}
 
@@ -107,7 +107,7 @@ def test_a_choice_in_the_other_notation(http: httpx.Client, api: str, choice: Js
 def test_fields_of_other_apis(
     http: httpx.Client, api: str, field: str, value: Any, other: str, own: str, model: str
 ) -> None:
-    """The error names the API that has the field, and the field to send instead."""
+    """The error names the API with that field, and the field to send instead."""
     client = CLIENT[api]
     body = client.body(Ask(model, client.user("Hi"))) | {field: value}
 
@@ -126,7 +126,7 @@ def test_fields_of_other_apis(
     ],
 )
 def test_a_body_of_another_api(http: httpx.Client, api: str, conversation: str, other: str) -> None:
-    """A client that is set up for another API learns which path it has to call."""
+    """A client set up for another API learns which path to call."""
     body = {"model": MODELS[0], "max_tokens": 9, conversation: [{"role": "user", "content": "Hi"}]}
 
     assert NAMES[other] in refused(http, CLIENT[api], body)["message"]
@@ -144,7 +144,7 @@ def test_a_body_of_another_api(http: httpx.Client, api: str, conversation: str, 
 def test_fields_for_several_apis_at_once(
     http: httpx.Client, api: str, field: str, more: Json
 ) -> None:
-    """A field of another API does no harm if the request has the right one as well."""
+    """A field of another API is harmless if the request also has the right one."""
     body = body_of(CLIENT[api], MODELS[0]) | more | {field: 50}
 
     assert 200 == http.post(CLIENT[api].path, json=body).status_code
@@ -186,7 +186,7 @@ URL = f"data:image/png;base64,{PNG}"
 def test_parts_of_other_apis(
     http: httpx.Client, api: str, part: Json, other: str, own: str, model: str
 ) -> None:
-    """The error names the part that means the same; nothing is left out."""
+    """The error names the equivalent part, and nothing is dropped."""
     client = CLIENT[api]
     (turn,) = client.user("Look")
     text = {"type": "input_text" if api == RESPONSES else "text", "text": "Look"}

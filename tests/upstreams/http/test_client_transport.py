@@ -64,7 +64,7 @@ class Peer:
 
 
 def fields(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
-    """The header lines of a request."""
+    """Return the header lines of a request."""
     lines = head.strip().split(b"\r\n")[1:]
     return [(k.strip().lower(), b":", v.strip()) for k, _, v in (x.partition(b":") for x in lines)]
 
@@ -422,7 +422,7 @@ async def test_unused_connections_are_closed(
 async def test_few_of_many_unused_connections_are_kept(
     many: ConnectionPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After many requests at once, most connections are soon closed, and their memory returned."""
+    """After many concurrent requests, most connections are soon closed, and their memory freed."""
     returned = asyncio.Event()
     monkeypatch.setattr(connection_pool, "_SWEEP_INTERVAL", 0.02)
     monkeypatch.setattr(connection_pool, "return_freed_memory", returned.set)
@@ -431,7 +431,7 @@ async def test_few_of_many_unused_connections_are_kept(
         async with asyncio.timeout(60):
             await returned.wait()
         await used(many, other.url)
-        assert connection_pool._MANY == len(many._open)
+        assert connection_pool._IDLE_THRESHOLD == len(many._open)
 
     assert 20 == other.connections
 
@@ -445,11 +445,11 @@ async def test_connections_notice_a_dead_peer_and_hold_little(many: ConnectionPo
             assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             if sys.platform == "linux":
                 assert 60 == one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
-                most = int(Path("/proc/sys/net/core/rmem_max").read_text())  # noqa: ASYNC240  # no disk
+                limit = int(Path("/proc/sys/net/core/rmem_max").read_text())  # noqa: ASYNC240  # no disk
                 held = one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
                 # The system doubles the size.
                 assert (
-                    2 * min(connection_pool._RECEIVE_BUFFER, most) == held
+                    2 * min(connection_pool._RECEIVE_BUFFER, limit) == held
                 )  # the system doubles it
 
 
@@ -457,7 +457,7 @@ async def test_connections_notice_a_dead_peer_and_hold_little(many: ConnectionPo
 async def test_leaving_at_the_last_event_closes_the_connection(
     transport: Transport, turns: int
 ) -> None:
-    """Leaving at the last event closes the connection without waiting for the body's end."""
+    """Leaving at the last event closes the connection without waiting for the end of the body."""
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
     data = b"data: [DONE]\n\n"
     endless = head + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(data), data)

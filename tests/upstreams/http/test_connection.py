@@ -23,7 +23,7 @@ class Wire(asyncio.Transport):
         self.unsent = 0
         self.is_encrypted = False
         self.closes = False
-        """Whether the connection is lost with the first write."""
+        """Whether the connection is lost on the first write."""
         self.largest = 0
         """The size of the largest write."""
 
@@ -126,7 +126,7 @@ async def test_a_request_is_sent_completely(talk: Conversation, size: int) -> No
 
 @pytest.mark.parametrize("size", [PIECE, PIECE * 2 + 1])
 async def test_a_large_body_is_encrypted_piece_by_piece(talk: Conversation, size: int) -> None:
-    """Over TLS, a large body is sent completely, but no piece of it is large."""
+    """Over TLS, a large body is sent completely, but in small pieces."""
     talk.wire.is_encrypted = True
     talk.connection.send(b"head ", b"b" * size, 5)
 
@@ -299,7 +299,7 @@ async def test_a_blocked_loop_causes_no_timeout(talk: Conversation) -> None:
 
 
 async def test_pieces_are_processed_as_they_arrive(talk: Conversation) -> None:
-    """Without a turn of the loop, until there is a result; what comes later waits."""
+    """Pieces are processed within one loop iteration until there is a result; later ones wait."""
     exchange = talk.ask()
     talk.hear(CHUNKED)
     got: list[bytes] = []
@@ -324,7 +324,7 @@ async def test_pieces_are_processed_as_they_arrive(talk: Conversation) -> None:
 
 
 async def test_an_error_while_processing(talk: Conversation) -> None:
-    """It reaches the reader, not the loop; so does the loss of the connection."""
+    """The error is raised to the reader instead of the loop, as is the loss of the connection."""
     exchange = talk.ask()
     talk.hear(CHUNKED)
 

@@ -34,7 +34,7 @@ class Upstream:
         self._server.close()
 
     async def have_connected(self, count: int) -> None:
-        """Wait until there have been so many connections."""
+        """Wait until at least `count` connections have been made."""
         async with self.changed:
             await asyncio.wait_for(self.changed.wait_for(lambda: self.connections >= count), 30)
 

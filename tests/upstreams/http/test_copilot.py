@@ -90,7 +90,7 @@ async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> Non
 
 
 async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
-    """A request that is always refused causes few exchanges, and others work as before."""
+    """A request that is always refused causes few exchanges, and others still work."""
     async with services(simulator) as made:
         await ask(made.relay)
         for _ in range(20):
@@ -169,7 +169,7 @@ async def test_other_requests_are_not_retried(simulator: Simulator, fault: str) 
 
 
 async def test_revoked_login(simulator: Simulator) -> None:
-    """A revoked sign-in gives one clear error, without repeated exchanges."""
+    """A revoked sign-in causes one clear error, without repeated exchanges."""
     async with services(simulator) as made:
         await ask(made.relay)
         simulator.state.revoke()
@@ -235,7 +235,7 @@ async def test_broken_list_of_models(simulator: Simulator, fault: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", ""])
 def test_callers_own_token(simulator: Simulator, scheme: str) -> None:
-    """A GitHub token in a request is used for it, even without a sign-in."""
+    """A GitHub token in a request is used for that request, even without a sign-in."""
     settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
     own = simulator.state.issue_oauth_token("Iv1.b507a08c87ecfe98")
     with Proxy(settings) as proxy, proxy.client() as client:

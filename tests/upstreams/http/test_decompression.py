@@ -1,4 +1,4 @@
-"""Compressed answers of Copilot: every encoding, and small ones that expand without end."""
+"""Compressed answers of Copilot: every encoding, and small ones that expand endlessly."""
 
 import asyncio
 import gzip
@@ -41,8 +41,8 @@ def _bomb(encoding: str) -> HttpResponse:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_a_body_that_expands_without_end(encoding: str) -> None:
-    """It is decompressed in small chunks up to the limit, and other requests continue."""
+async def test_a_body_that_expands_endlessly(encoding: str) -> None:
+    """The body is decompressed in small chunks up to the limit, and other requests continue."""
     turns = 0
 
     async def others() -> None:
@@ -71,7 +71,7 @@ async def test_a_body_that_expands_without_end(encoding: str) -> None:
     ],
 )
 async def test_encodings(encoding: str, body: bytes) -> None:
-    """Each is read, also several at once."""
+    """Each encoding is supported, even several at once."""
     answer = cast("HttpResponse", _Answer(body, encoding))
     expected: Any = {"a": 1}
     assert expected == await CopilotResponse(answer, stream_requested=False).whole()

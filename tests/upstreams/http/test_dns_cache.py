@@ -59,7 +59,7 @@ async def test_results_expire(server: NameServer, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_failures_are_shared_and_not_cached(server: NameServer) -> None:
-    """A failed lookup fails for all who wait, and is not cached."""
+    """A failed lookup fails for everyone who waits for it, and is not cached."""
     names = DnsCache()
     server.is_in_trouble = True
     results = await asyncio.gather(
@@ -93,7 +93,7 @@ async def test_a_cancelled_waiter_does_not_cancel_the_lookup(server: NameServer)
 
 
 def test_a_hanging_lookup_does_not_delay_the_end(server: NameServer) -> None:
-    """A hanging lookup does not delay the end of the event loop."""
+    """A hanging lookup does not delay closing the event loop."""
     server.may_answer.clear()
 
     async def ask() -> None:

@@ -34,7 +34,7 @@ def head(status: str, *lines: str) -> bytes:
 async def answering(
     simulator: Simulator, answer: bytes
 ) -> AsyncIterator[tuple[Relay, list[bytes]]]:
-    """A Copilot API that answers chats with these bytes and closes; lists the requests."""
+    """A Copilot API that answers chats with these bytes and closes; it yields the requests."""
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,7 +89,7 @@ _BROKEN = BrokenResponse
 async def test_malformed_answers(
     simulator: Simulator, answer: bytes, error: type[UpstreamError], said: str, stream: bool
 ) -> None:
-    """Each gives a readable error, and no request is retried or redirected."""
+    """Each causes a readable error, and no request is retried or redirected."""
     async with answering(simulator, answer) as (relay, asked):
         with pytest.raises(error) as raised:
             await text_of(relay, stream=stream)
@@ -101,19 +101,19 @@ async def test_malformed_answers(
 @pytest.mark.parametrize(
     ("stream", "answer"),
     [
-        # A part of a character, whole and streamed.
+        # Part of a character, whole and streamed.
         (False, head("200 OK", "content-type: application/json")
          + b'{"choices":[{"message":{"content":"Hi\\ud83d"},"finish_reason":"stop"}]}'),
         (True, head("200 OK", "content-type: text/event-stream")
          + b'data: {"choices":[{"delta":{"content":"Hi\\ud83d"},"finish_reason":"stop"}]}\n\n'),
         # No content type, and no blank line after the last event.
         (True, head("200 OK") + b"data: " + FINISH + b"\n\ndata: [DONE]\n"),
-        # Compressed in two members, of which the second contains the answer.
+        # Compressed in two members, the second of which contains the answer.
         (False, head("200 OK", "content-type: application/json", "content-encoding: gzip")
          + gzip.compress(b"  ") + gzip.compress(FINISH)),
         (True, head("200 OK", "content-type: text/event-stream", "content-encoding: gzip")
          + gzip.compress(b": wait\n\n") + gzip.compress(b"data: %b\n\ndata: [DONE]\n\n" % FINISH)),
-        # Cut in the chunk after the end.
+        # Cut off in the chunk after the end.
         (True, head("200 OK", "content-type: text/event-stream", "transfer-encoding: chunked")
          + b"%x\r\ndata: %b\n\ndata: [DONE]\n\n\r\n5" % (len(FINISH) + 22, FINISH)),
     ],

@@ -20,7 +20,7 @@ from copilot_proxy.upstreams.pi_ai.sidecar_process import WINDOW, SidecarCommand
 
 CHILD = Path(__file__).parent / "child.py"
 PING_INTERVAL = 0.25
-"""Seconds; the child is killed after three, so it must not be too short for a busy machine."""
+"""Timeout in seconds, long enough for a busy machine; the child is killed after three."""
 
 
 def command(*flags: str) -> SidecarCommand:
@@ -188,7 +188,7 @@ async def test_output_before_a_crash_is_read_first(
 
 
 async def test_repeated_crashes_pause_restarts(sidecar: Sidecar) -> None:
-    """After repeated crashes, restarts pause, and requests get a Retry-After."""
+    """After repeated crashes, restarts are delayed, and requests get a Retry-After."""
     for _ in range(2):
         async with sidecar.exchange({"what": "die"}) as exchange:
             with pytest.raises(BrokenResponse):
