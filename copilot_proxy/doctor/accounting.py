@@ -60,7 +60,7 @@ def _set_aside(path: Path) -> Callable[[], str]:
 def check_budget(context: CheckContext) -> Iterator[Result]:
     """Check whether the limits can be read, and how much of them is left."""
     settings = context.settings
-    path = settings.ledger_file.with_name(limits_file.NAME)
+    path = limits_file.path_for(settings.ledger_file)
     try:
         limits = limits_file.read(path).with_defaults(settings.budget)
     except CopilotProxyError as error:
