@@ -1,4 +1,4 @@
-"""The limits that the user has set, in ``budget.json`` in the state folder.
+"""The limits that the user has set, in a file next to the ledger: see `path_for`.
 
 The server looks at the file before a request, so that a change takes effect immediately.
 """
@@ -27,7 +27,6 @@ from copilot_proxy.private_files import (
 
 log = logging.getLogger(__name__)
 
-NAME: Final = "budget.json"
 _LOCK: Final = "budget.lock"
 """A separate file, because each change replaces the limits file."""
 
@@ -84,6 +83,15 @@ class Limits(NamedTuple):
             and (one.month == month if limit.per == "month" else one.day == day)
         )
         return limit.nano + raised
+
+
+def path_for(ledger: Path) -> Path:
+    """Return the file with the limits of `ledger`: ``budget.json`` next to ``ledger.sqlite3``.
+
+    The simulator's ledger has ``budget-simulated.json``, so that trying limits does not change
+    those of the account.
+    """
+    return ledger.with_name(f"{ledger.stem.replace('ledger', 'budget')}.json")
 
 
 def days_of(now: datetime) -> tuple[str, str]:

@@ -133,7 +133,7 @@ function withColours(spent, by) {
   const others = spent.slice(MOST);
   if (others.length) {
     const add = (field) => others[0][field].map((_, i) => sum(others.map((one) => one[field][i])));
-    rows.push({ name: null, label: `${number(others.length)} others`, colour: "c8", nano_aiu: add("nano_aiu"), requests: add("requests") });
+    rows.push({ name: null, label: `${number(others.length)} other${others.length === 1 ? "" : "s"}`, colour: "c8", nano_aiu: add("nano_aiu"), requests: add("requests") });
   }
   return rows;
 }
