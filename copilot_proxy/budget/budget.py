@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from copilot_proxy.budget.applying_limits import LimitFinder
 from copilot_proxy.budget.estimate import Estimator
 from copilot_proxy.budget.formatting import NAMES, amount, scope_text
-from copilot_proxy.budget.limits_file import NAME, LimitsFile
+from copilot_proxy.budget.limits_file import LimitsFile, path_for
 from copilot_proxy.budget.notices import Notices
 from copilot_proxy.budget.refusals import refused, with_session
 from copilot_proxy.cost.assessment import Cost
@@ -48,7 +48,7 @@ class Budget:
         """`notify` is the command in the setting of that name."""
         self._ledger = ledger
         self._notices = Notices(notify, ledger.parent / "notices" / ledger.stem)
-        self._file = LimitsFile(ledger.with_name(NAME), defaults)
+        self._file = LimitsFile(path_for(ledger), defaults)
         self._finder = LimitFinder(self._file)
         self._estimator = Estimator()
         self._executor: ThreadPoolExecutor | None = None

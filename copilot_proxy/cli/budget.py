@@ -43,11 +43,11 @@ def budget(
     ] = None,
     as_json: JsonOption = False,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="Show what the simulator has charged.")
+        bool, typer.Option("--simulate", help="Use the limits and costs of the simulator.")
     ] = False,
 ) -> None:
     """Limit what requests may cost, or show what is left."""
-    from copilot_proxy.budget.limits_file import NAME
+    from copilot_proxy.budget.limits_file import path_for
 
     word, argument = _parsed(words or [])
     if client:
@@ -56,7 +56,7 @@ def budget(
         client = ledger_name(client)
     kind, name = _scope(key, client, project)
     settings = replace(load_settings(), simulated=simulate)
-    path = settings.ledger_file.with_name(NAME)
+    path = path_for(settings.ledger_file)
     if word is not None:
         settings.require_ledger()
     match word:

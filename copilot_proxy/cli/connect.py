@@ -145,6 +145,8 @@ def _connect(
     program = run_connection.program_of(definition)
     prefix = f"/c/{definition.name}"
     with server_for(settings, simulate=simulate) as server:
+        if server.simulated:
+            _report_simulator(None if simulate else server.url)
         server = replace(server, prefix=prefix)
         settings = replace(settings, simulated=server.simulated)
         # Only `run` writes to this folder.
@@ -194,6 +196,17 @@ def _print_setup(setup: "Setup") -> None:
         print_message(f"Then start it with: {setup.start}")
     for note in setup.notes:
         print_message(note)
+
+
+def _report_simulator(url: str | None) -> None:
+    """Report that the models are not real; `url` is that of a server the user may think is real."""
+    text = "This is for a simulator: its models, answers and costs are made up."
+    if url is not None:
+        text += (
+            f" The server at {url} was started with --simulate. To use your account, stop it, and "
+            "run: copilot-proxy serve"
+        )
+    print_message(text)
 
 
 def _report_variables(definition: "Client") -> None:

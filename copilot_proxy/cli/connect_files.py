@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from copilot_proxy.cli.console import is_interactive, print_message, print_result
+from copilot_proxy.cli.console import counted, is_interactive, print_message, print_result
 from copilot_proxy.cli.run_connection import NO_KEY
 from copilot_proxy.clients.client import Client, Connection, Setup
 from copilot_proxy.config_edits.diff import diff
@@ -55,7 +55,8 @@ def write_changes(
     if dry_run:
         return 0
     names = ", ".join(short(plan.path) for plan in needed)
-    if not _agreed(f"Change {names}?", yes=yes):
+    purpose = " to use the simulator" if settings.simulated else ""
+    if not _agreed(f"Change {names}{purpose}?", yes=yes):
         print_message("Nothing was changed.")
         return 1
     about = {"url": to.url, "model": to.model.id}
@@ -117,7 +118,7 @@ def _show(plans: Sequence[FilePlan], key: str, *, all_lines: bool) -> None:
             typer.echo(escape_controls(cut), err=True)
         if len(lines) > _MAX_LINES:
             more = len(lines) - _MAX_LINES
-            print_message(f"... and {more:,} more lines, which --dry-run shows.")
+            print_message(f"... and {counted(more, 'more line')}, which --dry-run shows.")
 
 
 def _report_readable(paths: Iterable[Path]) -> None:

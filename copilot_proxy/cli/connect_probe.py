@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from copilot_proxy import __version__
-from copilot_proxy.cli.console import print_message
+from copilot_proxy.cli.console import counted, print_message
 from copilot_proxy.clients.client import Client, Connection
 from copilot_proxy.clients.models import Api
 from copilot_proxy.server.discovery import RunningServer
@@ -90,7 +90,7 @@ def _result(answer: Any, cost: str | None) -> str:
     if not isinstance(answer, dict):
         return "an answer that is not JSON."
     if isinstance(models := answer.get("data"), list):
-        return f"{len(models)} models."
+        return f"{counted(len(models), 'model')}."
     usage = answer.get("usage") or answer.get("usageMetadata") or {}
     counts = [
         next((usage[name] for name in names if name in usage), None)

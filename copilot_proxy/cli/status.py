@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from copilot_proxy.cli.console import print_error, print_result, two_columns
+from copilot_proxy.cli.console import counted, print_error, print_result, two_columns
 from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cli.simulated_settings import settings_for
 from copilot_proxy.cost.nano_aiu import grouped
@@ -226,7 +226,8 @@ def _directly(status: AccountStatus) -> str:
         return "directly, without an exchange"
     if status.models is None:
         return "directly, without an exchange; Copilot did not answer"
-    return f"directly, without an exchange; Copilot accepts it and lists {status.models} models"
+    models = counted(status.models, "model")
+    return f"directly, without an exchange; Copilot accepts it and lists {models}"
 
 
 def _runs_out_on(account: "Account | None") -> "date | None":

@@ -214,7 +214,7 @@ def _report(
 
     group: Group = word if word in _VIEWS else "model"  # type: ignore[assignment]
     report = usage_report.read(database, group, period, filters)
-    limits = limits_file.read(settings.ledger_file.with_name(limits_file.NAME))
+    limits = limits_file.read(limits_file.path_for(settings.ledger_file))
     limits = limits.with_defaults(settings.budget)
     report = replace(
         report,

@@ -2,14 +2,16 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from copilot_proxy.cli.console import print_result
+from copilot_proxy.cli.console import counted, print_result
 from copilot_proxy.cost.nano_aiu import credits
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import this_month
 from copilot_proxy.ledger.queries import Filters, latest_quota, sums_by, total
 from copilot_proxy.ledger.verification import Findings, verify
+
+_UNIT: Final = "AI credits"
 
 
 def check(database: Database, *, as_json: bool) -> int:
@@ -26,7 +28,7 @@ def check(database: Database, *, as_json: bool) -> int:
 
 
 def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
-    print_result(f"{findings.rows:,} rows checked.")
+    print_result(f"{counted(findings.rows, 'row')} checked.")
     if not findings.changes:
         print_result("No row was changed, removed or inserted afterwards.")
     if not findings.differences:
@@ -34,26 +36,37 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
     for finding in (*findings.changes, *findings.differences):
         print_result(finding)
     if month["github"] is None:
-        print_result(f"This month: ledger {month['ledger']:,.2f}. GitHub's number is unknown.")
+        unit = month["unit"]
+        github = (
+            "GitHub's number is unknown."
+            if unit in (None, _UNIT)
+            else f"GitHub counts {unit} instead, which cannot be compared."
+        )
+        print_result(f"This month: ledger {month['ledger']:,.2f} {_UNIT}. {github}")
     else:
         print_result(
             f"This month: ledger {month['ledger']:,.2f}, GitHub {month['github']:,.2f}, other "
-            f"clients {month['others']:,.2f} AI credits. GitHub reports in steps of "
+            f"clients {month['others']:,.2f} {_UNIT}. GitHub reports in steps of "
             f"{month['step']:g}."
         )
 
 
 def _month(database: Database) -> dict[str, Any]:
-    """Return this month's credits according to the ledger and according to GitHub's quota."""
+    """Return this month's credits according to the ledger and according to GitHub's quota.
+
+    `unit` is the quota's; only if it is AI credits can the two be compared.
+    """
     now = datetime.now().astimezone()
     rows = sums_by(database, "month", this_month(now), Filters(account=""))
     ledger = credits(total(rows).nano_aiu)
     quota, at = latest_quota(database) or (None, None)
     used = None
-    if quota is not None and at is not None and quota.unit == "AI credits":
+    if quota is not None and at is not None and quota.unit == _UNIT:
         is_current = at.astimezone(UTC).strftime("%Y-%m") == now.astimezone(UTC).strftime("%Y-%m")
         used = quota.used if is_current else None
     if quota is None or used is None:
-        return {"ledger": ledger, "github": None, "others": None, "step": None}
+        unit = quota.unit if quota is not None else None
+        return {"ledger": ledger, "github": None, "others": None, "step": None, "unit": unit}
     step = quota.entitlement / 1000  # the percentage has one decimal
-    return {"ledger": ledger, "github": used, "others": max(0.0, used - ledger), "step": step}
+    others = max(0.0, used - ledger)
+    return {"ledger": ledger, "github": used, "others": others, "step": step, "unit": quota.unit}

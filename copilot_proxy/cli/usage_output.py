@@ -85,7 +85,7 @@ def next_cost(turn: NextTurn) -> str:
 def _table(report: Report) -> Iterator[str]:
     rows = _listed(report)
     if others := report.rows[len(rows) :]:
-        rows = [*rows, total(others, f"{len(others):,} others")]
+        rows = [*rows, total(others, counted(len(others), "other"))]
     # The losses were charged at the prices of the actual model, not of `as_model`.
     has_losses = report.as_model is None and report.total.cache_lost_nano_aiu > 0
     cells = [_cells(row, has_losses) for row in (*rows, report.total)]

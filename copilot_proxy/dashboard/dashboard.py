@@ -39,7 +39,7 @@ class Dashboard:
         self._upstream = upstream
         self._simulated = simulated
         self._ledger = LedgerReader(settings.ledger_file)
-        self._limits = settings.ledger_file.with_name(limits_file.NAME)
+        self._limits = limits_file.path_for(settings.ledger_file)
         self._installed: list[str] = []
         self._checked_at = float("-inf")
         self.feed = Feed(self, on_idle=self._ledger.close)

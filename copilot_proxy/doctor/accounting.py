@@ -60,7 +60,7 @@ def _set_aside(path: Path) -> Callable[[], str]:
 def check_budget(context: CheckContext) -> Iterator[Result]:
     """Check whether the limits can be read, and how much of them is left."""
     settings = context.settings
-    path = settings.ledger_file.with_name(limits_file.NAME)
+    path = limits_file.path_for(settings.ledger_file)
     try:
         limits = limits_file.read(path).with_defaults(settings.budget)
     except CopilotProxyError as error:
@@ -126,15 +126,19 @@ def check_prices(context: CheckContext) -> Iterator[Result]:
         return
     unlisted = [model.id for model in catalogue.chat if listed_prices(model.raw) is None]
     if unlisted and age > _PRICES_AGE:
-        yield _old_prices(age, f"for {len(unlisted)} models without a price in Copilot's list")
+        yield _old_prices(age, f"for {_models(len(unlisted))} without a price in Copilot's list")
         return
     unknown = [name for name in unlisted if table_prices(name) is None]
-    text = f"Copilot's own prices for {len(catalogue.chat) - len(unlisted)} models"
+    text = f"Copilot's own prices for {_models(len(catalogue.chat) - len(unlisted))}"
     if unlisted:
         text += f", bundled prices of {table_date()} for {len(unlisted) - len(unknown)}"
     if unknown:
         text += f", none for {len(unknown)} (until Copilot reports what a request cost)"
     yield ok(text)
+
+
+def _models(count: int) -> str:
+    return f"{count:,} model{'s' * (count != 1)}"
 
 
 def _old_prices(age: int, when: str) -> Result:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from copilot_proxy.auth.file_store import FileStore
+from copilot_proxy.budget.limits_file import path_for
 from copilot_proxy.daemon_threads import submit
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.settings import Settings
@@ -59,7 +60,7 @@ class CheckContext:
         ledger = self.settings.ledger_file
         log_file = [self.settings.log_file] if self.settings.log_file else []
         config = [self.settings.config_file] if self._config_has_secrets() else []
-        return (self.token_file, ledger, ledger.with_name("budget.json"), *log_file, *config)
+        return (self.token_file, ledger, path_for(ledger), *log_file, *config)
 
     def _config_has_secrets(self) -> bool:
         secrets = ("api_key", "api_keys", "github_token")

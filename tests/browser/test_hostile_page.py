@@ -93,6 +93,6 @@ def test_a_hostile_page(opened: Opened, simulator: Simulator, host: str, key: st
     assert len(read) > 20
     assert framed in (None, "")
     assert 200 == still
-    limits = limits_file.read(settings.ledger_file.with_name(limits_file.NAME))
+    limits = limits_file.read(limits_file.path_for(settings.ledger_file))
     assert () == limits.raises
     opened.problems = []

@@ -424,14 +424,29 @@ def test_a_new_limit_has_not_been_raised(cli: Callable[..., Any]) -> None:  # no
     assert "107 AI credits per day (raised by 100): " in cli("budget", "raise", "100").out
 
 
-def test_the_simulators_charges(simulator: Simulator, cli: Callable[..., Any]) -> None:  # noqa: F811
-    """A simulated server has the same limits, and `budget` can show its amounts."""
+def test_the_simulators_limits(
+    simulator: Simulator,
+    cli: Callable[..., Any],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A simulated server has its own limits and amounts; limits in the settings apply to both."""
     cli("budget", "set", "5/day")
+    assert "There is no budget." in cli("budget", "--simulate").out
+    cli("budget", "set", "0.4/day", "--simulate")
     settings = replace(settings_with(simulator), simulated=True)
     with Proxy(settings) as proxy, proxy.client() as client:
-        assert 200 == ask(client).status_code
-    assert "0.00 spent" in cli("budget").out
-    assert "0.00 spent" not in cli("budget", "--simulate").out
+        statuses = [ask(client).status_code for _ in range(12)]
+        raised = client.post(
+            "/dashboard/raise", json={"credits": "9"}, headers={"x-copilot-proxy-page": "1"}
+        )
+    assert (200, 402, 200) == (statuses[0], statuses[-1], raised.status_code)
+    assert "5 AI credits per day: 0.00 spent, 5.00 left\n" == cli("budget").out
+    shown = cli("budget", "--simulate").out
+    assert shown.startswith("9.4 AI credits per day (raised by 9): ")
+    assert "0.00 spent" not in shown
+    monkeypatch.setenv("COPILOT_PROXY_BUDGET", "70/month")
+    for flags in ([], ["--simulate"]):
+        assert " AI credits per month" in cli("budget", *flags).out
 
 
 def test_a_session(simulator: Simulator) -> None:
@@ -461,7 +476,7 @@ def test_a_limit_that_is_nearly_used_up(
 
 
 def test_one_credit_is_singular() -> None:
-    """So is an amount that rounds to one."""
+    """An amount that rounds to one is also singular."""
     assert ["1 AI credit", "1 AI credit", "1.01 AI credits"] == [
         amount(round(credits * NANO)) for credits in (1, 1.0026, 1.006)
     ]
@@ -490,7 +505,7 @@ asyncio.run(main())
     ("when", "cost"), [("running", 200 * 2_500_000 + 2 * 625_000), ("ended", 900_000_000)]
 )
 async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
-    """Its reservations may have been charged, so they become rows with estimates.
+    """The server's reservations may have been charged, so they become rows with estimates.
 
     If a request had ended, its row has the actual cost.
     """

@@ -128,6 +128,29 @@ def test_it_asks(home: Path, running: Proxy) -> None:
     assert before == snapshot(home)
 
 
+def test_a_simulated_server(cli: Cli, home: Path, copilot: Simulator, tmp_path: Path) -> None:
+    """That the models are not real is said before asking, and with instructions."""
+    with (
+        Proxy(settings_at(copilot, ledger=True), simulated=True) as proxy,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("COPILOT_PROXY_PORT", proxy.url.rpartition(":")[2])
+        with Terminal("connect", "claude") as terminal:
+            shown = terminal.wait_for("[y/N]")
+            terminal.type("n")
+            assert 1 == terminal.end()
+        printed = cli("connect", "zed", "--print")
+        asked_for = cli("connect", "claude", "--simulate", "--yes", "--no-probe")
+    words = " ".join(shown.split())
+    assert "This is for a simulator" in words
+    assert f"The server at {proxy.url} was started with --simulate." in words
+    assert "settings.json to use the simulator? [y/N]" in words
+    assert "This is for a simulator" in printed.err
+    assert "This is for a simulator" not in printed.out
+    assert "This is for a simulator" in asked_for.err
+    assert "was started with" not in asked_for.err
+
+
 def test_without_a_terminal(cli: Cli, home: Path, running: Proxy) -> None:
     """Consent requires a flag; with --dry-run, the diff is the result."""
     before = snapshot(home)

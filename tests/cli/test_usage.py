@@ -128,7 +128,7 @@ def test_json(cli: Cli, ledger: Path) -> None:
     assert (None, None) == (unknown["nano_aiu"], unknown["credits"])
 
 
-def test_many_sessions(cli: Cli, ledger: Path) -> None:
+def test_many_sessions(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The costliest sessions have a line each, and the rest are summed up in one; CSV has all."""
     writer = Writer(ledger)
     made = [record(f"m{n}", credits=10 + n, session=f"many-{n}") for n in range(102)]
@@ -144,6 +144,8 @@ def test_many_sessions(cli: Cli, ledger: Path) -> None:
     assert "Only the 100 most expensive of 104 sessions are listed; --csv" in ran.err
     assert 105 == len(cli("usage", "session", "--csv").out.splitlines())
     assert "Of 104" not in cli("usage", "client").err
+    monkeypatch.setattr(usage_output, "_MAX_ROWS", 103)
+    assert "\n1 other " in cli("usage", "session").out
 
 
 @pytest.mark.parametrize(
@@ -338,6 +340,21 @@ def test_verify(cli: Cli, ledger: Path) -> None:
 
     assert 0 == ran.code
     assert "This month: ledger 7.00, GitHub 600.00, other clients 593.00 AI credits." in ran.out
+
+
+def test_verify_with_another_unit(cli: Cli, own_home: Path) -> None:
+    """GitHub's number of premium requests is known, but is not compared with credits."""
+    writer = Writer(own_home / "ledger.sqlite3")
+    quota = QUOTA._replace(unit="premium requests")
+    writer.write([row(record("one", credits=2.0, quota=quota), at())])
+    writer.close()
+    out = cli("usage", "--verify").out
+
+    assert out.startswith("1 row checked.\n")
+    assert (
+        "This month: ledger 2.00 AI credits. GitHub counts premium requests instead, which cannot "
+        "be compared.\n"
+    ) in out
 
 
 def test_backup_and_forget(cli: Cli, ledger: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from litestar.exceptions import NotFoundException
 
-from copilot_proxy.budget.limits_file import NAME, read
+from copilot_proxy.budget.limits_file import path_for, read
 from copilot_proxy.dashboard.login_codes import make_code
 from copilot_proxy.routes.dashboard import _file
 from copilot_proxy.simulator import Simulator
@@ -170,7 +170,7 @@ def test_raising_the_budget_twice_at_once(locked: Proxy) -> None:
                 for _ in range(16)
             ]
         assert {200} == {one.result().status_code for one in raises}
-    limits = read(locked.settings.ledger_file.with_name(NAME))
+    limits = read(path_for(locked.settings.ledger_file))
 
     assert [10 * 10**9] * 16 == [one.nano for one in limits.raises]
 
