@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ collect_ignore_glob = [] if os.environ.get("BROWSER_TESTS") else ["test_*.py"]
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +91,16 @@ def opened(browser: "Browser") -> Iterator[Opened]:
     yield pages
     pages.close()
     assert [] == pages.problems
+
+
+def serious_problems(page: "Page") -> list[str]:
+    """Return the serious and critical findings of axe-core."""
+    # Our policy lets no page add scripts, so the checker is added through the debugger.
+    page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
+    found = page.evaluate("() => axe.run()")
+    return [
+        f"{one['id']}: {node['html']} {node['failureSummary']}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

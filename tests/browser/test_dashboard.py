@@ -1,6 +1,5 @@
 """The dashboard in a real browser, as a user sees and uses it."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,29 +7,15 @@ import pytest
 from copilot_proxy.dashboard.login_codes import make_code
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
-from tests.browser.conftest import Opened
+from tests.browser.conftest import Opened, serious_problems
 from tests.conftest import Proxy, settings_at
 from tests.dashboard.sample import fill
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    pass
 
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"width": 360, "height": 740}
 KEY = "the-owners-key"
-
-
-def serious_problems(page: "Page") -> list[str]:
-    """Return the serious and critical findings of axe-core."""
-    # Our policy lets no page add scripts, so the checker is added through the debugger.
-    page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
-    found = page.evaluate("() => axe.run()")
-    return [
-        f"{one['id']}: {node['html']} {node['failureSummary']}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
 
 
 def test_every_view(opened: Opened, server: Proxy) -> None:
@@ -200,47 +185,6 @@ def test_keyboard_only(opened: Opened, server: Proxy) -> None:
     page.keyboard.type("0")  # 1000 instead of 100
     page.keyboard.press("Enter")
     page.locator("#budget", has_text="of 2,000.00 credits today").wait_for()
-
-
-def test_raising_one_of_several_budgets(opened: Opened, simulator: Simulator) -> None:
-    """Each budget has its own title; a wrong amount is explained; only that budget is raised."""
-    settings = settings_at(simulator, ledger=True, budget=["500/day", "100/session"])
-    with Proxy(settings, simulated=True) as server:
-        page = opened(server.url)
-        day = page.locator("#budget .item", has_text="all requests, per day")
-        session = page.locator("#budget .item", has_text="all requests, per session")
-        expected = (
-            "The amount is invalid. "
-            "Enter AI credits: a number above 0 with at most three decimals, such as 100."
-        )
-        for amount in ("-5", "abc", "", "0"):
-            day.locator("input").fill(amount)
-            with page.expect_response("**/dashboard/raise"):
-                day.locator("button").click()
-            day.locator("[role=alert]", has_text=expected).wait_for()
-            assert expected == day.locator("[role=alert]").inner_text()
-        assert [] == serious_problems(page)
-        day.locator("input").fill("100")
-        day.locator("button").click()
-        day.get_by_text("raised by 100").wait_for()
-        assert "raised" not in session.inner_text()
-        assert "of 100.00 credits" in session.inner_text()
-    opened.problems = [one for one in opened.problems if "400" not in one]
-
-
-def test_a_refusal_by_the_budget(opened: Opened, simulator: Simulator) -> None:
-    """A refused request says that the budget refused it, and how to raise the budget."""
-    body = {"model": "claude-opus-5", "messages": [{"role": "user", "content": "x"}]}
-    settings = settings_at(simulator, ledger=True, budget="0/day")
-    with Proxy(settings, simulated=True) as server:
-        with server.client() as client:
-            assert client.post("/v1/chat/completions", json=body).is_error
-        page = opened(server.url)
-        page.locator("#rows .badge.bad").click()
-        page.wait_for_selector("#request .note.bad")
-        shown = page.inner_text("#request")
-    assert "The budget did not allow this request" in shown
-    assert "copilot-proxy budget raise --simulate 100" in shown
 
 
 def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
