@@ -157,7 +157,7 @@ def _paced_route(title: str, path: str, model: str) -> Measure:
 
 
 def _agent(title: str, path: str, model: str, megabytes: int = 1) -> Measure:
-    """Measure requests of an agent, one at a time; the upstream sends the first event at once."""
+    """Measure an agent's requests, one at a time; the upstream starts each answer immediately."""
     size = megabytes * 1_000_000
     work = {"work": "streams", "streams": 1, "path": path, "model": model, "rate": 60, "count": 2}
     at = f"request of {megabytes} MB, {title}"

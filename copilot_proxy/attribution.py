@@ -27,7 +27,7 @@ _CLIENTS: Final = (
     *((start.lower(), name) for name, start in USER_AGENTS.items()),
     *_SDKS,
 )
-"""Start of a user agent in lower case -> the client's name. Other clients get the name that their
+"""Start of a user agent in lowercase -> the client's name. Other clients get the name that their
 user agent starts with."""
 _SESSION_HEADERS: Final = tuple(
     dict.fromkeys(name.encode() for names in SESSION_HEADERS.values() for name in names)
@@ -60,7 +60,7 @@ def identify_client(
     project: str | None = None,
     session: str | None = None,
 ) -> Attribution:
-    """Return who sent a request with these headers (names in lower case) and this JSON body.
+    """Return who sent a request with these headers (names in lowercase) and this JSON body.
 
     `client`, `project` and `session` are from the base URL, if it names them.
     """

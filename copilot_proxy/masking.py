@@ -37,7 +37,7 @@ _MARKERS: Final = (
     "tid%3d",
     "tid\\u003d",
 )
-"""Any text with a secret contains one of these in lower case; searching for them is cheap."""
+"""Any text with a secret contains one of these in lowercase; searching for them is cheap."""
 _MIN_LENGTH: Final = 8
 """The minimum length for a secret to be masked by its value; shorter ones may be ordinary words."""
 _MAX_BUFFER: Final = 64 * 1024
@@ -61,7 +61,7 @@ class Secret:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The forms in which the value may appear in text, a URL or JSON, in lower case."""
+        """The forms in which the value may appear in text, a URL or JSON, in lowercase."""
         if self._forms is None:
             value = self._value
             in_json = json.dumps(value)[1:-1]

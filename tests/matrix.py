@@ -25,7 +25,7 @@ from tests.matrix_clients import EVERY_CLIENT, TOOL, Ask, Client, Said, Turn
 CITIES: Final = {"Paris": "12 degrees", "London": "9 degrees"}
 SYSTEM: Final = "Answer like a pirate."
 MIDDLE: Final = 8
-"""Number of events before the simulator fails in mid-stream, enough for some text on any API."""
+"""Number of events before the simulator fails mid-stream, enough for some text on any API."""
 
 
 class Cell:

@@ -1,6 +1,6 @@
 """The limits that the user has set, in a file next to the ledger: see `path_for`.
 
-The server looks at the file before a request, so that a change takes effect at once.
+The server looks at the file before a request, so that a change takes effect immediately.
 """
 
 import logging
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from copilot_proxy.cost.limits import PERIODS, Limit
+from copilot_proxy.cost.limits import PERIODS, SCOPES, Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.file_locks import locked
 from copilot_proxy.ledger.periods import day_and_month
@@ -106,13 +106,13 @@ def read(path: Path) -> Limits:
             stored = msgspec.json.decode(file.read())
         return Limits(
             tuple(_limit(one) for one in stored["limits"]),
-            tuple(Raise(**one) for one in stored["raises"]),
+            tuple(_raise(one) for one in stored["raises"]),
         )
     except FileNotFoundError:
         return Limits()
     except OSError as error:
         raise CopilotProxyError(f"{path} cannot be read: {failure_reason(error)}.") from error
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CopilotProxyError(
             f"{path} is damaged.", hint="Remove it, and set the budget again."
         ) from error
@@ -147,9 +147,23 @@ def _write(path: Path, limits: Limits, now: datetime) -> None:
 
 def _limit(stored: Mapping[str, Any]) -> Limit:
     limit = Limit(**stored)
-    if limit.per not in PERIODS or type(limit.nano) is not int:
+    _check(limit)
+    if limit.per not in PERIODS:
         raise ValueError("not a limit")
     return limit
+
+
+def _raise(stored: Mapping[str, Any]) -> Raise:
+    more = Raise(**stored)
+    _check(more)
+    return more
+
+
+def _check(stored: Limit | Raise) -> None:
+    """Raise `ValueError` for an amount or a scope that cannot be."""
+    is_scope = stored.kind in ("", *SCOPES) and type(stored.name) is str
+    if type(stored.nano) is not int or not is_scope:
+        raise ValueError("not a limit")
 
 
 class LimitsFile:

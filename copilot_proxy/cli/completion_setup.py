@@ -91,7 +91,9 @@ def _install(shell: str) -> Path:
     match shell:
         case "bash":
             path = home / ".bash_completions" / f"{NAME}.sh"
-            _add_line(home / ".bashrc", f"source '{path}'")
+            # Always quoted, as by Typer, so that its line is not added again.
+            quoted = str(path).replace("'", "'\\''")
+            _add_line(home / ".bashrc", f"source '{quoted}'")
         case "zsh":
             path = home / ".zfunc" / f"_{NAME}"
             _add_line(Path(os.environ.get("ZDOTDIR") or home) / ".zshrc", _ZSH_START)

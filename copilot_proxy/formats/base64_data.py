@@ -1,7 +1,7 @@
 """Converts clients' base64 data and data: URLs to the form that Copilot's APIs accept.
 
 Programs write base64 with line breaks (Python's ``encodebytes``), without padding, or in the
-URL-safe alphabet, and data: URLs (RFC 2397) with parameters or in upper case. All of these
+URL-safe alphabet, and data: URLs (RFC 2397) with parameters or in uppercase. All of these
 represent the same bytes.
 """
 
@@ -44,7 +44,7 @@ def standard_base64(text: str) -> str:
 
 
 def standard_type(media_type: str) -> str:
-    """Return the registered name of a media type, in lower case and without parameters."""
+    """Return the registered name of a media type, in lowercase and without parameters."""
     media_type = media_type.partition(";")[0].strip().lower()
     return _SYNONYMS.get(media_type, media_type)
 

@@ -64,7 +64,7 @@ class ClientApi(Protocol):
 
     @property
     def identifying_header(self) -> bytes:
-        """A header in lower case that only clients of this API send, or b"" if there is none."""
+        """A header in lowercase that only clients of this API send, or b"" if there is none."""
         ...
 
     @property

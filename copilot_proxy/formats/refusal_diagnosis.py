@@ -10,7 +10,7 @@ from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats.types import Json, UpstreamBody
 
 _BARE: Final = ("", "bad request", "400 bad request", "invalid request", "invalid argument")
-"""Meaningless messages, in lower case and without a period."""
+"""Meaningless messages, in lowercase and without a period."""
 _NO_MESSAGE: Final = "Copilot answered with status 400 and no message"
 _SUSPECTS: Final = (
     "oneOf",

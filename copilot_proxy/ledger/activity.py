@@ -16,7 +16,7 @@ LISTED: Final = (
 )
 """The columns of a request in a list."""
 _MAX_SEARCHED: Final = 200_000
-"""Number of rows to search for a page of requests, so that a rare client does not make it slow."""
+"""Maximum rows to search for a page of requests; a rarely seen client could need many."""
 
 
 class ClientUse(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Final
 from copilot_proxy.cost.prompt_cache import TTL
 
 _RECENT: Final = 2000
-"""The number of rows to read: enough for days, and fast to read."""
+"""The number of rows to read: enough to cover several days, yet quick to read."""
 _MIN_SHARE_READ: Final = 0.8
 """The share of the previous prompt that must be read; a common beginning is not enough."""
 _ROWS: Final = """

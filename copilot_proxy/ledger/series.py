@@ -24,6 +24,8 @@ class Spent(NamedTuple):
     """The client, model, key or project; None if it is unknown."""
     nano_aiu: list[int]
     requests: list[int]
+    unknown: list[int]
+    """The numbers of requests with unknown costs, which are not in the sums."""
 
 
 class Series(NamedTuple):
@@ -50,14 +52,18 @@ def series(
         shift = starts[0] * 1_000_000 % _HOUR
         slots = {str((start * 1_000_000 - shift) // _HOUR): n for n, start in enumerate(starts)}
         slot, table = f"(ended_us - {shift}) / {_HOUR}", "requests"
-        amounts = "sum(ifnull(nano_aiu, 0)), sum(corrects IS NULL)"
+        amounts = (
+            "sum(ifnull(nano_aiu, 0)), sum(corrects IS NULL), "
+            "sum(nano_aiu IS NULL AND corrects IS NULL)"
+        )
         since: tuple[str, Any] = ("ended_us >= ?", starts[0] * 1_000_000)
     else:
         today = now.astimezone().date()
         days = [today - timedelta(days=number) for number in range(_DAYS[span] - 1, -1, -1)]
         starts = [round(midnight(day).timestamp()) for day in days]
         slots = {day.isoformat(): number for number, day in enumerate(days)}
-        slot, table, amounts = "day", "sums", "sum(nano_aiu), sum(requests)"
+        slot, table = "day", "sums"
+        amounts = "sum(nano_aiu), sum(requests), sum(unknown_cost_requests)"
         since = ("day >= ?", days[0].isoformat())
     conditions, values = filters.conditions()
     found = database.execute(
@@ -66,13 +72,16 @@ def series(
         (*values, since[1]),
     )
     spent: dict[str, Spent] = {}
-    for where_in, name, nano, requests in found:
+    for where_in, name, nano, requests, unknown in found:
         number = slots.get(str(where_in))
         if number is None:  # the clock was set back
             continue
-        one = spent.setdefault(name, Spent(name or None, [0] * len(starts), [0] * len(starts)))
+        if name not in spent:
+            spent[name] = Spent(name or None, *([0] * len(starts) for _ in range(3)))
+        one = spent[name]
         one.nano_aiu[number] += nano
         one.requests[number] += requests
+        one.unknown[number] += unknown
     return Series(
         starts,
         sorted(spent.values(), key=lambda one: (-sum(one.nano_aiu), -sum(one.requests))),

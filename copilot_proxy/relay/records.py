@@ -33,7 +33,7 @@ class RequestContext:
     path: str
     """Unquoted, and without the query, which may contain secrets."""
     headers: Mapping[bytes, bytes] = field(repr=False)
-    """Names are in lower case. If a header is repeated, this is its last value."""
+    """Names are in lowercase. If a header is repeated, this is its last value."""
     client_api: ClientApi = CHAT_COMPLETIONS
     """The API that the client speaks, as far as its path and headers reveal."""
     simulated: bool = False

@@ -241,6 +241,6 @@ def _not_here(request: LitestarRequest) -> RequestError:
         "is a file on this machine.",
         status=501,
         code="not_implemented",
-        hint="GET /api/tags lists the models, which can be used at once.",
+        hint="GET /api/tags lists the models, which can be used right away.",
         headers={"x-should-retry": "false"},
     )

@@ -20,7 +20,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
         "Use another service to turn speech into text, or text into speech.",
     ),
     "batches": (
-        "Copilot has no batches: every request is answered at once, at the usual price.",
+        "Copilot has no batches: every request is answered right away, at the usual price.",
         "Send the requests one after the other.",
     ),
     "cached_contents": (

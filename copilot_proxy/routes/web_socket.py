@@ -274,6 +274,6 @@ _EXPOSED_HEADERS: Final = ("x-request-id", "retry-after", "retry-after-ms", "x-s
 
 
 def _shown(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers that are about the request."""
+    """Return the headers that concern the request."""
     pairs = ((name.decode().lower(), value.decode("latin-1")) for name, value in headers)
     return {n: v for n, v in pairs if n in _EXPOSED_HEADERS or n.startswith("x-copilot-proxy-")}

@@ -29,7 +29,7 @@ class _Fault(NamedTuple):
     """Something that makes a request invalid HTTP."""
 
     word: str
-    """A word of the parser's message, in lower case."""
+    """A word of the parser's message, in lowercase."""
     what: str
     hint: str
 
@@ -71,7 +71,7 @@ _FAULTS: Final = (
     _Fault(
         "method",
         "It does not begin with an HTTP method.",
-        "Send a method in upper case, such as POST, and then the path.",
+        "Send a method in uppercase, such as POST, and then the path.",
     ),
 )
 """The faults that the parser tells apart; the first one whose word is in its message counts."""

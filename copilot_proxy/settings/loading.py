@@ -37,7 +37,7 @@ _OnError = Callable[[UsageError], None]
 
 
 def setting_names() -> dict[str, str]:
-    """Return the help text of each setting by its name in lower case, in documentation order."""
+    """Return the help text of each setting by its name in lowercase, in documentation order."""
     return {f.name: f.metadata["help"] for f in fields(Settings) if "parse" in f.metadata}
 
 

@@ -1,7 +1,7 @@
 """Parses the values of settings from the configuration file, the environment or a flag.
 
 Each function takes the raw value, which is a TOML value or a string, and returns the parsed value.
-It raises `ValueError` with a message for the user, in lower case and without a period.
+It raises `ValueError` with a message for the user, in lowercase and without a period.
 """
 
 from collections.abc import Callable
@@ -156,7 +156,7 @@ def url(value: object) -> str | None:
     if parts is None:
         raise ValueError("expected a URL such as https://github.com")
     if any(char in text for char in _BEYOND_BASE):
-        raise ValueError("expected a URL without user, password, query or fragment")
+        raise ValueError("expected a URL without a username, password, query or fragment")
     name = parts.hostname or ""
     if not is_host(name):
         raise ValueError(f"{_quoted(name)} is not a valid host name")
@@ -231,7 +231,7 @@ def host(value: object) -> str:
 
 
 def hosts(value: object) -> tuple[str, ...]:
-    """Host names in lower case; IPv6 addresses may be in brackets."""
+    """Host names in lowercase; IPv6 addresses may be in brackets."""
     hosts = tuple(name.strip("[]").lower() for name in names(value))
     for host in hosts:
         if not is_host(host):
@@ -243,7 +243,7 @@ def hosts(value: object) -> tuple[str, ...]:
 
 
 def origins(value: object) -> tuple[str, ...]:
-    """Web origins (RFC 6454), in lower case and without a default port."""
+    """Web origins (RFC 6454), in lowercase and without a default port."""
     origins = tuple(_without_default_port(origin.rstrip("/").lower()) for origin in names(value))
     for origin in origins:
         if "*" in origin:

@@ -27,7 +27,7 @@ class RecordedRequest:
     path: str
     query: str
     headers: dict[str, str]
-    """Names in lower case."""
+    """Names in lowercase."""
     body: Any = None
     """The decoded JSON or form, or None if the body is neither."""
     raw: bytes = b""

@@ -127,7 +127,7 @@ def _filler() -> Iterator[str]:
 
 
 def _reasoning(conversation: Conversation, calls: list[ToolCall]) -> str:
-    todo = f"I should call {calls[0].name}." if calls else "I can answer this at once."
+    todo = f"I should call {calls[0].name}." if calls else "I can answer this right away."
     return f"**Reading the request**\n\nThe user wrote {len(conversation.user)} characters. {todo}"
 
 

@@ -241,7 +241,7 @@ def test_forgetting_a_link_leaves_its_target(file: FileStore, tmp_path: Path) ->
 
 
 def test_a_pipe_or_folder_in_place_of_the_file_is_refused(file: FileStore) -> None:
-    """A pipe or folder in place of the file is refused at once."""
+    """A pipe or folder in place of the file is refused immediately."""
     file.path.unlink()
     os.mkfifo(file.path, 0o600)
     with pytest.raises(StoreError, match="is not a regular file"):

@@ -10,7 +10,7 @@ COPILOT = Secret("tid=0f3c;exp=1795331400;sku=x;proxy-ep=proxy.individual.github
 
 
 def test_classic_tokens_are_refused_with_the_command_to_use() -> None:
-    """Classic personal access tokens are refused at once, with the command to sign in."""
+    """Classic personal access tokens are refused immediately, with the command to sign in."""
     value = "ghp_abcdefgh"
     with pytest.raises(NotSignedIn) as caught:
         token_kinds.reject_classic_token(Secret(value), where="in the keyring")

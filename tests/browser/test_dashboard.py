@@ -80,6 +80,23 @@ def test_one_request(opened: Opened, server: Proxy) -> None:
     assert "separate from the plan's quota" in page.inner_text("#request")
 
 
+def test_unknown_costs(opened: Opened, server: Proxy) -> None:
+    """An unknown cost is not shown as zero; a single further name is in the singular."""
+    body = {"model": "text-embedding-3-small", "input": "words"}
+    with server.client() as client:
+        for number in range(3):
+            path = f"/c/agent-{number}/v1/embeddings"
+            assert 200 == client.post(path, json=body).status_code
+    page = opened(server.url)
+    page.locator("#spent-table", has_text="1 other").wait_for()
+    assert "1 others" not in page.inner_text("#spent-table")
+
+    page.get_by_text("Model", exact=True).first.click()
+    row = page.locator("#spent-table tr", has_text="text-embedding-3-small")
+    row.wait_for()
+    assert ["?", "?", "3"] == row.locator("td.num").all_inner_texts()
+
+
 def test_requests_as_they_run(opened: Opened, server: Proxy, simulator: Simulator) -> None:
     """A request appears when it starts, and becomes a ledger row when it ends."""
     page = opened(server.url)

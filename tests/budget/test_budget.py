@@ -451,7 +451,7 @@ def test_a_limit_that_is_nearly_used_up(
 
 
 def test_one_credit_is_singular() -> None:
-    """So is an amount that rounds to one."""
+    """An amount that rounds to one is also singular."""
     assert ["1 AI credit", "1 AI credit", "1.01 AI credits"] == [
         amount(round(credits * NANO)) for credits in (1, 1.0026, 1.006)
     ]
@@ -480,7 +480,7 @@ asyncio.run(main())
     ("when", "cost"), [("running", 200 * 2_500_000 + 2 * 625_000), ("ended", 900_000_000)]
 )
 async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
-    """Its reservations may have been charged, so they become rows with estimates.
+    """The server's reservations may have been charged, so they become rows with estimates.
 
     If a request had ended, its row has the actual cost.
     """

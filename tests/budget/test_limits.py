@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from copilot_proxy.budget.limits_file import Limits, LimitsFile, Raise, change, 
 from copilot_proxy.cost.limits import Limit, parse_limit, parse_limits
 from copilot_proxy.cost.nano_aiu import NANO
 from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.permanent_errors import looks_retryable
 from copilot_proxy.relay.records import new_request_id
 from tests.ledger.rows import record
@@ -71,6 +73,26 @@ def test_the_file_is_read_again(tmp_path: Path) -> None:
     assert (default,) == file.current().limits
     path.write_text("{}")
     assert (default,) == file.current().limits  # damaged
+
+
+@pytest.mark.parametrize(
+    ("limits", "raises"),
+    [
+        ([{"nano": 5, "per": "day", "kind": "bogus"}], []),
+        ([{"nano": 5, "per": "day", "kind": []}], []),
+        ([{"nano": 5, "per": "day", "kind": "key", "name": ["a"]}], []),
+        ([], [{"nano": "5", "day": "2026-11-30", "month": "2026-11"}]),
+    ],
+)
+def test_a_file_with_unknown_values(tmp_path: Path, limits: list[Any], raises: list[Any]) -> None:
+    """A file with values that no limit can have is damaged, instead of failing every request."""
+    default = Limit(5, "day")
+    path = tmp_path / "budget.json"
+    path.write_text(json.dumps({"limits": limits, "raises": raises}))
+
+    assert (default,) == LimitsFile(path, [default]).current().limits
+    with pytest.raises(CopilotProxyError, match="is damaged"):
+        read(path)
 
 
 def test_raising(tmp_path: Path) -> None:

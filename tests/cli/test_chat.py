@@ -465,7 +465,7 @@ def test_the_spinner_shows_reasoning(
     monkeypatch.setattr(spinner.Spinner, "show_reasoning", show_reasoning)
     monkeypatch.setattr(chat_answer, "can_draw", lambda: True)
     assert chat("Hi", "-m", "gemini-3.1-pro-preview").code == 0
-    assert shown[-1].endswith("I can answer this at once.")
+    assert shown[-1].endswith("I can answer this right away.")
     assert "*" not in shown[-1]
 
 

@@ -102,6 +102,21 @@ def test_custom_folders(cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (user / "config/fish/completions/copilot-proxy.fish").exists()
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_a_home_folder_with_an_apostrophe(
+    cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line in .bashrc is valid whatever the name of the user's home folder."""
+    home = user / "O'Brien"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    assert 0 == cli("--install-completion", "bash").code
+    command = ["bash", "--norc", "-c", '. "$HOME/.bashrc" && complete -p copilot-proxy']
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ("", 0) == (ran.stderr, ran.returncode)
+
+
 @pytest.mark.parametrize("words", [["nosh"], ["zsh", "bash"]])
 def test_a_shell_that_is_not_known(cli: Cli, user: Path, words: list[str]) -> None:
     """The error names the shells that are supported."""

@@ -274,7 +274,7 @@ def test_an_invalid_host_is_a_usage_error(cli: Cli, simulator: Simulator) -> Non
 def test_a_token_is_read_from_standard_input(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """It is checked like any other, without the device flow."""
+    """The token is checked like any other, without the device flow."""
     ran = cli("login", "--with-token", "--store", "file", stdin=f"{SIMULATED_TOKEN}\n")
 
     assert 0 == ran.code
@@ -492,7 +492,7 @@ def test_without_a_browser(
 def test_a_browser_that_hangs_does_not_delay_the_sign_in(
     terminal: Callable[..., Terminal], approving: Simulator
 ) -> None:
-    """It runs in a separate process, which may outlive the command."""
+    """The browser runs in a separate process, which may outlive the command."""
     person = terminal("login", "--store", "file", BROWSER="sleep 3 %s")
 
     assert 0 == person.end()

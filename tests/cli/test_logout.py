@@ -88,7 +88,7 @@ def test_a_failing_store_is_reported_after_the_others(cli: Cli, own_home: Path) 
 
 
 def test_a_corrupt_file_is_deleted(cli: Cli, own_home: Path) -> None:
-    """It is deleted, because it may still contain a token."""
+    """The corrupt file is deleted, because it may still contain a token."""
     own_home.mkdir()
     (own_home / "credentials.json").write_text("ghu_half")
     ran = cli("logout")

@@ -132,7 +132,7 @@ def test_signals_stop_it(
 
 
 def test_waits_outside_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waits even if signal handlers cannot be set."""
+    """The simulator waits even if signal handlers cannot be set."""
     ended = threading.Event()
     ended.set()
     monkeypatch.setattr(module, "Event", lambda: ended)

@@ -350,7 +350,7 @@ def test_the_simulators_account(cli: Cli) -> None:
 def test_an_unexpected_error_is_not_reported_as_a_refusal(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is reported as an unexpected error."""
+    """The error is reported as unexpected."""
 
     async def broken(self: GitHub, token: Secret) -> Account:
         raise ZeroDivisionError

@@ -65,7 +65,7 @@ def test_which_quota_meters_the_plan(headers: dict[str, str], expected: str | No
 
 
 def test_a_seat_without_a_quota() -> None:
-    """A seat in an organisation may have no individual quota."""
+    """A seat in an organization may have no individual quota."""
     quota = quota_of({PREMIUM: "ent=-1&rem=100"})
 
     assert quota is not None

@@ -129,6 +129,20 @@ def test_spent_over_time(locked: Proxy, span: str, count: int, by: str) -> None:
     assert sums[0] > 0
 
 
+@pytest.mark.parametrize("span", ["day", "week"])
+def test_unknown_costs_over_time(server: Proxy, span: str) -> None:
+    """Requests whose cost is unknown are counted apart from those that cost nothing."""
+    body = {"model": "text-embedding-3-small", "input": "words"}
+    with server.client() as client, events(client) as stream:
+        assert 200 == client.post("/v1/embeddings", json=body).status_code
+        while not stream.next("rows"):
+            pass
+        found = client.get("/dashboard/spent", params={"span": span, "by": "model"}).json()
+
+    (one,) = found["spent"]
+    assert (0, 1, 1) == tuple(sum(one[name]) for name in ("nano_aiu", "requests", "unknown"))
+
+
 def test_pages_of_requests(locked: Proxy) -> None:
     """Older requests are on further pages; filters apply."""
     with locked.client(headers={"x-api-key": OWNER_KEY}) as client:

@@ -248,7 +248,7 @@ async def html(line: Line) -> None:
 
 
 async def html_as_answer(line: Line) -> None:
-    """An HTML page labelled as the answer."""
+    """An HTML page labeled as the answer."""
     good = await line.good()
     page = b"<!DOCTYPE html>\n\n<html><title>Sign in</title></html>\n\n"
     await line.write(good.head + length(len(page)) + page)

@@ -27,7 +27,7 @@ from tests.matrix_clients import Ask
 NAME: Final = "copilot.test"
 """The host name of the gateway with TLS, which only resolves in these tests."""
 MIDDLE: Final = 8
-"""Number of events before the simulator fails in mid-stream, enough for some text on any API."""
+"""Number of events before the simulator fails mid-stream, enough for some text on any API."""
 TIMEOUT: Final = 60.0
 """Seconds after which something that should happen at once counts as failed."""
 SHORT_TIMEOUTS: Final = {

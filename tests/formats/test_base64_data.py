@@ -136,7 +136,7 @@ every_form = pytest.mark.parametrize("encode", ENCODERS, ids=lambda encode: enco
 @every_form
 @pytest.mark.parametrize("declared", ["image/jpg", "application/octet-stream"])
 def test_images_of_gemini_and_ollama(declared: str, encode: Encoder) -> None:
-    """These are always translated to Chat Completions."""
+    """Requests on these APIs are always translated to Chat Completions."""
     data = encode(JPEG_BYTES)
     parts = [{"inlineData": {"mimeType": declared, "data": data}}]
     gemini = parse_call(json.dumps({"contents": [{"parts": parts}]}).encode(), "gpt-4o")

@@ -89,7 +89,7 @@ def test_no_small_model(simulator: Simulator, flags: dict[str, Any]) -> None:
 
 
 def test_gemini_cli_chooses_a_model(simulator: Simulator) -> None:
-    """Its question about a task's difficulty goes to the small model.
+    """Gemini CLI's question about a task's difficulty goes to the small model.
 
     This works even if it names one that the account does not have.
     """

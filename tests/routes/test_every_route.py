@@ -350,7 +350,7 @@ def test_a_preflight_cannot_inject_headers(simulator: Simulator) -> None:
 @pytest.mark.parametrize(
     ("request_text", "hint"),
     [
-        ("post /v1/embeddings HTTP/1.1\n\n", "upper case"),
+        ("post /v1/embeddings HTTP/1.1\n\n", "uppercase"),
         ("GET /health HTTP/1.1\nHost : evil\n\n", "as one line"),
         ("GET /a b HTTP/1.1\n\n", "Check for a proxy"),
         ("GET /ä HTTP/1.1\n\n", "Encode them"),

@@ -1,4 +1,4 @@
-"""Tokens without a recognisable format are masked by their value."""
+"""Tokens without a recognizable format are masked by their value."""
 
 import json
 import secrets

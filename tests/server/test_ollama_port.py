@@ -92,7 +92,7 @@ def test_next_to_a_real_ollama() -> None:
 @pytest.mark.parametrize("workers", first(["1", "2"]))
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no workers on Windows")
 def test_serving(workers: str) -> None:
-    """Both ports answer, with one process or several, and both are closed at the end."""
+    """Both ports answer with one or several processes, and are closed at the end."""
     first, second = free_port(), free_port()
     flags = ["--port", str(first), "--ollama-port", str(second), "--workers", workers]
     program = [sys.executable, "-m", "copilot_proxy", "serve", "--simulate", *flags]

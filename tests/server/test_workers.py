@@ -285,7 +285,7 @@ async def test_a_worker_that_is_not_ready_yet_can_finish(
 async def test_a_worker_that_hangs_is_killed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is killed after a timeout, and the log says so."""
+    """The worker is killed after a timeout, and the log says so."""
     monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 0.05)
     monkeypatch.setattr(supervisor_module, "_EXIT_TIMEOUT", 0.05)
     code = (

@@ -111,7 +111,7 @@ def test_a_revoked_token_is_bad_credentials(simulator, copilot):
 
 
 def test_an_expired_copilot_token_is_401_in_plain_text(simulator, copilot):
-    """Expiring tokens takes effect at once; a new exchange fixes it."""
+    """Expiring tokens takes effect immediately; a new exchange fixes it."""
     simulator.state.expire_tokens()
     answer = copilot.chat()
     assert (401, "IDE token expired: unauthorized: token expired\n") == (

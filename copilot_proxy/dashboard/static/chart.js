@@ -2,11 +2,18 @@
 
 import { get } from "./api.js";
 import { $, el, render } from "./dom.js";
-import { credits, hour, longDay, day, number, percent } from "./format.js";
+import { counted, credits, hour, longDay, day, number, percent } from "./format.js";
 
 const MOST = 7; // names that get their own colour
 const HEIGHT = 220;
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
+const total = (rows, field, index) => sum(rows.flatMap((row) => (index === undefined ? row[field] : row[field][index])));
+
+/** Returns the sum of `rows`, in one period or all; null if no request's cost is known. */
+function cost(rows, index) {
+  const requests = total(rows, "requests", index);
+  return requests && requests === total(rows, "unknown", index) ? null : total(rows, "nano_aiu", index);
+}
 
 export class Chart {
   #plot = null;
@@ -48,9 +55,8 @@ export class Chart {
     const { starts } = this.#data;
     this.#plot?.destroy();
     this.#plot = null;
-    const total = sum(this.#rows.flatMap((row) => row.nano_aiu));
-    $("chart").setAttribute("aria-label", `Credits over time: ${credits(total)} in all. The table has the numbers.`);
-    if (!sum(this.#rows.flatMap((row) => row.requests))) {
+    $("chart").setAttribute("aria-label", `Credits over time: ${credits(cost(this.#rows))} in all. The table has the numbers.`);
+    if (!total(this.#rows, "requests")) {
       render($("chart"), el("p", { className: "empty" }, "No requests in this period."));
       this.#caption(null);
       return;
@@ -96,13 +102,13 @@ export class Chart {
     }
     const start = this.#data.starts[index];
     const parts = this.#rows.filter((row) => row.nano_aiu[index]).map((row) => `${row.label} ${credits(row.nano_aiu[index])}`);
-    const all = sum(this.#rows.map((row) => row.nano_aiu[index]));
+    const all = cost(this.#rows, index);
     const when = this.#span === "day" ? hour(start) : longDay(start);
     $("chart-caption").textContent = `${when}: ${credits(all)} credits${parts.length > 1 ? ` (${parts.join(", ")})` : ""}`;
   }
 
   #showTable(by) {
-    const all = sum(this.#rows.flatMap((row) => row.nano_aiu));
+    const all = cost(this.#rows);
     if (!this.#rows.length) {
       render($("spent-table"));
       return;
@@ -116,11 +122,11 @@ export class Chart {
         el("th", { scope: "col", className: "num" }, "Credits"), el("th", { scope: "col", className: "num" }, "Share"),
         el("th", { scope: "col", className: "num" }, "Requests"))),
       el("tbody", {}, this.#rows.map((row) => {
-        const nano = sum(row.nano_aiu);
+        const nano = cost([row]);
         return el("tr", {},
           el("td", { className: "name" }, el("span", { className: `swatch ${row.colour}` }), name(row)),
           el("td", { className: "num" }, credits(nano)),
-          el("td", { className: "num" }, all ? percent(nano / all) : "–"),
+          el("td", { className: "num" }, nano === null ? "?" : all ? percent(nano / all) : "–"),
           el("td", { className: "num" }, number(sum(row.requests))));
       }))));
   }
@@ -133,7 +139,7 @@ function withColours(spent, by) {
   const others = spent.slice(MOST);
   if (others.length) {
     const add = (field) => others[0][field].map((_, i) => sum(others.map((one) => one[field][i])));
-    rows.push({ name: null, label: `${number(others.length)} other${others.length === 1 ? "" : "s"}`, colour: "c8", nano_aiu: add("nano_aiu"), requests: add("requests") });
+    rows.push({ name: null, label: counted(others.length, "other"), colour: "c8", nano_aiu: add("nano_aiu"), requests: add("requests"), unknown: add("unknown") });
   }
   return rows;
 }

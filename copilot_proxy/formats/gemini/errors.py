@@ -41,7 +41,7 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     """Return the body of an error response.
 
     ``{"error": {"code", "message", "status", "details": [...]}}``. The details are Google's
-    ``ErrorInfo``, whose ``reason`` is the code in upper case and whose ``metadata`` has the hint,
+    ``ErrorInfo``, whose ``reason`` is the code in uppercase and whose ``metadata`` has the hint,
     ``BadRequest`` with the field, ``RetryInfo``, and ``RequestInfo`` with the request id. The
     message ends with the hint, since clients show only that.
     """

@@ -1,6 +1,6 @@
 """Translates Google's schemas to JSON schemas.
 
-Google's schemas are those of OpenAPI 3.0, with types in upper case, ``nullable``, and numbers that
+Google's schemas are those of OpenAPI 3.0, with types in uppercase, ``nullable``, and numbers that
 may be written as strings. `parametersJsonSchema` is a JSON schema, but clients use upper case types
 there, too.
 """
@@ -38,7 +38,7 @@ def to_json_schema(schema: Json) -> Json:
 
 
 def with_lower_types(schema: Any, depth: int = 0) -> Any:
-    """Return a JSON schema with its types in lower case; the same object if they already are."""
+    """Return a JSON schema with its types in lowercase; the same object if they already are."""
     if isinstance(schema, list):
         items = [with_lower_types(one, depth + 1) for one in schema]
         return items if any(a is not b for a, b in zip(items, schema, strict=True)) else schema

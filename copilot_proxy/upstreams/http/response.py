@@ -22,7 +22,7 @@ _Result = TypeVar("_Result")
 _MAX_BODY: Final = 64 * 1024 * 1024
 """Maximum size in bytes of a body that is not streamed; embeddings can have 20 MB."""
 _PAUSE_AFTER: Final = 4 * 1024 * 1024
-"""Bytes to decompress before other requests get a turn; decompressing them takes some 10 ms."""
+"""Bytes to decompress before other requests get a turn; decompressing them takes about 10 ms."""
 _Read = Callable[[], Awaitable[bytes]]
 _DRAIN_TIMEOUT: Final = 0.3
 """Seconds for reading the end of a complete response, usually an empty chunk."""

@@ -45,7 +45,7 @@ def chat(*items: Json) -> tuple[list[Json], list[str]]:
 
 
 def test_a_message_of_another_agent_is_read() -> None:
-    """It becomes a user message that names the agents; encrypted content gets a note."""
+    """The message becomes a user message with the agents' names; encrypted content gets a note."""
     (item,), notes = native(AGENT)
     (message,), also = chat(AGENT)
 

@@ -288,7 +288,7 @@ def test_a_failure_without_a_code_gets_one() -> None:
 
 @pytest.mark.parametrize("now", [None, NOW])
 def test_times_are_whole_seconds(now: int | None) -> None:
-    """Both times are there, and the end is not before the beginning."""
+    """Start and end times are present, and in order."""
     writer = ChatToResponses(request(), MODEL, now=now)
     for chunk in chunks(event("stop")):
         writer.feed(chunk)

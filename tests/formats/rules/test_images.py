@@ -41,7 +41,7 @@ def kept(turns: list[Any]) -> str:
     ],
 )
 def test_the_oldest_are_replaced(earlier: int, last: int, expected: str) -> None:
-    """They are replaced in batches, to keep the prompt cache valid, except in the last message."""
+    """Images before the last message are replaced in batches, to keep the prompt cache valid."""
     turns = [{"role": "user", "content": [CHAT_IMAGE]}] * earlier
     turns += [{"role": "user", "content": [CHAT_IMAGE] * last}]
     chat: Json = {"model": "x", "messages": turns}
