@@ -13,6 +13,11 @@ from copilot_proxy.formats.permanent_errors import looks_retryable
 
 _USUAL_RAISE: Final = 100
 """The number of AI credits to suggest for large limits."""
+STORED_HINT: Final = (
+    "The budget did not allow this request, so it was not sent to Copilot. Wait until the budget "
+    f"resets, or raise it with: copilot-proxy budget raise {_USUAL_RAISE}"
+)
+"""What a refusal in the ledger means, which does not store its text."""
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
 
 

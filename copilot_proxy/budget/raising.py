@@ -11,26 +11,35 @@ from copilot_proxy.errors import UsageError
 
 
 def raise_limits(
-    path: Path, defaults: Iterable[Limit], nano: int, kind: str, name: str, now: datetime
+    path: Path,
+    defaults: Iterable[Limit],
+    nano: int,
+    kind: str,
+    name: str,
+    now: datetime,
+    *,
+    per: str = "",
 ) -> None:
-    """Raise all limits of a scope by `nano` nano-AIU; `kind` and `name` are "" for all requests.
+    """Raise the limits of a scope by `nano` nano-AIU; `kind` and `name` are "" for all requests.
 
-    `path` is the limits file, and `defaults` are the limits from the settings. Raises `UsageError`
-    if there is no such limit, and `CopilotProxyError` if the file cannot be used.
+    With `per`, only the limit for that period is raised. `path` is the limits file, and `defaults`
+    are the limits from the settings. Raises `UsageError` if there is no such limit or `nano` is 0,
+    and `CopilotProxyError` if the file cannot be used.
     """
-    target = (kind, name)
-    more = Raise(nano, *days_of(now), kind, name)
+    if nano <= 0:
+        raise UsageError("The amount must be more than 0.")
+    more = Raise(nano, *days_of(now), kind, name, per)
 
     def raised(stored: Limits) -> Limits:
         limits = stored.with_defaults(defaults).limits
-        if target not in {(one.kind, one.name) for one in limits}:
+        if not any((one.kind, one.name) == (kind, name) and per in ("", one.per) for one in limits):
             # Otherwise the raise would apply to a limit that the user sets later.
             scope = f" for the {kind} {name}" if kind else " for all requests" if limits else ""
             flag = scope_flag(Limit(nano, "day", kind, name))
             others = "To list the budgets, run: copilot-proxy budget\n" if limits else ""
             raise UsageError(
-                f"There is no budget{scope} to raise.",
-                hint=f"{others}Set one with: copilot-proxy budget set 500/day{flag}",
+                f"There is no budget{f' per {per}' if per else ''}{scope} to raise.",
+                hint=f"{others}Set one with: copilot-proxy budget set 500/{per or 'day'}{flag}",
             )
         return stored._replace(raises=(*stored.raises, more))
 

@@ -19,7 +19,7 @@ from copilot_proxy.settings import Settings, load_settings
 if TYPE_CHECKING:
     from copilot_proxy.budget.report import LimitState
 
-_ARGUMENTS: Final = {"set": "AMOUNT/PERIOD", "raise": "AMOUNT", "off": None}
+_ARGUMENTS: Final = {"set": "AMOUNT/PERIOD", "raise": "AMOUNT or AMOUNT/PERIOD", "off": None}
 """The command's subcommands and their arguments."""
 
 
@@ -27,7 +27,7 @@ def budget(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="set AMOUNT/PERIOD (day, session or month), raise AMOUNT, or off.",
+            help="set AMOUNT/PERIOD (day, session or month), raise AMOUNT[/PERIOD], or off.",
             metavar="[set|raise|off]",
             autocompletion=word_completer(dict.fromkeys(_ARGUMENTS)),
         ),
@@ -118,11 +118,13 @@ def _set(path: Path, limit: Limit) -> None:
 def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> None:
     from copilot_proxy.budget.raising import raise_limits
 
+    amount, separator, _ = text.partition("/")
+    per = _limit(text).per if separator else ""
     try:
-        nano = parse_amount(text)
+        nano = parse_amount(amount)
     except ValueError as error:
         raise UsageError(f"{text!r} is not an amount: {error}.") from None
-    raise_limits(path, settings.budget, nano, kind, name, _now())
+    raise_limits(path, settings.budget, nano, kind, name, _now(), per=per)
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:

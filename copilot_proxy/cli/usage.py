@@ -147,7 +147,7 @@ def usage(
 
             if not argument:
                 return usage_request.show_recent(database, period, filters, as_json=as_json)
-            return usage_request.show(database, argument, as_json=as_json)
+            return usage_request.show(database, argument, as_json=as_json, simulated=simulate)
         if verify:
             from copilot_proxy.cli import usage_check
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from copilot_proxy.cli.console import print_result, two_columns
+from copilot_proxy.budget.formatting import STORED_HINT
+from copilot_proxy.cli.console import print_message, print_result, two_columns
 from copilot_proxy.cli.usage_output import cut, terminal_width
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.nano_aiu import credits, decimal, rounded, sum_of_details
-from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.errors import CopilotProxyError, UsageError, with_simulate_flag
 from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period
@@ -30,7 +31,7 @@ _MIN_OUTCOME: Final = 8
 ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if a request fails."
 
 
-def show(database: Database, request_id: str, *, as_json: bool) -> int:
+def show(database: Database, request_id: str, *, as_json: bool, simulated: bool) -> int:
     """Print everything that the ledger knows about a request. Raises `CopilotProxyError`."""
     found = requests_named(database, request_id)
     if not found:
@@ -48,6 +49,9 @@ def show(database: Database, request_id: str, *, as_json: bool) -> int:
         print_result(json.dumps(decoded, indent=2))
     else:
         print_result(two_columns(_rows(request)))
+        if request["outcome"] == "refused_budget":
+            hint = with_simulate_flag(STORED_HINT) if simulated else STORED_HINT
+            print_message(f"\n{hint}")
         for note in json.loads(request["notes_json"] or "[]"):
             print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
     return 0

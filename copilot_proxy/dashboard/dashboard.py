@@ -147,11 +147,11 @@ class Dashboard:
             lambda database: series(database, span, by, Filters(key=key), now)
         )
 
-    def raise_budget(self, nano: int, kind: str, name: str) -> None:
-        """Raise the limits of a scope. Raises `CopilotProxyError`."""
+    def raise_budget(self, nano: int, kind: str, name: str, per: str) -> None:
+        """Raise the limit of a scope and period. Raises `CopilotProxyError`."""
         self._settings.require_ledger()
         now = datetime.now().astimezone()
-        raise_limits(self._limits, self._settings.budget, nano, kind, name, now)
+        raise_limits(self._limits, self._settings.budget, nano, kind, name, now, per=per)
 
 
 def _changed(path: Path) -> int | None:

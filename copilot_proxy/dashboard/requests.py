@@ -4,11 +4,12 @@ import json
 import time
 from typing import Any, Final
 
+from copilot_proxy.budget.formatting import STORED_HINT
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.cache_advice import explain
 from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.cost.nano_aiu import sum_of_details
-from copilot_proxy.formats.error_table import default_hint, find_mapping
+from copilot_proxy.formats.error_table import WAIT_PLACEHOLDER, default_hint, find_mapping
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.queries import requests_named
 from copilot_proxy.relay.records import RequestRecord
@@ -64,18 +65,27 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
         "cache_words": explain(verdict, row["cache_detail"])
         if verdict not in (None, "cold")
         else None,
-        "hint": None if code is None else hint(code, row["status"]),
+        "hint": None if code is None else hint(code, row["status"], row["outcome"]),
     }
 
 
-def hint(code: str, status: int) -> str:
-    """Return what to do about an error in the ledger, which does not store the hint itself."""
-    if code == "budget_exceeded":
-        return "Raise the budget, or wait until it resets."
+def hint(code: str, status: int, outcome: str) -> str:
+    """Return what to do about an error in the ledger, which stores neither its message, its hint
+    nor its headers."""
+    if outcome == "refused_budget":
+        return STORED_HINT
+    if outcome == "client_left":
+        return "The client closed the connection before the answer was complete."
     if code == "insufficient_quota":
         return find_mapping(402, None, "").hint or ""
     status = status if status >= 400 else _BROKEN
-    return find_mapping(status, code, "").hint or default_hint(status)
+    found = find_mapping(status, code, "").hint
+    if found is not None:
+        return found.replace(WAIT_PLACEHOLDER, "a while")
+    if status >= 500 or status == 404:
+        return default_hint(status)
+    who = "Copilot" if outcome == "refused_upstream" else "copilot-proxy"
+    return f"{who} rejected the request. The error that the client received names the reason."
 
 
 def _decoded(text: str | None) -> Any:

@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from copilot_proxy.cost.limits import SCOPES, parse_amount
+from copilot_proxy.cost.limits import PERIODS, SCOPES, parse_amount
 from copilot_proxy.dashboard.dashboard import Dashboard
 from copilot_proxy.errors import RequestError, UsageError
 from copilot_proxy.ledger.queries import Filters
@@ -16,11 +16,12 @@ _Choice = TypeVar("_Choice", bound=str)
 
 
 class BudgetRaise(msgspec.Struct):
-    """How much to raise the limits of a scope."""
+    """How much to raise the limit of a scope and period, or all limits of the scope."""
 
     credits: str
     kind: str = ""
     name: str = ""
+    per: str = ""
 
 
 async def answer(dashboard: Dashboard, name: str, query: dict[str, str], key: str | None) -> object:
@@ -69,14 +70,21 @@ async def raise_budget(dashboard: Dashboard, wanted: BudgetRaise, key: str | Non
         )
     if wanted.kind not in ("", *SCOPES):
         raise RequestError("Unknown kind of budget.", code="invalid_value", param="kind")
+    if wanted.per not in ("", *PERIODS):
+        raise RequestError("Unknown period.", code="invalid_value", param="per")
     try:
         nano = parse_amount(wanted.credits)
-    except ValueError as error:
+    except ValueError:
+        nano = 0
+    if nano == 0:
         raise RequestError(
-            f"The amount is invalid: {error}.", code="invalid_value", param="credits"
-        ) from None
+            "The amount is invalid.",
+            code="invalid_value",
+            param="credits",
+            hint="Enter AI credits: a number above 0 with at most three decimals, such as 100.",
+        )
     try:
-        await asyncio.to_thread(dashboard.raise_budget, nano, wanted.kind, wanted.name)
+        await asyncio.to_thread(dashboard.raise_budget, nano, wanted.kind, wanted.name, wanted.per)
     except UsageError as error:
         raise RequestError(error.message, code="invalid_value", hint=error.hint) from error
     dashboard.feed.refresh()

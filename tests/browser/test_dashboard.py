@@ -202,6 +202,60 @@ def test_keyboard_only(opened: Opened, server: Proxy) -> None:
     page.locator("#budget", has_text="of 2,000.00 credits today").wait_for()
 
 
+def test_raising_one_of_several_budgets(opened: Opened, simulator: Simulator) -> None:
+    """Each budget has its own title; a wrong amount is explained; only that budget is raised."""
+    settings = settings_at(simulator, ledger=True, budget=["500/day", "100/session"])
+    with Proxy(settings, simulated=True) as server:
+        page = opened(server.url)
+        day = page.locator("#budget .item", has_text="all requests, per day")
+        session = page.locator("#budget .item", has_text="all requests, per session")
+        expected = (
+            "The amount is invalid. "
+            "Enter AI credits: a number above 0 with at most three decimals, such as 100."
+        )
+        for amount in ("-5", "abc", "", "0"):
+            day.locator("input").fill(amount)
+            with page.expect_response("**/dashboard/raise"):
+                day.locator("button").click()
+            day.locator("[role=alert]", has_text=expected).wait_for()
+            assert expected == day.locator("[role=alert]").inner_text()
+        assert [] == serious_problems(page)
+        day.locator("input").fill("100")
+        day.locator("button").click()
+        day.get_by_text("raised by 100").wait_for()
+        assert "raised" not in session.inner_text()
+        assert "of 100.00 credits" in session.inner_text()
+    opened.problems = [one for one in opened.problems if "400" not in one]
+
+
+def test_a_refusal_by_the_budget(opened: Opened, simulator: Simulator) -> None:
+    """A refused request says that the budget refused it, and how to raise the budget."""
+    body = {"model": "claude-opus-5", "messages": [{"role": "user", "content": "x"}]}
+    settings = settings_at(simulator, ledger=True, budget="0/day")
+    with Proxy(settings, simulated=True) as server:
+        with server.client() as client:
+            assert client.post("/v1/chat/completions", json=body).is_error
+        page = opened(server.url)
+        page.locator("#rows .badge.bad").click()
+        page.wait_for_selector("#request .note.bad")
+        shown = page.inner_text("#request")
+    assert "The budget did not allow this request" in shown
+    assert "copilot-proxy budget raise --simulate 100" in shown
+
+
+def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
+    """Beside a long right column, the list of requests takes the space that is left."""
+    page = opened(server.url, viewport={"width": 1600, "height": 900})
+    page.locator("#rows tr").nth(49).wait_for()
+    bottoms = page.evaluate(
+        "() => ['#requests', '.narrow'].map(id => "
+        "document.querySelector(id).getBoundingClientRect().bottom)"
+    )
+    assert abs(bottoms[0] - bottoms[1]) < 2
+    units = page.locator("#quota-body .facts small").all_inner_texts()
+    assert [True, True] == [text.startswith("credits, ") for text in units[:2]]
+
+
 def test_signing_in(opened: Opened, simulator: Simulator) -> None:
     """A server with a key shows nothing before signing in, and everything afterwards."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)

@@ -385,6 +385,31 @@ def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     assert cli("budget", "set", "5/day").out.startswith("5 AI credits per day: ")
 
 
+def test_raising_one_of_several_limits(cli: Callable[..., Any]) -> None:  # noqa: F811
+    """With a period, only the limit for this period is raised, and it must exist."""
+    cli("budget", "set", "5/day")
+    cli("budget", "set", "9/session")
+    day, session = cli("budget", "raise", "100/session").out.splitlines()
+    assert day.startswith("5 AI credits per day: ")
+    assert session.startswith("109 AI credits per session (raised by 100): ")
+    assert "There is no budget per month for all requests" in cli("budget", "raise", "1/month").err
+    assert "is not a limit: expected AI credits per day" in cli("budget", "raise", "1/week").err
+    assert "must be more than 0" in cli("budget", "raise", "0").err
+
+
+def test_what_a_refusal_in_the_ledger_means(
+    simulator: Simulator,
+    cli: Callable[..., Any],  # noqa: F811
+) -> None:
+    """`usage show` says what a refusal by the budget means, and how to raise the budget."""
+    with Proxy(settings_with(simulator, "0/day")) as proxy, proxy.client() as client:
+        request_id = ask(client).headers["x-request-id"]
+    shown = cli("usage", "show", request_id)
+    assert "refused_budget 402 budget_exceeded" in shown.out
+    assert "The budget did not allow this request" in shown.err
+    assert "copilot-proxy budget raise 100" in shown.err
+
+
 def test_a_new_limit_has_not_been_raised(cli: Callable[..., Any]) -> None:  # noqa: F811
     """Setting a limit again removes its raise; limits of other periods stay raised."""
     cli("budget", "set", "5/day")

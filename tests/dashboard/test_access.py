@@ -142,6 +142,25 @@ def test_raising_the_budget(locked: Proxy) -> None:
     assert 1050 * 10**9 == overview["budget"][0]["allowed"]
 
 
+def test_raising_one_limit(simulator: Simulator) -> None:
+    """With a period, only its limit is raised; an invalid amount is explained for the page."""
+    settings = settings_at(simulator, ledger=True, budget=["500/day", "100/session"])
+    with Proxy(settings) as server, server.client(headers=PAGE) as client:
+        body = {"credits": "50", "per": "session"}
+        assert 200 == client.post("/dashboard/raise", json=body).status_code
+        wrong = [
+            client.post("/dashboard/raise", json={**body, "credits": text})
+            for text in ("0", "-5", "abc", "")
+        ]
+        unknown = client.post("/dashboard/raise", json={**body, "per": "week"})
+    limits = read(settings.ledger_file.with_name(NAME))
+
+    assert [(50 * 10**9, "session")] == [(one.nano, one.per) for one in limits.raises]
+    assert {(400, "credits")} == {(one.status_code, one.json()["error"]["param"]) for one in wrong}
+    assert all("such as 100." in one.text and "/schema" not in one.text for one in wrong)
+    assert (400, "per") == (unknown.status_code, unknown.json()["error"]["param"])
+
+
 def test_raising_the_budget_twice_at_once(locked: Proxy) -> None:
     """No raise replaces another."""
     with locked.client(headers={"x-api-key": OWNER_KEY, **PAGE}) as client:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.dashboard.requests import hint
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.dashboard.conftest import OWNER_KEY, events
@@ -173,6 +174,27 @@ def test_an_error_has_its_hint(locked: Proxy) -> None:
 
     assert "separate from the plan's quota" in one["hint"]
     assert (404, "request_not_found") == (none.status_code, none.json()["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        (("budget_exceeded", 402, "refused_budget"), "copilot-proxy budget raise 100"),
+        (("rate_limit_exceeded", 429, "refused_upstream"), "Wait a while; this limit is"),
+        (("user_weekly_rate_limited", 429, "refused_upstream"), "weekly limit: wait a while."),
+        (("invalid_value", 400, "refused_here"), "copilot-proxy rejected the request. The error"),
+        (("unknown_code", 400, "refused_upstream"), "Copilot rejected the request. The error"),
+        (("client_closed_request", 499, "client_left"), "The client closed the connection"),
+        (("upstream_broken", 200, "broken"), "Try again."),
+    ],
+)
+def test_hints_for_a_browser(case: tuple[str, int, str], expected: str) -> None:
+    """A hint does not refer to a header or a message that the page does not have."""
+    text = hint(*case)
+
+    assert expected in text
+    assert "Retry-After" not in text
+    assert "message names" not in text
 
 
 @pytest.mark.parametrize(

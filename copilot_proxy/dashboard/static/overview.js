@@ -74,8 +74,8 @@ function facts(data) {
   const { today, month } = data;
   if (today === null) return null;
   return el("dl", { className: "facts" },
-    fact("Today", credits(today.nano_aiu), counted(today.requests, "request")),
-    fact("This month", credits(month.nano_aiu), counted(month.requests, "request")),
+    fact("Today", credits(today.nano_aiu), `credits, ${counted(today.requests, "request")}`),
+    fact("This month", credits(month.nano_aiu), `credits, ${counted(month.requests, "request")}`),
     fact("From the cache", month.cache_share === null ? "–" : percent(month.cache_share), "of all prompt tokens"),
     fact("Lost by cache misses", credits(month.cache_lost_nano_aiu), "credits this month"),
     month.unknown ? fact("Cost unknown", number(month.unknown), "requests, not in the sums") : null);

@@ -21,7 +21,7 @@ function session(one) {
   return el("div", { className: "item" },
     el("p", { className: "split" }, el("strong", {}, one.client ?? "unknown client"), el("span", { className: "cost" })),
     el("p", { className: "muted small-text" }, `${one.model}, ${tokens(one.prompt_tokens)} tokens, session `,
-      el("span", { title: one.session ?? "" }, name), one.nano_aiu === null ? "" : `, ${credits(one.nano_aiu)} so far`),
+      el("span", { title: one.session ?? "" }, name), one.nano_aiu === null ? "" : `, ${credits(one.nano_aiu)} credits so far`),
     el("p", { className: "small-text cached" }));
 }
 
@@ -72,6 +72,7 @@ function limit(one, server, onError) {
   const share = one.allowed ? Math.min(1, (one.spent + one.reserved) / one.allowed) : 1;
   const level = share >= 1 ? "bad" : share >= 0.8 ? "warn" : "good";
   const scope = one.kind ? `${one.kind} ${one.name}` : "all requests";
+  const title = `${scope}, per ${one.per}`;
   const fill = el("span", { className: `fill ${level}` });
   fill.style.width = `${share * 100}%`;
   const text = `${credits(one.spent)} of ${credits(one.allowed)} credits ${PERIODS[one.per]}`;
@@ -79,31 +80,37 @@ function limit(one, server, onError) {
   const reserved = one.reserved ? `, ${credits(one.reserved)} reserved` : "";
   const resets = one.resets_at ? `. Resets ${one.per === "day" ? "at midnight" : `on ${day(iso(one.resets_at))}`}.` : "";
   return el("div", { className: "item" },
-    el("p", { className: "split" }, el("strong", {}, scope), el("span", {}, `${percent(share)} used`)),
+    el("p", { className: "split" }, el("strong", {}, title), el("span", {}, `${percent(share)} used`)),
     el("div", { className: "meter thin", role: "img", "aria-label": text }, fill),
     el("p", { className: "small-text" }, text, el("span", { className: "muted" }, `${more}${reserved}${resets}`)),
-    server.key === null ? raiseForm(one, scope, onError) : null);
+    server.key === null ? raiseForm(one, title, onError) : null);
 }
 
-function raiseForm(one, scope, onError) {
+function raiseForm(one, title, onError) {
   const focus = `raise ${one.per} ${one.kind} ${one.name}`;
-  const input = el("input", { type: "text", inputMode: "decimal", value: "100", size: 6, "aria-label": `Credits to raise the budget of ${scope} by`, "data-focus": focus });
+  const input = el("input", { type: "text", inputMode: "decimal", value: "100", size: 6, "aria-label": `Credits to raise the budget of ${title} by`, "data-focus": focus });
+  const problem = el("p", { className: "bad-text small-text", role: "alert" });
   const raise = async (event) => {
     event.preventDefault();
     const button = event.currentTarget.querySelector("button");
     button.disabled = true;
+    problem.textContent = "";
     try {
-      await post("raise", { credits: input.value.trim(), kind: one.kind, name: one.name });
+      await post("raise", { credits: input.value.trim(), kind: one.kind, name: one.name, per: one.per });
       button.disabled = false; // otherwise it could not receive the focus
       button.focus();
     } catch (error) {
-      onError(error);
+      if (error.status !== 400) onError(error);
+      else {
+        problem.textContent = error.message;
+        input.focus(); // to correct it; meanwhile, the page does not replace the form
+      }
     } finally {
       button.disabled = false;
     }
   };
-  return el("form", { className: "inline", on: { submit: raise } }, input,
-    el("button", { type: "submit", className: "small", "data-focus": `${focus} button` }, one.per === "month" ? "Raise this month" : "Raise today"));
+  return [el("form", { className: "inline", on: { submit: raise } }, input,
+    el("button", { type: "submit", className: "small", "data-focus": `${focus} button` }, one.per === "month" ? "Raise this month" : "Raise today")), problem];
 }
 
 /** Shows the clients that were seen or found, with the command that starts each. */
