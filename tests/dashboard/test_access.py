@@ -153,7 +153,7 @@ def test_raising_one_limit(simulator: Simulator) -> None:
             for text in ("0", "-5", "abc", "")
         ]
         unknown = client.post("/dashboard/raise", json={**body, "per": "week"})
-    limits = read(settings.ledger_file.with_name(NAME))
+    limits = read(path_for(settings.ledger_file))
 
     assert [(50 * 10**9, "session")] == [(one.nano, one.per) for one in limits.raises]
     assert {(400, "credits")} == {(one.status_code, one.json()["error"]["param"]) for one in wrong}
