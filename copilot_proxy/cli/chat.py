@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from copilot_proxy.cli.accounting_problems import collected_problems
 from copilot_proxy.cli.attachments import check_images, content, is_piped, piped_text, read_image
 from copilot_proxy.cli.chat_answer import ask, ask_whole, new_answer, print_notices, usage_summary
 from copilot_proxy.cli.chat_options import ChatOptions
@@ -89,7 +90,7 @@ def chat(
 
 def _chat(settings: "Settings", question: str, options: ChatOptions) -> None:
     """Answer the question; without one, have a conversation."""
-    with asyncio.Runner() as runner:
+    with collected_problems() as problems, asyncio.Runner() as runner:
         check_upstream(settings)
         backend = runner.run(_open(settings))
         try:
@@ -100,7 +101,7 @@ def _chat(settings: "Settings", question: str, options: ChatOptions) -> None:
             else:
                 from copilot_proxy.cli.conversation import Conversation
 
-                Conversation(backend.relay, runner, options).run()
+                Conversation(backend.relay, runner, options, problems.show).run()
         finally:
             runner.run(backend.aclose())
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 from copilot_proxy.errors import ClientNotFound
 
@@ -17,12 +17,21 @@ _SIGNALLED: Final = 128
 """Shells add the number of the signal that ended a program to this, as its exit code."""
 
 
-def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run `command` until it exits, and return its exit code.
+class Ended(NamedTuple):
+    """How a program ended."""
+
+    code: int
+    """The exit code."""
+    was_interrupted: bool
+    """Whether Ctrl+C was pressed; the program may have ended in the middle of a line."""
+
+
+def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
+    """Run `command` until it exits, and return how it ended.
 
     Signals are meant for the program; this process only passes them on. Raises `ClientNotFound`.
     """
-    with _passed_signals() as programs:
+    with _passed_signals() as (programs, received):
         try:
             process = subprocess.Popen(  # noqa: S603  # what the user asked for
                 command,
@@ -37,7 +46,7 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> int:
             ) from None
         programs.append(process)
         code = process.wait()
-    return code if code >= 0 else _SIGNALLED - code
+    return Ended(code if code >= 0 else _SIGNALLED - code, signal.SIGINT in received)
 
 
 def ask_program(command: Sequence[str]) -> str:
@@ -58,11 +67,13 @@ def ask_program(command: Sequence[str]) -> str:
 
 
 @contextmanager
-def _passed_signals() -> Iterator["list[subprocess.Popen[bytes]]"]:
-    """Pass signals on to the listed programs while the block runs."""
+def _passed_signals() -> Iterator["tuple[list[subprocess.Popen[bytes]], set[int]]"]:
+    """Pass signals on to the listed programs while the block runs; also yield those received."""
     programs: list[subprocess.Popen[bytes]] = []
+    received: set[int] = set()
 
     def handle(number: int, frame: FrameType | None) -> None:
+        received.add(number)
         # A terminal also sends Ctrl+C to the program itself, and being in the foreground is the
         # only sign of that.
         if number == signal.SIGINT and _is_in_foreground():
@@ -80,7 +91,7 @@ def _passed_signals() -> Iterator["list[subprocess.Popen[bytes]]"]:
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
-        yield programs
+        yield programs, received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.catalogue import ENABLE_URL
@@ -37,10 +38,18 @@ class Conversation:
     All requests run on the event loop of one runner, so that connections and tokens are reused.
     """
 
-    def __init__(self, relay: "Relay", runner: asyncio.Runner, options: "ChatOptions") -> None:
+    def __init__(
+        self,
+        relay: "Relay",
+        runner: asyncio.Runner,
+        options: "ChatOptions",
+        show_problems: Callable[[], None],
+    ) -> None:
+        """`show_problems` is called after each answer."""
         self._relay = relay
         self._runner = runner
         self._options = options
+        self._show_problems = show_problems
         self._model = options.model
         self._system = options.system
         self._images = list(options.images)
@@ -116,6 +125,7 @@ class Conversation:
         else:
             self._remember(question, answer.text)
             print_notices(answer, verbose=self._options.verbose)
+        self._show_problems()
 
     def _print_error(self, error: CopilotProxyError) -> None:
         if self._options.simulate:

@@ -160,13 +160,15 @@ def _run(
             run_connection.write_files(launch, folder)
             name = connection.model.id + ", simulated" * server.simulated
             print_message(f"Starting {definition.title} with {name}.")
-            code = run_program(
+            code, was_interrupted = run_program(
                 [program, *launch.arguments, *words],
                 run_connection.environment(definition, launch, os.environ),
             )
+    if was_interrupted:
+        print_message()  # the client may not have ended its last line
     cost = None
     if settings.ledger:
-        cost = session_cost(settings.ledger_file, session, was_ended=code != 0)
+        cost = session_cost(settings.ledger_file, session, was_ended=was_interrupted or code != 0)
         print_message(cost)
     if definition.resume and cost != NO_REQUESTS and is_interactive():
         print_message(f"To continue it, run: {_continuation(definition, model, simulate=simulate)}")

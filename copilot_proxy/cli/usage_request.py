@@ -1,7 +1,7 @@
 """``usage show``: the latest requests, or all details of one, with the source of its cost."""
 
 import json
-import sys
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,10 +22,12 @@ _ID_LENGTH: Final = 8
 """The number of characters shown of a request's id, which are enough to identify it."""
 _MINUTE: Final = 16
 """The number of characters in a time without seconds."""
-_MAX_CLIENT: Final = 13
-_MAX_MODEL: Final = 18
+_CLIENT: Final = 2
+_MODEL: Final = 3
+"""Columns of the list."""
+_MIN_WIDTHS: Final = {_CLIENT: 13, _MODEL: 18}
 _MIN_OUTCOME: Final = 8
-"""Maximum length of the names in the list, and the width left for the outcome in 80 columns."""
+"""The widths of the names in the list, and of the outcome, that fit in 80 columns."""
 ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if a request fails."
 
 
@@ -71,8 +73,8 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
         (
             one["request_id"][:_ID_LENGTH],
             _local(one["ended_us"])[:_MINUTE],
-            cut(one["client"] or UNKNOWN, _MAX_CLIENT if is_terminal else sys.maxsize),
-            cut(one["model"] or UNKNOWN, _MAX_MODEL if is_terminal else sys.maxsize),
+            one["client"] or UNKNOWN,
+            one["model"] or UNKNOWN,
             "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
             # On a terminal, the code is specific enough.
             (is_terminal and one["error_code"]) or _joined(one["outcome"], one["error_code"]),
@@ -81,14 +83,27 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if columns is not None:
-        left = columns - sum(widths[:-1]) - len("  ") * (len(widths) - 1)
-        widths[-1] = max(left, _MIN_OUTCOME)
+        widths = _fitted(widths, columns - len("  ") * (len(widths) - 1))
     for row in rows:
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        cells = [cut(text, width).ljust(width) for text, width in zip(row, widths, strict=True)]
         cells[4] = row[4].rjust(widths[4])
-        cells[-1] = cut(row[-1], widths[-1])
         print_result("  ".join(cells).rstrip())
     return 0
+
+
+def _fitted(widths: Sequence[int], columns: int) -> list[int]:
+    """Return `widths` made to fit `columns`; what the rest leaves is used for the names."""
+    fitted = list(widths)
+    for index, least in _MIN_WIDTHS.items():
+        fitted[index] = min(widths[index], least)
+    spare = columns - sum(fitted)
+    if spare < 0:
+        fitted[-1] = max(fitted[-1] + spare, _MIN_OUTCOME)
+    for index in _MIN_WIDTHS:
+        more = max(0, min(widths[index] - fitted[index], spare))
+        fitted[index] += more
+        spare -= more
+    return fitted
 
 
 def _recent_json(one: dict[str, Any]) -> dict[str, Any]:

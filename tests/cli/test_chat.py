@@ -221,6 +221,21 @@ def test_simulated(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     assert chat("Hi", "--simulate").code == 0
 
 
+def test_a_ledger_that_cannot_be_used(
+    chat: Chat, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests are sent, but it is said once that they are neither limited nor recorded."""
+    (own_home / "ledger.sqlite3").mkdir(parents=True)
+    ran = chat("Hi")
+    assert (0, 1) == (ran.code, ran.err.count("ledger.sqlite3")), ran.err
+    assert "cannot be written" in ran.err
+    monkeypatch.setenv("COPILOT_PROXY_BUDGET", "0.1/day")
+    for ran in (chat("Hi"), chat(keyboard="Hi\nHi\n")):
+        assert 0 == ran.code
+        assert 1 == ran.err.count("The budget is not enforced: "), ran.err
+        assert 1 == ran.err.count("cannot be written"), ran.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "command"),
     [
@@ -770,7 +785,12 @@ def interrupted_chat() -> conversation.Conversation:
         model="a", system=None, images=[], as_json=False, stream=True, verbose=False, simulate=False
     )
     with asyncio.Runner() as runner:
-        chat = conversation.Conversation(Interrupted(1), runner, options)  # type: ignore[arg-type]
+        chat = conversation.Conversation(
+            Interrupted(1),  # type: ignore[arg-type]
+            runner,
+            options,
+            lambda: None,
+        )
         chat.run()
     return chat
 

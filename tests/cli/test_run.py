@@ -58,7 +58,7 @@ if sys.argv[-1] == "wait":
     while not signals:
         signal.pause()
     time.sleep(0.1)  # a second one would come at once
-    print("got", *signals, flush=True)
+    print("got", *signals, end="" if sys.stdout.isatty() else "\\n", flush=True)
 sys.exit(7)
 """
 
@@ -279,7 +279,8 @@ def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPat
 def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
     """The first client starts a server, which later ones use; it stops after the last one ends.
 
-    It survives Ctrl+C, which is meant for the client.
+    It survives Ctrl+C, which is meant for the client. The cost has a line of its own, even if the
+    client has not ended its last line.
     """
     with Terminal("run", "claude", "--simulate", "--", "wait") as terminal:
         terminal.wait_for("waiting")

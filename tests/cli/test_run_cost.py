@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,3 +51,42 @@ def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     found = session_cost(ledger, "run-1", was_ended=True)
     writer.close()
     assert found.startswith("This session: 2 requests, 4.00 AI credits")
+
+
+@pytest.mark.parametrize(
+    ("requests", "shown"),
+    [
+        (
+            [{"error": "budget_exceeded"}] * 2,
+            "2 requests, all refused because of the budget; nothing was charged",
+        ),
+        (
+            [{"error": "rate_limit_exceeded", "upstream_status": 429}],
+            "1 request, refused (rate_limit_exceeded); nothing was charged",
+        ),
+        (
+            [{"error": "budget_exceeded"}, {"credits": 2.0}],
+            "2 requests, 2.00 AI credits, 0 % cached",
+        ),
+        (
+            [{"credits": 2.0}, {"credits": None, "client_gone": True}],
+            "2 requests, 2.00 AI credits, 1 of estimated cost, 0 % cached",
+        ),
+    ],
+)
+def test_refusals_and_estimates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: list[dict[str, Any]], shown: str
+) -> None:
+    """A session that was refused does not look like one that was free, nor an estimate exact."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    ledger = tmp_path / "ledger.sqlite3"
+    writer = Writer(ledger)
+    for number, values in enumerate(requests):
+        made = record(str(number), session="run-1", **{"credits": None, **values})
+        if made.copilot_usage is None:
+            made.usage = None
+        if made.error == "budget_exceeded":
+            made.attempts = 0
+        writer.write([row(made, time.time())])
+    writer.close()
+    assert f"This session: {shown}." == session_cost(ledger, "run-1")

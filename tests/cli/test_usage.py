@@ -284,6 +284,10 @@ def test_recent_requests_with_long_names(
     assert "  rate_li…\n" in cli("usage", "show").out
     monkeypatch.setattr(usage_request, "terminal_width", lambda: 100)
     assert "  rate_limit_exceeded\n" in cli("usage", "show").out
+    monkeypatch.setattr(usage_request, "terminal_width", lambda: 160)
+    wide = cli("usage", "show").out
+    assert "c" * 64 in wide
+    assert 160 == max(map(len, wide.splitlines()))
     assert "c" * 64 == json.loads(cli("usage", "show", "--json").out)[0]["client"]
 
 
