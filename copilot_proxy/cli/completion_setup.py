@@ -11,7 +11,6 @@ from typing import Final
 
 from copilot_proxy.cli.console import NAME, print_message, print_result
 from copilot_proxy.errors import UsageError
-from copilot_proxy.private_files import make_folder
 
 _INSTALL: Final = "--install-completion"
 _SHOW: Final = "--show-completion"
@@ -104,6 +103,8 @@ def _install(shell: str) -> Path:
 
             installed: tuple[str, Path] = install(shell, NAME, _VARIABLE)
             return installed[1]
+    from copilot_proxy.private_files import make_folder  # which every command would wait for
+
     make_folder(path.parent)
     with open(path, "wb", opener=_open) as file:
         file.write(_script(shell).encode())

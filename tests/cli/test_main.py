@@ -410,7 +410,7 @@ def loaded_by(code: str, names: tuple[str, ...]) -> str:
 def test_the_help_imports_nothing_heavy() -> None:
     """Importing a server, keyring or HTTP client would make every command slow."""
     others = tuple(f"copilot_proxy.cli.{name}" for name in COMMANDS)
-    names = (*HEAVY, *others, "copilot_proxy.settings", "copilot_proxy.masking")
+    names = (*HEAVY, *others, "copilot_proxy.settings", "copilot_proxy.masking", "secrets")
     assert "[]" == loaded_by("from copilot_proxy.cli.main import run; run(['--help'])", names)
 
 
