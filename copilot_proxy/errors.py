@@ -28,7 +28,7 @@ from typing import Final, Self
 _SENTENCE_ENDS: Final = (".", "!", "?", ":", "\u2026")
 _REQUEST_HINT: Final = "See GET /schema for the request format."
 _SIMULATABLE: Final = re.compile(
-    r"copilot-proxy (?:models|status|chat|budget raise)\b(?! --simulate)"
+    r"copilot-proxy (?:models|status|chat|usage|budget(?: (?:raise|set|off))?)\b(?! --simulate)"
 )
 """Matches a command in a hint that accepts ``--simulate`` but was written without it."""
 _COMMAND: Final = re.compile(

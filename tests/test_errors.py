@@ -120,7 +120,7 @@ def test_a_broken_answer_is_not_retried() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["models", "status", "chat", "budget raise"])
+@pytest.mark.parametrize("command", ["models", "status", "chat", "usage", "budget", "budget raise"])
 def test_commands_for_the_simulator(command: str) -> None:
     """With the simulator, a hint names the command for the simulator's own account."""
     hint = f"Run: copilot-proxy {command} x"

@@ -13,7 +13,7 @@ from copilot_proxy.cli.completion import word_completer
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cost.limits import SCOPES, Limit, parse_amount, parse_limit
-from copilot_proxy.errors import UsageError
+from copilot_proxy.errors import UsageError, hints_for_simulator
 from copilot_proxy.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -59,13 +59,14 @@ def budget(
     path = path_for(settings.ledger_file)
     if word is not None:
         settings.require_ledger()
-    match word:
-        case "set":
-            _set(path, _limit(argument)._replace(kind=kind, name=name))
-        case "raise":
-            _raise(path, settings, argument, kind, name)
-        case "off":
-            _off(path, settings, kind, name)
+    with hints_for_simulator(simulate):
+        match word:
+            case "set":
+                _set(path, _limit(argument)._replace(kind=kind, name=name))
+            case "raise":
+                _raise(path, settings, argument, kind, name)
+            case "off":
+                _off(path, settings, kind, name)
     shown = (kind, name) if word is None and kind else None
     _show(path, settings, shown, as_json=as_json)
     if settings.config_file.exists():
@@ -167,6 +168,7 @@ def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_js
     elif not states:
         scope = f" for the {' '.join(only)}" if only else ""
         flag = f" {shlex.join((f'--{only[0]}', only[1]))}" if only else ""
+        flag += " --simulate" if settings.simulated else ""
         command = f"copilot-proxy budget set 500/day{flag}"
         print_result(f"There is no budget{scope}. Set one with: {command}")
     for one in states if not as_json else ():

@@ -431,7 +431,10 @@ def test_the_simulators_limits(
 ) -> None:
     """A simulated server has its own limits and amounts; limits in the settings apply to both."""
     cli("budget", "set", "5/day")
-    assert "There is no budget." in cli("budget", "--simulate").out
+    shown = cli("budget", "--simulate").out
+    assert "There is no budget. Set one with: copilot-proxy budget set 500/day --simulate" in shown
+    hint = cli("budget", "raise", "100", "--simulate").err.splitlines()[1]
+    assert hint.endswith("copilot-proxy budget set --simulate 500/day")
     cli("budget", "set", "0.4/day", "--simulate")
     settings = replace(settings_with(simulator), simulated=True)
     with Proxy(settings) as proxy, proxy.client() as client:
