@@ -70,6 +70,7 @@ PLANS: dict[str, Plan] = {
         entitlement=1500,
         used=596.59,
         credits=True,
+        overage=True,
     ),
     "pro_overage": Plan(
         "mona",

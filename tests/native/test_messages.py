@@ -177,13 +177,17 @@ def without_additions(event: MessagesEvent) -> MessagesEvent:
 
 @pytest.mark.parametrize("more", [{}, {**FRESH, **THINKS}])
 def test_messages_pass(wire: Wire, simulator: Simulator, more: Json) -> None:
-    """Whole and streamed messages pass unchanged, without Copilot's additions."""
+    """Whole and streamed messages pass unchanged, without Copilot's additions, and with the model's
+    name as the client wrote it."""
     simulator.state.faults.on("annotations")
+    request = messages_request(**more)
 
-    whole = wire.post(PATH, messages_request(**more))
-    assert without_additions(json.loads(wire.written)) == whole.json()
+    whole = wire.post(PATH, request)
+    expected = without_additions(json.loads(wire.written)) | {"model": request["model"]}
+    assert expected == whole.json()
 
-    streamed = wire.post(PATH, messages_request(stream=True, **more))
+    streamed = wire.post(PATH, {**request, "stream": True})
     assert all(name in wire.written for name in ADDED)
-    expected = [without_additions(event) for event in named_events(wire.written)]
-    assert expected == named_events(streamed.text)
+    start, *others = [without_additions(event) for event in named_events(wire.written)]
+    start["message"]["model"] = request["model"]
+    assert [start, *others] == named_events(streamed.text)

@@ -1,6 +1,7 @@
 """The token exchange and the account endpoints, as implemented by api.github.com."""
 
 import time
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -297,8 +298,9 @@ def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
     assert 168 == account(copilot, "pro")["quota_snapshots"]["premium_interactions"]["remaining"]
 
 
-def test_a_used_up_quota_is_402(simulator, copilot):
+def test_a_used_up_quota_is_402(simulator, copilot, monkeypatch):
     """Without overage, only free models are served once the quota is used up."""
+    monkeypatch.setitem(PLANS, "pro_credits", replace(PLANS["pro_credits"], overage=False))
     simulator.state.plan = "pro_credits"
     simulator.state.spent = 1000
     assert 402 == copilot.chat(model="claude-sonnet-4.5").status_code
