@@ -7,7 +7,7 @@ import pytest
 from copilot_proxy.dashboard.login_codes import make_code
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
-from tests.browser.conftest import Opened, serious_problems
+from tests.browser.conftest import Opened, Serve, serious_problems
 from tests.conftest import Proxy, settings_at
 from tests.dashboard.sample import fill
 
@@ -126,13 +126,13 @@ def test_long_names(opened: Opened, server: Proxy, viewport: dict[str, int]) -> 
     assert box["x"] + box["width"] <= cell["x"] + cell["width"]
 
 
-def test_an_empty_page(opened: Opened, simulator: Simulator) -> None:
+def test_an_empty_page(opened: Opened, simulator: Simulator, serve: Serve) -> None:
     """Without any request, the page says what to do."""
-    with Proxy(settings_at(simulator, ledger=True), simulated=True) as server:
-        page = opened(server.url)
-        page.locator("#chart .empty").wait_for()
-        shown = page.inner_text("main")
-        assert [] == serious_problems(page)
+    server = serve(settings_at(simulator, ledger=True))
+    page = opened(server.url)
+    page.locator("#chart .empty").wait_for()
+    shown = page.inner_text("main")
+    assert [] == serious_problems(page)
 
     for text in ("Not known yet", "No requests yet", "copilot-proxy budget set 500/day"):
         assert text in shown
@@ -200,39 +200,39 @@ def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
     assert [True, True] == [text.startswith("credits, ") for text in units[:2]]
 
 
-def test_signing_in(opened: Opened, simulator: Simulator) -> None:
+def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
     """A server with a key shows nothing before signing in, and everything afterwards."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     fill(settings.ledger_file, days=1)
-    with Proxy(settings) as server:
-        page = opened(server.url, wait="#login[open]")
-        assert "claude-code" not in page.content()
-        assert [] == serious_problems(page)
-        page.keyboard.press("Escape")
-        assert page.is_visible("#login-key")
-        page.fill("#login-key", "wrong")
-        page.keyboard.press("Enter")
-        page.locator("#login-error", has_text="The API key is wrong.").wait_for()
-        page.fill("#login-key", KEY)
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#live.good")
-        page.locator("#rows tr").first.wait_for()
-        assert "" == page.evaluate("document.cookie")
-        page.click("#sign-out")
-        page.wait_for_selector("#login[open]")
-    opened.problems = [one for one in opened.problems if "401" not in one]
+    server = serve(settings, simulated=False)
+    page = opened(server.url, wait="#login[open]")
+    assert "claude-code" not in page.content()
+    assert [] == serious_problems(page)
+    page.keyboard.press("Escape")
+    assert page.is_visible("#login-key")
+    page.fill("#login-key", "wrong")
+    page.keyboard.press("Enter")
+    page.locator("#login-error", has_text="The API key is wrong.").wait_for()
+    page.fill("#login-key", KEY)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#live.good")
+    page.locator("#rows tr").first.wait_for()
+    assert "" == page.evaluate("document.cookie")
+    page.click("#sign-out")
+    page.wait_for_selector("#login[open]")
+    opened.expect("401")
 
 
-def test_the_code_of_the_command(opened: Opened, simulator: Simulator) -> None:
+def test_the_code_of_the_command(opened: Opened, simulator: Simulator, serve: Serve) -> None:
     """The address that `copilot-proxy dashboard` opens works only once, and is not kept."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
-    with Proxy(settings) as server:
-        address = f"{server.url}/#code={make_code(settings.state_dir)}"
-        page = opened(address)
-        assert f"{server.url}/" == page.url
-        other = opened(address, wait="#login[open]")
-        assert "no longer valid" in other.inner_text("#login-error")
-    opened.problems = [one for one in opened.problems if "401" not in one]
+    server = serve(settings, simulated=False)
+    address = f"{server.url}/#code={make_code(settings.state_dir)}"
+    page = opened(address)
+    assert f"{server.url}/" == page.url
+    other = opened(address, wait="#login[open]")
+    assert "no longer valid" in other.inner_text("#login-error")
+    opened.expect("401")
 
 
 def test_a_hidden_page_closes_its_stream(opened: Opened, server: Proxy) -> None:
@@ -292,4 +292,4 @@ def test_the_server_stops_and_returns(opened: Opened, settings: Settings) -> Non
         page = opened(server.url)
         server.close_streams()
         page.wait_for_selector("#live.warn")
-    opened.problems = []
+    opened.expect("")

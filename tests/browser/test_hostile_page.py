@@ -7,8 +7,8 @@ import pytest
 
 from copilot_proxy.budget import limits_file
 from copilot_proxy.simulator import Simulator
-from tests.browser.conftest import Opened
-from tests.conftest import Proxy, settings_at
+from tests.browser.conftest import Opened, Serve
+from tests.conftest import settings_at
 from tests.dashboard.sample import fill
 from tests.http_server import HttpServer
 
@@ -72,11 +72,14 @@ class HostileSite(HttpServer):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("key", [None, KEY], ids=["open", "with a key"])
-def test_a_hostile_page(opened: Opened, simulator: Simulator, host: str, key: str | None) -> None:
+def test_a_hostile_page(
+    opened: Opened, simulator: Simulator, host: str, key: str | None, serve: Serve
+) -> None:
     """The page has no access even in a signed-in browser, from the same host with another port."""
     settings = settings_at(simulator, ledger=True, budget="1000/day", api_key=key)
     fill(settings.ledger_file, days=1)
-    with Proxy(settings) as server, HostileSite() as site:
+    server = serve(settings, simulated=False)
+    with HostileSite() as site:
         page = opened(server.url, wait="#login[open]" if key else "#live.good")
         if key:
             page.fill("#login-key", key)
@@ -95,4 +98,4 @@ def test_a_hostile_page(opened: Opened, simulator: Simulator, host: str, key: st
     assert 200 == still
     limits = limits_file.read(limits_file.path_for(settings.ledger_file))
     assert () == limits.raises
-    opened.problems = []
+    opened.expect("")
