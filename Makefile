@@ -11,9 +11,9 @@ NPM_FLAGS := --ignore-scripts --no-package-lock --no-audit --no-fund
 # Without cached bytecode, each worker would compile all tests, which takes a twentieth of the run.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One worker more than cores, since a quarter of the time is spent waiting for other processes; a
-# worker that has finished takes over tests of the others.
-WORKERS = $(shell $(PYTHON) -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
+# Two workers per core, since a third of the time is spent waiting for other processes; a worker
+# that has finished takes over tests of the others.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 PYTEST = -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
