@@ -70,7 +70,7 @@ def read_data_url(url: str) -> DataUrl | None:
 
 def inline_source(source: Any) -> Json | None:
     """Return a ``base64`` source for a Messages `source` that contains its data, possibly as a
-    data: URL; None for any other."""
+    data: URL; None for any other source."""
     match source:
         case {"type": "url", "url": str(url)} if is_data_url(url):
             return {"type": "base64", "data": url}
