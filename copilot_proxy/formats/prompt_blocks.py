@@ -32,7 +32,7 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 class Block(NamedTuple):
-    """A part of a prompt that is cached as a whole."""
+    """A part of a prompt that is cached as a unit."""
 
     kind: str
     """``tool``, ``system``, ``settings`` or ``message``."""
@@ -140,7 +140,8 @@ def _messages(messages: list[Json]) -> list[Block]:
 
 
 def _listed(content: Any) -> list[Any]:
-    """Return the parts of a message's content. A text is one part, however the client writes it."""
+    """Return the parts of a message's content. A text is one part, whether the client sends it as a
+    string or in a list."""
     return content if isinstance(content, list) else [] if content is None else [content]
 
 
