@@ -30,7 +30,7 @@ _PROBED_PATHS: Final = (
 """Paths of Ollama, LM Studio, llama.cpp, vLLM and LiteLLM. Some clients request all of these each
 time they start, to find out which server this is."""
 _PROBE_INTERVAL: Final = 60.0
-"""Seconds without a probe after which the next one is logged again."""
+"""Seconds without a probe after which the next probe is logged again."""
 
 
 class LogFilter:
