@@ -32,7 +32,7 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 Block = tuple[str, int, str, bytes]
-"""A part of a prompt that is cached as a whole: its kind (``tool``, ``system``, ``settings`` or
+"""A part of a prompt that is cached as a unit: its kind (``tool``, ``system``, ``settings`` or
 ``message``), its position among blocks of its kind, from 1, its name, and its data. The parts of a
 message share a position. Only tools have a name, others have "". A named tuple would take a third
 of the time that the blocks of a long conversation take."""
@@ -139,7 +139,8 @@ def _without(message: Json, names: Set[str]) -> Json:
 
 
 def _listed(content: Any) -> list[Any]:
-    """Return the parts of a message's content. A text is one part, however the client writes it."""
+    """Return the parts of a message's content. A text is one part, whether the client sends it as a
+    string or in a list."""
     return content if isinstance(content, list) else [] if content is None else [content]
 
 
