@@ -26,6 +26,8 @@ class Stream(NamedTuple):
     """Replaces the end: an error, at the point where a Responses stream has its cost."""
     early: bytes
     """Replaces the cost: an error that names a limit, as if the request had been refused."""
+    billed: bytes
+    """Replaces the cost: an error that has the cost."""
 
 
 def usage_of(bill: Bill, *, total: bool, parts: bool) -> Json:
@@ -99,6 +101,7 @@ def _chat_stream(bill: Bill, charged: Json) -> Stream:
         b"data: [DONE]\n\n",
         _data({"error": _BROKE}),
         _data({"error": _LIMIT}),
+        _data({"error": _BROKE, **charged}),
     )
 
 
@@ -147,6 +150,7 @@ def _response_stream(bill: Bill, charged: Json) -> Stream:
         _data(*end, named=True),
         _data({"type": "response.failed", "response": failed, **charged}, named=True),
         _data({**_LIMIT, "type": "error"}, named=True),
+        _data({**_BROKE, "type": "error", **charged}, named=True),
     )
 
 
@@ -192,4 +196,5 @@ def _message_stream(bill: Bill, charged: Json) -> Stream:
         _data({"type": "message_stop"}, named=True),
         _data({"type": "error", "error": error}, named=True),
         _data({"type": "error", "error": _LIMIT}, named=True),
+        _data({"type": "error", "error": error, **charged}, named=True),
     )
