@@ -55,7 +55,7 @@ class PlainPrinter:
 
 @dataclass
 class ChatAnswer:
-    """The part of an answer received so far, which is kept if the stream breaks off."""
+    """The part of an answer received so far, which is kept if the stream breaks."""
 
     record: "RequestRecord"
     text: str = ""

@@ -42,7 +42,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def print_drawn(line: str) -> None:
-    """Print a line with styles to stdout. Text in it must already be escaped."""
+    """Print a styled line to stdout. Its text must already be escaped."""
     _echo(line)
 
 
@@ -57,7 +57,8 @@ def print_unwrapped(text: str) -> None:
 
 
 def with_commands(text: str) -> str:
-    """Return `text` with commands that work here, each held together by non-breaking spaces."""
+    """Return `text` with its commands replaced by ones that work here, and the words of each joined
+    by non-breaking spaces."""
     text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
     return _COMMAND.sub(_runnable, text)
 

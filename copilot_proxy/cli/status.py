@@ -232,7 +232,8 @@ def _directly(status: AccountStatus) -> str:
 
 
 def _runs_out_on(account: "Account | None") -> "date | None":
-    """Return the day on which the quota will run out at this month's pace, or None if it lasts."""
+    """Return the day on which the quota will run out at this month's pace, or None if it will
+    last."""
     from copilot_proxy.cost.quota import Quota, runs_out
 
     quota = account.quota if account is not None else None

@@ -155,8 +155,8 @@ def cut(text: str, width: int) -> str:
 
 
 def terminal_width() -> int | None:
-    """Return the width of the terminal; None if the output goes to a file or program, which gets
-    names in full."""
+    """Return the width of the terminal; None if the output goes to a file or program, for which
+    names are not shortened."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

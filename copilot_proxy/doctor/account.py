@@ -19,7 +19,7 @@ from copilot_proxy.errors import (
 
 _SETTINGS_URL: Final = "https://github.com/settings/copilot"
 _LOW_QUOTA: Final = 10.0
-"""Percent."""
+"""The percentage of the quota below which `doctor` warns."""
 
 
 def _facts(context: CheckContext) -> AccountFacts | Result:

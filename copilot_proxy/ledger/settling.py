@@ -1,4 +1,4 @@
-"""Settles the reservations of requests that ended without doing so themselves."""
+"""Settles the reservations of requests whose processes have ended."""
 
 import sqlite3
 import time
@@ -28,7 +28,7 @@ def settle_abandoned(database: sqlite3.Connection, file: ReservationFile) -> Non
 
 
 def settle_old_table(database: sqlite3.Connection) -> None:
-    """Do the same for reservations that an older version of this program left in the ledger itself.
+    """Like `settle_abandoned`, for reservations that an older version left in the ledger itself.
     Raises `sqlite3.Error`."""
     found = [Reservation(*values) for values in database.execute(_OLD)]
     for request_id in _insert_abandoned(database, found):
