@@ -38,7 +38,7 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
     """
     screen = StderrHandler()
     screen.setFormatter(
-        JsonFormatter() if form == "json" else TextFormatter(colour=can_style(), announce=True)
+        JsonFormatter() if form == "json" else TextFormatter(color=can_style(), announce=True)
     )
     handlers = [
         BackgroundHandler(screen, if_slow="stderr was not being read", abandon=screen.abandon)

@@ -13,7 +13,7 @@ from copilot_proxy.terminal import escape_controls
 if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
 
-_COLOURS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
+_COLORS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
 _RESET: Final = "\x1b[0m"
 _NAME_WIDTH: Final = 24
 _MAX_NOTE: Final = 120
@@ -26,11 +26,9 @@ class TextFormatter(logging.Formatter):
     text for the user who started the server, is shown unchanged.
     """
 
-    def __init__(
-        self, *, colour: bool = False, dated: bool = False, announce: bool = False
-    ) -> None:
+    def __init__(self, *, color: bool = False, dated: bool = False, announce: bool = False) -> None:
         super().__init__()
-        self._colour = colour
+        self._color = color
         self._announce = announce
         self._clock_format = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
         self._second, self._clock = -1, ""
@@ -63,13 +61,13 @@ class TextFormatter(logging.Formatter):
 
     def _level(self, entry: logging.LogRecord) -> str:
         text = entry.levelname.lower()
-        return f"{_COLOURS['yellow']}{text}{_RESET}" if self._colour else text
+        return f"{_COLORS['yellow']}{text}{_RESET}" if self._color else text
 
     def _status(self, status: int) -> str:
-        if not self._colour:
+        if not self._color:
             return str(status)
-        colour = "green" if status < 400 else "yellow" if status < 500 else "red"
-        return f"{_COLOURS[colour]}{status}{_RESET}"
+        color = "green" if status < 400 else "yellow" if status < 500 else "red"
+        return f"{_COLORS[color]}{status}{_RESET}"
 
 
 def _request_columns(record: "RequestRecord") -> str:
