@@ -40,7 +40,7 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
     screen.setFormatter(
         JsonFormatter()
         if form == "json"
-        else TextFormatter(colour=can_style(), announce=True, width=terminal_width)
+        else TextFormatter(color=can_style(), announce=True, width=terminal_width)
     )
     handlers = [
         BackgroundHandler(screen, if_slow="stderr was not being read", abandon=screen.abandon)
