@@ -230,7 +230,7 @@ class BrokenResponse(UpstreamError):
 
 @contextmanager
 def allow_client_retry() -> Iterator[None]:
-    """Allow clients to retry if the block fails. For requests that are never billed, such as the
+    """Allow clients to retry if the block fails: for requests that are never billed, such as the
     token exchange."""
     try:
         yield

@@ -25,7 +25,7 @@ def settings_for(
     if not simulate:
         yield load_settings(flags), None
         return
-    # Raises any errors in the flags before the simulator is started.
+    # Report any errors in the flags before starting the simulator.
     load_settings(flags)
     from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 

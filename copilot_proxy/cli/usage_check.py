@@ -53,7 +53,7 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
 def _month(database: Database) -> dict[str, Any]:
     """Return this month's credits according to the ledger and according to GitHub's quota.
 
-    `unit` is the quota's; only if it is AI credits can the two be compared.
+    `unit` is the quota's unit; the two can be compared only if it is AI credits.
     """
     now = datetime.now().astimezone()
     ledger = credits(month_total(database, now).nano_aiu)

@@ -27,7 +27,7 @@ _MAX_MESSAGE: Final = 2000
 _MAX_CODE: Final = 200
 _LIMITED: Final = 429
 _MAX_WAIT: Final = 31 * 24 * 3600
-"""Seconds."""
+"""Maximum seconds to wait; after a month, every quota has been reset."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN: Final = re.compile(
     r"(\d{1,9}(?:\.\d{1,9})?) ?"
@@ -41,7 +41,8 @@ _WAIT: Final = re.compile(
 )
 _AUTHORIZATION_REQUIRED: Final = "Copilot requires a separate authorization"
 _LONG_WAIT: Final = 60
-"""Seconds of Retry-After above which SDKs are told not to retry; some would sleep for days."""
+"""Seconds of Retry-After above which SDKs get ``x-should-retry: false``; some would sleep for
+days."""
 
 
 def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRefusal:
@@ -82,7 +83,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
     `remaining` seconds."""
     message = error.message
     if isinstance(error, UpstreamRefusal):
-        # The message may mention a waiting time, of which a part has passed.
+        # The message may mention a waiting time, part of which has already passed.
         message = f"Copilot's earlier response: {message}"
         status, code = error.upstream_status, error.upstream_code
         mapping = find_mapping(status, code, error.message)

@@ -95,7 +95,7 @@ def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None,
 
 
 def refusals_of(database: sqlite3.Connection, session: str) -> list[tuple[str, str, int]]:
-    """Return how many requests of a session were refused, by outcome and error code ("" if none)."""
+    """Return the outcome, the error code or "", and the number of a session's refused requests."""
     return database.execute(
         "SELECT outcome, ifnull(error_code, ''), count(*) FROM requests WHERE id > ? "
         "AND session = ? AND corrects IS NULL AND outcome LIKE 'refused\\_%' ESCAPE '\\' "

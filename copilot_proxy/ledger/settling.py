@@ -1,4 +1,4 @@
-"""Settles the reservations of requests that ended without doing so themselves."""
+"""Settles the reservations of requests whose processes have ended."""
 
 import sqlite3
 import time

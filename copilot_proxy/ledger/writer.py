@@ -28,7 +28,7 @@ _RESERVED: Final = INDEX["reserved_nano_aiu"]
 RETRY_SECONDS: Final = 5.0
 """Seconds until writing is tried again after a failure."""
 SETTLE_SECONDS: Final = 30.0
-"""Seconds between two checks for processes that were killed during their requests."""
+"""Seconds between checks for processes that were killed during their requests."""
 
 
 class Writer:
@@ -46,7 +46,7 @@ class Writer:
         self._failed_at: float | None = None
         """When writing last failed; None if the last attempt succeeded."""
         self._settled_at = 0.0
-        """When killed processes were last checked for."""
+        """When the last check for killed processes took place."""
 
     @property
     def has_waiting(self) -> bool:

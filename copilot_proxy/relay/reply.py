@@ -1,4 +1,4 @@
-"""Copilot's reply to an accepted request, as events of the client's API or a whole answer."""
+"""Copilot's reply to an accepted request, as events of the client's API or as one whole answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -79,7 +79,7 @@ _Receive = Callable[[_Process], Awaitable[_Translated | None]]
 
 
 class Reply:
-    """A reply. Use either `whole` or `events`, once, and close the reply in any case."""
+    """A reply. Use either `whole` or `events`, once, and always close the reply."""
 
     def __init__(
         self, response: UpstreamResponse, prepared: PreparedRequest, record: RequestRecord
