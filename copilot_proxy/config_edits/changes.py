@@ -34,7 +34,8 @@ class WholeFile:
         return after
 
     def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change, or None for no file."""
+        """Return the content of `current` without the change, or None if the file should not
+        exist."""
         return original
 
     def shown(self) -> str:
@@ -49,7 +50,7 @@ class JsonValues:
     path: PurePath
     values: Sequence[tuple[Path, Any]]
     where_set: Sequence[tuple[Path, Any]] = ()
-    """Values that replace existing ones, but are not added."""
+    """Values that are only set where a value already exists."""
 
     def applied(self, before: bytes | None) -> bytes:
         """Return the file's new content; `before` is None if there is no file. Raises
@@ -70,7 +71,7 @@ class JsonValues:
         return Document(text, document.bom).encode()
 
     def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change, or None for no file.
+        """Return the content of `current` without the change, or None if the file should not exist.
 
         Raises `CannotEdit`.
         """
@@ -81,7 +82,7 @@ class JsonValues:
         if original is None and not _data(text):
             return None
         if json_text.is_same(text, before):
-            # Some programs rewrite their settings each time, in their own formatting.
+            # Some programs rewrite all of their settings in their own formatting.
             return original
         return Document(text, now.bom).encode()
 
@@ -107,7 +108,7 @@ class TomlTables:
         return Document(toml_text.add_tables(document.text, self.text), document.bom).encode()
 
     def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change, or None for no file.
+        """Return the content of `current` without the change, or None if the file should not exist.
 
         Raises `CannotEdit`.
         """

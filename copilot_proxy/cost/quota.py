@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
 _NAMES: Final = ("premium_models", "premium_interactions", "chat")
-"""In order of precedence; ``chat`` only meters plans that have none of the others."""
+"""In order of precedence; ``chat`` only meters plans that have no other quota."""
 _MIN_ELAPSED: Final = timedelta(days=1)
 """Before this much of the month has passed, the pace is meaningless."""
 
