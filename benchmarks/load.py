@@ -32,7 +32,8 @@ class Requests:
 
     def __init__(self, spec: Task) -> None:
         self._spec = spec
-        # Start anywhere, since other runs against the same upstream have used up some numbers.
+        # Start with a random number, since other runs against the same upstream have used some
+        # numbers.
         self._numbers = count(random.randrange(1, 500_000))
         self._host = urlsplit(spec["url"]).netloc
 

@@ -44,7 +44,8 @@ _BY_PRICE: Final = {
 
 
 def size_of(model: Model) -> Size:
-    """Return the size of a model: by GitHub's category, else by its price, else the middle."""
+    """Return the size of a model: based on GitHub's category, else on its price; by default,
+    medium."""
     if model.price_class is PriceClass.VERY_HIGH:
         return Size.MOST_EXPENSIVE
     category = model.raw.get("model_picker_category")

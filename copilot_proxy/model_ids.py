@@ -64,7 +64,7 @@ def parse_name(name: str) -> ModelName:
 
 
 def spellings(name: str) -> Iterator[str]:
-    """Yield `name`, then `name` without its date, then that with dots in its version.
+    """Yield `name`, then `name` without its date, then the undated name with dots in its version.
 
     For example ``claude-opus-4-7-20260401``, ``claude-opus-4-7`` and ``claude-opus-4.7``.
     """

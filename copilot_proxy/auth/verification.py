@@ -87,9 +87,9 @@ async def _with_retries(
 
 
 def _is_transient(error: UpstreamError) -> bool:
-    """Return whether the failure may pass within seconds.
+    """Return whether the failure may resolve itself within seconds.
 
-    False if GitHub asked us to wait, and if, for example, its name cannot be resolved.
+    False if GitHub asked us to wait or, for example, its name cannot be resolved.
     """
     if isinstance(error, UpstreamRefusal):
         return error.upstream_status >= 500 and "retry-after" not in error.headers

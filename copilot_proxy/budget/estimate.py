@@ -1,7 +1,7 @@
 """Estimates the cost of a request before it is sent.
 
 The prompt is estimated from its length; anything that the same session has just sent counts as read
-from the cache. The output is estimated from the longer of the model's recent answers.
+from the cache. The output is estimated from the model's longer recent answers.
 """
 
 import time

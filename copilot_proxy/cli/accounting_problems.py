@@ -15,7 +15,7 @@ _LOGGERS: Final = (
 
 
 class AccountingProblems(logging.Handler):
-    """Collects errors from other threads, so that they do not break into an answer."""
+    """Collects errors from other threads, so that they do not interrupt an answer."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -36,7 +36,7 @@ class AccountingProblems(logging.Handler):
 
 @contextmanager
 def collected_problems() -> Iterator[AccountingProblems]:
-    """Collect the problems while the block runs, and print the rest of them at its end."""
+    """Collect the problems while the block runs, and when it ends, print those not printed yet."""
     problems = AccountingProblems()
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:

@@ -63,7 +63,7 @@ class MarkdownPrinter:
             self._finish(block)
         if self._rest.count("\n") >= self._console.height:
             # Otherwise the block would outgrow the screen, and its beginning would stay hidden
-            # until the end.
+            # until it is complete.
             done, self._rest = split_long(self._rest)
             if done:
                 self._finish(done, is_partial=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.cli.console import counted
+from copilot_proxy.cost.display import percent
 from copilot_proxy.cost.nano_aiu import rounded
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.activity import latest_requests
@@ -79,5 +80,5 @@ def line(sums: Sums) -> str:
     cached = sums.cache_read_tokens
     prompt = sums.input_tokens + cached + sums.cache_write_tokens
     if prompt:
-        parts.append(f"{100 * cached // prompt} % cached")
+        parts.append(f"{percent(100 * cached / prompt)} cached")
     return f"This session: {', '.join(parts)}."

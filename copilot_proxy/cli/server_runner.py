@@ -96,7 +96,7 @@ class ServerRunner:
         from copilot_proxy.server.listen_socket import listen
 
         single = self._settings.workers == 1
-        # Importing the server takes about as long as GitHub's response, so do both at once.
+        # Importing the server takes about as long as GitHub's response, so do both in parallel.
         models = asyncio.create_task(backend.relay.models.catalogue())
         models.add_done_callback(_retrieve_exception)
         await run_in_thread(_import_server if single else _import_supervisor)

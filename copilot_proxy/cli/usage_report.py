@@ -1,4 +1,4 @@
-"""The data shown by the ``usage`` command: sums, and the rest of the quota."""
+"""The data shown by the ``usage`` command: sums, and the remaining quota."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

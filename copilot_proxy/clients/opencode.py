@@ -32,7 +32,7 @@ def _launch_with(
 
 
 def _setup_in(folder: str, names: Sequence[str]) -> Callable[[Connection, Machine], Setup]:
-    """Return a function that changes the first file of `names` that exists."""
+    """Return a function that changes the first existing file in `names`."""
 
     def setup(to: Connection, machine: Machine) -> Setup:
         files = [machine.config / folder / name for name in names]

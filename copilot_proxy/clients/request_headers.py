@@ -16,8 +16,8 @@ USER_AGENTS: Final = {
     "droid": "factory-cli/",
     "gemini-cli": "GeminiCLI",
 }
-"""The start of each client's ``user-agent`` header; clients not listed here send that of an SDK, or
-an unknown one."""
+"""The start of each client's ``user-agent`` header; clients not listed here send an SDK's user
+agent, or an unknown one."""
 SESSION_HEADERS: Final = {
     "claude-code": ("x-claude-code-session-id",),
     "codex": ("session-id", "thread-id"),

@@ -26,7 +26,8 @@ class WholeFile:
     """Whether an existing file belongs to the user, and must not be replaced."""
 
     def applied(self, before: bytes | None) -> bytes:
-        """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
+        """Return the file's new content; `before` is None if there is no file. Raises
+        `CannotEdit`."""
         after = self.text.encode("utf-8")
         if self.only_new and before is not None and before != after:
             raise CannotEdit("already exists, and its format cannot be edited without losing some")
@@ -37,7 +38,7 @@ class WholeFile:
         return original
 
     def shown(self) -> str:
-        """Return what users must write into the file if they do it by hand."""
+        """Return the text for users who change the file by hand."""
         return self.text
 
 
@@ -51,7 +52,8 @@ class JsonValues:
     """Values that replace existing ones, but are not added."""
 
     def applied(self, before: bytes | None) -> bytes:
-        """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
+        """Return the file's new content; `before` is None if there is no file. Raises
+        `CannotEdit`."""
         document = Document.decode(before or b"")
         text, expected = document.text, _data(document.text)
         replaced = [
@@ -84,7 +86,7 @@ class JsonValues:
         return Document(text, now.bom).encode()
 
     def shown(self) -> str:
-        """Return what users must write into the file if they do it by hand."""
+        """Return the text for users who change the file by hand."""
         data: Any = None
         for path, value in self.values:
             data = with_value(data, path, value)
@@ -99,7 +101,8 @@ class TomlTables:
     text: str
 
     def applied(self, before: bytes | None) -> bytes:
-        """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
+        """Return the file's new content; `before` is None if there is no file. Raises
+        `CannotEdit`."""
         document = Document.decode(before or b"")
         return Document(toml_text.add_tables(document.text, self.text), document.bom).encode()
 
@@ -113,7 +116,7 @@ class TomlTables:
         return None if original is None and not text else Document(text, document.bom).encode()
 
     def shown(self) -> str:
-        """Return what users must write into the file if they do it by hand."""
+        """Return the text for users who change the file by hand."""
         return self.text
 
 

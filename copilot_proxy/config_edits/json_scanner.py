@@ -53,7 +53,7 @@ class Member:
 
 
 def scan(text: str) -> Value | None:
-    """Return the value in `text`, or None if there are only blanks and comments.
+    """Return the value in `text`, or None if there is only whitespace and comments.
 
     Raises `CannotEdit` with the line of the error.
     """
@@ -77,7 +77,7 @@ class _Scanner:
         raise CannotEdit(f"is not valid JSON (line {line})")
 
     def blank(self, position: int) -> int:
-        """Return the end of the blanks and comments that start at `position`."""
+        """Return the end of the whitespace and comments that start at `position`."""
         found = _BLANK.match(self._text, position)
         return found.end() if found else position
 

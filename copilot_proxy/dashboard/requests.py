@@ -15,7 +15,7 @@ from copilot_proxy.ledger.queries import requests_named
 from copilot_proxy.relay.records import RequestRecord
 
 _BROKEN: Final = 502
-"""The status to look up the hint for a stream that failed after it had started with 200."""
+"""The status for looking up the hint of a stream that failed after it had started with 200."""
 
 
 _CLOCK_OFFSET: Final = time.time() - time.perf_counter()

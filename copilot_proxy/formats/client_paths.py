@@ -1,6 +1,6 @@
 """The paths of APIs that are not imported until a client uses them.
 
-Also the path of embeddings, whose errors are OpenAI's.
+Includes the path of embeddings, whose errors are in OpenAI's format.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Represents custom tools, whose input is plain text, as functions for models that need those.
+"""Represents custom tools, whose input is plain text, as functions for models without custom tools.
 
 The function has one argument, the text: ``{"input": "..."}``. Chat Completions keeps the parts of a
 grammar in an object, and Responses keeps them next to the type.
@@ -90,7 +90,7 @@ def custom_input(arguments: str) -> str:
 class InputDecoder:
     """Extracts the input of a custom tool from the arguments of its function as they arrive.
 
-    `feed` takes a chunk of the arguments and returns the text that it adds; `close` returns the
+    `feed` accepts a chunk of the arguments and returns the text that it adds; `close` returns the
     rest. Arguments in an unexpected form are left to `close`, which handles them like
     `custom_input`.
     """

@@ -2,7 +2,7 @@
 
 A long conversation has thousands of parts, but only a few kinds of parts. The kinds are collected
 once, in a few quick passes, so that no other code searches the conversation for parts that do not
-occur.
+occur in it.
 """
 
 from typing import Any, Final, NamedTuple
@@ -13,7 +13,7 @@ from copilot_proxy.formats.types import ClientRequest
 
 _ROOTS: Final = (*FIELDS, "systemInstruction")
 _NESTED: Final = {"content", "output", "parts", "functionResponse", "source"}
-"""The fields that contain further parts, in any API."""
+"""The fields that contain nested parts, in any API."""
 _IMAGES: Final = ("image_url", "input_image", "image", "computer_screenshot")
 _FILES: Final = ("file", "input_file", "document")
 _IMAGE_FIELDS: Final = ("inlineData", "images", "image_url")

@@ -99,7 +99,7 @@ class StopTranslator:
 
     Any text, reasoning and tool calls after it are discarded. Once an answer has been cut, it
     counts as finished, so Copilot's stream is only read a little longer, for its token counts. If
-    it does not end in time, there are none. With `names_stop`, the last chunk has the field
+    it does not end in time, there are no counts. With `names_stop`, the last chunk has the field
     `STOP_SEQUENCE`.
     """
 

@@ -103,8 +103,8 @@ class Arguments:
 class _End:
     """Finds the end of the first object, list or string in a text that arrives in chunks.
 
-    A text that has not reached this end is not JSON yet, and a text with anything but blanks after
-    it never will be. Otherwise, a parser must decide.
+    A text that has not reached this end is not JSON yet, and a text with anything but whitespace
+    after it never will be. Otherwise, a parser must decide.
     """
 
     __slots__ = ("_depth", "_first", "_has_more", "_in_string", "_is_escaped", "_is_found")
@@ -124,7 +124,7 @@ class _End:
 
     @property
     def is_last(self) -> bool:
-        """Whether the end was found, and only blanks follow it."""
+        """Whether the end was found, and only whitespace follows it."""
         return self._is_found and not self._has_more
 
     def feed(self, piece: str) -> None:

@@ -38,9 +38,9 @@ class Imported(NamedTuple):
 
     added: int
     known: int
-    """Imported before."""
+    """Imported earlier."""
     own: int
-    """Sent through this server, which has recorded them itself."""
+    """Sent through this server, which has already recorded them."""
 
 
 def import_events(ledger: Database, path: Path) -> Imported:

@@ -1,4 +1,4 @@
-"""What the budget asks the ledger to reserve for requests; loaded without SQLite."""
+"""The data that the budget passes to the ledger to reserve amounts; loaded without SQLite."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple

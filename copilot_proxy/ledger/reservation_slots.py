@@ -33,7 +33,7 @@ class Slot(msgspec.Struct, gc=False):
     common: bytes
     """The encoded `Common`."""
     totals: Sequence[Total] = ()
-    """What `nano` was added to."""
+    """The totals that `nano` was added to."""
 
     def packed(self, request_id: str) -> bytes:
         """Return the bytes of the slot, without its unused rest."""

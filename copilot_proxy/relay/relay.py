@@ -36,7 +36,7 @@ _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` gets each request's record at its end."""
+    """Answers requests through one upstream; `report` receives each request's record at its end."""
 
     def __init__(
         self,
@@ -48,7 +48,8 @@ class Relay:
         aliases: Mapping[str, Alias] | None = None,
         small_model: str | None = None,
     ) -> None:
-        """`small_model` answers clients' small jobs; if None, these go to the model they name."""
+        """`small_model` answers clients' small jobs; if None, the model that the client named
+        does."""
         self._upstream = upstream
         self._small_model = small_model
         self.models = ModelResolver(upstream, default_model, aliases)

@@ -1,4 +1,4 @@
-"""Sends a conversation to Copilot, and again in a different form if Copilot refuses the first.
+"""Sends a conversation to Copilot, and again in a different form if Copilot refuses it.
 
 Copilot does not bill refused requests. A request is only sent again if Copilot refuses the API, the
 reasoning of earlier answers, stop sequences, or message fields that it names, and only once for
@@ -46,7 +46,7 @@ class _Attempt:
     listed: _Listed | None
     """None if the catalogue could not be read."""
     refused: list[UpstreamApi] = field(default_factory=list)
-    """The APIs on which Copilot has refused the model, in that order."""
+    """The APIs on which Copilot has refused the model, earliest refusal first."""
     reroutes: int = 0
     """The number of times the request was sent on another API after such a refusal."""
     foreign: frozenset[str] = frozenset()
@@ -66,7 +66,7 @@ class _Ready(NamedTuple):
     prepared: PreparedRequest
     body: UpstreamBody
     content: bytes | None
-    """`body` as JSON; None if the upstream takes it as an object."""
+    """`body` as JSON; None if the upstream accepts it as an object."""
 
 
 class Sender:
@@ -185,7 +185,7 @@ class Sender:
             if (changed := without_field(body, path)) is not body:
                 body, names = changed, f"dropped {path[-1]} from some {path[0]}"
                 prepared.notes.append(f"{names}: Copilot refuses the field")
-        # An upstream with its own API is not sent JSON over HTTP.
+        # An upstream with its own API does not receive JSON over HTTP.
         is_json = attempt.fixed_api is None
         return _Ready(prepared, body, encode_request(body, record.size) if is_json else None)
 

@@ -1,7 +1,7 @@
 """Sends answers to clients as they arrive, and ends the call to Copilot when a client disconnects.
 
-The response headers are sent when Copilot's first event or error arrives, or a grace period is
-over. So an early error keeps its own status, and clients with a short timeout still receive
+The response headers are sent when Copilot's first event or error arrives, or when a grace period
+ends. This way, an early error keeps its own status, and clients with a short timeout still receive
 something. After that, bytes that clients ignore are sent while the stream is silent, and an error
 becomes an event.
 """
@@ -142,7 +142,7 @@ class EventStream:
                         await self._send_in_pieces(
                             send, await run_in_turn(self._encode_large, event)
                         )
-            # For Ollama clients, a blank after the last line would be an incomplete line.
+            # For Ollama clients, a space after the last line would be an incomplete line.
             self._timer.cancel()
             if self._end:
                 await self._send(send, self._end)
@@ -169,7 +169,8 @@ class EventStream:
             or not writer.is_ready()
         ):
             return False
-        # Not any earlier, because encoding an event may change how the next one is encoded.
+        # Encoded as late as possible, because encoding an event may change how the next one is
+        # encoded.
         writer.write(self._encode_all(events))
         self._last_sent = time.monotonic()
         return True

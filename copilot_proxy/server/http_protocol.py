@@ -30,7 +30,7 @@ _MAX_PIPELINED: Final = 8
 """Number of requests on a connection that may queue behind the current one before reading from it
 is paused."""
 _MAX_UNSENT: Final = 128 * 1024
-"""Maximum unsent bytes that the system buffers for a client; some default to 4 MiB."""
+"""Maximum unsent bytes that the system buffers for a client; some systems default to 4 MiB."""
 
 
 class BoundedProtocol(TolerantProtocol):
@@ -201,7 +201,7 @@ class BoundedProtocol(TolerantProtocol):
             self.flow.resume_reading()
         cycle = self.cycle  # None if the first request opens a WebSocket
         if cycle is not None and cycle is self._just_begun and cycle.body:
-            # `receive` has not been called yet, and need not be called at all.
+            # `receive` has not been called yet, and no longer needs to be.
             cycle.scope["state"][BODY] = cycle.body
         if cycle is not None and cycle.response_complete and not cycle.keep_alive:
             self.transport.close()  # see `LingeringTransport`
@@ -226,7 +226,7 @@ class BoundedProtocol(TolerantProtocol):
             self._send_timer = self.loop.call_later(self._send_timeout, self._check_send_timeout)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection, immediately if its client has not read the whole response."""
+        """Close an idle connection, immediately if its client has not read the entire response."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:

@@ -1,7 +1,7 @@
 """Binds the second port, where clients expect Ollama.
 
-Some clients only try port 11434, and others try it first. The port serves the same as the server's
-main port.
+Some clients only try port 11434, and others try it first. The port serves the same paths as the
+server's main port.
 """
 
 import socket

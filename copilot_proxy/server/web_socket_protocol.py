@@ -48,7 +48,7 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
         if self.writable.is_set():
             super().handle_ping()
         else:
-            # The client does not read, and must not fill the memory with pongs.
+            # The client does not read, and must not exhaust memory with pongs.
             self.conn.data_to_send()
 
     async def send(self, message: Any) -> None:

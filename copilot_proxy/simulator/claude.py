@@ -1,4 +1,4 @@
-"""What Claude models of each generation accept and send: thinking, sampling, bound history."""
+"""The features of each generation of Claude models: thinking, sampling, bound history."""
 
 from __future__ import annotations
 

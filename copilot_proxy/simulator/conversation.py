@@ -67,7 +67,7 @@ class Conversation:
 
 @dataclass
 class ToolCall:
-    """A tool call; `arguments` is JSON text, truncated where the token limit cuts it."""
+    """A tool call; `arguments` is JSON text, truncated at the token limit."""
 
     name: str
     arguments: str

@@ -168,7 +168,7 @@ def _item(item: Item, model: Model, call: Call) -> None:
     kind = item.get("type", "message")
     if kind == "item_reference":
         raise copilot(400, FOREIGN_ID)
-    # Official clients send reasoning back with its id, but have no other ids.
+    # Official clients send reasoning back with its id, but no other ids.
     own = opaque_strings.is_valid("item", given)
     if own and not (kind == "reasoning" and item.get("encrypted_content")):
         raise copilot(400, FOREIGN_ID)

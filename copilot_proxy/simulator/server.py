@@ -60,7 +60,7 @@ class _Server(uvicorn.server.Server):
                 continue
 
     def leave(self) -> None:
-        """Make the main loop end."""
+        """End the main loop."""
         self._leave.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

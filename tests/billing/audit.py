@@ -20,6 +20,7 @@ _EXPECTED: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "silent": (("ok",), ("models",)),
     "failing": (("ok", "broken", "refused_upstream"), ("reported",)),
     "erring": (("broken", "refused_upstream"), ("estimated", "unknown")),
+    "billed": (("broken", "refused_upstream"), ("reported",)),
     "stale": (("ok",), ("reported",)),
     "cut": (("broken",), ("estimated", "unknown")),
     "left": (("client_left",), ("estimated",)),

@@ -145,6 +145,9 @@ class FakeCopilot(ThreadedServer):
         charged = answers.usage_of(
             bill, total=kind not in ("parts", "silent"), parts=kind != "silent"
         )
+        if kind == "billed" and not _STREAMED.search(body):
+            _send(writer, {"error": {"message": "It broke."}, **charged}, 500)
+            return True
         if path == "/embeddings":
             vectors = [
                 {"object": "embedding", "index": index, "embedding": [0.5]}
@@ -194,6 +197,8 @@ async def _stream(
         await asyncio.sleep(_TURN_SECONDS)
     if kind == "erring":
         _write_chunk(writer, parts.early)
+    elif kind == "billed":
+        _write_chunk(writer, parts.billed)
     else:
         _write_chunk(writer, parts.cost + (parts.failure if kind == "failing" else parts.end))
     writer.write(b"0\r\n\r\n")

@@ -9,6 +9,7 @@ Kind = Literal[
     "silent",  # answered without a cost, so the price list decides
     "failing",  # fails after the cost was reported
     "erring",  # fails before the cost was reported, with an error in the stream
+    "billed",  # fails with an error that has the cost, in the stream or with status 500
     "cut",  # breaks off before the cost
     "left",  # the client disconnects before the cost
     "refused",  # Copilot refuses it, and charges nothing
@@ -16,11 +17,12 @@ Kind = Literal[
     "unwell",  # Copilot answers with a server error, which may have been charged
 ]
 _KINDS: Final[tuple[tuple[Kind, int], ...]] = (
-    ("good", 56),
+    ("good", 53),
     ("parts", 6),
     ("silent", 6),
     ("failing", 7),
     ("erring", 4),
+    ("billed", 3),
     ("cut", 5),
     ("left", 8),
     ("refused", 5),

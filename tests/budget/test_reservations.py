@@ -1,7 +1,6 @@
 """Reservations are summed up in memory, but always match the file."""
 
 import asyncio
-import os
 import random
 import threading
 import time
@@ -22,7 +21,7 @@ from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.limit_states import State, state
 from copilot_proxy.ledger.maintenance import forget
 from copilot_proxy.ledger.releaser import Releaser
-from copilot_proxy.ledger.reservation import common_of, reservation_of
+from copilot_proxy.ledger.reservation import common_of
 from copilot_proxy.ledger.reservation_file import (
     ReservationFile,
     path_for,
@@ -299,28 +298,6 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
 
     # SQLite starts to empty the log at a thousand pages of 4 KiB.
     assert size < 6 * 2**20
-
-
-def test_reservations_of_an_older_version(tmp_path: Path) -> None:
-    """Older versions kept reservations in the ledger. Those of dead processes become rows, once."""
-    path = tmp_path / "ledger.sqlite3"
-    common = common_of(asked(record("a"), 60, [])[2])
-    old = reservation_of("a", time.time_ns() // 1000, 60, common)
-    with closing(open_for_writing(path)) as database:
-        for name, pid in (("dead", 2**22 + 1), ("running", os.getpid())):
-            values = old._replace(request_id=name, pid=pid)
-            marks = ", ".join("?" * len(values))
-            database.execute(f"INSERT INTO reservations VALUES ({marks})", values)  # noqa: S608
-    for _ in range(2):
-        writer = Writer(path)
-        writer.write([row(record("b"), NOW.timestamp())])
-        writer.close()
-    with closing(open_for_writing(path)) as database:
-        assert [("dead", 60)] == database.execute(
-            "SELECT request_id, nano_aiu FROM requests WHERE error_code = 'server_killed'"
-        ).fetchall()
-        left = database.execute("SELECT request_id FROM reservations").fetchall()
-    assert [("running",)] == left
 
 
 def test_a_killed_process_next_to_a_running_one(

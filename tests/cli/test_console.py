@@ -17,7 +17,7 @@ from tests.cli.terminals import Terminal
 
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "_width", lambda: 40)
+    monkeypatch.setattr(console, "terminal_width", lambda: 40)
 
 
 @pytest.mark.usefixtures("narrow")

@@ -25,7 +25,7 @@ def test_a_slow_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             writer.close()
 
     monkeypatch.setattr(time, "sleep", sleep)
-    assert "This session: 1 request, 2.00 AI credits, 0 % cached." == session_cost(ledger, "run-1")
+    assert "This session: 1 request, 2.00 AI credits, 0% cached." == session_cost(ledger, "run-1")
     assert "This session: no requests." == session_cost(ledger, "run-2")
 
 
@@ -66,11 +66,11 @@ def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ),
         (
             [{"error": "budget_exceeded"}, {"credits": 2.0}],
-            "2 requests, 2.00 AI credits, 0 % cached",
+            "2 requests, 2.00 AI credits, 0% cached",
         ),
         (
             [{"credits": 2.0}, {"credits": None, "client_gone": True}],
-            "2 requests, 2.00 AI credits, 1 of estimated cost, 0 % cached",
+            "2 requests, 2.00 AI credits, 1 of estimated cost, 0% cached",
         ),
     ],
 )

@@ -20,8 +20,6 @@ from copilot_proxy.ledger import database as ledger_file
 from copilot_proxy.ledger import insertion, schema
 from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing, open_ledger
-from copilot_proxy.ledger.hash_chain import next_hash
-from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
@@ -395,36 +393,6 @@ def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(open_ledger(path)) as database:
         assert [(None,)] == database.execute("SELECT mood FROM requests").fetchall()
 
-    assert [] == checked(path)
-
-
-def test_a_file_of_the_first_version(path: Path) -> None:
-    """The file gets the new columns and tables; its rows and hashes are unchanged."""
-    path.parent.mkdir()
-    old = COLUMNS[: COLUMNS.index("cache_detail")]
-    made = row(0)
-    with closing(sqlite3.connect(path)) as database:
-        database.executescript(schema._MIGRATIONS[0])
-        database.execute("PRAGMA user_version = 1")
-        link = next_hash(b"", made)
-        values = (*made[: len(old)], link)
-        database.execute(
-            f"INSERT INTO requests ({', '.join(old)}, chain) VALUES ({', '.join('?' * len(values))})",  # noqa: S608, E501
-            values,
-        )
-        database.execute("INSERT INTO days VALUES (?, 1, ?)", (made[COLUMNS.index("day")], link))
-        sums: dict[Row, list[int]] = {}
-        add_to(sums, made)
-        ((group, amounts),) = sums.items()
-        marks = ", ".join("?" * len((*group, *amounts)))
-        database.execute(f"INSERT INTO sums VALUES ({marks})", (*group, *amounts))  # noqa: S608
-        database.commit()
-
-    writer = Writer(path)
-    writer.write([row(1, cache_verdict="prefix_change", cache_detail="tool 1 a")])
-    writer.close()
-
-    assert ["a-0", "a-1"] == stored(path)
     assert [] == checked(path)
 
 

@@ -74,7 +74,7 @@ def test_the_file_has_the_lines_of_stderr(
         assert all(re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines)
         requests = lines[2:-1]
         assert [line[11:] in err for line in requests] == [True, True, True]
-        assert "  1 msg 85 B, " in requests[0]
+        assert requests[0].endswith("  1 msg 85 B")
         assert "Copilot sent values that this version does not know: " in requests[1]
         assert lines[1].endswith(" is ready.")
         assert lines[-1].endswith("Stopped.")

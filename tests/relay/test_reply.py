@@ -97,6 +97,6 @@ async def test_fields_dropped_by_copilot_are_in_the_header_or_the_log(
         pass
 
     entry = logging.makeLogRecord({"record": record})
-    line = TextFormatter(colour=False).format(entry)
+    line = TextFormatter(color=False).format(entry)
     assert early is ("Copilot reports 1 dropped" in header)
     assert early is not ("Copilot reports 1 dropped" in line)

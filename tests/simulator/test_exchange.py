@@ -298,6 +298,21 @@ def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
     assert 168 == account(copilot, "pro")["quota_snapshots"]["premium_interactions"]["remaining"]
 
 
+@pytest.mark.parametrize("initiator", ["user", "agent"])
+def test_credits_are_spent_as_charged(simulator, copilot, initiator):
+    """On a plan billed in credits, the quota falls by the cost of each answer, on every API."""
+    message = {"role": "user", "content": "Hi"}
+    charged = 0
+    for path, model, more in (
+        ("/chat/completions", "claude-opus-4.6", {"messages": [message]}),
+        ("/responses", "gpt-5.4", {"input": "Hi"}),
+        ("/v1/messages", "claude-opus-4.6", {"messages": [message], "max_tokens": 99}),
+    ):
+        answer = copilot.post(path, {"model": model, **more}, x_initiator=initiator)
+        charged += answer.json()["copilot_usage"]["total_nano_aiu"]
+        assert charged == round(simulator.state.spent * 1e9) > 0
+
+
 def test_a_used_up_quota_is_402(simulator, copilot, monkeypatch):
     """Without overage, only free models are served once the quota is used up."""
     monkeypatch.setitem(PLANS, "pro_credits", replace(PLANS["pro_credits"], overage=False))

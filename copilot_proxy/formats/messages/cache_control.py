@@ -50,7 +50,7 @@ def limit_marks(
 def _drop_marks(marked: dict[str, list[Json]], max_marks: int) -> None:
     """Keep the `max_marks` most useful marks.
 
-    Those are the last mark of the tools and the last mark of the system prompt, which all
+    These are the last mark of the tools and the last mark of the system prompt, which all
     conversations of a client share, followed by the last marks of the messages, since a mark covers
     everything before it.
     """

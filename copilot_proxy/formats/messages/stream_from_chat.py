@@ -60,8 +60,8 @@ class _Block:
 class ChatToMessages:
     """Translates one response for an Anthropic client.
 
-    `feed` takes a chunk and returns its events, `close` returns the last events, `fail` returns the
-    events that end a broken stream, and `whole` assembles a message from all events. `feed` and
+    `feed` accepts a chunk and returns its events, `close` returns the last events, `fail` returns
+    the events that end a broken stream, and `whole` assembles a message from all events. `feed` and
     `close` raise `BrokenResponse` if the chunks do not form a response.
 
     Thinking is only sent to clients that enabled it. Other clients only get its encrypted form, and
@@ -178,8 +178,8 @@ class ChatToMessages:
             self._last_thinking().deltas.append(delta)
 
     def _add_opaque(self, opaque: str) -> None:
-        # After text, hold it back until there is a call: otherwise it is not needed, and clients
-        # such as Claude Code take the last block for the answer.
+        # After text, hold the value back until there is a call: otherwise, it is not needed, and
+        # clients such as Claude Code take the last block for the answer.
         is_late = bool(self._blocks) and self._blocks[-1].type == "text"
         if self._shows_thinking and not is_late:
             self._last_thinking().opaque += opaque

@@ -4,10 +4,11 @@ The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the s
 ``block``, the event's content block so far, and ``api`` to ``start``. The events that end a block
 have ``content`` only if there were no deltas for it.
 
-pi-ai treats some ends as failures, and does not report everything, so the sidecar adds fields to
-``done`` and ``error``: ``finished``, whether Copilot signaled that the response is complete;
-``last``, Copilot's event with the finish reason; and ``unread``: ``copilot_usage``, and for Chat
-Completions ``usage``, ``reasoning_opaque`` and ``refusal``. ``input_transformations`` is Claude's.
+pi-ai treats some normal endings as failures, and does not report everything, so the sidecar adds
+fields to ``done`` and ``error``: ``finished``, whether Copilot signaled that the response is
+complete; ``last``, Copilot's event with the finish reason; and ``unread``: ``copilot_usage``, and
+for Chat Completions ``usage``, ``reasoning_opaque`` and ``refusal``. ``input_transformations`` is
+Claude's.
 
 Two other inputs are accepted: a whole `AssistantMessage`, and a response that Copilot did not
 stream, which pi-ai cannot parse: ``{"type": "whole", "api", "body"}``.
@@ -58,7 +59,7 @@ _DECODER: Final = json.JSONDecoder()
 class PiAiToChat(ChunkTranslator):
     """Translates one response of pi-ai to chat chunks.
 
-    `feed` takes the decoded JSON of an event and returns its chunks; `close` returns the chunks
+    `feed` accepts the decoded JSON of an event and returns its chunks; `close` returns the chunks
     that end the stream. Both raise `UpstreamError` if the response is broken. `usage` has the token
     counts and `copilot_usage` GitHub's charge, once they are known. `now` is in seconds since 1970.
     """
@@ -229,7 +230,7 @@ class PiAiToChat(ChunkTranslator):
     def _fail(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         """End the stream, or raise the error if Copilot sent no finish reason.
 
-        pi-ai reports some regular ends as failures.
+        pi-ai reports some normal endings as failures.
         """
         self._count(event)
         finish = finish_reason(event)

@@ -43,7 +43,7 @@ _Key = tuple[str, int, int]
 class ResponsesToChat(ChunkTranslator):
     """Translates a response from Copilot's Responses API, event by event.
 
-    `feed` takes the decoded JSON of an event, or of a whole response, and returns its chunks;
+    `feed` accepts the decoded JSON of an event, or of a whole response, and returns its chunks;
     `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
     response is broken or an error. `usage` and `copilot_usage` have Copilot's counts so far. `now`
     is in seconds since 1970.
@@ -67,7 +67,7 @@ class ResponsesToChat(ChunkTranslator):
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
         """The type, output index and fields of the last event that had all its indexes."""
         self._sent: dict[_Key, list[str]] = {}
-        """The deltas of each text so far; the whole text at its end only adds what is missing."""
+        """The deltas of each text so far, so that only the rest of the final text is added."""
         self._arguments: dict[int, list[str]] = {}
         """The deltas of each call's arguments so far, by output index, because ids change."""
         self._custom: set[int] = set()

@@ -1,4 +1,4 @@
-"""Drops blank texts: Claude refuses texts that are only whitespace, Gemini empty ones."""
+"""Drops blank texts: Claude refuses texts that are only whitespace, and Gemini empty texts."""
 
 from typing import Any, Final
 

@@ -201,8 +201,8 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def _with_room(budget: int, limit: int | None) -> int:
-    """Lower a budget that the client did not choose to leave at least half the limit for the
-    output.
+    """Lower a budget that the client did not choose, so that at least half the limit is left for
+    the output.
 
     A budget cannot be lower than the minimum, even if that is more than half the limit.
     """

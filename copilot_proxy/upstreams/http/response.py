@@ -89,7 +89,8 @@ class CopilotResponse:
                         while await self._read():
                             pass
         finally:
-            # Even if the client disconnects here, as many clients do after the last event.
+            # This completes even if the client disconnects here, as many clients do after the last
+            # event.
             await self._response.aclose()
 
 
@@ -140,7 +141,7 @@ def _decompressing(read: _Read, decompressor: Decompressor) -> _Read:
                 raise httpx.DecodingError(str(error)) from error
             if chunk:
                 size += len(chunk)
-                if size >= _PAUSE_AFTER:  # the data that has arrived may take long
+                if size >= _PAUSE_AFTER:  # decompressing the data that has arrived may take long
                     size = 0
                     await asyncio.sleep(0)
                 return chunk

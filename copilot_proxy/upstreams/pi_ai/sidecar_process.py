@@ -1,4 +1,4 @@
-"""A run of the sidecar process, which exchanges JSON lines for many requests at once.
+"""A run of the sidecar process, which exchanges JSON lines for many concurrent requests.
 
 Each exchange has flow control: the process may only send as many messages as its window allows, and
 the window is enlarged as messages are read. The process's stderr is logged with secrets masked.
