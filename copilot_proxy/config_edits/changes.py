@@ -43,18 +43,11 @@ class WholeFile:
             raise CannotEdit("already exists, and its format cannot be edited without losing some")
         return after
 
-<<<<<<< HEAD
     def removed(
         self, current: bytes, original: bytes | None, *, keeps_edits: bool = False
     ) -> Removed:
         """Return the content of `current`, which was edited, without the change."""
         return Removed(current, ("the whole file",)) if keeps_edits else Removed(original)
-=======
-    def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change, or None if the file should not
-        exist."""
-        return original
->>>>>>> h-docstr
 
     def shown(self) -> str:
         """Return the text for users who change the file by hand."""
@@ -68,8 +61,7 @@ class JsonValues:
     path: PurePath
     values: Sequence[tuple[Path, Any]]
     where_set: Sequence[tuple[Path, Any]] = ()
-<<<<<<< HEAD
-    """Values that replace existing ones, but are not added."""
+    """Values that are only set where a value already exists."""
     digests: Sequence[str] = ()
     """The digests of all values, if the values themselves are not known anymore."""
 
@@ -77,9 +69,6 @@ class JsonValues:
     def written(self) -> Sequence[str]:
         """The digests of `values` and `where_set`."""
         return self.digests or [_digest(data) for _, data in (*self.values, *self.where_set)]
-=======
-    """Values that are only set where a value already exists."""
->>>>>>> h-docstr
 
     def applied(self, before: bytes | None) -> bytes:
         """Return the file's new content; `before` is None if there is no file. Raises
@@ -99,15 +88,10 @@ class JsonValues:
             raise CannotEdit("has contents that this program does not understand")
         return Document(text, document.bom).encode()
 
-<<<<<<< HEAD
     def removed(
         self, current: bytes, original: bytes | None, *, keeps_edits: bool = False
     ) -> Removed:
         """Return the content of `current` without the change. Raises `CannotEdit`.
-=======
-    def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change, or None if the file should not exist.
->>>>>>> h-docstr
 
         With `keeps_edits`, values that differ from the written ones are kept.
         """
@@ -122,15 +106,9 @@ class JsonValues:
         if original is None and not _data(text):
             return Removed(None)
         if json_text.is_same(text, before):
-<<<<<<< HEAD
-            # Some programs rewrite their settings each time, in their own formatting.
+            # Some programs rewrite all of their settings in their own formatting.
             return Removed(original)
         return Removed(Document(text, now.bom).encode(), tuple(reversed(kept)))
-=======
-            # Some programs rewrite all of their settings in their own formatting.
-            return original
-        return Document(text, now.bom).encode()
->>>>>>> h-docstr
 
     def shown(self) -> str:
         """Return the text for users who change the file by hand."""
@@ -153,15 +131,10 @@ class TomlTables:
         document = Document.decode(before or b"")
         return Document(toml_text.add_tables(document.text, self.text), document.bom).encode()
 
-<<<<<<< HEAD
     def removed(
         self, current: bytes, original: bytes | None, *, keeps_edits: bool = False
     ) -> Removed:
         """Return the content of `current` without the change.
-=======
-    def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change, or None if the file should not exist.
->>>>>>> h-docstr
 
         Raises `CannotEdit`, also if the tables were edited.
         """

@@ -12,13 +12,8 @@ from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
-<<<<<<< HEAD
 METERS: Final = ("premium_models", "premium_interactions", "chat")
 """In order of precedence; ``chat`` only meters plans that have none of the others."""
-=======
-_NAMES: Final = ("premium_models", "premium_interactions", "chat")
-"""In order of precedence; ``chat`` only meters plans that have no other quota."""
->>>>>>> h-docstr
 _MIN_ELAPSED: Final = timedelta(days=1)
 """Before this much of the month has passed, the pace is meaningless."""
 
