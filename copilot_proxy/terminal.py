@@ -33,6 +33,15 @@ def can_style(stream: TextIO | None = None) -> bool:
     return can_draw(stream) and not os.environ.get("NO_COLOR")
 
 
+def terminal_width(stream: TextIO | None = None) -> int | None:
+    """Return the width of the terminal that `stream`, stderr by default, is; or None."""
+    stream = stream or sys.stderr
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+    except (OSError, ValueError):
+        return None
+
+
 def discard(stream: TextIO) -> None:
     """Discard all further output to `stream`, which must be stdout or stderr."""
     with suppress(OSError, ValueError):

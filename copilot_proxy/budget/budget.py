@@ -21,7 +21,7 @@ from copilot_proxy.budget.refusals import refused, with_session
 from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.large_work import LARGE, run_in_turn
+from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
 from copilot_proxy.private_files import failure_reason
 from copilot_proxy.relay.costs import cost_of
@@ -86,10 +86,10 @@ class Budget:
         if reserver is None:
             reserver = await self._first_reserver()
         estimate = self._estimator.estimate
-        if record.size < LARGE:
-            cost = estimate(record, request)
-        else:
+        if self._estimator.must_count(record):
             cost = await run_in_turn(estimate, record, request)
+        else:
+            cost = estimate(record, request)
         outcome = None
         if reserver is not None:
             outcome = reserver.reserve_now(record.request_id, cost, plan)

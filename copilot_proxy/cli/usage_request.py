@@ -159,7 +159,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
     for detail in json.loads(one["details_json"] or "{}").get("token_details") or ():
         rows.append(("", _detail(detail)))
     if one["quota_percent_left"] is not None and one["quota_entitlement"] > 0:
-        rows.append(("Quota left", f"{one['quota_percent_left']:g} % of {one['quota_unit']}"))
+        rows.append(("Quota left", f"{one['quota_percent_left']:g}% of the {one['quota_unit']}"))
     return [(name, text) for name, text in rows if text]
 
 

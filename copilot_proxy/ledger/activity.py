@@ -95,6 +95,16 @@ def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None,
     return client or None, requests, nano
 
 
+def refusals_of(database: sqlite3.Connection, session: str) -> list[tuple[str, str, int]]:
+    """Return the outcome, the error code or "", and the number of a session's refused requests."""
+    return database.execute(
+        "SELECT outcome, ifnull(error_code, ''), count(*) FROM requests WHERE id > ? "
+        "AND session = ? AND corrects IS NULL AND outcome LIKE 'refused\\_%' ESCAPE '\\' "
+        "GROUP BY 1, 2 ORDER BY 1, 2",
+        (newest_id(database) - _MAX_SEARCHED, session),
+    ).fetchall()
+
+
 def data_version(database: sqlite3.Connection) -> int:
     """Return a number that changes whenever another connection has changed the ledger."""
     return int(database.execute("PRAGMA data_version").fetchone()[0])

@@ -11,7 +11,7 @@ from copilot_proxy.logs.log_file import LogFile
 from copilot_proxy.logs.reporter import REQUESTS, Reporter
 from copilot_proxy.logs.stderr import StderrHandler
 from copilot_proxy.logs.text_format import TextFormatter
-from copilot_proxy.terminal import can_style
+from copilot_proxy.terminal import can_style, terminal_width
 
 _LEVELS: Final = {
     "": logging.WARNING,
@@ -38,7 +38,9 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
     """
     screen = StderrHandler()
     screen.setFormatter(
-        JsonFormatter() if form == "json" else TextFormatter(color=can_style(), announce=True)
+        JsonFormatter()
+        if form == "json"
+        else TextFormatter(color=can_style(), announce=True, width=terminal_width)
     )
     handlers = [
         BackgroundHandler(screen, if_slow="stderr was not being read", abandon=screen.abandon)

@@ -7,7 +7,13 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError, code_of
+from copilot_proxy.errors import (
+    BrokenResponse,
+    CopilotProxyError,
+    UpstreamError,
+    UpstreamRefusal,
+    code_of,
+)
 from copilot_proxy.formats.drift import unknown_in_event
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sse import DONE
@@ -251,6 +257,8 @@ class Reply:
         self._record.finish_reason = translator.finish_reason
         if (failure := translator.failure) is not None:
             self._record.mark_failed(code_of(failure), failure.status)
+            if isinstance(failure, UpstreamRefusal) and failure.copilot_usage is not None:
+                self._record.copilot_usage = failure.copilot_usage
 
 
 def _model_of(event: Json) -> str | None:
