@@ -97,7 +97,8 @@ class Settings:
     expires_in: int = 1800
     """Seconds for which a Copilot token is valid."""
     expires_at: int | None = None
-    """Unix time that token responses return instead of now + `expires_in`, like a wrong clock."""
+    """Unix time that token responses return instead of now + `expires_in`, as if the clock were
+    wrong."""
     minimum_api_version: str = "2025-04-01"
     minimum_editor: tuple[int, int] = (1, 100)
     """The oldest accepted VS Code, as (major, minor)."""
