@@ -220,7 +220,7 @@ def _is_brand(parts: ModelName) -> bool:
 
 
 def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
-    """Return a model of the same size for a name that clients have built in, or else None."""
+    """Return a model of the same size for a name that is built into clients, or else None."""
     parts = parse_name(name)
     kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):

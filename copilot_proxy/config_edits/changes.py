@@ -136,7 +136,7 @@ class TomlTables:
     ) -> Removed:
         """Return the content of `current` without the change.
 
-        Raises `CannotEdit`, also if the tables were edited.
+        Raises `CannotEdit`, for example if the tables were edited.
         """
         document = Document.decode(current)
         text = toml_text.remove_tables(document.text, self.text)

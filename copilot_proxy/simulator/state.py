@@ -143,7 +143,7 @@ class State(Settings):
         self.exchanges = 0
         """The number of Copilot tokens issued."""
         self.spent = 0.0
-        """Credits, premium requests or messages used since the start, as the plan counts."""
+        """Credits, premium requests or messages used since the start, depending on the plan."""
         self.logins: dict[str, DeviceCode] = {}
         self._oauth = {SIMULATED_TOKEN: True, FOREIGN_TOKEN: False, SIMULATED_PAT: False}
         self._copilot: dict[str, float] = {}
