@@ -74,7 +74,8 @@ def newest_id(database: sqlite3.Connection) -> int:
 
 
 def clients_since(database: sqlite3.Connection, first: date, key: str | None) -> list[ClientUse]:
-    """Return the clients since a local day, latest first; with `key`, only those that used it."""
+    """Return the clients seen since a local day, latest first; with `key`, only those that used
+    it."""
     scope = " AND key = ?" if key is not None else ""
     found = database.execute(
         "SELECT client, max(last_us), sum(requests), sum(nano_aiu) FROM sums "  # noqa: S608

@@ -81,7 +81,7 @@ def test_a_paid_plan_is_metered_by_premium_requests() -> None:
 
 
 def test_a_free_plan_is_metered_by_chat_messages() -> None:
-    """The older shape of a free plan, without snapshots, is read as chat messages."""
+    """In the older format, without snapshots, a free plan's quota is read as chat messages."""
     account = parse_account(
         {
             "access_type_sku": "free_limited_copilot",
@@ -118,7 +118,7 @@ def test_a_free_plan_billed_in_credits_shows_chat() -> None:
 
 
 def test_unlimited_without_quota_is_not_shown_as_unlimited() -> None:
-    """An empty shared pool is not shown as unlimited, although GitHub says so."""
+    """An empty shared pool is not shown as unlimited, although GitHub reports it as unlimited."""
     snapshot = {"entitlement": -1, "remaining": 0, "percent_remaining": 100, "unlimited": True}
     full, empty = (
         parse_account(
@@ -200,7 +200,7 @@ def test_the_overage_entitlement_is_not_part_of_the_quota(more: object) -> None:
 
 
 def test_the_reset_day_may_be_in_the_snapshot() -> None:
-    """The reset day is read from `quota_reset_at` in the newest shape."""
+    """In the newest format, the reset day is read from `quota_reset_at`."""
     account = parse_account(
         {"quota_snapshots": {"premium_interactions": {"quota_reset_at": 1796083200}}}
     )

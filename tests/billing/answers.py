@@ -20,14 +20,14 @@ class Stream(NamedTuple):
 
     begin: bytes
     cost: bytes
-    """The rest, with the cost and the finish reason."""
+    """The rest of the answer, with the cost and the finish reason."""
     end: bytes
     failure: bytes
-    """Replaces the end: an error, at the point where a Responses stream has its cost."""
+    """An error that replaces the end, where a Responses stream reports its cost."""
     early: bytes
-    """Replaces the cost: an error that names a limit, as if the request had been refused."""
+    """An error that replaces the cost and names a limit, as if the request had been refused."""
     billed: bytes
-    """Replaces the cost: an error that has the cost."""
+    """An error that replaces the cost but contains it."""
 
 
 def usage_of(bill: Bill, *, total: bool, parts: bool) -> Json:

@@ -55,7 +55,7 @@ def asked(
 
 
 def test_two_servers(tmp_path: Path) -> None:
-    """While two servers reserve, write and release, each knows the total at once.
+    """While two servers reserve, write and release, each immediately knows the total.
 
     Together, they never exceed a limit.
     """
@@ -86,7 +86,7 @@ def test_two_servers(tmp_path: Path) -> None:
                         owners[name].end([name])
                         if dice.random() < 0.3:
                             owners[name].flush()
-                        else:  # its next reservation shows it, or reuses the slot
+                        else:  # its next reservation writes this, or reuses the slot
                             unsaved = owners[name]
                 elif dice.random() < 0.3:
                     server.settle(name, dice.randrange(30))
@@ -126,7 +126,7 @@ def test_two_servers(tmp_path: Path) -> None:
 
 
 def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request first waits for others to end before it is refused; meanwhile, others start."""
+    """While a request waits for others to end before it is refused, other requests can start."""
     server, found = Reserver(tmp_path / "ledger.sqlite3"), []
     limits = [(LIMITS[0], 100)]
     first, second, other = (
@@ -161,9 +161,9 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
-    """If another process replaces a damaged ledger, the new one counts at once.
+    """If another process replaces a damaged ledger, the new one counts immediately.
 
-    So do the reservations of running requests.
+    The reservations of running requests still count.
     """
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
@@ -246,7 +246,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with such a reservation, as from another version, has a budget."""
+    """A server that starts with such a reservation, such as another version's, has a budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
@@ -352,8 +352,10 @@ def test_a_process_that_was_killed_after_a_row_was_written(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
-    """The ledger tells the budget of its process which requests have rows; even if no other request
-    follows, no reservation stays in the file."""
+    """The ledger tells the budget of its process which requests have rows.
+
+    No reservation stays in the file, even if no other request follows.
+    """
     path = tmp_path / "ledger.sqlite3"
     budget = Budget(path, [Limit(10**12, "month")])
     ledger = Ledger(path, budget.end)

@@ -244,7 +244,7 @@ def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.Mo
     ],
 )
 def test_the_remaining_quota(quota: AccountQuota, expected: str) -> None:
-    """Numbers are shown where they are meaningful, and the percentage always."""
+    """Numbers are shown where they are meaningful; the percentage is always shown."""
 
     assert expected == quota_text(quota)
 

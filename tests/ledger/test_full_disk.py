@@ -64,6 +64,6 @@ def test_a_full_disk_causes_no_wait(
 
 
 def test_hints() -> None:
-    """Making a folder writable does not help on a full disk, so the hint says something else."""
+    """Making a folder writable does not help on a full disk, so the hint mentions free space."""
     assert "free space" in write_hint(OSError(errno.ENOSPC, "No space left on device"))
     assert "writable" in write_hint(OSError(errno.EACCES, "Permission denied"))

@@ -58,7 +58,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second call waits as well, since the process may end after it."""
+    """The second call of `close` waits as well, since the process may end after it."""
     may_write, write = threading.Event(), Writer.write
 
     def slow(writer: Writer, rows: Sequence[Row], **options: bool) -> None:
@@ -299,7 +299,7 @@ import fcntl, sys
 with open(sys.argv[1], "r+b") as file:
     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
 """
-"""Takes the lock with which SQLite checks that nobody else uses a file."""
+"""A program that takes the lock with which SQLite checks that nobody else uses a file."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")
@@ -353,7 +353,7 @@ TAMPERED = {
 
 @pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED.keys())
 def test_tampering_is_found(path: Path, change: str) -> None:
-    """Any change of a row, a deletion, or a changed sum is found."""
+    """Any changed row, deleted row or changed sum is found."""
     writer = Writer(path)
     writer.write([row(number) for number in range(10)])
     writer.close()
@@ -382,7 +382,7 @@ def test_a_bill_that_does_not_add_up(path: Path) -> None:
 
 
 def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of an older version gets the new columns, even for reading, and stays valid."""
+    """A file from an older version gets the new columns, even for reading, and stays valid."""
     writer = Writer(path)
     writer.write([row(0)])
     writer.close()

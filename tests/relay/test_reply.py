@@ -1,4 +1,4 @@
-"""A reply knows how Copilot's answer ended, and what Copilot dropped from the request."""
+"""A reply shows how Copilot's answer ended, and which parts of the request Copilot dropped."""
 
 import logging
 from collections.abc import Callable, Sequence
