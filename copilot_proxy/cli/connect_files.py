@@ -1,4 +1,5 @@
-"""Changes a client's files for ``connect``, or undoes that: shows a diff, asks, and writes."""
+"""Changes a client's files for ``connect``, or undoes the changes: shows a diff, asks, and
+writes."""
 
 import os
 import shlex

@@ -61,7 +61,7 @@ class JsonValues:
     path: PurePath
     values: Sequence[tuple[Path, Any]]
     where_set: Sequence[tuple[Path, Any]] = ()
-    """Values that replace existing ones, but are not added."""
+    """Values that are only set where a value already exists."""
     digests: Sequence[str] = ()
     """The digests of all values, if the values themselves are not known anymore."""
 
@@ -106,7 +106,7 @@ class JsonValues:
         if original is None and not _data(text):
             return Removed(None)
         if json_text.is_same(text, before):
-            # Some programs rewrite their settings each time, in their own formatting.
+            # Some programs rewrite all of their settings in their own formatting.
             return Removed(original)
         return Removed(Document(text, now.bom).encode(), tuple(reversed(kept)))
 

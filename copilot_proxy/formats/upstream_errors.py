@@ -20,7 +20,7 @@ from copilot_proxy.formats.error_table import (
     default_hint,
     find_mapping,
 )
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import CopilotUsage, Json
 from copilot_proxy.masking import mask
 
 _MAX_MESSAGE: Final = 2000
@@ -60,7 +60,7 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
     upstream: dict[str, object] = {"status": status, "code": code}
     if github_id := headers.get("x-github-request-id"):
         upstream["request_id"] = mask(github_id)
-    return UpstreamRefusal(
+    refusal = UpstreamRefusal(
         message or f"Copilot answered with status {status} and no message.",
         upstream_status=status,
         upstream_code=code,
@@ -74,6 +74,8 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
         headers=client_headers,
         extra={"upstream": upstream},
     )
+    refusal.copilot_usage = _charge(body)
+    return refusal
 
 
 def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
@@ -156,6 +158,21 @@ def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
     if text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
         text = _page_message(text)
     return mask(text)[:_MAX_MESSAGE], _truncated(code), _truncated(param), wait
+
+
+def _charge(body: bytes) -> CopilotUsage | None:
+    """Return ``copilot_usage`` of an error's body or event, wherever it is; None if it has none."""
+    if b'"copilot_usage"' not in body:
+        return None
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    for holder in (data, data.get("error") if isinstance(data, dict) else None):
+        found = holder.get("copilot_usage") if isinstance(holder, dict) else None
+        if isinstance(found, dict):
+            return found
+    return None
 
 
 def _wait_in(message: str) -> dict[str, str]:

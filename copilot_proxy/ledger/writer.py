@@ -17,7 +17,6 @@ from copilot_proxy.ledger.database import file_id, is_damaged, open_for_writing,
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.releaser import Releaser
 from copilot_proxy.ledger.schema import INDEX, Row
-from copilot_proxy.ledger.settling import settle_old_table
 from copilot_proxy.private_files import failure_reason
 
 log = logging.getLogger(__name__)
@@ -143,7 +142,6 @@ class Writer:
         if self._database is None:
             self._database = open_for_writing(self._path)
             self._inode = file_id(self._path)
-            settle_old_table(self._database)
             self._settle_abandoned(self._database)
         return self._database
 

@@ -14,7 +14,7 @@ from copilot_proxy.terminal import escape_controls
 if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
 
-_COLOURS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
+_COLORS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
 _RESET: Final = "\x1b[0m"
 _NAME_WIDTH: Final = 17
 """The width of the column for the model, which fits most names."""
@@ -35,13 +35,13 @@ class TextFormatter(logging.Formatter):
     def __init__(
         self,
         *,
-        colour: bool = False,
+        color: bool = False,
         dated: bool = False,
         announce: bool = False,
         width: Callable[[], int | None] = lambda: None,
     ) -> None:
         super().__init__()
-        self._colour = colour
+        self._color = color
         self._width = width
         self._announce = announce
         self._clock_format = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
@@ -55,15 +55,15 @@ class TextFormatter(logging.Formatter):
         clock = self._time(int(entry.created))
         record: RequestRecord | None = getattr(entry, "record", None)
         if record is not None:
-            status, colour = _status(record)
+            status, color = _status(record)
             rest = self._request(record, len(clock) + len(status) + 2)
         elif (http := http_fields(entry)) is not None:
-            status, colour = str(http["status"]), _status_colour(http["status"])
+            status, color = str(http["status"]), _status_color(http["status"])
             rest = _http_columns(http)
         else:
             text = escape_controls(super().format(entry))
             return mask(f"{clock} {self._level(entry)} {text}")
-        return mask(f"{clock} {self._coloured(status, colour)} {rest}".rstrip())
+        return mask(f"{clock} {self._colored(status, color)} {rest}".rstrip())
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the message as a single line, so that it cannot look like several entries."""
@@ -76,10 +76,10 @@ class TextFormatter(logging.Formatter):
         return self._clock
 
     def _level(self, entry: logging.LogRecord) -> str:
-        return self._coloured(entry.levelname.lower(), "yellow")
+        return self._colored(entry.levelname.lower(), "yellow")
 
-    def _coloured(self, text: str, colour: str) -> str:
-        return f"{_COLOURS[colour]}{text}{_RESET}" if self._colour else text
+    def _colored(self, text: str, color: str) -> str:
+        return f"{_COLORS[color]}{text}{_RESET}" if self._color else text
 
     def _request(self, record: "RequestRecord", start: int) -> str:
         """Return the rest of a request's line, which begins with `start` characters."""
@@ -95,11 +95,11 @@ class TextFormatter(logging.Formatter):
 def _status(record: "RequestRecord") -> tuple[str, str]:
     """Return the status and its color."""
     if record.status >= 400 or not (record.error or record.client_gone):
-        return str(record.status), _status_colour(record.status)
+        return str(record.status), _status_color(record.status)
     return "cut", "red" if record.error else "yellow"
 
 
-def _status_colour(status: int) -> str:
+def _status_color(status: int) -> str:
     return "green" if status < 400 else "yellow" if status < 500 else "red"
 
 

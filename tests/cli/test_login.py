@@ -31,7 +31,7 @@ def stored(home: Path) -> dict[str, Any] | None:
 
 
 def models(simulator: Simulator) -> int:
-    """Return the number of enabled models in Copilot's own menu."""
+    """Return the number of enabled models in Copilot's model picker."""
     return len(parse_models(simulator.state.catalogue).picker_models)
 
 
@@ -177,7 +177,7 @@ def test_an_old_token_that_cannot_be_deleted_is_reported(
 def test_a_failed_sign_in_stores_nothing(
     cli: Cli, simulator: Simulator, own_home: Path, step: str, words: str
 ) -> None:
-    """The error says how to start again."""
+    """The error says how to start over."""
     simulator.state.device_flow = ["pending", step]
     ran = cli("login", "--store", "file")
 

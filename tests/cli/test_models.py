@@ -34,7 +34,7 @@ def row(table: str, name: str) -> str:
 
 
 def test_the_table(cli: Cli) -> None:
-    """Each model has a row with what matters when choosing; explanations go to stderr."""
+    """Each model has a row with the facts that matter for a choice; explanations go to stderr."""
     ran = cli("models")
     assert ran.code == 0
     assert ran.out.startswith("MODEL ")
@@ -102,7 +102,7 @@ def test_a_filter(cli: Cli) -> None:
 
 
 def test_a_filter_finds_models_that_are_not_in_the_picker(cli: Cli) -> None:
-    """A model that is named is shown even if Copilot's picker omits it."""
+    """A model that the filter matches is shown even if Copilot's picker omits it."""
     assert "text-embedding-3-small" in cli("models", "embedding").out
 
 

@@ -244,7 +244,7 @@ def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.Mo
     ],
 )
 def test_the_remaining_quota(quota: AccountQuota, expected: str) -> None:
-    """Numbers are shown where they are meaningful, and the percentage always."""
+    """Numbers are shown where they are meaningful; the percentage is always shown."""
 
     assert expected == quota_text(quota)
 
@@ -345,6 +345,21 @@ def test_the_simulators_account(cli: Cli) -> None:
     assert "mona (github.com)" == rows(ran.out)["Signed in as"]
     assert "in the simulator" == rows(ran.out)["Token"]
     assert "simulator" == json.loads(cli("status", "--simulate", "--json").out)["store"]
+
+
+def test_the_simulators_quota(cli: Cli) -> None:
+    """The simulated quota falls by what the ledger has, in all commands and after each start."""
+    before = json.loads(cli("status", "--simulate", "--json").out)["quota"]["remaining"]
+    for _ in range(2):
+        assert 0 == cli("chat", "--simulate", "--no-stream", "word " * 20_000, terminal=True).code
+    month = json.loads(cli("usage", "--simulate", "--verify", "--json").out)["month"]
+    after = json.loads(cli("status", "--simulate", "--json").out)["quota"]["remaining"]
+
+    assert month["ledger"] > 2
+    assert after == pytest.approx(before - month["ledger"], abs=0.01)
+    # The answer's headers have the amount before that answer, in steps.
+    last = month["ledger"] / 2
+    assert month["others"] == pytest.approx(1500 - before, abs=last + month["step"])
 
 
 def test_an_unexpected_error_is_not_reported_as_a_refusal(

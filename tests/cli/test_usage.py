@@ -62,7 +62,7 @@ def at(days: float = 0, hours: float = 0) -> float:
 
 @pytest.fixture
 def ledger() -> Path:
-    """A ledger with four requests of this month, two of them today, and one of last month."""
+    """A ledger with four requests from this month, two of them today, and one from last month."""
     path = load_settings().ledger_file
     writer = Writer(path)
     writer.write(
@@ -102,13 +102,13 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
 
 
 def test_another_period(cli: Cli, ledger: Path) -> None:
-    """Requests of today and this month are not included."""
+    """Requests from today and this month are not included."""
     shown = cli("usage", "--last", "4w").out
     assert shown.startswith("MODEL "), shown
 
 
 def test_json(cli: Cli, ledger: Path) -> None:
-    """The documented keys; an unknown cost is null, and months begin at midnight UTC."""
+    """JSON has the documented keys; an unknown cost is null, and months begin at midnight UTC."""
     found = json.loads(cli("usage", "client", "--json").out)
 
     assert ["group", "since", "until", "total", "rows", "quota", "budget"] == list(found)
@@ -528,7 +528,7 @@ def test_why(cli: Cli, missed: Path) -> None:
 
 
 def test_the_next_turn(cli: Cli, missed: Path) -> None:
-    """The cost of the next turn is shown for now, with its time limit, and for later."""
+    """The cost of the next turn is shown for the cache's lifetime and for later."""
     assert cli("usage", "--line").out.endswith(
         " · next turn 0.42 credits in the next 3:00, then 4.10\n"
     )

@@ -154,7 +154,7 @@ def test_the_client_reformats_the_file(home: Path, state: Path) -> None:
 
 
 def test_the_user_edits_tables(home: Path, state: Path) -> None:
-    """The same is true for TOML; tables edited by hand are left for the user to remove."""
+    """TOML files work the same way; tables edited by hand are left for the user to remove."""
     path, tables = home / "c.toml", "[[providers]]\nname = 'x'\n"
     path.write_text("a = 1\n")
     connect(state, TomlTables(path, tables))
@@ -277,7 +277,7 @@ def test_a_file_of_the_user(home: Path, state: Path) -> None:
 def test_a_write_that_fails(home: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the second of two files cannot be written, the first one is restored.
 
-    The error names the file, even if another one is fine.
+    The error names the file, even if another file could be written.
     """
     done, first, second = home / "done.json", home / "a" / "first.json", home / "second.json"
     second.write_bytes(HARD[1])
@@ -360,7 +360,7 @@ def test_without_a_journal_nothing_is_changed(home: Path, state: Path, where: st
 
 
 def test_values_that_only_replace(home: Path, state: Path) -> None:
-    """Such values are changed if present, and are not added elsewhere."""
+    """Values that only replace existing ones are changed if present, and not added elsewhere."""
     path = home / "s.json"
     path.write_text('{"env": {"BEDROCK": "1"}}')
     change = JsonValues(path, [(("a",), 1)], [(("env", n), "") for n in ("BEDROCK", "VERTEX")])

@@ -167,7 +167,7 @@ def test_the_route_is_shown_if_it_differs(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_count_of_tokens(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line does not look like a question to the model."""
+    """The line for a token count does not look like a chat request."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(api="count_tokens", route="count_tokens"))
@@ -297,7 +297,7 @@ def test_other_requests(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_lines_have_their_level(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines of libraries are shown if they are warnings or worse."""
+    """Lines of libraries are shown if they are warnings or more severe."""
     with logging_to_stderr("text", Reporter()):
         logging.getLogger("httpx").info("chatter")
         logging.getLogger("copilot_proxy.auth").warning("no new token")

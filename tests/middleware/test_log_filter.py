@@ -28,7 +28,7 @@ def test_failures_and_lookups_are_logged(path: str, status: int, method: str, lo
 
 
 def test_probes_get_one_line() -> None:
-    """The probes of a starting client are one line, and those of its next start are another."""
+    """The probes of a starting client get one line, and the probes of its next start another."""
     now = 0.0
     is_logged = LogFilter(lambda: now)
     start = ["/api/v1/models", "/api/tags", "/props", "/v1/props", "/version"] * 3
@@ -55,7 +55,7 @@ def test_lookups_of_models_get_one_line() -> None:
 
 
 def test_missing_apis_are_logged_once() -> None:
-    """A client that requests a moderation before each question does not fill the log."""
+    """A client that requests a moderation before each prompt does not fill the log."""
     is_logged = LogFilter(lambda: 0.0)
     asked = [context("/v1/moderations", 404, "POST") for _ in range(3)]
     for one in asked:
