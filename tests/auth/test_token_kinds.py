@@ -1,4 +1,4 @@
-"""Recognition of the kinds of tokens."""
+"""Recognizing the kinds of tokens."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Permanent errors contain nothing that makes an agent retry."""
+"""Permanent errors contain nothing that triggers an agent's retry."""
 
 import re
 
@@ -17,7 +17,7 @@ RETRIED = re.compile(
     "server error|connection error",
     re.IGNORECASE,
 )
-"""Patterns in errors that opencode 1.18 and pi 1.6 retry on."""
+"""Patterns in errors that make opencode 1.18 and pi 1.6 retry."""
 
 
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)

@@ -21,7 +21,7 @@ def test_the_answer_lacks_object_and_model(copilot):
 
 
 def test_vectors(copilot):
-    """Vectors have length 1; equal texts have equal vectors, and different texts differ."""
+    """Vectors have length 1; they are equal for equal texts, and different for others."""
     first, second, third = (
         one["embedding"] for one in embed(copilot, ["a", "b", "a"]).json()["data"]
     )

@@ -90,7 +90,7 @@ async def test_loaded_once_for_all(upstream: Upstream) -> None:
 
 
 async def test_pauses_after_failures(upstream: Upstream) -> None:
-    """After a failure, the same error is returned during pauses that grow."""
+    """After a failure, the same error is returned during increasingly long pauses."""
     auth = Auth()
     upstream.outcome = BrokenResponse("no list")
     moments = []

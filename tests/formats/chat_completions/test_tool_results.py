@@ -16,7 +16,7 @@ def result(content: object) -> Json:
 
 
 def resolved(content: object) -> object:
-    """Return the content of a tool result as it is translated for a model."""
+    """Return the content of a tool result after translation for a model."""
     request = {"model": "m", "messages": [result(content)], "tools": TOOLS}
     before = repr(request)
     chat = CHAT_COMPLETIONS.to_chat(request, [])
