@@ -129,7 +129,7 @@ async def test_if_all_polls_fail_the_network_error_is_reported() -> None:
 LIMITED = UpstreamRefusal("Slow.", upstream_status=429, status=429, headers={"retry-after": "60"})
 
 
-async def test_retry_after_is_honoured() -> None:
+async def test_retry_after_is_honored() -> None:
     """A Retry-After is reported immediately, and the next poll waits for it."""
     script = Script(LIMITED, Pending(), TOKEN)
 

@@ -95,7 +95,7 @@ async def test_without_a_valid_token_the_failure_is_reported(
     await auth.token()
 
 
-async def test_githubs_retry_after_is_honoured(
+async def test_githubs_retry_after_is_honored(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
     """No exchange is made before GitHub's Retry-After has passed."""

@@ -448,7 +448,7 @@ async def test_a_404_for_our_own_apps_token(client: httpx.AsyncClient) -> None:
         ({"message": 7}, "forbidden"),
     ],
 )
-async def test_githubs_message_about_the_account_is_sanitised(
+async def test_githubs_message_about_the_account_is_sanitized(
     client: httpx.AsyncClient, body: object, words: str
 ) -> None:
     """GitHub's message is shown without control characters and tokens."""

@@ -272,7 +272,7 @@ def test_each_worker_has_a_separate_file() -> None:
     assert log_file_path(Path("log"), 3) == Path("log-3")
 
 
-def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_colors_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Colors depend on stderr, but the file never has any color."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     warn("one")

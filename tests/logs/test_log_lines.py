@@ -352,7 +352,7 @@ class Screen(io.StringIO):
         return True
 
 
-def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colors_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, the status has a color: green, yellow or red."""
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)

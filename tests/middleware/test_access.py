@@ -85,7 +85,7 @@ def test_host_name(host: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "//v1/chat/completions/", "/v1/v1/models"])
-def test_paths_are_normalised(proxy: Proxy, path: str) -> None:
+def test_paths_are_normalized(proxy: Proxy, path: str) -> None:
     """A client with an unusual base URL gets an answer."""
     with proxy.client() as client:
         answer = client.get(path) if "models" in path else client.post(path, json=CHAT)

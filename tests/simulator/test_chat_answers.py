@@ -17,7 +17,7 @@ def test_streams_and_whole_answers_are_equal(copilot, model):
 
 
 @pytest.mark.parametrize("model", MODELS.values())
-def test_streams_are_labelled(copilot, model):
+def test_streams_are_labeled(copilot, model):
     """A stream has the content type of an event stream, and contains data lines only."""
     answer = copilot.chat(model=model, stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")

@@ -123,7 +123,7 @@ def test_every_answer_has_ids_and_security_headers(copilot):
     assert "x-request-id" in copilot.get("/models").headers
 
 
-def test_errors_are_labelled_as_plain_text(copilot):
+def test_errors_are_labeled_as_plain_text(copilot):
     """A JSON error is labeled as text, as on the real API."""
     answer = copilot.chat(model="nothing")
     assert (PLAIN, "model_not_supported") == (

@@ -20,7 +20,7 @@ def test_integrations_of_official_clients(copilot, name):
     assert 403 == copilot.get("/models", copilot_integration_id="mine").status_code
 
 
-def test_an_organisation_may_deny_an_integration(simulator, copilot):
+def test_an_organization_may_deny_an_integration(simulator, copilot):
     """A denied client gets a 403, and other clients are served."""
     simulator.state.integrations = {"vscode-chat"}
     assert 403 == copilot.get("/models", copilot_integration_id="jetbrains-chat").status_code
@@ -63,7 +63,7 @@ def test_fine_grained_tokens_are_for_the_cli(copilot):
 
 
 @pytest.mark.parametrize("path", ["managed_settings", "team_customizations"])
-def test_settings_of_an_organisation(copilot, path):
+def test_settings_of_an_organization(copilot, path):
     """The account has no settings; the endpoint requires a valid token."""
     where = f"/copilot_internal/{path}"
     answer = copilot.http.get(where, headers={"authorization": f"token {SIMULATED_TOKEN}"})

@@ -88,7 +88,7 @@ def test_a_model_gets_the_kinds_that_it_takes(
         assert "defer_loading" not in str(body)
 
 
-def test_calls_are_passed_on_as_they_are() -> None:
+def test_calls_are_passed_on_unchanged() -> None:
     """Earlier calls keep their type and namespace."""
     assert [USER, *CALLS] == body_of([USER, *CALLS], GPT, tools=[MOON])["input"]
 

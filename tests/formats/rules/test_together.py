@@ -79,7 +79,7 @@ def test_a_model_that_does_not_stream_is_not_asked_to(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("content", [" ", []])
-def test_nothing_to_answer_with_a_cache_mark_for_the_end(content: object) -> None:
+def test_an_empty_conversation_with_a_cache_mark(content: object) -> None:
     """A conversation without content is the client's mistake, even if it has a cache mark."""
     request = {
         "max_tokens": 10,
