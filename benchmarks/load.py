@@ -63,6 +63,7 @@ class Requests:
             f"authorization: Bearer {self._spec.get('key', 'none')}",
             "content-type: application/json",
             "anthropic-version: 2023-06-01",
+            "session-id: benchmark",
             f"content-length: {length}",
         ]
         return "\r\n".join(lines).encode() + b"\r\n\r\n"

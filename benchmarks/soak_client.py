@@ -129,7 +129,7 @@ class Client:
             try:
                 has_sent_all = await _send(connection.writer, body, behavior, reading)
                 await reading
-                # Otherwise the server would take the next request for the rest of this one's body.
+                # Otherwise, the server would treat the next request as the rest of this one's body.
                 response.keeps_open &= has_sent_all
             finally:
                 reading.cancel()

@@ -1,4 +1,4 @@
-"""The server's API keys: finds the key of a request and the models that the key allows."""
+"""The server's API keys: finds a request's key, and the models that it allows."""
 
 import hashlib
 import hmac

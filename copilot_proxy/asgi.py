@@ -1,6 +1,6 @@
 """The types of ASGI applications (https://asgi.readthedocs.io/en/stable/specs/main.html).
 
-They match the framework's types; importing those would load the whole framework.
+They match the framework's types; importing those would load the entire framework.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ streamed response to its end. Middleware that inspects bodies must give the appl
 state."""
 
 BODY: Final = "body"
-"""The key of a request's body in the scope's state, if the whole body arrived together with the
+"""The key of a request's body in the scope's state, if the entire body arrived together with the
 headers. Middleware that inspects bodies must give the application a different state."""
 
 
@@ -34,7 +34,8 @@ class BodyWriter(Protocol):
         ...
 
     def write(self, data: bytes) -> bool:
-        """Write a part of the body, except the last, if this `is_ready`; return whether it was."""
+        """Write a part of the body other than the last, if `is_ready`; return whether it was
+        written."""
         ...
 
 

@@ -74,7 +74,7 @@ class CopilotProxyError(Exception):
     def copy(self) -> Self:
         """Return the same error without its traceback.
 
-        Use this to raise a cached error again. The traceback would keep whole requests in memory,
+        Use this to raise a cached error again. The traceback would keep entire requests in memory,
         and each caller may change the headers of its copy.
         """
         duplicate = type(self).__new__(type(self), *self.args)

@@ -55,7 +55,8 @@ def size_of(model: Model) -> Size:
 
 
 def is_ready(model: Model) -> bool:
-    """Return whether the account can use the model for chat, on an API that this program knows."""
+    """Return whether the account can use the model for chat, on an API that this program
+    supports."""
     return model.is_chat and model.is_served and not model.needs_enabling
 
 
@@ -135,7 +136,7 @@ def _by_nearness(wanted: Size) -> list[Size]:
 
 
 def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:
-    """Return a brand's usable models that will not retire, or all usable ones if all will."""
+    """Return a brand's usable models that will not be retired, or all usable ones if all will."""
     ready = [m for m in catalogue.chat if is_ready(m) and brand in ("", m.parts.brand)]
     return [model for model in ready if model.retirement is None] or ready
 

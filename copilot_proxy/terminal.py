@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final, TextIO
 
 _UNSAFE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 control characters, but tab and line feed
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 control characters, except tab and line feed
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that reorder the text around them
     "\u2028\u2029]"  # line and paragraph separators
 )

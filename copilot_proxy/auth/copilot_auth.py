@@ -105,7 +105,7 @@ class CopilotAuth:
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
         """Return the token of a sign-in newer than that of `token`, or None if there is none.
 
-        For use when `token` cannot be used at the moment. The store is read at most once every few
+        This is for when `token` is temporarily unusable. The store is read at most once every few
         seconds.
         """
         state = self._token_state

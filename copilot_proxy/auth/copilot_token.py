@@ -10,7 +10,7 @@ from copilot_proxy.masking import Secret
 
 @dataclass(frozen=True)
 class Clock:
-    """Both clocks: the monotonic clock may stop during sleep, and the wall clock may jump."""
+    """The monotonic clock, which may stop during sleep, and the wall clock, which may jump."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time

@@ -26,7 +26,8 @@ from copilot_proxy.settings import Settings
 
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _USER_API_VERSION: Final = "2022-11-28"
-"""The API version for ``/user``, which lacks the newer version of the Copilot endpoints."""
+"""The API version for ``/user``, which does not support the newer version of the Copilot
+endpoints."""
 _TIMEOUT: Final = 30.0
 """Read timeout in seconds; short, because no model is involved."""
 _GRACE: Final = 60.0
@@ -62,7 +63,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class TokenExchange:
-    """A Copilot token. Times are in seconds from now, so a wrong local clock does no harm."""
+    """A Copilot token. Times are in seconds from now, so a wrong local clock does not matter."""
 
     token: Secret
     refresh_in: float

@@ -63,7 +63,8 @@ def json_or_form(response: httpx.Response) -> dict[str, object]:
 
 
 def not_github_error(response: httpx.Response) -> CopilotProxyError:
-    """Return the error for a response that is not JSON: GitHub is down or did not send it."""
+    """Return the error for a response that is not JSON: GitHub is down, or did not send the
+    response."""
     if response.status_code >= 500 or response.status_code == 429:
         return transient_error(response)
     host = response.url.netloc.decode("ascii")

@@ -31,7 +31,7 @@ _REFUSED: Final = (400, 401, 403)
 
 @dataclass(frozen=True)
 class Verification:
-    """What a GitHub token gives access to; a field is None if unknown."""
+    """The access that a GitHub token grants; a field is None if unknown."""
 
     login: str | None
     plan: str

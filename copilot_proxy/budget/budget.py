@@ -1,8 +1,8 @@
 """Admits requests as long as they fit the budget.
 
 For each limit, the amount spent, the reservations of running requests and the expected cost of the
-next request must fit together. Parallel requests therefore cannot jointly exceed a limit, except by
-the errors in their estimates. An answer that has begun is never cut off.
+next request must fit within it together. Parallel requests therefore cannot jointly exceed a limit,
+except by the errors in their estimates. An answer that has begun is never cut off.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from copilot_proxy.budget.refusals import refused, with_session
 from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.large_work import LARGE, run_in_turn
+from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
 from copilot_proxy.private_files import failure_reason
 from copilot_proxy.relay.costs import cost_of
@@ -64,7 +64,7 @@ class Budget:
         """Learn from a completed request, for later estimates. Must be called on the event loop."""
         if not self._file.known.limits and record.reserved is None:
             return
-        # Otherwise, the tokens must be counted first, which may take long; see `_settle`.
+        # Otherwise, the tokens must be counted first, which may take a long time; see `_settle`.
         cost = cost_of(record) if record.unmetered is None else None
         if record.reserved is not None:
             self._settle(record, cost)
@@ -86,10 +86,10 @@ class Budget:
         if reserver is None:
             reserver = await self._first_reserver()
         estimate = self._estimator.estimate
-        if record.size < LARGE:
-            cost = estimate(record, request)
-        else:
+        if self._estimator.must_count(record):
             cost = await run_in_turn(estimate, record, request)
+        else:
+            cost = estimate(record, request)
         outcome = None
         if reserver is not None:
             outcome = reserver.reserve_now(record.request_id, cost, plan)
@@ -247,7 +247,7 @@ class Budget:
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, period: str
     ) -> None:
-        """Add a note to the request, and once to the log, that most of a limit is used."""
+        """Note in the request, and once in the log, that most of a limit is used."""
         text = (
             f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
             f"{NAMES[limit.per]}"

@@ -23,7 +23,7 @@ class AccountingProblems(logging.Handler):
         self._sources: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Later errors of the same source, such as the number of lost rows, are only its effects.
+        # Later errors of the same source, such as the number of lost rows, are only consequences.
         if record.name not in self._sources:
             self._sources.add(record.name)
             self._new.append(record.getMessage())

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from copilot_proxy.errors import ClientNotFound
 
 _ANSWER_TIMEOUT: Final = 20
-"""Seconds within which a client must print what it is asked for."""
+"""Seconds within which a client must print the requested information."""
 _SIGNALED: Final = 128
 """Exit code of a program ended by a signal, as in shells: this plus the signal's number."""
 

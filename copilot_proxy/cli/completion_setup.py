@@ -1,4 +1,4 @@
-"""``--install-completion [SHELL]`` and ``--show-completion [SHELL]``.
+"""Implements ``--install-completion [SHELL]`` and ``--show-completion [SHELL]``.
 
 Typer's own options do not accept a shell's name, its script for zsh completes nothing on the first
 Tab, and it ignores the folders that users of zsh and fish have chosen.

@@ -199,8 +199,8 @@ def _print_setup(setup: "Setup") -> None:
 
 
 def _report_simulator(url: str | None) -> None:
-    """Report that the models are not real; `url` is the address of a server that the user may take
-    for a real one."""
+    """Report that the models are not real; `url` is the address of a server that the user may
+    mistake for a real one."""
     text = "This is for a simulator: its models, answers and costs are made up."
     if url is not None:
         text += (

@@ -1,4 +1,4 @@
-"""Prepares a client for its start: its models, its environment, and its files in our folder."""
+"""Prepares the start of a client: its models, its environment, and its files in our folder."""
 
 import os
 import shutil
@@ -49,8 +49,8 @@ def connect(
     """Return the client's `Connection`. Raises `CopilotProxyError`.
 
     The URL of `server` has the prefix that the client will use, so this fails for an older server
-    that does not know such paths. `model` is the model that the user asked for, and `program` the
-    path of the client.
+    that does not support such paths. `model` is the model that the user asked for, and `program`
+    the path of the client.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:

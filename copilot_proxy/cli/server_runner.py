@@ -191,7 +191,7 @@ def known_credential_first(
 ) -> "Callable[[], Awaitable[Credential | None]]":
     """Return a loader that returns `credential` the first time, and calls `load` after that.
 
-    This saves a keyring access, each of which may prompt the user.
+    This saves an access to the keyring, which may prompt the user.
     """
     known = [credential]
 

@@ -133,8 +133,8 @@ def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[Ru
     try:
         yield server
     finally:
-        # It may serve other clients, and exits on its own. Without an exit code, Python would print
-        # a warning.
+        # The server may serve other clients, and exits on its own. Without an exit code, Python
+        # would print a warning.
         process.returncode = process.poll() or 0
 
 

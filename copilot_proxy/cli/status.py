@@ -144,7 +144,8 @@ async def _account_of(
 def _error_of(
     account: "Account | BaseException", exchange: "TokenExchange | BaseException"
 ) -> CopilotProxyError | None:
-    """Return why Copilot is unusable or why the account is unknown, or None if neither."""
+    """Return why Copilot is unusable or why the account is unknown, or None if neither is the
+    case."""
     if isinstance(exchange, CopilotProxyError):
         if not isinstance(account, BaseException) and not isinstance(exchange, NoCopilotAccess):
             exchange.message = f"GitHub did not issue a Copilot token: {exchange.message}"

@@ -32,7 +32,7 @@ ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if 
 
 
 def show(database: Database, request_id: str, *, as_json: bool, simulated: bool) -> int:
-    """Print everything that the ledger knows about a request. Raises `CopilotProxyError`."""
+    """Print all of a request's data in the ledger. Raises `CopilotProxyError`."""
     found = requests_named(database, request_id)
     if not found:
         raise CopilotProxyError(

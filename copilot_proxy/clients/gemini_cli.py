@@ -34,8 +34,8 @@ _OTHER_JOBS: Final = (
     "web-fetch",
     "web-fetch-fallback",
 )
-"""Its names for jobs other than the conversation, which it maps to Google's models; taken from
-version 0.61 of the program."""
+"""Gemini CLI's names, as of version 0.61, for jobs other than the conversation; it maps them to
+Google's models."""
 
 
 def _launch(to: Connection) -> Launch:

@@ -1,6 +1,6 @@
 """How clients identify themselves in requests: all that the server needs to know about them.
 
-This is a separate module so that the server need not load the definitions of all clients.
+This is a separate module so that the server does not have to load the definitions of all clients.
 """
 
 from typing import Final

@@ -1,4 +1,5 @@
-"""Backups of files that are about to be changed: one folder with the latest few of each file."""
+"""Backups of files that are about to be changed: one folder with the most recent backups of each
+file."""
 
 import glob
 import hashlib

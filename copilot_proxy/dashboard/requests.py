@@ -70,8 +70,8 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
 
 
 def hint(code: str, status: int, outcome: str) -> str:
-    """Return what to do about an error in the ledger, which stores neither its message, its hint
-    nor its headers."""
+    """Return what to do about an error in the ledger, which stores no messages, hints or
+    headers."""
     if outcome == "refused_budget":
         return STORED_HINT
     if outcome == "client_left":

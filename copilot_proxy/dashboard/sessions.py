@@ -41,7 +41,7 @@ class Sessions:
 
     @property
     def _name(self) -> str:
-        """The cookie's name, which differs per server, since browsers share cookies between
+        """The cookie's name, different for each server, since browsers share cookies between
         ports."""
         return f"copilot-proxy-{hashlib.sha256(self._signing_key()).hexdigest()[:8]}"
 

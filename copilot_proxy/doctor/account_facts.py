@@ -1,4 +1,5 @@
-"""Gets the account and its models from GitHub, as sparingly as ``status`` and ``models``."""
+"""Gets the account and its models from GitHub, with as few requests as ``status`` and
+``models``."""
 
 import asyncio
 import time

@@ -25,7 +25,7 @@ from copilot_proxy.settings import Settings
 
 _NUMBER: Final = re.compile(r"\d+")
 _MUCH_OLDER: Final = 10
-"""A version 0 client counts as much older if it is this many minor versions behind."""
+"""A client with major version 0 counts as much older if it is this many minor versions behind."""
 
 
 class Programs(NamedTuple):

@@ -98,7 +98,8 @@ def _existing(folder: Path) -> Path:
 
 
 def _unwritable(folder: Path) -> str | None:
-    """Return why files cannot be written in `folder`, or None. Only an actual write can tell."""
+    """Return why files cannot be written in `folder`, or None. Only an actual attempt to write
+    shows this."""
     if not folder.is_dir():
         return f"{folder} is not a folder"
     try:

@@ -65,7 +65,7 @@ API_TRAITS: Final = (
         },
     ),
     Family(
-        # On Chat Completions, only the catalogue knows whether a model accepts PDFs.
+        # On Chat Completions, only the catalogue shows whether a model accepts PDFs.
         name="Documents on Messages",
         source="GitHub's Copilot client: document blocks with PDFs; public bug reports",
         apis=("messages",),

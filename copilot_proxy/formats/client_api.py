@@ -42,7 +42,7 @@ class StreamFormat(NamedTuple):
     keep_alive: bytes
     """Bytes that clients ignore, sent while there are no events."""
     frame_json: Callable[[bytes], bytes] | None = None
-    """Encodes an event that is already JSON; None if that takes more than the JSON."""
+    """Encodes an event that is already JSON; None if the JSON alone is not enough."""
 
 
 class ClientApi(Protocol):
@@ -88,7 +88,7 @@ class ClientApi(Protocol):
         ...
 
     def metrics(self, request: ClientRequest) -> RequestMetrics:
-        """Return what to log about a request, without reading its messages."""
+        """Return the facts to log about a request, without reading its messages."""
         ...
 
     def count_images(self, request: ClientRequest) -> int:

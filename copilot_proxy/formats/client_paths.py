@@ -14,7 +14,7 @@ GEMINI_METHODS: Final = (
     "embedContent",
     "batchEmbedContents",
 )
-"""What can follow a model and a colon in a path."""
+"""The methods that can follow a model and a colon in a path."""
 COMPLETIONS_PATH: Final = "/v1/completions"
 EMBEDDINGS_PATH: Final = "/v1/embeddings"
 OLLAMA_PATHS: Final = frozenset(

@@ -72,8 +72,8 @@ def custom_arguments(text: str) -> str:
 def custom_input(arguments: str) -> str:
     """Extract the input of a custom tool from the arguments of its function.
 
-    Models know some of these tools with a different argument name, such as ``patch``, which is also
-    accepted. Arguments in any other form are returned unchanged.
+    For some of these tools, models expect a different argument name, such as ``patch``, which is
+    also accepted. Arguments in any other form are returned unchanged.
     """
     try:
         decoded: Any = msgspec.json.decode(arguments)

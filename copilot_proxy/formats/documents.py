@@ -47,7 +47,8 @@ _PIECE: Final = 1024 * 1024
 """The number of base64 characters to decode at a time; a multiple of 4."""
 _NO_BASE64: Final = "is a data: URL that is not base64"
 _BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-"""Control characters that do not occur in text; escapes (``\\x1b``) do, in terminal output."""
+"""Control characters that do not occur in text; escapes (``\\x1b``) are not included, since
+terminal output has them."""
 
 
 class Document(NamedTuple):
@@ -92,7 +93,7 @@ def is_pdf(content: bytes) -> bool:
 
 
 def _decoded(encoded: str, param: str) -> bytes:
-    # In small parts, because all other threads stop while one is decoded.
+    # Decoded in small parts, because all other threads stop while one is decoded.
     pieces = [encoded[i : i + _PIECE] for i in range(0, len(encoded), _PIECE)]
     try:
         if any("=" in piece for piece in pieces[:-1]):

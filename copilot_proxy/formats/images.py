@@ -1,4 +1,4 @@
-"""Images: data URLs, media types, and the hint for images that are given by URL."""
+"""Images: data URLs, media types, and the hint for images specified by URL."""
 
 import base64
 from contextlib import suppress

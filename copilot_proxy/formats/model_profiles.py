@@ -101,7 +101,8 @@ class ModelProfile:
     tool_id: re.Pattern[str] | None = None
     """The pattern that a call id must match completely; None for any."""
     tool_id_form: str | None = None
-    """The format of ids with the ``{name}`` of the tool and a ``{number}``; None for others."""
+    """The format of ids with the ``{name}`` of the tool and a ``{number}``; None if ids have no
+    such format."""
     max_tool_id_length: int | None = None
     """The maximum length of a call id in characters; None for any length."""
     max_calls: int | None = None

@@ -17,9 +17,9 @@ from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.large_json import LARGE, MAX_VALUES, check_value_count
 
 MIN_SIZE = 128 * 1024
-"""The minimum size of a body in bytes for which this is worth it."""
+"""The minimum size of a body in bytes for which this is worthwhile."""
 MIN_TURNS = 100
-"""The minimum number of decoded messages for which this is worth it."""
+"""The minimum number of decoded messages for which this is worthwhile."""
 _QUICK: Final = 1280 * 1024
 """The maximum size of a body in bytes that can always be decoded within 25 ms, whatever it
 contains. Counting its values takes almost as long as decoding a typical conversation."""
@@ -41,8 +41,8 @@ class PlainTurns(list[Any]):
         """The bytes of memory that its texts may need beyond the size of their JSON; only set for
         Responses.
 
-        A single character such as a curly quotation mark makes Python store the whole text with two
-        bytes per character, an emoji with four, whereas most characters take one byte in JSON.
+        A single character such as a curly quotation mark makes Python store the entire text with
+        two bytes per character, an emoji with four, whereas most characters take one byte in JSON.
         """
         self.images = images
         """The number of images in the conversation."""

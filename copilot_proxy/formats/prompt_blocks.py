@@ -21,7 +21,7 @@ _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
 _UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
-"""The same for a message with a role, whose content is a separate block."""
+"""The excluded fields of a message with a role, whose content is a separate block."""
 _FILE_SIZE: Final = 6400
 """The size assumed for an image or document, whose data size says little about its tokens."""
 _FILE_START: Final = 400
@@ -33,9 +33,11 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 Block = tuple[str, int, str, bytes]
 """A part of a prompt that is cached as a unit: its kind (``tool``, ``system``, ``settings`` or
-``message``), its position among blocks of its kind, from 1, its name, and its data. The parts of a
-message share a position. Only tools have a name, others have "". A named tuple would take a third
-of the time that the blocks of a long conversation take."""
+``message``), its position among blocks of its kind, counted from 1, its name, and its data.
+
+The parts of a message share a position. Only tools have a name; for others, it is "". Creating
+named tuples would take a third of the time needed for the blocks of a long conversation.
+"""
 
 
 def size_of(data: bytes) -> int:
@@ -72,7 +74,7 @@ def _anthropic_messages(body: Mapping[str, Any]) -> list[Block]:
     found = _tools(body.get("tools"))
     for number, part in enumerate(_listed(body.get("system")), 1):
         found.append(("system", number, "", _part(part)))
-    # If one of these changes, Claude reads the conversation again, but not the system prompt.
+    # If one of these changes, Claude processes the conversation again, but not the system prompt.
     settings = [body[name] for name in ("tool_choice", "thinking") if body.get(name) is not None]
     if settings:
         found.append(("settings", 1, "", _data(settings)))

@@ -12,7 +12,7 @@ _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*?)`)?$", re.DO
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 _WRONG_TYPE: Final = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`")
 _WRONG_VALUE: Final = re.compile(r"Invalid (?:enum )?value (?P<value>.*)", re.DOTALL)
-"""The error messages of msgspec about values."""
+"""msgspec's error messages about invalid values."""
 _STEP: Final = re.compile(r"\[(?P<index>[^\]]*)\]|(?P<name>[^.\[]+)")
 """A part of a path such as ``messages[0].content``."""
 _TYPES: Final = {

@@ -25,7 +25,7 @@ it is not part of OpenAI's schema."""
 _REASONING: Final = ("reasoning_content", "reasoning_opaque")
 _REFUSED: Final = re.compile(r"'stop' is not supported|does not support '?stop\b", re.I)
 """Copilot's error for some GPT models: "Unsupported parameter: 'stop' is not supported with this
-model". Other models of the same family accept it, and the catalogue does not tell them apart."""
+model". Other models of the same family accept it, and the catalogue does not distinguish them."""
 _MAX_CHARACTERS: Final = 10_000
 """Maximum total length of all sequences, because the text is searched for each of them."""
 

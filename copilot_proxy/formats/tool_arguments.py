@@ -32,7 +32,7 @@ def is_json(text: str) -> bool:
 
 
 class RunawayGuard:
-    """Stops a model that is stuck writing blank lines into a tool call, which cost money."""
+    """Stops a model that is stuck writing blank lines into a tool call, which would cost money."""
 
     __slots__ = ("_blanks",)
 
@@ -58,7 +58,8 @@ class RunawayGuard:
 class Arguments:
     """The arguments of a call; truthy once there are any.
 
-    Each chunk is scanned once and the whole is parsed once, no matter how often `is_json` is read.
+    Each chunk is scanned once and the complete text is parsed once, no matter how often `is_json`
+    is read.
     """
 
     __slots__ = ("_end", "_guard", "_is_valid", "_pieces", "_seen", "_size")

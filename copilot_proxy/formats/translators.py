@@ -67,7 +67,8 @@ class StreamTranslator(Protocol):
 
     @property
     def finish_reason(self) -> str | None:
-        """The reason why the model stopped, in the terms of Copilot's API or OpenAI's, or None."""
+        """The reason why the model stopped, as named by Copilot's API or by OpenAI's; None if
+        unknown."""
         ...
 
     @property

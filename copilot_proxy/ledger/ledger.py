@@ -27,7 +27,7 @@ _INTERVAL: Final = 0.2
 """Seconds between batches. The first request after a pause is written immediately."""
 _BATCH: Final = 256
 """The number of requests after which a batch is written earlier, because each record takes a few
-KiB until then. A large request is written immediately, since its record holds the whole
+KiB until then. A large request is written immediately, since its record holds the entire
 conversation."""
 _CHECK: Final = 64
 """The number of waiting requests after which to check whether the thread has ended."""

@@ -33,7 +33,8 @@ UNKNOWN: Final = "unknown"
 
 
 class Filters(NamedTuple):
-    """Which requests to sum up. None matches all requests, and "" those whose value is unknown."""
+    """The requests to sum up. None matches all requests, and "" matches those whose value is
+    unknown."""
 
     model: str | None = None
     client: str | None = None

@@ -18,7 +18,7 @@ day."""
 _LOADED_US: Final = time.time_ns() // 1000
 """When this process loaded the module, which is before its first reservation."""
 _MAX_BYTES: Final = 120
-"""Maximum size of a text in UTF-8. A whole reservation must fit into a slot of the file; see
+"""Maximum size of a text in UTF-8. An entire reservation must fit into a slot of the file; see
 `reservation_file`."""
 
 Target = tuple[str, str, str, str]

@@ -1,9 +1,9 @@
 """The file with the reservations of running requests, shared by all processes that use the ledger.
 
 Each reservation has a slot of `SLOT` bytes, so a single small write is enough for it, and a killed
-process leaves either a whole slot or none. The header names the process that used the file last; if
-that is the current process, it does not need to read the slots again. The file is used only under
-its lock. It is not mapped into memory, since a full disk could then kill the process.
+process leaves either a complete slot or none. The header names the process that used the file last;
+if that is the current process, it does not need to read the slots again. The file is used only
+under its lock. It is not mapped into memory, since a full disk could then kill the process.
 """
 
 import errno
@@ -33,8 +33,8 @@ _BUSY_SECONDS: Final = 5.0
 """Seconds to wait while others use the file; each use takes only microseconds."""
 _FIRST_WAIT: Final = 0.001
 _MAX_WAIT: Final = 0.016
-"""Maximum seconds between attempts. A busy server locks the file in most turns of its event loop,
-and each attempt by a thread takes time from that loop."""
+"""Maximum seconds between attempts. A busy server locks the file in most iterations of its event
+loop, and each attempt by a thread takes time from that loop."""
 _MAGIC: Final = b"CPLRES2\n"
 _USER_BYTES: Final = 8
 
@@ -202,7 +202,7 @@ def replace_damaged(file: ReservationFile) -> None:
 
 def stored_reservations(ledger: Path) -> list[Reservation]:
     """Return the reservations in the file, or none if it is unreadable. This is for commands: it
-    takes no lock, so they must not change anything based on the result."""
+    takes no lock, so commands must not change anything based on the result."""
     try:
         content = path_for(ledger).read_bytes()[SLOT:]
         return [slot.reservation(request_id) for request_id, slot in parse(content).items()]

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from copilot_proxy.cost.limits import Limit
 
 FLUSH_SECONDS: Final = 0.02
-"""Seconds until all processes know what a completed request has cost."""
+"""Seconds until all processes see the cost of a completed request."""
 
 
 class Sender(NamedTuple):

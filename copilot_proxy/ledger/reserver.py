@@ -1,4 +1,5 @@
-"""Makes the reservations of one process, and tracks the amounts spent to check them."""
+"""Makes the reservations of one process, and tracks the amounts spent that they are checked
+against."""
 
 import sqlite3
 import threading

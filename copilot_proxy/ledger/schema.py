@@ -150,7 +150,7 @@ class NewerLedger(CopilotProxyError):
 def version_of(database: sqlite3.Connection) -> int:
     """Return the version of the file's tables, or 0 for an empty file.
 
-    Raises `NewerLedger` if this program does not know it.
+    Raises `NewerLedger` if this program does not support it.
     """
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:

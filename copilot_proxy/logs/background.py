@@ -19,7 +19,8 @@ _MAX_LINE: Final = 64 * 1024
 _STOP_TIMEOUT: Final = 1.0
 """Maximum seconds for writing the waiting records when the server stops."""
 _PAUSE: Final = 0.01
-"""Seconds between batches of records. Waking the thread for each would slow down every request."""
+"""Seconds between batches of records. Waking the thread for each record would slow down every
+request."""
 
 
 class BackgroundHandler(QueueHandler):
@@ -150,7 +151,7 @@ class _Listener(QueueListener):
 
     def handle(self, record: logging.LogRecord) -> None:
         """Write `record`, and after the last one the notice about dropped records. A record with
-        `written` is not written; instead its event is set, because all records before it have been
+        `written` is not written; instead, its event is set, because all records before it have been
         written."""
         written: Event | None = getattr(record, "written", None)
         try:

@@ -26,15 +26,15 @@ _OMITTED: Final = (
     "No supported WebSocket library",
     "Invalid HTTP request",
 )
-"""The start of uvicorn's messages that repeat what our own log lines say."""
+"""The start of uvicorn's messages that duplicate our own log lines."""
 
 
 @contextmanager
 def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None) -> Iterator[None]:
     """Log to stderr and to `file` while the block runs; `form` is ``text`` or ``json``.
 
-    Both are written in the background. At the end of the block, this waits for each of them for up
-    to a second.
+    Both are written in the background. At the end of the block, this waits up to a second for each
+    of them.
     """
     screen = StderrHandler()
     screen.setFormatter(

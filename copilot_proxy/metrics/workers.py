@@ -26,7 +26,7 @@ _INTERVAL: Final = 1.0
 """Seconds between writes while there are requests."""
 _BATCH: Final = 16
 """The number of requests after which a batch is counted earlier. A large request is counted
-immediately, since its record holds the whole conversation."""
+immediately, since its record holds the entire conversation."""
 
 
 class SharedMetrics:

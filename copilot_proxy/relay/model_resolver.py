@@ -108,7 +108,8 @@ class ModelResolver:
         return model if is_allowed else None
 
     async def aliases(self, caller: Caller = SERVER_USER) -> list[tuple[str, Model]]:
-        """Return the user's aliases that the caller may use, with the models they refer to now."""
+        """Return the user's aliases that the caller may use, with the models they currently refer
+        to."""
         catalogue = await self._upstream.catalogue(caller.auth)
         found = [(name, self._resolve_model(catalogue, name)) for name in self._aliases]
         return [

@@ -110,7 +110,7 @@ class RequestRecord:
     finished: bool = False
     """Whether the model has finished, so that its token counts are final."""
     finish_reason: str | None = None
-    """The reason why the model stopped, in the terms of Copilot's API or OpenAI's."""
+    """The reason why the model stopped, as named by Copilot's API or by OpenAI's."""
     first_token: float | None = None
     """Seconds from the request to the first part of the answer."""
     duration: float = 0.0
@@ -139,7 +139,7 @@ class RequestRecord:
     sent_notes: int | None = None
     """The number of notes sent to the client in a header; None if there was no such header."""
     unknown: list[Unknown] = field(default_factory=list)
-    """The names of things that Copilot sent and this program does not know."""
+    """The names of things in Copilot's answers that are unknown to this program."""
     started: float = field(default_factory=time.perf_counter, repr=False)
     assessed: tuple[object, object, Cost] | None = field(default=None, repr=False)
     """The `usage` and `copilot_usage` of the last cost calculation, and its result; see `costs`."""
@@ -190,4 +190,4 @@ def new_request_id() -> str:
         # Some agents retry a request if its error contains a number such as 429, even in an id.
         if not has_retryable_number(request_id):
             return request_id
-        start = f"{_random.getrandbits(32):08x}"  # the time may have such a number for a second
+        start = f"{_random.getrandbits(32):08x}"  # a time may contain such a number for a second

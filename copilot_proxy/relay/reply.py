@@ -108,7 +108,7 @@ class Reply:
         }
 
     def fail(self, error: CopilotProxyError) -> list[ClientEvent]:
-        """Return the events that report `error` in the middle of the stream, and end it."""
+        """Return the events that report `error` in the middle of the stream and end it."""
         return self._translator.fail(error, self._record.request_id)
 
     async def whole(self) -> ClientResponse:
@@ -190,7 +190,7 @@ class Reply:
             return None
 
     async def _receive_whole(self, process: _Process) -> _Translated | None:
-        """Process a whole answer as a single decoded event; return None the second time."""
+        """Process a whole answer as a single decoded event; return None on the second call."""
         if self._is_read:
             return None
         self._is_read = True

@@ -69,7 +69,7 @@ class EventStream:
 
     `open_reply` and the reply may raise `CopilotProxyError` at any time. `fail_early` returns the
     events that report an error after the headers have been sent, but before there is a reply.
-    `is_large` is whether encoding an event that repeats parts of the request may take long.
+    `is_large` is whether encoding an event that repeats parts of the request may take a long time.
     """
 
     def __init__(
@@ -268,7 +268,7 @@ class EventStream:
         """Wait until no keep-alive is being sent."""
         while (write := self._keep_alive_write) is not None:
             await write
-            # If the loop was held up, another keep-alive may have started before this task
+            # If the event loop was blocked, another keep-alive may have started before this task
             # continued.
             if self._keep_alive_write is write:
                 self._keep_alive_write = None

@@ -262,7 +262,7 @@ class _Answer:
                 text = error_message(self._status, body, self._headers, self._lane)
                 await self._web_socket.send_text(text)
         else:
-            # `EventStream` only writes whole events, and JSON has no line breaks.
+            # `EventStream` only writes complete events, and JSON has no line breaks.
             for block in message["body"].split(b"\n\n"):
                 _, found, event = block.partition(b"\ndata: ")
                 if found:

@@ -39,7 +39,7 @@ class BoundedProtocol(TolerantProtocol):
     `receive_timeout` applies to a request head, and to the rest of a body whose response has
     already been sent. `send_timeout` applies to a client that does not read its response. A
     connection has at most one timer for each. The timer checks whether it still applies when it
-    fires, so that timers need not be created and cancelled for every request.
+    fires, so timers do not have to be created and cancelled for every request.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class BoundedProtocol(TolerantProtocol):
         self._is_in_head = True
         super().on_message_complete()
         if not self.pipeline:
-            # Paused because of a large body, but a disconnect of the client must be noticed.
+            # Reading was paused because of a large body, but a disconnect must be noticed.
             self.flow.resume_reading()
         cycle = self.cycle  # None if the first request opens a WebSocket
         if cycle is not None and cycle is self._just_begun and cycle.body:

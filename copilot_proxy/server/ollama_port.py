@@ -23,7 +23,7 @@ class OllamaPort(NamedTuple):
     problem: str | None = None
     """Why the port could not be used; None if it could, or was not wanted."""
     url: str | None = None
-    """Without a path; None if there is no second port."""
+    """The URL of the second port, without a path; None if there is no second port."""
 
     @property
     def listeners(self) -> list[socket.socket]:

@@ -52,7 +52,7 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
     async def send(self, message: Any) -> None:
-        # Checked after waiting, which also ends when the connection does.
+        # Checked after waiting, which also ends when the connection closes.
         await self.writable.wait()
         if self.close_sent and self.handshake_complete:
             # uvicorn would report a bug in the application, which cannot know this yet.

@@ -85,7 +85,7 @@ def install(
 ) -> dict[str, Any]:
     """Install the service, start it, and return its ``/health`` as soon as it answers.
 
-    An older installation is replaced. If the server does not start, the old installation is
+    An existing installation is replaced. If the server does not start, the old installation is
     restored, and the server's error is raised.
     """
     folder = folder_of(settings)

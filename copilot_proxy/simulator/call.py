@@ -163,7 +163,7 @@ class Call:
             transport.abort()
         else:
             transport.close()
-        # uvicorn logs an error about an unfinished response unless it knows about the disconnect.
+        # uvicorn logs an error about an unfinished response unless it has noticed the disconnect.
         await self.gone.wait()
         raise Broken
 

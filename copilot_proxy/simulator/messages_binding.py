@@ -21,7 +21,7 @@ MARK_SIZE = 8
 
 
 def mark_of(body: MessagesRequest) -> bytes:
-    """Return the mark of the whole conversation of a request."""
+    """Return the mark of a request's entire conversation."""
     *_, (_, _, last) = _marks(body)
     return last
 

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from copilot_proxy.auth.account import AccountQuota, parse_account, plan_name
+from copilot_proxy.cost.quota import quota_of
 
 PRO = {
     "login": "mona",
@@ -148,6 +149,37 @@ def test_credits_beyond_the_plan_are_counted() -> None:
     ).quota
 
     assert AccountQuota("AI credits", 1500.0, None, 0.0, False, True, True, 1025.0) == quota
+
+
+@pytest.mark.parametrize(
+    ("models", "interactions", "expected"),
+    [
+        (300, 1500, 300.0),
+        (0, 1500, 1500.0),
+        (-1, 1500, 1500.0),
+        (None, 1500, 1500.0),
+        (-1, 0, None),
+    ],
+)
+def test_two_quotas(models: int | None, interactions: int, expected: float | None) -> None:
+    """The account and the headers agree which of two quotas meters the plan."""
+    entitlements = {"premium_interactions": interactions, "premium_models": models}
+    shown = {name: amount for name, amount in entitlements.items() if amount is not None}
+    account = parse_account(
+        {
+            "access_type_sku": "monthly_subscriber_quota",
+            "quota_snapshots": {
+                name: {"entitlement": amount, "percent_remaining": 50, "unlimited": amount == -1}
+                for name, amount in shown.items()
+            },
+        }
+    )
+    quota = quota_of({f"x-quota-snapshot-{k}": f"ent={v}&rem=50" for k, v in shown.items()})
+
+    assert account.quota is not None
+    assert quota is not None
+    assert expected == account.quota.entitlement
+    assert expected == (None if quota.unlimited else quota.entitlement)
 
 
 @pytest.mark.parametrize("more", [0, 500, -1, None, "odd"])

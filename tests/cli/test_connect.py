@@ -90,6 +90,19 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     )
 
 
+def test_undo_keeps_edited_values(cli: Cli, home: Path, running: Proxy) -> None:
+    """A value that the user has changed since is kept, and the output says so."""
+    path = home / ".claude" / "settings.json"
+    cli("connect", "claude", "--yes", "--no-probe", "--model", "haiku")
+    path.write_text(path.read_text().replace('"claude-haiku-5.5"', '"mine"', 1))
+    ran = cli("connect", "claude", "--undo", "--yes")
+
+    edited = "Kept in ~/.claude/settings.json, because it was edited after `connect`: env."
+    assert edited in ran.err
+    assert '"mine"' in path.read_text()
+    assert "ANTHROPIC_BASE_URL" not in path.read_text()
+
+
 def test_all_clients(cli: Cli, home: Path, running: Proxy) -> None:
     """Each client is configured and restored, or only its instructions are printed."""
     before = snapshot(home)

@@ -121,7 +121,7 @@ def test_a_client(cli: Cli, record: Callable[[], Any], running: Proxy, tmp_path:
     assert before == snapshot(tmp_path / "user")
     last = ran.err.strip().splitlines()[-1]
     assert re.match(r"This session: 1 request, (<)?0\.", last), ran.err
-    assert last.endswith(" % cached.")
+    assert last.endswith("% cached.")
     [row] = [one for one in rows(running.settings) if one["session"]]
     assert ("claude-code", "2.1.330") == (row["client"], row["client_version"])
 

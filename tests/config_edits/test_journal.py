@@ -123,6 +123,25 @@ def test_the_user_edits_the_file(home: Path, state: Path) -> None:
     assert '{\n  "model": "mine", // old\n  "b": 2, "c": 3\n}\n' == path.read_text()
 
 
+def test_the_user_edits_our_values(home: Path, state: Path) -> None:
+    """Values that the user has edited since are kept and named; others are restored."""
+    path, own = home / "s.json", home / "own.yaml"
+    path.write_text('{"model": "mine", "b": 1}')
+    connect(state, values(path), WholeFile(own, "x: 1\n"))
+    path.write_text(path.read_text().replace("http://x", "http://other"))
+    own.write_text("x: 2\n")
+    plans = {plan.path: plan for plan in Journal.load(state).undo_plan()}
+    undo(state)
+
+    assert ("provider.me",) == plans[path].kept
+    assert {"provider": {"me": {"url": "http://other"}}, "model": "mine", "b": 1} == json.loads(
+        path.read_text()
+    )
+    assert ("the whole file",) == plans[own].kept
+    assert "x: 2\n" == own.read_text()
+    assert [] == Journal.load(state).entries
+
+
 def test_the_client_reformats_the_file(home: Path, state: Path) -> None:
     """If a program only reformatted the file, undoing restores the original exactly."""
     path = home / "s.json"

@@ -109,7 +109,7 @@ def _mark(block: Json) -> None:
 
 
 def _marked(body: MessagesRequest) -> list[tuple[str, Json]]:
-    """Return all blocks that have the field, each with its section, in prompt order."""
+    """Return all blocks that have a mark, each with its section, in prompt order."""
     found = [("tools", tool) for tool in body.get("tools") or () if MARK in tool]
     if isinstance(body.get("system"), list):
         found += [("system", block) for block in body["system"] if MARK in block]

@@ -1,7 +1,7 @@
 """Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
 
 See `formats.plain_turns`. The structs have the fields and types that agents send and Copilot
-accepts, so the decoder rejects anything unusual, and the request is then parsed in the general way.
+accepts, so the decoder rejects anything unusual, and the request is then parsed in the usual way.
 """
 
 from typing import Annotated, Any, ClassVar, Final, Literal

@@ -34,7 +34,8 @@ _NOT_COUNTED_FIELDS: Final = MESSAGES_FIELDS - {
 _CLEAR_TOOL_USES: Final = "clear_tool_uses_20250919"
 _CLEAR_THINKING: Final = "clear_thinking_20251015"
 _EDITS: Final = (_CLEAR_TOOL_USES, _CLEAR_THINKING)
-"""The edits of the context_management beta; compaction needs one that Copilot rejects."""
+"""The edits of the context_management beta; compaction needs another beta, which Copilot
+rejects."""
 
 
 def messages_for_model(

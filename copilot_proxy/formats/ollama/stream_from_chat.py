@@ -1,7 +1,7 @@
 """Translates repaired chat chunks to the lines of an Ollama stream, or to a whole answer.
 
 Ollama sends each tool call in one piece, with its arguments as an object, so a call is held back
-until it is complete. Text after the call is not.
+until it is complete. Text after the call is not held back.
 """
 
 import time

@@ -1,8 +1,8 @@
 """Determines how a pi-ai response ended: its finish reason, its usage, or its error.
 
 pi-ai reports its own reason, or an error message. Copilot's event with the actual reason (``last``)
-takes precedence: pi-ai treats Claude's refusals as failures, and does not know that responses can
-be incomplete.
+takes precedence: pi-ai treats Claude's refusals as failures, and does not expect incomplete
+responses.
 """
 
 import re

@@ -140,7 +140,8 @@ class PiAiToChat(ChunkTranslator):
         return chunks
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream. Must be called once, when pi-ai has ended."""
+        """Return the chunks that end the stream. Must be called once, when pi-ai's response has
+        ended."""
         if self._whole is not None:
             return self._whole.close(done=True)
         return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
@@ -196,7 +197,7 @@ class PiAiToChat(ChunkTranslator):
             chunks.append(self._chunks.chunk({"tool_calls": deltas}))
 
     def _end_call(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
-        """Add the whole arguments, if they were not sent as deltas."""
+        """Add the complete arguments, if they were not sent as deltas."""
         call = event.get("toolCall")
         arguments = call.get("arguments") if isinstance(call, dict) else None
         index = _index(event)
@@ -218,7 +219,8 @@ class PiAiToChat(ChunkTranslator):
         self._set_finish(finish, event, chunks)
 
     def _unstated_reason(self, event: PiAiEvent) -> str:
-        """Return the finish reason for when Copilot sent none, or only pi-ai's own reason is known.
+        """Return the finish reason to use if Copilot sent none, or only pi-ai's own reason is
+        known.
 
         On Chat Completions, a response without content means that the limit left no room for any.
         """

@@ -84,7 +84,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Res
     if effort is not None:
         body["reasoning"] = {"effort": effort}
     if profile.efforts or (profile.efforts is None and effort is not None):
-        # Otherwise the model sends no summary.
+        # Otherwise, the model sends no summary.
         body.setdefault("reasoning", {})["summary"] = "auto"
     if text := _text_config(fields):
         body["text"] = text

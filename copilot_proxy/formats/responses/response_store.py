@@ -25,7 +25,7 @@ MAX_RESPONSES: Final = 1000
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_SECONDS: Final = 24 * 3600.0
 MAX_ITEMS: Final = 20_000
-"""Maximum number of items in a conversation; more would take long to assemble."""
+"""Maximum number of items in a conversation; more would take too long to assemble."""
 ITEM_OVERHEAD: Final = 50
 """Memory in bytes that an item takes besides its JSON."""
 _STRUCT_OVERHEAD: Final = 300

@@ -109,7 +109,8 @@ class ResponsesToChat(ChunkTranslator):
         return self._event(kind, data)
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream. Must be called once, when upstream has ended."""
+        """Return the chunks that end the stream. Must be called once, when upstream's response has
+        ended."""
         return self._chunks.end(self.finish_reason, self._calls, self.usage, self.copilot_usage)
 
     def _event(self, kind: str, data: ResponsesEvent) -> list[ChatChunk]:
@@ -152,7 +153,7 @@ class ResponsesToChat(ChunkTranslator):
         return self._delta({key[0]: text})
 
     def _add_missing_text(self, key: _Key, whole: str) -> list[ChatChunk]:
-        """Add the unsent rest of a whole text; some models send it only at the end."""
+        """Add the unsent rest of a complete text; some models send it only at the end."""
         return self._add_text(key, _missing(self._sent.get(key, []), whole))
 
     def _open_call(self, index: int, item: Json) -> list[ChatChunk]:

@@ -91,7 +91,7 @@ class UnannouncedItems:
         return [*events, event]
 
     def _end(self, index: int, item: Json) -> Iterator[ResponsesEvent]:
-        """Yield the unsent events of the whole `item`."""
+        """Yield the unsent events of the complete `item`."""
         parts = self._texts.pop(index, None)
         sent = set() if parts is None else {"response.output_item.added"}
         for event in item_events(index, item):

@@ -30,7 +30,7 @@ def ask_high_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[s
 
 
 def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Declare each image with the type that its first bytes show."""
+    """Declare each image with the type that its first bytes indicate."""
     if not outgoing.kinds.has_images:
         return
     corrected: dict[tuple[str, str], None] = {}

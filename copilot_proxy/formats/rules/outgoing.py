@@ -22,7 +22,7 @@ class OutgoingBody(OutgoingConversation):
     """
 
     limit_fields: ClassVar[tuple[str, ...]]
-    """The names of the output limit; the first one present counts."""
+    """The names of the output limit; the first one present is used."""
     stop_field: ClassVar[str]
     requested_effort: str | None = None
     """The effort that the client requested, if only this API has forms of thinking."""
@@ -89,7 +89,7 @@ class OutgoingBody(OutgoingConversation):
     budget_field: str = ""
     """The name to use for the thinking budget in notes."""
     has_own_budget: bool = False
-    """Whether the budget was derived from an effort, so that notes need not explain it."""
+    """Whether the budget was derived from an effort, so that notes do not have to explain it."""
     has_thinking_forms: ClassVar[bool] = False
     """Whether the API has the forms ``enabled``, ``adaptive`` and ``disabled``."""
 
@@ -186,7 +186,7 @@ class OutgoingBody(OutgoingConversation):
     def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
         """Remove the attributes of marks that Copilot refuses, and the marks beyond `max_marks`.
 
-        `one_hour` is whether a mark may ask for one hour instead of five minutes.
+        `one_hour` is whether a mark may have a TTL of one hour instead of five minutes.
         """
 
     # Structured output

@@ -177,7 +177,7 @@ def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 def bind_to_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Let the model drop earlier thinking that belongs to a different conversation.
 
-    Otherwise it refuses a conversation that was changed after the thinking, for example because a
+    Otherwise, it refuses a conversation that was changed after the thinking, for example because a
     client shortened it.
     """
     thinking = outgoing.thinking

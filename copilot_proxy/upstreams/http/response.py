@@ -141,7 +141,8 @@ def _decompressing(read: _Read, decompressor: Decompressor) -> _Read:
                 raise httpx.DecodingError(str(error)) from error
             if chunk:
                 size += len(chunk)
-                if size >= _PAUSE_AFTER:  # decompressing the data that has arrived may take long
+                # decompressing the data that has arrived may take a long time
+                if size >= _PAUSE_AFTER:
                     size = 0
                     await asyncio.sleep(0)
                 return chunk

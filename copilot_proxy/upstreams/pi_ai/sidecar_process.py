@@ -94,7 +94,7 @@ class SidecarExchange:
         return len(self._messages)
 
     async def read(self) -> list[SidecarMessage]:
-        """Return all unread messages, at least one, or none at the end.
+        """Return all unread messages, at least one, or [] at the end.
 
         Raises `BrokenResponse` if the process died.
         """
