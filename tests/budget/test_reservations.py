@@ -232,7 +232,7 @@ def test_a_damaged_file(
     limits = [(LIMITS[0], 100)]
     server.reserve(*asked(record("a"), 60, limits))
     whole = path_for(path).read_bytes()
-    # The last file is damaged only inside, which is noticed when its change counter differs.
+    # The last file is only damaged inside, which is noticed when its change counter differs.
     path_for(path).write_bytes(content or whole[:8] + bytes(8) + b"\xff" * 2048)
     if content is None:
         releaser.release(["a"])
@@ -246,7 +246,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with such a reservation, such as another version's, has a budget."""
+    """A server that starts with such a reservation, as from another version, still has a budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
@@ -352,7 +352,7 @@ def test_a_process_that_was_killed_after_a_row_was_written(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
-    """The ledger tells the budget of its process which requests have rows.
+    """The ledger notifies the budget of its process of the requests that have rows.
 
     No reservation stays in the file, even if no other request follows.
     """
