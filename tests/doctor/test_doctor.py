@@ -1,4 +1,4 @@
-"""``doctor``: its output formats, ``--fix``, and checks that fail themselves."""
+"""``doctor``: its output formats, ``--fix``, and checks that fail unexpectedly."""
 
 import json
 import subprocess
@@ -264,7 +264,7 @@ def _missing(folder: Path) -> str:
 
 
 def test_a_connected_client(machine: Machine, cli: Cli) -> None:
-    """The check knows what `connect` changed, and whether that still points to this server."""
+    """The check reads what `connect` changed, and whether it still points to this server."""
     machine.client("claude", "2.1.330")
     with Proxy(settings_at(machine.simulator)) as server:
         machine.set(port=server.url.rpartition(":")[2])

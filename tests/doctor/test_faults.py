@@ -30,7 +30,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 
 
 def test_a_machine_without_problems(machine: Machine, cli: Cli) -> None:
-    """Without a planted fault, the doctor finds nothing, so each test below finds only its own."""
+    """Without a planted fault, the doctor finds nothing, so the tests below find only their own."""
     ran = cli("doctor")
     assert (0, "") == (ran.code, ran.err)
     assert "No problems found.\n" in ran.out
