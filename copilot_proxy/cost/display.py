@@ -29,6 +29,6 @@ def short_count(tokens: int) -> str:
     return str(tokens)
 
 
-def reset_time(moment: datetime) -> str:
-    """Format when a quota resets, such as ``2026-12-01 00:00 UTC``."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def reset_day(moment: datetime) -> str:
+    """Format the day, in UTC, at whose start a quota resets, such as ``2026-12-01``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"

@@ -168,6 +168,18 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
     assert simulated.err.endswith("Start it with: copilot-proxy serve --simulate\n")
 
 
+def test_the_variables_without_the_key(
+    cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables with which every request would be refused come with a warning."""
+    assert "" == cli("run", "env").err
+    monkeypatch.delenv("COPILOT_PROXY_API_KEY")
+    ran = cli("run", "env")
+
+    assert "export OPENAI_API_KEY=unused" in ran.out
+    assert f"The server at {running.url} requires an API key" in ran.err
+
+
 def test_the_list(cli: Cli, record: object) -> None:
     """Without a client, all clients are listed with their versions, or how to install them."""
     ran = cli("run")
