@@ -92,7 +92,7 @@ def stream(cell: Cell) -> None:
 
 
 def system_prompt(cell: Cell) -> None:
-    """The system prompt reaches the model as such, on every API."""
+    """The system prompt reaches the model as a system prompt, on every API."""
     cell.ask(cell.client.user("Ahoy"), system=SYSTEM)
     body = cell.last_request.body
     turns = body.get("messages") or body["input"]

@@ -159,7 +159,7 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
-    """If another process replaces a damaged ledger, the new one counts immediately.
+    """If another process replaces a damaged ledger, the new ledger counts immediately.
 
     The reservations of running requests still count.
     """
@@ -224,7 +224,7 @@ def test_the_file_grows_and_shrinks(tmp_path: Path) -> None:
 def test_a_damaged_file(
     tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The process that finds the damage sets the file aside, and starts a new one."""
+    """The process that finds the damage sets the file aside, and starts a new file."""
     path = tmp_path / "ledger.sqlite3"
     server, releaser = Reserver(path), Releaser(path)
     limits = [(LIMITS[0], 100)]
@@ -244,7 +244,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with such a reservation, as from another version, still has a budget."""
+    """A server that starts with an unreadable reservation, such as a newer one, has a budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)

@@ -203,7 +203,7 @@ def test_json_of_a_failure_is_still_json(
 def test_the_login_of_a_token_in_the_environment(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The login is fetched, because it is not stored with such a token."""
+    """The login is fetched, since no login is stored with a token in the environment."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     shown = rows(cli("status").out)
 

@@ -172,7 +172,7 @@ def test_the_number_of_waiting_rows_is_limited(
 
 
 def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Such a row is left out and logged, and the others are written."""
+    """A row that SQLite refuses is left out and logged, and the others are written."""
     writer = Writer(path)
     writer.write([row(0), row(1, input_tokens=2**70), row(2, status="no number"), row(3)])
     writer.close()
@@ -185,7 +185,7 @@ def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture)
 def test_a_damaged_file(
     path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The file is set aside, and a new one starts with the row that found the damage."""
+    """The damaged file is set aside, and a new file starts with the row that found the damage."""
     writer = Writer(path)
     writer.write([row(number) for number in range(200)])
     writer.close()

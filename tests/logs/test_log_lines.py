@@ -176,7 +176,7 @@ def test_a_count_of_tokens(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_refusal_from_memory(capsys: pytest.CaptureFixture[str]) -> None:
-    """A refusal that is repeated without calling Copilot is marked as such."""
+    """A refusal that is repeated without calling Copilot is marked as repeated."""
     reporter = Reporter()
     refused = record(status=429, error="rate_limit_exceeded", route=None, local=True)
     for form in ("text", "json"):

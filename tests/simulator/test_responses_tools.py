@@ -202,7 +202,7 @@ def test_deferred_tools_are_hidden_without_a_search(copilot):
     ],
 )  # fmt: skip
 def test_additional_tools(copilot, model, taken):
-    """From GPT-6.1 on, an input item may add tools that the model can call."""
+    """For GPT-6.1 and later, an input item may add tools that the model can call."""
     turns = [MORE, {"role": "user", "content": "Call get_weather for Rome"}]
     if taken:
         assert "get_weather" == output(copilot, turns, model)[-1]["name"]

@@ -146,7 +146,7 @@ def test_efforts_are_clamped(offered: object, asked_for: str, expected: str | No
     ],
 )  # fmt: skip
 def test_claudes_sampling(model: str, fields: Any, expected: Any) -> None:
-    """From Claude 4.5 on, only temperature or top_p is sent; from 4.7 on, neither."""
+    """Claude 4.5 and 4.6 get only temperature or top_p; Claude 4.7 and later get neither."""
     body = adapted(a_model(model, "Anthropic"), **fields)
 
     assert expected == {k: v for k, v in body.items() if k in ("temperature", "top_p")}

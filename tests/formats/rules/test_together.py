@@ -66,7 +66,7 @@ def test_the_first_valid_limit_counts(endpoint: str) -> None:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS[:2])
 def test_a_model_that_does_not_stream_is_not_asked_to(endpoint: str) -> None:
-    """Such a model gets no stream request, even if a whole response would be too long."""
+    """A model without streaming gets no stream request, even for a response that is too long."""
     model = a_model(
         "New",
         endpoint,
