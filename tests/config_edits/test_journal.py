@@ -124,7 +124,7 @@ def test_the_user_edits_the_file(home: Path, state: Path) -> None:
 
 
 def test_the_user_edits_our_values(home: Path, state: Path) -> None:
-    """Values that the user has edited since are kept and named; others are restored."""
+    """Values that the user has edited in the meantime are kept and named; others are restored."""
     path, own = home / "s.json", home / "own.yaml"
     path.write_text('{"model": "mine", "b": 1}')
     connect(state, values(path), WholeFile(own, "x: 1\n"))
