@@ -164,7 +164,7 @@ def usage(cell: Cell) -> None:
 
 
 def early_error(cell: Cell) -> None:
-    """An error before the answer has its own status and the API's shape."""
+    """An error before the answer has its own status, and the API's format."""
     turns = cell.client.user("Ahoy")
     for streamed in (True, False):
         with cell.fault("rate_limited", 7):

@@ -303,7 +303,7 @@ def test_a_failure_in_the_stream(web_socket: Socket, simulator: Simulator) -> No
 
 
 def test_lanes(web_socket: Socket, simulator: Simulator) -> None:
-    """Messages with different `stream_id`s run in parallel; with the same one, one at a time."""
+    """Messages with the same `stream_id` run one at a time; other messages run in parallel."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     web_socket.send(model=NATIVE, input="Wait", stream_id="a")
     simulator.state.recorder.wait_for(lambda r: r.path == "/responses")
