@@ -244,7 +244,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with an unreadable reservation, such as a newer one, has a budget."""
+    """An unreadable reservation, such as a newer server's, does not disable the budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
@@ -350,7 +350,7 @@ def test_a_process_that_was_killed_after_a_row_was_written(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
-    """The ledger notifies the budget of its process of the requests that have rows.
+    """Within a process, the ledger notifies the budget of requests that have rows.
 
     No reservation stays in the file, even if no other request follows.
     """

@@ -252,7 +252,7 @@ def test_a_variable_that_wins(cli: Cli, running: Proxy, monkeypatch: pytest.Monk
 
 
 def test_a_request_that_fails(cli: Cli, running: Proxy, copilot: Simulator) -> None:
-    """The error that the client would see is shown; the innocent change is kept."""
+    """The error that the client would see is shown; the change, which did not cause it, is kept."""
     copilot.state.faults.on("quota_exceeded")
     ran = cli("connect", "pi", "--yes")
 

@@ -84,7 +84,7 @@ def test_every_plan_has_its_name_and_unit(
 
 
 def test_githubs_notice_to_the_user(cli: Cli, signed_in: Simulator) -> None:
-    """Copilot sends this notice with the token, and editors show it."""
+    """The notice that Copilot sends with the token is shown, as in editors."""
     signed_in.state.user_notification = {
         "notification_id": "subscription_trial_ending",
         "title": "Trial",

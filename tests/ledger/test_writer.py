@@ -366,7 +366,7 @@ def test_tampering_is_found(path: Path, change: str) -> None:
 
 
 def test_a_bill_that_does_not_add_up(path: Path) -> None:
-    """A total that is not the sum of its parts is reported, without being called tampering."""
+    """A total that is not the sum of its parts is reported, but not as tampering."""
     details = {
         "total_nano_aiu": COST,
         "token_details": [{"token_count": 1, "cost_per_batch": COST + 2, "batch_size": 1}],

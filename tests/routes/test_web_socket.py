@@ -87,7 +87,7 @@ def web_socket(proxy: Proxy) -> Iterator[Socket]:
 
 
 def refusal(proxy: Proxy, path: str = "/v1/responses", **headers: str) -> tuple[int, str]:
-    """Return the status and code that refuse a handshake."""
+    """Return the status and code of a refused handshake."""
     with pytest.raises(InvalidStatus) as refused, opened(proxy, path, **headers):
         pass
     answer = refused.value.response

@@ -54,7 +54,7 @@ def test_a_port_that_is_in_use(simulator):
 
 
 def test_it_can_be_started_again(simulator):
-    """After it is stopped, the same object serves on the same port again."""
+    """A stopped simulator can be started again on the same port."""
     port = simulator.port
     simulator.stop()
     simulator.start()

@@ -189,7 +189,7 @@ def test_parallel_calls_only_where_they_are_offered(says: object, expected: bool
 def test_when_a_stream_is_requested_from_copilot(
     model: Model | None, fields: Any, expected: bool
 ) -> None:
-    """Responses are streamed if requested; some models cannot, and Claude must for long output."""
+    """Responses are streamed on request if the model can, and always for long Claude output."""
     body = adapted(model, **fields)
 
     assert expected is body["stream"]

@@ -525,7 +525,7 @@ def test_call_ids_fit_the_api() -> None:
     ],
 )
 def test_unusual_tool_results(content: Any, text: str | None, is_error: bool) -> None:
-    """An empty result says that it is empty, not that there is an image; failures are marked."""
+    """An empty result becomes text that says so, and a failed result is marked as failed."""
     called = {"role": "assistant", "content": None, "tool_calls": [call("c")]}
     result = {"role": "tool", "tool_call_id": "c", "content": content}
 

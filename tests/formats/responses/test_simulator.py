@@ -54,7 +54,7 @@ class Copilot:
         self.models: Catalogue = parse_models(models)
 
     def quirk(self, name: str) -> None:
-        """Make every later response fail in this way."""
+        """Make all later responses fail with the quirk `name`."""
         if name != "none":
             self.simulator.state.faults.on(name)
 
