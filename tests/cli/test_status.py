@@ -279,7 +279,7 @@ def test_status_without_quota_and_reset_day(
     assert ["Signed in as", "Token", "Plan", "API"] == list(rows(cli("status").out))
 
 
-# The token exchange, which every request needs
+# The token exchange, which every request needs.
 
 
 def test_a_failed_token_exchange(cli: Cli, signed_in: Simulator) -> None:

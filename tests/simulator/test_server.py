@@ -41,7 +41,7 @@ def test_it_stops_at_once_with_open_streams(simulator, copilot):
     with copilot.http.stream("POST", address, json=body, headers=copilot.headers) as answer:
         assert 200 == answer.status_code
         simulator.stop()
-        # The next event would have come much later
+        # The next event would have come much later.
         (record,) = [one for one in simulator.state.requests if one.path == address]
         assert record.done.is_set()
     simulator.stop()
