@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger import reserved_sums
+from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert, known
 from copilot_proxy.ledger.ledger import Ledger
@@ -375,3 +377,40 @@ async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
 
     assert {"a", "b", "c"} == found
     assert State(3 * 112_500_000, 0) == used
+
+
+def test_lost_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the file cannot be written for so long that rows are lost, their cost still counts.
+
+    Their reservations are released, and do not remain until the server stops.
+    """
+    path, limit = tmp_path / "ledger.sqlite3", Limit(400, "day")
+    server = Reserver(path)
+
+    def try_release(request_ids: Sequence[str]) -> bool:
+        server.end(request_ids)
+        return True
+
+    writer = Writer(path, try_release)
+    monkeypatch.setattr(writer_module, "MAX_WAITING", 1)
+    with closing(open_for_writing(path)) as database, monkeypatch.context() as patch:
+        patch.setattr(writer_module, "insert", _full_disk)
+        for name in "abc":
+            made = record(name, credits=7e-8, reserved=60)
+            server.reserve(*asked(made, 60, [(limit, 400)]))
+            server.settle(name, 70)
+            server.flush()
+            writer.write([row(made, time.time())], is_last=True)
+        patch.undo()
+        writer.write([], is_last=True)
+        server.flush()
+        rows = database.execute("SELECT request_id, nano_aiu FROM requests ORDER BY 1").fetchall()
+
+    assert [("a", 70), ("b", 70), ("c", 70)] == rows
+    assert [] == stored_reservations(path)
+    writer.close()
+    server.close()
+
+
+def _full_disk(*_: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")

@@ -342,6 +342,16 @@ def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyP
     assert "copilot-proxy run env --simulate -- claude 'a b'" in ran.err.replace("\xa0", " ")
 
 
+def test_the_simulator_needs_no_state_folder(cli: Cli, record: Callable[[], Any]) -> None:
+    """With `--simulate`, a client starts even if nothing can be written."""
+    path = load_settings().state_dir / "run"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    ran = cli("run", "claude", "--simulate")
+
+    assert (7, 200) == (ran.code, record()["status"]), ran.err
+
+
 @pytest.mark.parametrize("name", ["run", "run/{port}-simulated/start.lock"])
 def test_a_file_that_cannot_be_written(cli: Cli, record: object, name: str) -> None:
     """The server needs a folder for its log and lock; the error says how to choose another."""
@@ -352,7 +362,7 @@ def test_a_file_that_cannot_be_written(cli: Cli, record: object, name: str) -> N
     else:
         path.parent.mkdir(parents=True)
         path.touch()
-    ran = cli("run", "claude", "--simulate")
+    ran = cli("run", "claude", *["--simulate"] * bool(path.suffix))
 
     assert 1 == ran.code
     assert f"Error: {path} cannot be written: " in ran.err
