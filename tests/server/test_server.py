@@ -282,7 +282,7 @@ async def test_an_idle_web_socket_does_not_delay_the_shutdown(simulator: Simulat
 
 
 async def test_a_web_socket_finishes_its_response(simulator: Simulator) -> None:
-    """The running response is completed, and a new one is refused; then the WebSocket closes."""
+    """The running response is completed, and a new one refused; then the WebSocket closes."""
     simulator.state.pace = 0.01
     asked = json.dumps({"type": "response.create", "model": MODEL, "input": "Write 40 words"})
     async with running(simulator) as one, web_socket(one) as connection:
