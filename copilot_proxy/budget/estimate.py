@@ -1,6 +1,6 @@
 """Estimates the cost of a request before it is sent.
 
-The prompt is estimated from its length; if it is large, relative to the last request of the same
+The prompt is estimated from its length or, if it is large, relative to the last request of the same
 session, whose tokens are known. Anything that the session has just sent counts as read from the
 cache. The output is estimated from the model's longer recent answers.
 """
@@ -28,9 +28,13 @@ _RECENT: Final = 50
 _SHARE: Final = 0.9
 """The quantile of recent answers that serves as the expected length of the next one."""
 _MAX_SESSIONS: Final = 500
+_SMALL: Final = 4096
+_BYTES_PER_TOKEN: Final = 4
+"""For bodies of less than `_SMALL` bytes, whose output costs much more than their prompt, so that
+counting their texts is not worth the time."""
 _MAX_GROWTH: Final = 1.25
-"""The growth of a large request, relative to the last one of its session, up to which its tokens
-are in proportion to its size. Anything larger may be a file, whose data says little about its
+"""The maximum growth of a large request, relative to the last one of its session, for which its
+tokens are proportional to its size. Anything larger may be a file, whose size says little about its
 tokens."""
 
 
@@ -134,7 +138,8 @@ class Estimator:
                 return Estimate(0)
         prompt, cached = record.estimated_prompt or self._in_proportion(record), 0
         if prompt is None:
-            prompt = request_tokens(request)
+            is_small = 0 < record.size < _SMALL
+            prompt = record.size // _BYTES_PER_TOKEN if is_small else request_tokens(request)
         if session is not None:
             seen = self._prompts.get((model, session))
             if seen is not None and self._clock() - seen.at < _CACHE_SECONDS:

@@ -161,7 +161,7 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
-    """If another process replaces a damaged ledger, the new one counts immediately.
+    """If another process replaces a damaged ledger, the new ledger counts immediately.
 
     The reservations of running requests still count.
     """
@@ -226,13 +226,13 @@ def test_the_file_grows_and_shrinks(tmp_path: Path) -> None:
 def test_a_damaged_file(
     tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The process that finds the damage sets the file aside, and starts a new one."""
+    """The process that finds the damage sets the file aside, and starts a new file."""
     path = tmp_path / "ledger.sqlite3"
     server, releaser = Reserver(path), Releaser(path)
     limits = [(LIMITS[0], 100)]
     server.reserve(*asked(record("a"), 60, limits))
     whole = path_for(path).read_bytes()
-    # The last file is damaged only inside, which is noticed when its change counter differs.
+    # The last file is only damaged inside, which is noticed when its change counter differs.
     path_for(path).write_bytes(content or whole[:8] + bytes(8) + b"\xff" * 2048)
     if content is None:
         releaser.release(["a"])
@@ -246,7 +246,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with such a reservation, such as another version's, has a budget."""
+    """An unreadable reservation, such as a newer server's, does not disable the budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
@@ -352,7 +352,7 @@ def test_a_process_that_was_killed_after_a_row_was_written(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
-    """The ledger tells the budget of its process which requests have rows.
+    """Within a process, the ledger notifies the budget of requests that have rows.
 
     No reservation stays in the file, even if no other request follows.
     """

@@ -113,7 +113,7 @@ def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
 
 
 def test_a_list() -> None:
-    """An item with the same name is replaced; without one, the new item comes first."""
+    """An item with the same name is replaced; otherwise, the new item comes first."""
     path = ("models", Item("id", "b"))
     text = '{\n  "models": [\n    // mine\n    {"id": "a", "x": 1},\n  ],\n}'
     after = set_value(text, path, {"id": "b"})
@@ -129,7 +129,7 @@ def test_a_list() -> None:
 
 
 def test_restore() -> None:
-    """A value gets its old text back; objects created for it are removed unless they are in use."""
+    """A value gets its old text back; objects created for it are removed unless they are used."""
     original = '{"model": "mine" /* old */, "b": 1}'
     after = set_value(set_value(original, ("model",), "new"), PATH, VALUE)
 

@@ -73,7 +73,7 @@ class Upstream:
                 await writer.wait_closed()
 
     def set_answer(self, *parts: bytes) -> None:
-        """Answer with these parts from the next request on, and keep the connection open."""
+        """Answer all later requests with these parts, and keep the connection open."""
 
         async def answer(writer: asyncio.StreamWriter) -> None:
             for part in parts:
@@ -179,7 +179,7 @@ async def test_the_wait_after_the_finish_is_short(client: Client) -> None:
 
 
 async def test_a_connection_that_breaks_after_the_finish(client: Client) -> None:
-    """A connection that breaks after the finish loses nothing."""
+    """If a connection breaks after the finish, nothing is lost."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED)

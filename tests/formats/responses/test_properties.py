@@ -106,7 +106,7 @@ def test_conversations_survive_a_round_trip(turns: list[Any]) -> None:
     )
 )
 def test_responses_survive_a_round_trip(said: list[tuple[str, Any]]) -> None:
-    """Chat chunks are the same after they are written as Responses events and read again."""
+    """Chat chunks are unchanged after being written as Responses events and read again."""
     events: list[Json] = []
     for i, (name, what) in enumerate(said):
         if name in ("f", "apply_patch"):
@@ -303,7 +303,7 @@ def test_any_native_events_stay_in_order_or_make_an_upstream_error(
 def test_interleaved_native_items_keep_their_ids(
     items: list[tuple[bool, list[str]]], random: Any
 ) -> None:
-    """Items whose events are interleaved lose nothing, and each has one id."""
+    """If the events of several items are interleaved, nothing is lost, and each item has one id."""
     up = Upstream()
     queues = [
         up.call(i, "f", *(p.replace("\n", "") for p in pieces), call_id=f"c{i}")

@@ -81,7 +81,7 @@ async def peer(
 
 @pytest.fixture(params=[True, False], ids=["many", "few"])
 async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
-    """Each of the transports: the server's, and the one for single commands."""
+    """Each of the transports: the server's, and the transport for single commands."""
     async with make_client(SETTINGS) as client:
         made = make_transport(client, many=request.param)
         assert isinstance(made, ConnectionPool) is request.param
@@ -204,7 +204,7 @@ async def test_a_name_that_does_not_exist(
 
 
 async def test_an_untrusted_certificate(transport: Transport) -> None:
-    """An untrusted certificate is reported as such, and as not sent."""
+    """An untrusted certificate is named as the cause, and the request is reported as not sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     async with peer(OK, context) as other:

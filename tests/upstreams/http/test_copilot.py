@@ -1,4 +1,4 @@
-"""Calls to Copilot: expired tokens, failed connections, and what is retried."""
+"""Calls to Copilot: expired tokens, failed connections, and retries."""
 
 import asyncio
 import time
@@ -90,7 +90,7 @@ async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> Non
 
 
 async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
-    """A request that is always refused causes few exchanges, and others still work."""
+    """A request that is always refused causes few exchanges, and other requests still work."""
     async with services(simulator) as made:
         await ask(made.relay)
         for _ in range(20):
@@ -195,7 +195,7 @@ async def test_a_refused_connection(simulator: Simulator) -> None:
 
 
 async def test_a_silent_upstream(simulator: Simulator) -> None:
-    """A silent upstream is a timeout, before and during an answer."""
+    """A silent upstream causes a timeout, before and during an answer."""
     async with services(simulator, read_timeout="1") as made:
         simulator.state.faults.on("stall_before_headers", path="/chat/completions", times=1)
         with pytest.raises(UpstreamUnreachable) as raised:

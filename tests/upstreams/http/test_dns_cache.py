@@ -14,7 +14,7 @@ HERE = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
 
 class NameServer:
-    """Answers when allowed, and counts lookups."""
+    """Answers when the test allows it, and counts lookups."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lookups = 0
@@ -73,7 +73,7 @@ async def test_failures_are_shared_and_not_cached(server: NameServer) -> None:
 
 @pytest.mark.parametrize("name", ["a..example", f"{'a' * 64}.example"])
 async def test_malformed_names_are_not_found(name: str) -> None:
-    """A malformed name fails like an unknown one."""
+    """A malformed name fails like an unknown name."""
     with pytest.raises(socket.gaierror):
         await DnsCache().addresses(name, 1)
 

@@ -20,7 +20,7 @@ from copilot_proxy.upstreams.pi_ai.sidecar_process import WINDOW, SidecarCommand
 
 CHILD = Path(__file__).parent / "child.py"
 PING_INTERVAL = 0.25
-"""Timeout in seconds, long enough for a busy machine; the child is killed after three."""
+"""Timeout in seconds, long enough for a busy machine; the child is killed after three of them."""
 
 
 def command(*flags: str) -> SidecarCommand:
@@ -84,7 +84,7 @@ async def test_many_exchanges_at_once(sidecar: Sidecar) -> None:
 
 
 async def test_a_long_line(sidecar: Sidecar) -> None:
-    """An event of a megabyte is read like any other."""
+    """An event of one megabyte is read like any other."""
     assert [{"said": "x" * 1_000_000}] == await echo(sidecar, "x" * 1_000_000)
 
 
@@ -124,7 +124,7 @@ async def test_a_slow_reader_stops_the_child(sidecar: Sidecar) -> None:
 async def test_leaving_cancels_the_exchange(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exchange that is left early is cancelled in the child; a complete one is not."""
+    """An exchange that is left early is cancelled in the child; a complete exchange is not."""
     await echo(sidecar, "whole")
     async with sidecar.exchange({"what": "begin"}) as exchange:
         await exchange.read()
@@ -136,7 +136,7 @@ async def test_leaving_cancels_the_exchange(
 async def test_a_crash_fails_open_exchanges(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When the child dies, open exchanges fail, and the next one starts a new child."""
+    """When the child dies, open exchanges fail, and the next exchange starts a new child."""
     async with (
         sidecar.exchange({"what": "begin"}) as one,
         sidecar.exchange({"what": "begin"}) as two,
