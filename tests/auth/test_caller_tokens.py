@@ -70,7 +70,7 @@ async def test_a_github_token_gets_its_own_exchange(
 async def test_requests_of_a_caller_share_one_exchange(
     callers: CallerTokens, simulator: Simulator
 ) -> None:
-    """All requests of a caller share one Copilot token."""
+    """All requests from a caller share one Copilot token."""
     for _ in range(3):
         source = callers.for_header(f"Bearer {SIMULATED_TOKEN}")
         assert source is not None

@@ -19,7 +19,7 @@ KEY = "the-owners-key"
 
 
 def test_every_view(opened: Opened, server: Proxy) -> None:
-    """Every part of the page shows data of the ledger and the server."""
+    """Every part of the page shows data from the ledger and the server."""
     page = opened(server.url)
     page.wait_for_selector(".u-wrap canvas")
 
@@ -127,7 +127,7 @@ def test_long_names(opened: Opened, server: Proxy, viewport: dict[str, int]) -> 
 
 
 def test_an_empty_page(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """Without any request, the page says what to do."""
+    """If there are no requests, the page says what to do."""
     server = serve(settings_at(simulator, ledger=True))
     page = opened(server.url)
     page.locator("#chart .empty").wait_for()

@@ -529,7 +529,7 @@ def test_markdown_without_control_characters() -> None:
 
 
 def test_markdown_without_words() -> None:
-    """An answer of only whitespace or link definitions prints nothing."""
+    """An answer that is only whitespace or link definitions prints nothing."""
     assert drawn(["\n", "  \n"], terminal=False) == ""
     assert drawn(["[x]: http://y\n"], terminal=False) == ""
 

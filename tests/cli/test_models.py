@@ -147,7 +147,7 @@ def test_all(cli: Cli) -> None:
 
 
 def test_json(cli: Cli) -> None:
-    """stdout has the objects of /v1/models and nothing else."""
+    """stdout contains the objects of /v1/models and nothing else."""
     ran = cli("models", "--json", "gpt-4o")
     found = json.loads(ran.out)
     assert found[0]["object"] == "model"

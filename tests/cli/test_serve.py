@@ -526,7 +526,7 @@ def test_port_taken_before_listening(
     ],
 )
 def test_other_errors_of_the_port(failure: OSError, said: str) -> None:
-    """Other errors of the system have readable messages."""
+    """Other system errors have readable messages."""
     assert said in listen_socket._failed(failure, load_settings()).message
 
 

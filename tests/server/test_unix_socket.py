@@ -248,7 +248,7 @@ def test_invalid_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_other_errors_of_the_path(failure: OSError, said: str) -> None:
-    """Other errors of the system have readable messages."""
+    """Other system errors have readable messages."""
     error = unix_socket._failed(failure, Path("/x/y"))
     assert isinstance(error, CopilotProxyError)
     assert said in error.message
