@@ -71,7 +71,7 @@ def test_an_answer(chat: Chat, account: Simulator) -> None:
 
 
 def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
-    """An answer that ends with a newline gets no second one."""
+    """An answer that ends with a newline gets no second newline."""
     screen = chat_answer.PlainPrinter()
     screen.write("text\n")
     screen.close()

@@ -631,7 +631,7 @@ def url_in(terminal: Terminal) -> str:
 
 @pytest.mark.parametrize("how", first(["ctrl-c", "sigterm"]))
 def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
-    """The first Ctrl+C or SIGTERM finishes open requests; the exit code is 0."""
+    """The first Ctrl+C or SIGTERM lets open requests finish; the exit code is 0."""
     account.state.pace = 0.05
     record: list[str] = []
     with Terminal("serve", "--port", "0") as terminal:
