@@ -62,6 +62,7 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     Undoing restores the file.
     """
     before = snapshot(home)
+    (home / ".claude" / "settings.json").chmod(0o644)
     ran = cli("connect", "claude", "--yes", "--model", "haiku")
 
     assert 0 == ran.code, ran.err

@@ -66,7 +66,7 @@ def test_retiring_models(cli: Cli, account: Simulator, monkeypatch: pytest.Monke
     assert row(ran.out, "claude-sonnet-5").endswith("  enabled, retires 2026-12-14")
     assert row(ran.out, "claude-sonnet-6").endswith("  enabled, default")
     assert row(ran.out, "gpt-9").endswith("  needs enabling")
-    assert row(ran.out, "grok-4").endswith("  enabled, retires")
+    assert row(ran.out, "grok-4").endswith("  enabled, retires soon")
     assert "claude-sonnet-5 retires on 2026-12-14; use claude-sonnet-6 instead.\n" in ran.err
     assert "grok-4 retires soon.\n" in ran.err
     listed = {one["id"]: one for one in json.loads(cli("models", "--json").out)}

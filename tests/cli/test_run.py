@@ -31,7 +31,9 @@ import http.client, json, os, signal, sys, time, urllib.parse
 if sys.argv[1:] == ["--version"]:
     print("1.2.3 (fake)")
     sys.exit()
-signals = []
+signals, (reader, writer) = [], os.pipe()
+os.set_blocking(writer, False)
+signal.set_wakeup_fd(writer)
 signal.signal(signal.SIGINT, lambda *_: signals.append("INT"))
 signal.signal(signal.SIGTERM, lambda *_: signals.append("TERM"))
 url = urllib.parse.urlsplit(os.environ["ANTHROPIC_BASE_URL"])
@@ -55,8 +57,7 @@ with open(os.environ["RECORD"], "w") as file:
     json.dump(record, file)
 if sys.argv[-1] == "wait":
     print("waiting", flush=True)
-    while not signals:
-        signal.pause()
+    os.read(reader, 1)
     time.sleep(0.1)  # a second one would come at once
     print("got", *signals, end="" if sys.stdout.isatty() else "\\n", flush=True)
 sys.exit(7)
@@ -166,6 +167,18 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
     assert "No server answers" in ran.err
     simulated = cli("run", "env", "--simulate")
     assert simulated.err.endswith("Start it with: copilot-proxy serve --simulate\n")
+
+
+def test_the_variables_without_the_key(
+    cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables with which every request would be refused come with a warning."""
+    assert "" == cli("run", "env").err
+    monkeypatch.delenv("COPILOT_PROXY_API_KEY")
+    ran = cli("run", "env")
+
+    assert "export OPENAI_API_KEY=unused" in ran.out
+    assert f"The server at {running.url} requires an API key" in ran.err
 
 
 def test_the_list(cli: Cli, record: object) -> None:

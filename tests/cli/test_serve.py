@@ -395,7 +395,9 @@ def test_commands_in_the_banner_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Commands include the program's path if needed, and --simulate for a simulated server."""
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / "copilot-proxy"), "serve"])
+    program = tmp_path / "copilot-proxy"
+    program.touch()  # so that it is not taken for one on the PATH
+    monkeypatch.setattr(sys, "argv", [str(program), "serve"])
     text = banner.Banner(
         settings=load_settings(),
         address="http://127.0.0.1:8000",

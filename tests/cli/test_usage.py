@@ -90,7 +90,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
     assert [
         "Today         1.00 AI credits, 2 requests",
         "This month    7.00 AI credits, 4 requests",
-        "Quota         900.0 of 1,500 AI credits left (60%), resets on 2026-12-01 00:00 UTC",
+        "Quota         900.0 of 1,500 AI credits left (60%), resets on 2026-12-01",
         "Forecast      lasts until the reset at this month's pace",
         "",
         "MODEL          REQ  FRESH  CACHED  WRITTEN  OUT  CREDITS  CACHE",

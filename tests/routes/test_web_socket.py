@@ -75,7 +75,7 @@ def opened(
     address = urlsplit(proxy.url)
     raw = socket.create_connection((address.hostname or "", address.port or 0), 60)
     url = f"ws://{host or address.netloc}{path}"
-    options: Any = {"max_size": None, "close_timeout": 0.2}
+    options: Any = {"max_size": None, "open_timeout": None, "close_timeout": 0.2}
     with connect(url, sock=raw, additional_headers=headers, **options) as connection:
         yield Socket(connection)
 

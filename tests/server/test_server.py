@@ -269,7 +269,7 @@ async def rest_of(connection: ClientConnection) -> list[Any]:
 async def web_socket(one: Running) -> AsyncIterator[ClientConnection]:
     """Open a WebSocket, without sending pings."""
     url = f"ws://127.0.0.1:{one.address[1]}/v1/responses"
-    async with connect(url, ping_interval=None, proxy=None) as connection:
+    async with connect(url, ping_interval=None, open_timeout=None, proxy=None) as connection:
         yield connection
 
 
