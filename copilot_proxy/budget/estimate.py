@@ -1,6 +1,6 @@
 """Estimates the cost of a request before it is sent.
 
-The prompt is estimated from its length; if it is large, relative to the last request of the same
+The prompt is estimated from its length or, if it is large, relative to the last request of the same
 session, whose tokens are known. Anything that the session has just sent counts as read from the
 cache. The output is estimated from the model's longer recent answers.
 """
@@ -33,8 +33,8 @@ _BYTES_PER_TOKEN: Final = 4
 """For bodies of less than `_SMALL` bytes, whose output costs much more than their prompt, so that
 counting their texts is not worth the time."""
 _MAX_GROWTH: Final = 1.25
-"""The growth of a large request, relative to the last one of its session, up to which its tokens
-are in proportion to its size. Anything larger may be a file, whose data says little about its
+"""The maximum growth of a large request, relative to the last one of its session, for which its
+tokens are proportional to its size. Anything larger may be a file, whose size says little about its
 tokens."""
 
 

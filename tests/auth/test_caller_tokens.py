@@ -208,7 +208,7 @@ async def test_a_copilot_token_is_used_directly(real: CallerTokens) -> None:
 
 
 async def test_a_copilot_token_is_not_renewed(real: CallerTokens) -> None:
-    """A Copilot token is not renewed, since only the client can get a new one."""
+    """A Copilot token is not renewed, since only the client can get a new token."""
     source = real.for_header(copilot())
     assert source is not None
     with pytest.raises(RequestError) as caught:

@@ -185,7 +185,7 @@ async def test_only_web_addresses_are_opened(client: httpx.AsyncClient, uri: obj
 
 
 async def test_a_captive_portal_is_reported(client: httpx.AsyncClient) -> None:
-    """The HTML page of a captive portal or proxy is reported as such a page."""
+    """The HTML page of a captive portal or proxy is named as the cause."""
     error = await refusal(client, Answer(HTML), "device_code")
 
     assert error.message.startswith("The response from 127.0.0.1:")
@@ -425,7 +425,7 @@ async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator:
 async def test_a_fine_grained_token_is_never_exchanged(
     github: GitHub, simulator: Simulator
 ) -> None:
-    """GitHub would refuse the exchange of such a token, so none is attempted."""
+    """A fine-grained token is never exchanged, since GitHub would refuse the exchange."""
     found = await github.exchange(Secret(SIMULATED_PAT))
 
     assert found.direct

@@ -1,18 +1,13 @@
 """The dashboard in a real browser, as a user sees and uses it."""
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from copilot_proxy.dashboard.login_codes import make_code
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
-from tests.browser.conftest import Opened, Serve, serious_problems
+from tests.browser.conftest import LIVE, Opened, Serve, serious_problems
 from tests.conftest import Proxy, settings_at
 from tests.dashboard.sample import fill
-
-if TYPE_CHECKING:
-    pass
 
 PHONE = {"width": 360, "height": 740}
 KEY = "the-owners-key"
@@ -215,7 +210,7 @@ def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
     page.locator("#login-error", has_text="The API key is wrong.").wait_for()
     page.fill("#login-key", KEY)
     page.keyboard.press("Enter")
-    page.wait_for_selector("#live.good")
+    page.wait_for_selector(LIVE)
     page.locator("#rows tr").first.wait_for()
     assert "" == page.evaluate("document.cookie")
     page.click("#sign-out")

@@ -468,7 +468,7 @@ def test_a_session(simulator: Simulator) -> None:
 def test_a_limit_that_is_nearly_used_up(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """From 80 percent on, answers have a note, and the log has one line."""
+    """Once 80 percent of a limit is used, answers have a note, and the log has one line."""
     with Proxy(settings_with(simulator, "1/day")) as proxy, proxy.client() as client:
         answers = [ask(client) for _ in range(25)]
 

@@ -96,7 +96,7 @@ def test_a_file_with_unknown_values(tmp_path: Path, limits: list[Any], raises: l
 
 
 def test_raising(tmp_path: Path) -> None:
-    """A daily limit is raised for that day, a monthly one for that month; old raises expire."""
+    """A daily limit is raised for that day, a monthly limit for that month; old raises expire."""
     path = tmp_path / "budget.json"
     more = Raise(100, *days_of(NOW))
     change(path, NOW, lambda _: Limits((Limit(5, "day"), Limit(6, "month")), (more,)))

@@ -400,7 +400,7 @@ def test_images_for_an_unknown_model(image: Path) -> None:
     attachments.check_images([attachments.read_image(str(image))], unknown)
 
 
-# On a terminal
+# On a terminal.
 
 
 def test_an_answer_on_a_terminal() -> None:
@@ -592,7 +592,7 @@ def test_redrawing_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown == ["one", "one", "one two three"]
 
 
-# The conversation
+# The conversation.
 
 
 @pytest.fixture

@@ -286,7 +286,7 @@ def test_prices(billing: dict[str, object], price: str) -> None:
 
 
 def test_apis() -> None:
-    """The APIs have the names that this server uses; unknown ones are left out."""
+    """The APIs have the names that this server uses; unknown APIs are left out."""
     assert model_table.apis(model(supported_endpoints=["/v1/messages", "/chat/completions"])) == (
         "chat messages"
     )

@@ -31,7 +31,9 @@ import http.client, json, os, signal, sys, time, urllib.parse
 if sys.argv[1:] == ["--version"]:
     print("1.2.3 (fake)")
     sys.exit()
-signals = []
+signals, (reader, writer) = [], os.pipe()
+os.set_blocking(writer, False)
+signal.set_wakeup_fd(writer)
 signal.signal(signal.SIGINT, lambda *_: signals.append("INT"))
 signal.signal(signal.SIGTERM, lambda *_: signals.append("TERM"))
 url = urllib.parse.urlsplit(os.environ["ANTHROPIC_BASE_URL"])
@@ -55,8 +57,7 @@ with open(os.environ["RECORD"], "w") as file:
     json.dump(record, file)
 if sys.argv[-1] == "wait":
     print("waiting", flush=True)
-    while not signals:
-        signal.pause()
+    os.read(reader, 1)
     time.sleep(0.1)  # a second one would come at once
     print("got", *signals, end="" if sys.stdout.isatty() else "\\n", flush=True)
 sys.exit(7)

@@ -384,7 +384,7 @@ def test_a_server_for_the_network(host: str, shown: str | None) -> None:
 def test_the_network_needs_a_key_that_is_not_guessed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A short key is refused and not shown; the hint generates a good one."""
+    """A short key is refused and not shown; the hint generates a good key."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "kkkkkkk")
     assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
     err = capsys.readouterr().err
@@ -397,7 +397,9 @@ def test_commands_in_the_banner_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Commands include the program's path if needed, and --simulate for a simulated server."""
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / "copilot-proxy"), "serve"])
+    program = tmp_path / "copilot-proxy"
+    program.touch()  # so that it is not taken for one on the PATH
+    monkeypatch.setattr(sys, "argv", [str(program), "serve"])
     text = banner.Banner(
         settings=load_settings(),
         address="http://127.0.0.1:8000",
@@ -539,7 +541,7 @@ def test_a_host_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a key, the server does not listen on the network; the hint generates a good one."""
+    """Without a key, the server does not listen on the network; the hint generates a good key."""
     assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
     err = capsys.readouterr().err
     assert "could use your Copilot" in err

@@ -129,7 +129,7 @@ def test_json(cli: Cli, ledger: Path) -> None:
 
 
 def test_many_sessions(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The costliest sessions have one line each, and one line sums up the rest; CSV has all."""
+    """The costliest sessions have a line each, and one line sums up the rest; CSV shows all."""
     writer = Writer(ledger)
     made = [record(f"m{n}", credits=10 + n, session=f"many-{n}") for n in range(102)]
     writer.write([row(one, at()) for one in made])

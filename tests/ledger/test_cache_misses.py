@@ -326,7 +326,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
 
 
 def test_a_subagent(make: Callable[..., Client]) -> None:
-    """A subagent in the same session is a separate conversation; the main one still has hits."""
+    """A subagent's conversation is separate from the main one, which still hits the cache."""
     agent: dict[str, Any] = {"system": "You are an agent. ", "names": ("Read",)}
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
@@ -337,7 +337,7 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
 
 
 def test_concurrent_requests(make: Callable[..., Client]) -> None:
-    """A request that is sent before another is answered cannot hit the other's cache entry."""
+    """A request that is sent before another one is answered gets no cache hit from it."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         client.use_another_machine()

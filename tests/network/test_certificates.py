@@ -1,4 +1,4 @@
-"""Which certificates are trusted, and the errors for untrusted ones."""
+"""Which certificates are trusted, and the errors for untrusted certificates."""
 
 import ssl
 import sys

@@ -73,7 +73,7 @@ class Upstream:
                 await writer.wait_closed()
 
     def set_answer(self, *parts: bytes) -> None:
-        """Answer with these parts from the next request on, and keep the connection open."""
+        """Answer all later requests with these parts, and keep the connection open."""
 
         async def answer(writer: asyncio.StreamWriter) -> None:
             for part in parts:

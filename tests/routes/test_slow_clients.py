@@ -124,7 +124,7 @@ def test_an_incomplete_chunked_body(hasty: Proxy) -> None:
 
 
 def test_a_large_body_over_a_slow_connection(hasty: Proxy) -> None:
-    """The more of a large body has arrived, the more time is allowed."""
+    """As more of a large body arrives, the server allows more time."""
     body = CHAT + b" " * 2_000_000
     with connected(hasty) as conn:
         conn.sendall(head(len(body)) + body[:-1])

@@ -188,7 +188,7 @@ def test_schemas() -> None:
 
 @pytest.mark.parametrize(("required", "strict"), [(["a"], True), ([], False)])
 def test_strict_output(required: list[str], strict: bool) -> None:
-    """Strict output allows no optional properties, so a schema with optional ones is not strict."""
+    """Strict output allows no optional properties, so a schema that has any is not strict."""
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": required}
     config = {"responseMimeType": "application/json", "responseJsonSchema": schema}
     form = chat(generationConfig=config)["response_format"]["json_schema"]

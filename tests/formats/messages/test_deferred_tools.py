@@ -42,7 +42,7 @@ def test_deferred_tools_wait_for_the_search() -> None:
 
 
 def test_found_tools_are_offered() -> None:
-    """A reference becomes text, and its tool is offered from then on."""
+    """A reference becomes text, and its tool is offered after that."""
     found = result(content=[reference("b"), reference("gone")])
 
     chat, notes = translated(assistant(use()), user(found), tools=[FINDER, *DEFERRED])

@@ -195,7 +195,7 @@ async def test_a_refused_connection(simulator: Simulator) -> None:
 
 
 async def test_a_silent_upstream(simulator: Simulator) -> None:
-    """A silent upstream is a timeout, before and during an answer."""
+    """A silent upstream causes a timeout, before and during an answer."""
     async with services(simulator, read_timeout="1") as made:
         simulator.state.faults.on("stall_before_headers", path="/chat/completions", times=1)
         with pytest.raises(UpstreamUnreachable) as raised:
