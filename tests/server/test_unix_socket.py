@@ -118,7 +118,8 @@ def test_the_banner_has_a_curl_command_that_works(
 
     def use(client: httpx.Client) -> None:
         shown.append(capsys.readouterr().err)
-        line = next(line for line in shown[0].splitlines() if line.lstrip().startswith("curl"))
+        text = shown[0].replace("\\\n", "")
+        line = next(line for line in text.splitlines() if line.lstrip().startswith("curl"))
         _, flag, socket_path, url, _, body = shlex.split(line)
         assert flag == "--unix-socket"
         assert Path(socket_path).is_absolute()
