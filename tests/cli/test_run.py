@@ -289,6 +289,14 @@ def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPat
     assert f"The server at {server.url} is older" in ran.err
 
 
+def test_a_client_that_reads_ctrl_c_as_a_key(cli: Cli, running: Proxy) -> None:
+    """The cost has a line of its own, although the client receives no signal."""
+    ran = cli("run", "env", "--", "sh", "-c", "exit 130")
+
+    assert 130 == ran.code
+    assert ran.err.endswith(".\n\nThis session: no requests.\n")
+
+
 def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
     """The first client starts a server for all clients, which stops after the last one ends.
 
