@@ -332,9 +332,9 @@ def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.Mon
 def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
     """A nonzero amount is never shown as zero."""
     writer = Writer(own_home / "ledger.sqlite3")
-    tiny = [row(record("today", credits=0.004), at())]
+    tiny = [row(record("today", credits=0.002), at())]
     # `budget` has the real clock.
-    tiny.append(row(record("really-today", credits=0.004), time.time()))
+    tiny.append(row(record("really-today", credits=0.002), time.time()))
     writer.write(tiny)
     writer.close()
     assert "<0.01 AI credits, " in cli("usage").out
