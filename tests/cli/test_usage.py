@@ -359,6 +359,23 @@ def test_verify(cli: Cli, ledger: Path) -> None:
     assert "This month: ledger 7.00, GitHub 600.00, other clients 593.00 AI credits." in ran.out
 
 
+def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:
+    """Estimates and unknown costs are named, and so is a ledger that has more than GitHub."""
+    quota = QUOTA._replace(percent_left=99.9)
+    left = record("left", credits=None, client_gone=True, quota=quota)
+    left.usage = None
+    made = [record("billed", credits=9.004), record("odd", credits=None, model="mystery-1"), left]
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(one, at()) for one in made])
+    writer.close()
+    ran = cli("usage", "--verify")
+
+    assert 0 == ran.code
+    assert "GitHub 1.50, other clients 0.00 AI credits." in ran.out
+    assert "The ledger has 7.5" in ran.out
+    assert "1 request of estimated cost and 1 request of unknown cost, so the ledger's" in ran.out
+
+
 def test_verify_with_another_unit(cli: Cli, own_home: Path) -> None:
     """GitHub's number of premium requests is known, but is not compared with credits."""
     writer = Writer(own_home / "ledger.sqlite3")
