@@ -7,10 +7,14 @@ that pytest and pytest-xdist need for a test. A table that fails names all cases
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import hypothesis
 import pytest
+
+
+AUTOMATIC: Final = {"clean_environment", "collect_garbage", "own_home", "a_fixed_clock"}
+"""Fixtures that need not be set up for every case."""
 
 
 def is_wanted(config: pytest.Config) -> bool:
@@ -33,14 +37,21 @@ def merged(items: Sequence[object]) -> list[Any]:
 
 def _is_plain(cases: list[pytest.Function]) -> bool:
     """Return whether a test gets nothing but the values of its case."""
-    test = cases[0].obj
+    test, given = cases[0].obj, cases[0].callspec.params.keys()
+    fixtures = {*cases[0]._fixtureinfo.initialnames} - given
     return (
-        inspect.signature(test).parameters.keys() == cases[0].callspec.params.keys()
+        inspect.signature(test).parameters.keys() == given
+        and fixtures <= AUTOMATIC
         and not inspect.iscoroutinefunction(test)
         and not hypothesis.is_hypothesis_test(test)
         # Other marks, of the test or of a case, are pytest's to handle.
-        and all({mark.name for mark in case.own_markers} == {"parametrize"} for case in cases)
+        and all(_is_direct(mark) for case in cases for mark in case.own_markers)
     )
+
+
+def _is_direct(mark: pytest.Mark) -> bool:
+    """Return whether a mark does nothing but list values."""
+    return mark.name == "parametrize" and not mark.kwargs.get("indirect")
 
 
 def all_of(
