@@ -23,6 +23,21 @@ collect_ignore_glob = [] if os.environ.get("BROWSER_TESTS") else ["test_*.py"]
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, _PROGRAMS)), None)
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+_TIMEOUT = 60_000.0
+"""Milliseconds until a wait fails."""
+LIVE = "html[data-complete] #live.good"
+"""Matches once the page is connected and shows everything that the live stream begins with."""
+_MARK_COMPLETE = """
+    window.EventSource = class extends EventSource {
+        constructor(url) {
+            super(url);
+            // The last of the first events; the page's own listener is called before the timer.
+            this.addEventListener("running", () => setTimeout(() => {
+                document.documentElement.dataset.complete = "";
+            }));
+        }
+    };
+"""
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +47,10 @@ def browser() -> Iterator["Browser"]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with playwright.sync_playwright() as tool:
-        # In a container there is no sandbox, and the pages are our own.
-        running = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        # A container has no sandbox, and the pages are our own.
+        running = tool.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=_TIMEOUT
+        )
         yield running
         running.close()
 
@@ -50,7 +67,7 @@ def settings(simulator: Simulator) -> Settings:
 def serve(simulator: Simulator) -> Iterator["Serve"]:
     """Starts servers, which stop only after the pages have been closed.
 
-    A page asks for data on its own, and a server that is already gone would be a problem.
+    Pages request data on their own, and report a problem if the server is gone.
     """
     with ExitStack() as running:
         yield lambda settings, *, simulated=True: running.enter_context(
@@ -71,7 +88,7 @@ class Serve(Protocol):
 
 
 class Opened:
-    """Opens pages, and collects their problems."""
+    """Opens pages, and collects their errors and warnings."""
 
     def __init__(self, browser: "Browser") -> None:
         self._browser = browser
@@ -80,20 +97,21 @@ class Opened:
         self._expected: list[str] = []
 
     def expect(self, text: str) -> None:
-        """Do not count problems that contain `text`; they may also come later in the test."""
+        """Ignore problems that contain `text`, even if they come later in the test."""
         self._expected.append(text)
 
     def problems(self) -> list[str]:
-        """The errors and warnings of all pages that are not expected."""
+        """The unexpected errors and warnings of all pages."""
         return [one for one in self._problems if not any(text in one for text in self._expected)]
 
-    def __call__(self, url: str, *, wait: str | None = "#live.good", **options: Any) -> "Page":
+    def __call__(self, url: str, *, wait: str | None = LIVE, **options: Any) -> "Page":
         """Open `url` with the options of a browser context, and wait for an element."""
         options = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
         context = self._browser.new_context(**options)
         self._contexts.append(context)
+        context.set_default_timeout(_TIMEOUT)
         page: Page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.add_init_script(_MARK_COMPLETE)
         page.on("pageerror", lambda error: self._problems.append(str(error)))
         page.on("console", lambda message: self._note(message))
         page.goto(url)
@@ -113,7 +131,7 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: "Browser", serve: Serve) -> Iterator[Opened]:
-    """Opens pages, closes them before their server stops, and allows no problems."""
+    """Opens pages, closes them before their server stops, and fails if they have problems."""
     pages = Opened(browser)
     yield pages
     pages.close()
@@ -122,7 +140,7 @@ def opened(browser: "Browser", serve: Serve) -> Iterator[Opened]:
 
 def serious_problems(page: "Page") -> list[str]:
     """Return the serious and critical findings of axe-core."""
-    # Our policy lets no page add scripts, so the checker is added through the debugger.
+    # Our policy forbids adding scripts to a page, so the checker is added through the debugger.
     page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
     found = page.evaluate("() => axe.run()")
     return [

@@ -1,18 +1,13 @@
 """The dashboard in a real browser, as a user sees and uses it."""
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from copilot_proxy.dashboard.login_codes import make_code
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
-from tests.browser.conftest import Opened, Serve, serious_problems
+from tests.browser.conftest import LIVE, Opened, Serve, serious_problems
 from tests.conftest import Proxy, settings_at
 from tests.dashboard.sample import fill
-
-if TYPE_CHECKING:
-    pass
 
 PHONE = {"width": 360, "height": 740}
 KEY = "the-owners-key"
@@ -45,7 +40,7 @@ def test_every_view(opened: Opened, server: Proxy) -> None:
 
 
 def test_one_request(opened: Opened, server: Proxy) -> None:
-    """A request shows its cost with its parts, the cache, its notes, and its error's hint."""
+    """The details of a request are its cost by part, the cache, its notes and its error's hint."""
     page = opened(server.url)
     page.locator("#rows .badge.warn").first.click()
     page.wait_for_selector("#request[open]")
@@ -66,7 +61,7 @@ def test_one_request(opened: Opened, server: Proxy) -> None:
 
 
 def test_unknown_costs(opened: Opened, server: Proxy) -> None:
-    """An unknown cost is not shown as zero; a single further name is in the singular."""
+    """An unknown cost is not shown as zero, and "1 other" is singular."""
     body = {"model": "text-embedding-3-small", "input": "words"}
     with server.client() as client:
         for number in range(3):
@@ -83,7 +78,7 @@ def test_unknown_costs(opened: Opened, server: Proxy) -> None:
 
 
 def test_requests_as_they_run(opened: Opened, server: Proxy, simulator: Simulator) -> None:
-    """A request appears when it starts, and becomes a ledger row when it ends."""
+    """A request appears when it starts, and turns into a ledger row when it ends."""
     page = opened(server.url)
     before = page.locator("#rows tr").first.get_attribute("data-id")
     simulator.state.pace = 0.1
@@ -143,7 +138,7 @@ def test_an_empty_page(opened: Opened, simulator: Simulator, serve: Serve) -> No
 def test_accessibility(
     opened: Opened, server: Proxy, scheme: str, viewport: dict[str, int]
 ) -> None:
-    """axe-core finds nothing serious, and nothing is wider than the screen."""
+    """axe-core reports nothing serious, and nothing is wider than the screen."""
     page = opened(server.url, color_scheme=scheme, viewport=viewport)
     page.wait_for_selector(".u-wrap canvas")
     width = page.evaluate("document.documentElement.scrollWidth")
@@ -188,7 +183,7 @@ def test_keyboard_only(opened: Opened, server: Proxy) -> None:
 
 
 def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
-    """Beside a long right column, the list of requests takes the space that is left."""
+    """Next to a longer right column, the list of requests ends at the same height."""
     page = opened(server.url, viewport={"width": 1600, "height": 900})
     page.locator("#rows tr").nth(49).wait_for()
     bottoms = page.evaluate(
@@ -201,7 +196,7 @@ def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
 
 
 def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """A server with a key shows nothing before signing in, and everything afterwards."""
+    """A server with a key shows nothing before signing in, and everything after it."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     fill(settings.ledger_file, days=1)
     server = serve(settings, simulated=False)
@@ -215,7 +210,7 @@ def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
     page.locator("#login-error", has_text="The API key is wrong.").wait_for()
     page.fill("#login-key", KEY)
     page.keyboard.press("Enter")
-    page.wait_for_selector("#live.good")
+    page.wait_for_selector(LIVE)
     page.locator("#rows tr").first.wait_for()
     assert "" == page.evaluate("document.cookie")
     page.click("#sign-out")
@@ -224,7 +219,7 @@ def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
 
 
 def test_the_code_of_the_command(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """The address that `copilot-proxy dashboard` opens works only once, and is not kept."""
+    """The address that `copilot-proxy dashboard` opens works only once, and is not saved."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     server = serve(settings, simulated=False)
     address = f"{server.url}/#code={make_code(settings.state_dir)}"
@@ -272,7 +267,7 @@ def test_numbers_in_another_locale(opened: Opened, server: Proxy) -> None:
 
 
 def test_no_jumps(opened: Opened, server: Proxy) -> None:
-    """While the page loads, visible content stays where it is."""
+    """While the page loads, visible content does not move."""
     page = opened(server.url, wait=".u-wrap canvas")
     page.locator("#rows tr").first.wait_for()
     moved = page.evaluate(
