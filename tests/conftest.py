@@ -27,7 +27,7 @@ from copilot_proxy.routes.services import Services
 from copilot_proxy.server.uvicorn_config import server_config
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
-from tests import selection, servers  # noqa: F401  # selection sets up property tests
+from tests import selection, servers, tables  # noqa: F401  # selection sets up property tests
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Shells ignore SIGINT in background jobs. Programs started by the tests would inherit that,
@@ -43,7 +43,7 @@ _SIZE_VARIABLES = ("COLUMNS", "LINES")
 UNFREEZE: Final = gc.unfreeze
 _HOMES: Final = itertools.count()
 _ROUTERS: Final[list[LazyRouter]] = []
-"""Routers of stopped servers, for reuse: creating one takes longer than most tests."""
+"""Routers of stopped servers, for reuse, since creating one takes longer than most tests."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -58,6 +58,17 @@ def pytest_collection() -> Generator[None, object, object]:
         # A server in this process unfreezes everything when it stops. The collection
         # after that test would take half a second.
         gc.unfreeze = lambda: None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Collector,
+) -> Generator[None, object, object]:
+    """Run the cases of a table as one test where that saves time."""
+    found = yield
+    if isinstance(found, list) and tables.is_wanted(collector.config):
+        return tables.merged(found)
+    return found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -94,7 +105,7 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
             name.upper() in _PROXY_VARIABLES or name in _SIZE_VARIABLES
         ):
             monkeypatch.delenv(name)
-    # Unbuffered output is not lost when a terminal is closed.
+    # With this variable, no output would be lost when a terminal is closed.
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
@@ -111,7 +122,7 @@ def clean_environment(
     if "tmp_path" in request.fixturenames:
         home = request.getfixturevalue("tmp_path") / "home"
     else:
-        # Creating a folder takes as long as many tests, and few of them need it.
+        # Creating a folder takes as long as many tests do, and few tests need it.
         home = tmp_path_factory.getbasetemp() / f"home-{next(_HOMES)}"
     clear_environment(monkeypatch, home)
 
@@ -137,7 +148,7 @@ def settings_at(simulator: Simulator, **flags: object) -> Settings:
 
 
 class _Server(uvicorn.Server):
-    """A server that starts and stops at once, without uvicorn's polling."""
+    """A server that starts and stops immediately, without uvicorn's polling."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -196,7 +207,7 @@ class Proxy:
         )
 
     def wait_for_record(self, count: int = 1) -> RequestRecord:
-        """Return the record of request number `count` once the request has ended."""
+        """Return record number `count` once its request has ended."""
         with self._recorded:
             assert self._recorded.wait_for(lambda: len(self.records) >= count, 60)
             return self.records[count - 1]

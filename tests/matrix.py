@@ -40,7 +40,7 @@ class Cell:
         self.client = client
         self.model = model
         self.routes: set[str] = set()
-        """Copilot's APIs that have answered."""
+        """The Copilot APIs that have answered."""
 
     def post(self, turns: list[Turn], **more: Any) -> httpx.Response:
         """Return the server's answer."""
@@ -92,7 +92,7 @@ def stream(cell: Cell) -> None:
 
 
 def system_prompt(cell: Cell) -> None:
-    """The system prompt reaches the model as such, on every API."""
+    """The system prompt reaches the model as a system prompt, on every API."""
     cell.ask(cell.client.user("Ahoy"), system=SYSTEM)
     body = cell.last_request.body
     turns = body.get("messages") or body["input"]
@@ -153,7 +153,7 @@ def length(cell: Cell) -> None:
 
 
 def usage(cell: Cell) -> None:
-    """Tokens are counted, including cached ones, streamed and whole."""
+    """Tokens are counted, even cached tokens, streamed and whole."""
     long = cell.client.user("Ahoy " * 1100, mark=True)
     turns = [*long, *cell.client.assistant("Aye."), *cell.client.user("And now?", mark=True)]
     for streamed in (True, False):
@@ -164,7 +164,7 @@ def usage(cell: Cell) -> None:
 
 
 def early_error(cell: Cell) -> None:
-    """An error before the answer has its own status and the API's shape."""
+    """An error before the answer has its own status, and the API's format."""
     turns = cell.client.user("Ahoy")
     for streamed in (True, False):
         with cell.fault("rate_limited", 7):
@@ -179,7 +179,7 @@ def early_error(cell: Cell) -> None:
 
 
 def late_error(cell: Cell) -> None:
-    """A failed stream ends with an error in the API's grammar, and never like a complete one."""
+    """A failed stream ends with an error in the API's grammar, never like a complete stream."""
     if cell.model.supports.get("streaming") is not True:
         return  # Copilot does not stream, so it cannot fail mid-stream
     for fault in ("error_chunk", "cut_mid_stream"):

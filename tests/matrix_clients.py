@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import ClientRequest, ClientResponse, ErrorBody
 from tests import grammars
 
 Turn = Json
-"""A message of the conversation; an item, for Responses."""
+"""A message in the conversation; an item, for Responses."""
 
 PNG: Final = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
@@ -28,7 +28,7 @@ ABOUT: Final = "The weather of a city"
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call of the model."""
+    """A tool call by the model."""
 
     id: str
     name: str
@@ -37,18 +37,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Said:
-    """An answer, independent of the API except for `finish`."""
+    """An answer, independent of the API, except for `finish`."""
 
     text: str
     calls: list[Call]
     finish: str
     prompt: int
-    """Tokens of the prompt, including cached ones."""
+    """Tokens in the prompt, including cached tokens."""
     cached: int | None
     """None if the API does not report it."""
     answered: int
     turns: list[Turn]
-    """The answer in the form that the next request contains."""
+    """The answer as it is sent back in the next request."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Client:
         return error
 
     def check_broken(self, text: str) -> None:
-        """Fail unless a stream ends with an error, and not like a complete one."""
+        """Fail unless a stream ends with an error, instead of like a complete stream."""
         raise NotImplementedError
 
 
@@ -469,7 +469,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
     OllamaClient(),
 )
 NATIVE: Final = CLIENTS[:3]
-"""Clients whose API Copilot has as well."""
+"""Clients whose API Copilot also serves."""
 GEMINI: Final = GeminiClient()
 EVERY_CLIENT: Final[tuple[Client, ...]] = (*CLIENTS, GEMINI)
-"""All clients, including those whose API Copilot lacks."""
+"""All clients, including clients whose API Copilot lacks."""

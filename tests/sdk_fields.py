@@ -129,18 +129,18 @@ QUIET: Final = {
     ("responses", "store"): "the server itself remembers responses",
     ("messages", "cache_control"): "other models cache prompts by themselves",
 }
-"""Fields that may be dropped without a note, with the reasons."""
+"""Fields that may be dropped without a note, with the reason."""
 
 
 class Fate(NamedTuple):
-    """What happens to one field."""
+    """What happens to a field."""
 
     api: str
     field: str
     known: bool
     """Whether a table of the product names it."""
     routes: dict[str, str]
-    """What happens, by Copilot's API: ``sent``, ``quiet``, ``lost``, the note, or the error."""
+    """What happens, by Copilot's API: ``sent``, ``quiet``, ``lost``, the note or the error."""
 
     @property
     def lost(self) -> list[str]:

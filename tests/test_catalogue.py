@@ -1,4 +1,4 @@
-"""The list of models, and its lenient parsing."""
+"""The model list, and its lenient parsing."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_the_recorded_list() -> None:
 
 
 def test_the_first_entry_of_a_repeated_id_is_used() -> None:
-    """Of entries with the same id, the first one is used."""
+    """Among entries with the same id, the first one is used."""
     catalogue = catalogue_of({"id": "a", "name": "one"}, {"id": "a", "name": "two"})
 
     assert ["one"] == [model.name for model in catalogue]
@@ -75,7 +75,7 @@ def test_models_that_need_enabling(entry: Any, expected: bool) -> None:
     [([True, False], ["a"]), ([False, False], ["a", "b"]), ([None, True], ["b"])],
 )
 def test_models_in_the_picker(flags: list[bool | None], expected: list[str]) -> None:
-    """Entries say which models are in Copilot's picker; if none is, the flag is ignored."""
+    """Entries say which models are in Copilot's picker; if no model is, the flag is ignored."""
     catalogue = catalogue_of(
         *(
             {"id": name, "model_picker_enabled": flag}
@@ -135,7 +135,7 @@ def test_invalid_limits(value: object) -> None:
     "payload", [None, "x", 5, {}, {"data": None}, {"data": {}}, [], {"data": []}, [{"name": "a"}]]
 )
 def test_invalid_lists(payload: object) -> None:
-    """Anything but a list of models is an error, not an empty list."""
+    """Anything other than a list of models is an error, not an empty list."""
     with pytest.raises(ValueError, match=r"not a list of models|contains no model"):
         parse_models(payload)
 
@@ -171,7 +171,7 @@ ENTRY = st.fixed_dictionaries(
 @examples(100)
 @given(st.lists(ENTRY | JSON, max_size=4))
 def test_a_malformed_entry_does_not_hide_others(entries: list[Any]) -> None:
-    """A malformed entry does not hide valid ones."""
+    """A malformed entry does not hide valid entries."""
     catalogue = parse_models({"data": [*entries, {"id": "sound"}]})
 
     assert catalogue.get("sound") is not None
@@ -192,7 +192,7 @@ def test_a_malformed_entry_does_not_hide_others(entries: list[Any]) -> None:
     ("state", "expected"), [("enabled", "claude-opus-9-1m"), ("disabled", "claude-opus-9")]
 )
 def test_long_context_editions(state: str, expected: str) -> None:
-    """A long-context edition exists only where it may be used."""
+    """A long-context edition exists only if it can be used."""
     catalogue = parse_models(
         [{"id": "claude-opus-9"}, {"id": "claude-opus-9-1m", "policy": {"state": state}}]
     )

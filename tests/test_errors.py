@@ -43,7 +43,7 @@ def test_status_type_and_exit_code_of_each_error(
 
 
 def test_arguments_override_attributes() -> None:
-    """Arguments override the attributes of the class for one instance."""
+    """Arguments override the class attributes for one instance."""
     error = RequestError(
         "No.",
         hint="h",
@@ -77,7 +77,7 @@ def test_errors_are_independent() -> None:
 
 
 def test_the_hint_of_not_signed_in() -> None:
-    """The hint names the command, unless another hint is given."""
+    """The hint names the command to sign in, unless another hint is given."""
     assert ("Sign in with: copilot-proxy login", "not_signed_in") == (
         NotSignedIn().hint,
         NotSignedIn().code,
@@ -89,7 +89,7 @@ def test_the_hint_of_not_signed_in() -> None:
 
 
 def test_a_refusal_keeps_upstreams_status_and_code() -> None:
-    """Upstream's status and code are kept separately from those for the client."""
+    """Upstream's status and code are kept separately from the client's."""
     error = UpstreamRefusal(
         "x", upstream_status=402, upstream_code="quota_exceeded", status=429, code="c"
     )
@@ -122,7 +122,7 @@ def test_a_broken_answer_is_not_retried() -> None:
 
 @pytest.mark.parametrize("command", ["models", "status", "chat", "usage", "budget", "budget raise"])
 def test_commands_for_the_simulator(command: str) -> None:
-    """With the simulator, a hint names the command for the simulator's own account."""
+    """With the simulator, a hint names the command that uses the simulator's own account."""
     hint = f"Run: copilot-proxy {command} x"
 
     assert f"Run: copilot-proxy {command} --simulate x" == with_simulate_flag(hint)

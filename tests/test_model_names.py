@@ -30,12 +30,12 @@ gemini-2.5-pro gemini-2.5-pro-preview-05-06
 
 
 def catalogue_of(*entries: Any) -> Catalogue:
-    """Return a catalogue of entries; a string stands for a chat model with that id."""
+    """Return a catalogue of entries; a string means a chat model with that id."""
     return parse_models([{"id": one} if isinstance(one, str) else one for one in entries])
 
 
 def found(catalogue: Catalogue, name: str, default: str = DEFAULT_FAMILY) -> str | None:
-    """Return the id of the model that a name resolves to, with a ``*`` if the size decided."""
+    """Return the id of the model for a name, with a ``*`` if the size decided."""
     meaning = resolve(catalogue, name, default)
     return None if meaning is None else meaning.model.id + "*" * meaning.is_substitute
 
@@ -72,7 +72,7 @@ def found(catalogue: Catalogue, name: str, default: str = DEFAULT_FAMILY) -> str
     ],
 )
 def test_ids(name: str, expected: str | None) -> None:
-    """Ids and variants of their spelling resolve to that model, and mistyped names do not."""
+    """Ids and variants of their spelling resolve to the model, and mistyped names do not."""
     assert expected == found(MARCH, name)
 
 
@@ -101,7 +101,7 @@ def test_ids(name: str, expected: str | None) -> None:
     ],
 )
 def test_families(name: str, march: str | None, november: str | None, future: str | None) -> None:
-    """A family means its newest model, a brand its newest mid-sized one, not the priciest."""
+    """A family means its newest model; a brand, its newest mid-sized model, not the priciest."""
     assert (march, november, future) == tuple(found(one, name) for one in CATALOGUES.values())
 
 
@@ -120,7 +120,7 @@ def test_a_documented_family_always_means_a_model(time: str, name: str) -> None:
 @pytest.mark.parametrize("name", OLD_NAMES.split())
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_a_name_that_clients_have_built_in_always_means_a_model(time: str, name: str) -> None:
-    """A client written for a model of 2025 gets an answer from a model that it can afford."""
+    """A client written for a 2025 model gets an answer from an affordable model."""
     catalogue = CATALOGUES[time]
     meaning = resolve(catalogue, name, DEFAULT_FAMILY)
 
@@ -158,7 +158,7 @@ def test_a_name_that_clients_have_built_in_always_means_a_model(time: str, name:
     ],
 )
 def test_sizes_in_november(name: str, expected: str | None) -> None:
-    """An old name gets a model of the same vendor and size, but a newer removed one gets none."""
+    """An old name gets a model of the same vendor and size; a newer removed name gets none."""
     assert expected == found(NOVEMBER, name)
 
 
@@ -189,7 +189,7 @@ def test_a_name_hides_no_live_model(name: str, listed: list[Any], expected: str 
 
 
 def test_an_old_name_costs_no_more_than_necessary() -> None:
-    """Without a small model of the vendor, a small one of another vendor precedes a larger one."""
+    """If the vendor has no small model, another vendor's small model precedes a larger one."""
     dear, cheap = entry("gpt-6-sol versatile medium 200 1000"), "claude-haiku-6 lightweight low 5 9"
 
     assert "claude-haiku-6*" == found(catalogue_of(dear, entry(cheap)), "gpt-4o-mini")
@@ -243,7 +243,7 @@ RETIRING = {"info_messages": RETIRES}
 def test_default_and_auto(entries: list[Any], wanted: str, expected: str | None) -> None:
     """The default is the configured model or its successor, else Copilot's choice, else any model.
 
-    It is never the most expensive chat model or one that retires, unless there is no other.
+    The default is never the most expensive chat model or a retiring one, unless there is no other.
     """
     catalogue = catalogue_of(*entries)
     assert expected == found(catalogue, "default", wanted)
@@ -253,7 +253,7 @@ def test_default_and_auto(entries: list[Any], wanted: str, expected: str | None)
 
 
 def test_a_model_that_is_called_auto() -> None:
-    """A live model with that name is not hidden."""
+    """A live model that is called ``auto`` is not hidden."""
     assert "auto" == found(catalogue_of("auto", "a"), "auto", "a")
 
 
@@ -275,7 +275,7 @@ def test_a_model_that_is_called_auto() -> None:
     ],
 )
 def test_successors(name: str, expected: str | None) -> None:
-    """The successor is the newest model of the family, else of the same size in the brand."""
+    """The successor is the newest model of the family, or else of the same size in the brand."""
     model = successor(NOVEMBER, name)
 
     assert expected == (model.id if model else None)
@@ -296,11 +296,11 @@ SOL = {"id": "gpt-7-sol", "model_picker_category": "powerful"}
         (["claude-opus-5", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-5"),
         (["claude-opus-6", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-6"),
         (OPUSES, "claude-opus-5-fast", None, "claude-sonnet-7"),
-        # Never an older or unusable model
+        # Never an older or unusable model.
         (["gpt-5", SOL], "gpt-6", None, "gpt-7-sol"),
         (["gpt-5"], "gpt-6", None, None),
         ([{**DISABLED, "id": "gpt-7"}, "gpt-6.5-sol"], "gpt-6", None, "gpt-6.5-sol"),
-        # A model of the same size, or else a larger one before a smaller one
+        # A model of the same size, or else a larger one before a smaller one.
         ([LUNA, SOL], "gpt-6", None, "gpt-7-sol"),
         ([{**SOL, "id": "gpt-7-luna"}, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-luna"),
         ([LUNA, "gpt-7-sol"], "gpt-6-mini", Size.LARGE, "gpt-7-luna"),
@@ -318,14 +318,14 @@ def test_requirements_for_successors(
 
 
 def test_a_model_that_the_account_does_not_have_yet() -> None:
-    """For a model newer than any in the account, the hint names the newest available one."""
+    """If a model is newer than any in the account, the hint names the newest available model."""
     expected = "The newest model of its family is claude-opus-5.5."
 
     assert expected == suggestion(NOVEMBER, "claude-opus-9")
 
 
 def test_similar_names() -> None:
-    """A mistyped name gets up to three suggestions, chat models only."""
+    """A mistyped name gets up to three suggestions, all of which are chat models."""
     assert "gpt-4o-mini" == similar_ids(MARCH, "gpt-4o-mni")[0]
     assert suggestion(MARCH, "gpt-4o-mni").startswith("Did you mean gpt-4o-mini")
     assert 3 == len(similar_ids(MARCH, "gpt-44"))

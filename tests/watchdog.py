@@ -20,7 +20,7 @@ _INTERVAL = 0.002
 
 
 class Watchdog:
-    """The server in its process."""
+    """The server in a separate process."""
 
     def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
         self._process = process
@@ -52,7 +52,7 @@ def watched(url: str, token: str) -> Iterator[Watchdog]:
 class _Watch:
     """The longest pause by the wall clock, limited to the CPU time of this process.
 
-    So a pause does not count if the machine was busy with other processes.
+    Therefore, a pause does not count if the machine was busy with other processes.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Admits requests as long as they fit the budget.
 
 For each limit, the amount spent, the reservations of running requests and the expected cost of the
-next request must fit together. So parallel requests cannot jointly exceed a limit, except by the
-error of their estimates. An answer that has begun is never cut off.
+next request must fit within it together. Parallel requests therefore cannot jointly exceed a limit,
+except by the errors in their estimates. An answer that has begun is never cut off.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.applying_limits import LimitFinder
-from copilot_proxy.budget.estimate import Estimator
+from copilot_proxy.budget.estimate import Estimate, Estimator
 from copilot_proxy.budget.formatting import NAMES, amount, scope_text
 from copilot_proxy.budget.limits_file import LimitsFile, path_for
 from copilot_proxy.budget.notices import Notices
@@ -21,19 +21,19 @@ from copilot_proxy.budget.refusals import refused, with_session
 from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.large_work import LARGE, run_in_turn
-from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
+from copilot_proxy.large_work import run_in_turn
+from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan, Refusal, Used
 from copilot_proxy.private_files import failure_reason
 from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
-    from copilot_proxy.ledger.reserver import Refusal, Reserver, Used
+    from copilot_proxy.ledger.reserver import Reserver
 
 log = logging.getLogger(__name__)
 
 _WARN_AT: Final = 0.8
-"""The share of a limit above which requests get a note."""
+"""The share of a limit that has been spent when requests start to get a note."""
 _ATTEMPTS: Final = 10
 _RETRY: Final = 0.001
 """Seconds after which another process has usually finished its reservation."""
@@ -64,7 +64,7 @@ class Budget:
         """Learn from a completed request, for later estimates. Must be called on the event loop."""
         if not self._file.known.limits and record.reserved is None:
             return
-        # Otherwise, the tokens must be counted first, which may take long; see `_settle`.
+        # Otherwise, the tokens must be counted first, which may take a long time; see `_settle`.
         cost = cost_of(record) if record.unmetered is None else None
         if record.reserved is not None:
             self._settle(record, cost)
@@ -86,13 +86,13 @@ class Budget:
         if reserver is None:
             reserver = await self._first_reserver()
         estimate = self._estimator.estimate
-        if record.size < LARGE:
-            cost = estimate(record, request)
-        else:
+        if self._estimator.must_count(record):
             cost = await run_in_turn(estimate, record, request)
+        else:
+            cost = estimate(record, request)
         outcome = None
         if reserver is not None:
-            outcome = reserver.reserve_now(record.request_id, cost, plan)
+            outcome = reserver.reserve_now(record.request_id, cost.nano, plan, cost.least)
         if not isinstance(outcome, list):
             try:
                 outcome = await self._reserve(record.request_id, cost, plan, outcome)
@@ -107,14 +107,26 @@ class Budget:
             notice = with_session(refusal.message, limit, record)
             self._notices.send("refused", limit, allowed, plan.period(limit), notice)
             raise refusal
-        record.reserved = cost
-        for (limit, allowed), (spent, reserved) in zip(plan.limits, outcome, strict=True):
-            if spent + reserved >= _WARN_AT * allowed:
-                self._warn(record, limit, allowed, spent + reserved, plan.period(limit))
+        # A guess is reduced to what is left of the limit, if nothing else is reserved.
+        record.reserved = min(cost.nano, outcome[0][1])
+        for index, ((limit, allowed), used) in enumerate(zip(plan.limits, outcome, strict=True)):
+            if sum(used) >= _WARN_AT * allowed:
+                spent = self._spent(plan, index, used)
+                if spent >= _WARN_AT * allowed:
+                    self._warn(record, limit, allowed, spent, plan.period(limit))
+
+    def _spent(self, plan: Plan, index: int, used: "Used") -> int:
+        """Return the amount spent of a limit of the plan, for which a reservation was just made.
+
+        This includes requests that have ended, but have no rows yet. Running requests may turn out
+        cheaper than expected, so they do not count.
+        """
+        reserver = self._reserver
+        return used[0] + (reserver.ended(plan, index) if reserver is not None else 0)
 
     def _report(self, problem: str | None) -> None:
-        """Log why the limits cannot be checked, once for each `problem`, or with None that they can
-        be checked again."""
+        """Log `problem`, the reason why the limits cannot be checked, but only once; with None, log
+        that they can be checked again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -124,7 +136,7 @@ class Budget:
             log.error("The budget is not enforced: %s", problem)
 
     def end(self, request_ids: Sequence[str]) -> bool:
-        """Release the reservations of requests that have rows now; called by the ledger's thread.
+        """Release the reservations of requests that now have rows; called by the ledger's thread.
 
         Returns False if this process has made no reservations.
         """
@@ -143,19 +155,18 @@ class Budget:
             executor.shutdown()
 
     async def _reserve(
-        self, request_id: str, cost: int, plan: Plan, outcome: "Refusal | None"
+        self, request_id: str, cost: Estimate, plan: Plan, outcome: "Refusal | None"
     ) -> "list[Used] | Refusal":
-        """Reserve after a first attempt with this `outcome`.
+        """Reserve `cost` after a first attempt that had this `outcome`.
 
-        If another process was in the way, it is tried a few more times on the event loop. If that
-        fails or the cost does not fit, it is done in a thread, which takes more time than a
-        reservation.
+        If another process held the lock, try a few more times on the event loop. If that fails or
+        the cost does not fit, use a thread, which takes longer than the reservation itself.
         """
         reserver = self._reserver
         if outcome is None and reserver is not None and reserver.is_open():
             for _ in range(_ATTEMPTS):
                 await asyncio.sleep(_RETRY)
-                found = reserver.reserve_now(request_id, cost, plan)
+                found = reserver.reserve_now(request_id, cost.nano, plan, cost.least)
                 if isinstance(found, list):
                     return found
                 if found is not None:
@@ -171,14 +182,16 @@ class Budget:
             executor.submit(self._release, request_id)
             raise
 
-    def _reserve_in_thread(self, request_id: str, cost: int, plan: Plan) -> "list[Used] | Refusal":
-        return self._made_reserver().reserve(request_id, cost, plan)
+    def _reserve_in_thread(
+        self, request_id: str, cost: Estimate, plan: Plan
+    ) -> "list[Used] | Refusal":
+        return self._made_reserver().reserve(request_id, cost.nano, plan, cost.least)
 
     def _release(self, request_id: str) -> None:
         self._made_reserver().release(request_id)
 
     def _settle(self, record: RequestRecord, cost: Cost | None) -> None:
-        """Replace a request's estimate by its actual cost, until the ledger has its row."""
+        """Replace a request's estimate with its actual cost, until the ledger has its row."""
         reserver = self._reserver
         if reserver is None:
             return
@@ -194,8 +207,8 @@ class Budget:
     def _show_settled(self) -> None:
         """Tell other processes what requests have cost, and which have rows.
 
-        This is done immediately if a request has cost more than was reserved; otherwise, several
-        requests are collected first.
+        This is done immediately if a request has cost more than was reserved; otherwise, requests
+        are collected for a short time first.
         """
         flush, self._flush = self._flush, None
         if flush is not None:
@@ -246,11 +259,11 @@ class Budget:
         return self._reserver
 
     def _warn(
-        self, record: RequestRecord, limit: Limit, allowed: int, used: int, period: str
+        self, record: RequestRecord, limit: Limit, allowed: int, spent: int, period: str
     ) -> None:
-        """Add a note to the request, and once to the log, that most of a limit is used."""
+        """Note in the request, and once in the log, that most of a limit is spent."""
         text = (
-            f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
+            f"budget{scope_text(limit)}: {amount(spent)} of {amount(allowed)} spent "
             f"{NAMES[limit.per]}"
         )
         record.notes.append(text)

@@ -1,7 +1,8 @@
 """Estimates the cost of a request before it is sent.
 
-The prompt is estimated from its length; anything that the same session has just sent counts as read
-from the cache. The output is estimated from the longer of the model's recent answers.
+The prompt is estimated from its length or, if it is large, relative to the last request of the same
+session, whose tokens are known. Anything that the session has just sent counts as read from the
+cache. The output is estimated from the model's longer recent answers.
 """
 
 import time
@@ -14,6 +15,7 @@ from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.token_estimate import request_tokens
 from copilot_proxy.formats.types import ClientRequest
+from copilot_proxy.large_work import LARGE
 from copilot_proxy.relay.costs import learned_prices, prices_of
 from copilot_proxy.relay.records import RequestRecord
 
@@ -26,11 +28,39 @@ _RECENT: Final = 50
 _SHARE: Final = 0.9
 """The quantile of recent answers that serves as the expected length of the next one."""
 _MAX_SESSIONS: Final = 500
+_SMALL: Final = 4096
+_BYTES_PER_TOKEN: Final = 4
+"""For bodies of less than `_SMALL` bytes, whose output costs much more than their prompt, so that
+counting their texts is not worth the time."""
+_MAX_GROWTH: Final = 1.25
+"""The maximum growth of a large request, relative to the last one of its session, for which its
+tokens are proportional to its size. Anything larger may be a file, whose size says little about its
+tokens."""
 
 
 class _Prompt(NamedTuple):
     at: float
     tokens: int
+    size: int
+    """The size of the request in bytes."""
+
+
+class Estimate(NamedTuple):
+    """The expected cost of a request."""
+
+    nano: int
+    """In nano-AIU; 0 if the price is unknown."""
+    prompt: int = 0
+    """The cost of the prompt, which is part of `nano`."""
+    output: int = 0
+    """The expected tokens of the answer."""
+    is_guess: bool = False
+    """Whether the model has not answered yet, so that nothing is known about its answers."""
+
+    @property
+    def least(self) -> int | None:
+        """The cost of the part that is known, if the rest is a guess; otherwise None."""
+        return self.prompt if self.is_guess else None
 
 
 class _RecentOutputs:
@@ -68,7 +98,7 @@ class Estimator:
         self.add_output(model, tokens.output)
         if session is not None:
             self._prompts.pop((model, session), None)
-            self._prompts[model, session] = _Prompt(self._clock(), tokens.prompt)
+            self._prompts[model, session] = _Prompt(self._clock(), tokens.prompt, record.size)
             if len(self._prompts) > _MAX_SESSIONS:
                 del self._prompts[next(iter(self._prompts))]
 
@@ -79,8 +109,25 @@ class Estimator:
             outputs = self._outputs[model] = _RecentOutputs()
         outputs.add(tokens)
 
-    def estimate(self, record: RequestRecord, request: ClientRequest) -> int:
-        """Return the expected cost of `request` in nano-AIU; 0 if the price is unknown."""
+    def must_count(self, record: RequestRecord) -> bool:
+        """Return whether `estimate` must count a large prompt, which takes time."""
+        return (
+            record.size >= LARGE
+            and record.estimated_prompt is None
+            and self._in_proportion(record) is None
+        )
+
+    def _in_proportion(self, record: RequestRecord) -> int | None:
+        """Return the tokens of a large prompt, relative to the session's last prompt, which Copilot
+        has counted. None if their sizes differ too much."""
+        seen = self._prompts.get((record.model or "", record.attribution.session or ""))
+        if record.size < LARGE or seen is None or seen.size == 0:
+            return None
+        growth = record.size / seen.size
+        return round(seen.tokens * growth) if 1 / _MAX_GROWTH <= growth <= _MAX_GROWTH else None
+
+    def estimate(self, record: RequestRecord, request: ClientRequest) -> Estimate:
+        """Return the expected cost of `request`."""
         model, listed, session = record.model or "", record.listed, record.attribution.session
         prices = prices_of(listed) if listed is not None else None
         if prices is None:
@@ -88,8 +135,11 @@ class Estimator:
             if prices is None and listed is not None:
                 prices = learned_prices(listed)
             if prices is None:
-                return 0
-        prompt, cached = record.estimated_prompt or request_tokens(request), 0
+                return Estimate(0)
+        prompt, cached = record.estimated_prompt or self._in_proportion(record), 0
+        if prompt is None:
+            is_small = 0 < record.size < _SMALL
+            prompt = record.size // _BYTES_PER_TOKEN if is_small else request_tokens(request)
         if session is not None:
             seen = self._prompts.get((model, session))
             if seen is not None and self._clock() - seen.at < _CACHE_SECONDS:
@@ -97,4 +147,6 @@ class Estimator:
         limit = record.client_api.output_limit(request)
         outputs = self._outputs.get(model)
         output = outputs.expected if outputs is not None else _FIRST_OUTPUT
-        return prices.highest_cost(prompt, cached, output if limit is None else min(output, limit))
+        output = output if limit is None else min(output, limit)
+        cost = prices.highest_cost(prompt, cached, output)
+        return Estimate(cost, prices.highest_cost(prompt, cached, 0), output, outputs is None)

@@ -27,10 +27,11 @@ from copilot_proxy.server.leases import hold_lease, start_lock
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.server.worker_process import python_command
 from copilot_proxy.settings import Settings
+from copilot_proxy.temporary_folders import temporary_folder
 
 _HOST: Final = "127.0.0.1"
 _START_TIMEOUT: Final = 60.0
-"""Seconds; GitHub, a keyring or a slow disk may take their time."""
+"""Seconds; GitHub, a keyring or the disk may be slow."""
 _POLL: Final = 0.05
 _ADDRESS_FILE: Final = "server.json"
 _LOG_FILE: Final = "server.log"
@@ -41,12 +42,18 @@ _LAST_LINES: Final = 5
 def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]:
     """Yield a server that runs at least as long as the block. Raises `CopilotProxyError`.
 
-    With `simulate`, the server uses a simulator.
+    With `simulate`, the server uses a simulator. Such a server works without a writable state
+    folder, but is not shared then.
     """
     folder = _folder(settings, simulate=simulate)
     with ExitStack() as stack:
         try:
-            make_folder(folder)
+            try:
+                make_folder(folder)
+            except OSError:
+                if not simulate:
+                    raise
+                folder = stack.enter_context(temporary_folder())
             with start_lock(folder):
                 stack.enter_context(hold_lease(folder))
                 server = _running(settings, folder, simulate=simulate) or stack.enter_context(
@@ -133,13 +140,13 @@ def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[Ru
     try:
         yield server
     finally:
-        # It may serve other clients, and exits on its own. Without an exit code, Python would print
-        # a warning.
+        # The server may serve other clients, and exits on its own. Without an exit code, Python
+        # would print a warning.
         process.returncode = process.poll() or 0
 
 
 def _spawn(command: list[str], output: int) -> "subprocess.Popen[bytes]":
-    # Ctrl+C and the closing of the terminal are for the client.
+    # Ctrl+C and closing the terminal are meant for the client.
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW

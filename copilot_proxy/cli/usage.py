@@ -1,4 +1,4 @@
-"""The ``usage`` command: shows from the ledger what requests have cost."""
+"""The ``usage`` command: shows the cost of requests, from the ledger."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -93,7 +93,12 @@ def usage(
         bool, typer.Option("--simulate", help="Show what the simulator has charged.")
     ] = False,
 ) -> int:
-    """Show what requests have cost, and what is left of the quota."""
+    """Show what requests have cost, and what is left of the quota.
+
+    FRESH, CACHED, WRITTEN and OUT count tokens: sent without the cache, read from it, written to
+    it, and answered. CACHE is the share of the prompts that was read from the cache. LOST is what
+    missing it cost.
+    """
     from copilot_proxy.ledger.database import opened_ledger
     from copilot_proxy.ledger.queries import UNKNOWN, Filters
 

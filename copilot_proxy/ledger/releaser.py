@@ -1,12 +1,13 @@
 """Releases reservations, for the thread that writes the rows of requests.
 
-A reservation is released after the row was written: the cost briefly counts twice, but is never
-missing. This process's own reservations are released by its reserver, which locks the file anyway.
+A reservation is released after the row has been written: the cost briefly counts twice, but is
+never missing. This process's own reservations are released by its reserver, which locks the file
+anyway.
 """
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from copilot_proxy.ledger.reservation_file import (
@@ -36,6 +37,13 @@ class Releaser:
         self._ended: set[str] = set()
         """The requests whose reservations must be released."""
         self._has_failed = False
+        self._lost: set[str] = set()
+        """The requests whose rows were lost, and whose reservations still have their cost."""
+
+    def keep(self, request_ids: Iterable[str]) -> None:
+        """Keep the reservations of requests whose rows were lost until `settle_abandoned` can write
+        their cost, so that it still counts."""
+        self._lost.update(request_ids)
 
     def release(self, request_ids: Sequence[str]) -> None:
         """Release the reservations of requests that have rows, or will not get any."""
@@ -58,10 +66,12 @@ class Releaser:
         self._ended.clear()
 
     def settle_abandoned(self, database: sqlite3.Connection) -> None:
-        """Convert the reservations of dead processes to rows. Raises `sqlite3.Error`."""
+        """Convert the reservations of dead processes, and those of lost rows, to rows. Raises
+        `sqlite3.Error`."""
         try:
             if file := self._open():
-                settle_abandoned(database, file)
+                settle_abandoned(database, file, self._lost)
+            self._lost.clear()
         except DamagedReservations:
             self._replace()
         except OSError as error:
@@ -74,7 +84,7 @@ class Releaser:
         self._file = None
 
     def _open(self) -> ReservationFile | None:
-        """Return the file, or None if there is none, as when there is no budget."""
+        """Return the file, or None if there is none, for example because there is no budget."""
         if self._file is not None and not self._file.is_current():
             self.close()
         if self._file is None and path_for(self._ledger).exists():

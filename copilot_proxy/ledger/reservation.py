@@ -13,11 +13,12 @@ from copilot_proxy.ledger.reservation_request import Plan
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 MAX_AGE_US: Final = 24 * 3600 * 1_000_000
-"""Age after which the process that made a reservation is assumed to have ended: a day."""
+"""Age in microseconds after which the process that made a reservation is assumed to have ended: one
+day."""
 _LOADED_US: Final = time.time_ns() // 1000
 """When this process loaded the module, which is before its first reservation."""
 _MAX_BYTES: Final = 120
-"""Maximum size of a text in UTF-8. A whole reservation must fit into a slot of the file; see
+"""Maximum size of a text in UTF-8. An entire reservation must fit into a slot of the file; see
 `reservation_file`."""
 
 Target = tuple[str, str, str, str]
@@ -138,8 +139,11 @@ def _is_zombie(pid: int) -> bool:
         return False
 
 
-def row_of_abandoned(one: Reservation, now_us: int) -> Row:
-    """Return the row for a request whose process has ended, since it may have been charged."""
+def row_of_abandoned(one: Reservation, now_us: int, *, is_lost: bool = False) -> Row:
+    """Return the row for a request whose process has ended, since it may have been charged.
+
+    With `is_lost`, its process is running, but the actual row was lost.
+    """
     values: dict[str, Any] = {
         **{name: value or None for name, value in one._asdict().items()},
         "ended_us": max(one.started_us, min(now_us, one.started_us + 1_000_000)),
@@ -150,6 +154,6 @@ def row_of_abandoned(one: Reservation, now_us: int) -> Row:
         "cost_source": "estimated",
         "status": 0,
         "outcome": "broken",
-        "error_code": "server_killed",
+        "error_code": "row_lost" if is_lost else "server_killed",
     }
     return tuple(values.get(name) for name in COLUMNS)

@@ -1,4 +1,4 @@
-"""What the budget asks the ledger to reserve for requests; loaded without SQLite."""
+"""The data that the budget passes to the ledger to reserve amounts; loaded without SQLite."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from copilot_proxy.cost.limits import Limit
 
 FLUSH_SECONDS: Final = 0.02
-"""Seconds until all processes know what a completed request has cost."""
+"""Seconds until all processes see the cost of a completed request."""
 
 
 class Sender(NamedTuple):
@@ -18,6 +18,21 @@ class Sender(NamedTuple):
     session: str | None
     model: str | None
     api: str
+
+
+Used = tuple[int, int]
+"""The amounts spent and reserved, in nano-AIU."""
+
+
+class Refusal(NamedTuple):
+    """A limit that a request does not fit."""
+
+    limit: Limit
+    allowed: int
+    """The amount that the limit currently allows, in nano-AIU."""
+    used: Used
+    missing: int
+    """The amount by which this scope's limits must be raised for the request, in nano-AIU."""
 
 
 class LimitUse(NamedTuple):

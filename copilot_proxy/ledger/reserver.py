@@ -1,4 +1,5 @@
-"""Makes the reservations of one process, and tracks the amounts spent to check them."""
+"""Makes the reservations of one process, and tracks the amounts spent that they are checked
+against."""
 
 import sqlite3
 import threading
@@ -9,39 +10,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import file_id, open_for_writing
-from copilot_proxy.ledger.limit_states import SpentSums, State
+from copilot_proxy.ledger.limit_states import SpentSums
 from copilot_proxy.ledger.recent_outputs import recent_outputs
 from copilot_proxy.ledger.reservation_file import (
     DamagedReservations,
     ReservationFile,
     replace_damaged,
 )
-from copilot_proxy.ledger.reservation_plan import prepared
-from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
+from copilot_proxy.ledger.reservation_plan import prepared, reduced
+from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan, Refusal, Used
 from copilot_proxy.ledger.reservation_slots import Slot
 from copilot_proxy.ledger.settling import clear_recorded, settle_abandoned
 from copilot_proxy.ledger.slot_table import SlotTable
 
-Used = tuple[int, int]
-"""The values of a `State`, as a tuple, because creating a `State` takes several times as long."""
 _CHECK_SECONDS: Final = 0.02
-"""Minimum seconds between two checks for new rows of other processes."""
+"""Minimum seconds between checks for new rows of other processes."""
 _PATH_CHECK_SECONDS: Final = 0.2
-"""Minimum seconds between two checks whether the files were replaced."""
-
-
-class Refusal(NamedTuple):
-    """A limit that a request does not fit."""
-
-    limit: Limit
-    allowed: int
-    """The amount that the limit currently allows, in nano-AIU."""
-    used: State
-    missing: int
-    """The amount by which this scope's limits must be raised for the request, in nano-AIU."""
+"""Minimum seconds between checks for replaced files."""
 
 
 class _Files(NamedTuple):
@@ -66,12 +53,12 @@ class Reserver:
         self._settled: dict[str, int | None] = {}
         """The cost of completed requests that the table of slots does not contain yet."""
         self._recorded: deque[Iterable[str]] = deque()
-        """Groups of requests that have rows now, which the table does not know yet."""
+        """Groups of requests that now have rows, but whose reservations are still in the table."""
         self._awaited: set[str] = set()
         """Completed requests that have no rows yet."""
         self._spent = SpentSums()
         self._refreshed_at = float("-inf")
-        """When new rows were last checked for."""
+        """When the ledger was last checked for new rows."""
         self._reads = 0
         """The value of `reads` at that time."""
 
@@ -79,7 +66,9 @@ class Reserver:
         """Return whether the files are open and at their paths. Does not wait or raise errors."""
         return self._is_current()
 
-    def reserve_now(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal | None:
+    def reserve_now(
+        self, request_id: str, cost: int, plan: Plan, least: int | None = None
+    ) -> list[Used] | Refusal | None:
         """Like `reserve`, but without waiting or raising errors.
 
         Returns None if that is impossible: usually because another process has just locked the
@@ -99,7 +88,7 @@ class Reserver:
             if not files.reservations.lock():
                 return None
             try:
-                return self._reserve(files, request_id, cost, plan, now)
+                return self._reserve(files, request_id, cost, plan, now, least)
             finally:
                 files.reservations.unlock()
         except (sqlite3.Error, OSError, CopilotProxyError):
@@ -129,15 +118,21 @@ class Reserver:
             self._lock.release()
         return True
 
-    def reserve(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal:
+    def reserve(
+        self, request_id: str, cost: int, plan: Plan, least: int | None = None
+    ) -> list[Used] | Refusal:
         """Reserve `cost` nano-AIU for a request. Return how much of each limit of its plan is then
-        used, or the limit that the request does not fit."""
+        used, or the limit that the request does not fit.
+
+        With `least`, `cost` is only a guess: if nothing else is reserved, it is enough that `least`
+        fits, and what is left of the limits is reserved.
+        """
         with self._waiting() as files, files.reservations.locked():
-            outcome = self._reserve(files, request_id, cost, plan, time.monotonic())
+            outcome = self._reserve(files, request_id, cost, plan, time.monotonic(), least)
         if not isinstance(outcome, Refusal):
             return outcome
-        # Some of the reserved amounts may no longer count, or may turn out lower. Requests that fit
-        # their limits do not have to wait in the meantime.
+        # Some of the reserved amounts may soon be released or lowered. Requests that fit their
+        # limits do not wait for this.
         time.sleep(FLUSH_SECONDS)
         with self._waiting() as files:
             self._save(files)
@@ -145,10 +140,10 @@ class Reserver:
             self._spent.clear()
             with files.reservations.locked():
                 clear_recorded(files.database, files.reservations)
-                return self._reserve(files, request_id, cost, plan, time.monotonic())
+                return self._reserve(files, request_id, cost, plan, time.monotonic(), least)
 
     def settle(self, request_id: str, nano: int | None) -> None:
-        """Replace the estimate of a request by its actual cost, unless `nano` is None, until its
+        """Replace the estimate of a request with its actual cost, unless `nano` is None, until its
         row is written.
 
         This process applies it with its next reservation; others see it after `flush_now` or
@@ -208,13 +203,30 @@ class Reserver:
         with self._lock:
             self._close()
 
+    def ended(self, plan: Plan, index: int) -> int:
+        """Return the cost of requests of this process that have ended, but have no rows yet, as far
+        as they count toward a limit of the plan; 0 if another thread is using the files."""
+        ready, files = plan.prepared, self._files
+        if ready is None or files is None or not self._lock.acquire(blocking=False):
+            return 0
+        try:
+            return files.reservations.table.amount(self._awaited, ready.uses[index].reserved)
+        finally:
+            self._lock.release()
+
     def _reserve(
-        self, files: _Files, request_id: str, cost: int, plan: Plan, now: float
+        self,
+        files: _Files,
+        request_id: str,
+        cost: int,
+        plan: Plan,
+        now: float,
+        least: int | None,
     ) -> list[Used] | Refusal:
         """Do the work of `reserve`; requires the file's lock. It makes few calls, because it runs
         for every request that has limits."""
-        # A reservation is only released after its row was written. So reservations are read first:
-        # any that are gone are included in the amount spent.
+        # A reservation is only released after its row has been written. Reading the reservations
+        # first ensures that any that are gone are included in the amount spent.
         file = files.reservations
         table = file.table
         if self._settled or self._recorded:
@@ -225,6 +237,8 @@ class Reserver:
         ready = plan.prepared
         if ready is None or ready.spent is not self._spent.version or ready.sums is not table.sums:
             ready = prepared(plan, files.database, self._spent, table.summed())
+        if least is not None:
+            cost = reduced(ready.uses, cost, least)
         outcome = []
         for limit, allowed, spent, total in ready.uses:
             reserved = total[0]
@@ -234,7 +248,7 @@ class Reserver:
                     for use in ready.uses
                     if (use.limit.kind, use.limit.name) == (limit.kind, limit.name)
                 )
-                return Refusal(limit, allowed, State(spent, reserved), missing)
+                return Refusal(limit, allowed, (spent, reserved), missing)
             outcome.append((spent, reserved + cost))
         slot = Slot(0, cost, time.time_ns() // 1000, ready.common, ready.totals)
         file.put(request_id, slot)

@@ -22,9 +22,9 @@ class RunningServer:
     """A server that has responded."""
 
     url: str
-    """Without ``/v1``."""
+    """The server's URL, without ``/v1``."""
     key: str | None
-    """The API key to send; None if none is needed, as far as the settings reveal."""
+    """The API key to send; None if none is needed, according to the settings."""
     simulated: bool
     prefix: str = ""
     """The path that clients add to the URL to identify themselves, such as ``/c/codex``."""
@@ -46,7 +46,7 @@ class RunningServer:
         return self._get(f"/v1/models/{quote(name)}")
 
     def refuses_key(self) -> bool:
-        """Return whether it has keys, but not the one in the settings, for example due to
+        """Return whether it has keys, but not the one in the settings, for example because of
         --api-key."""
         try:
             self._get("/api/hello")
@@ -67,7 +67,7 @@ class RunningServer:
             connection.close()
         if status == http.HTTPStatus.OK:
             return body
-        raise _refusal(self.url, status, body)
+        raise _refusal(self, status, body)
 
 
 def find_server(url: str, key: str | None) -> RunningServer | None:
@@ -102,12 +102,13 @@ def _connection(url: str, timeout: float) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
 
 
-def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
+def _refusal(server: RunningServer, status: int, body: Any) -> CopilotProxyError:
+    url = server.url
     error = body.get("error") if isinstance(body, dict) else None
     found = error if isinstance(error, dict) else {}
     if status == http.HTTPStatus.UNAUTHORIZED and found.get("code") == _INVALID_KEY:
         return CopilotProxyError(
-            f"The server at {url} was started with another API key.",
+            f"The server at {url} requires {'another' if server.key else 'an'} API key.",
             hint="Set COPILOT_PROXY_API_KEY to it.",
             code=_INVALID_KEY,
         )

@@ -60,7 +60,7 @@ async def test_other_tokens_are_ignored(callers: CallerTokens, value: str | None
 async def test_a_github_token_gets_its_own_exchange(
     callers: CallerTokens, simulator: Simulator, form: str
 ) -> None:
-    """A GitHub token is exchanged, whatever scheme it is sent with."""
+    """A GitHub token is exchanged, whatever authorization scheme the client uses."""
     source = callers.for_header(form.format(SIMULATED_TOKEN))
 
     assert source is not None
@@ -70,7 +70,7 @@ async def test_a_github_token_gets_its_own_exchange(
 async def test_requests_of_a_caller_share_one_exchange(
     callers: CallerTokens, simulator: Simulator
 ) -> None:
-    """All requests of a caller share one Copilot token."""
+    """All requests from a caller share one Copilot token."""
     for _ in range(3):
         source = callers.for_header(f"Bearer {SIMULATED_TOKEN}")
         assert source is not None
@@ -110,7 +110,7 @@ async def test_the_number_of_callers_is_bounded(
 async def test_made_up_tokens_do_not_push_out_working_ones(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    """Made-up tokens do not push out callers whose exchange has succeeded."""
+    """Made-up tokens do not evict callers whose exchange has succeeded."""
     callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK, limit=2)
     good = callers.for_header(SIMULATED_TOKEN)
     assert good is not None
@@ -129,7 +129,7 @@ async def test_made_up_tokens_do_not_push_out_working_ones(
 async def test_made_up_tokens_do_not_hammer_github(
     client: httpx.AsyncClient, settings: Settings, simulator: Simulator
 ) -> None:
-    """A few tokens are tried at once, then one every ten seconds; others get a Retry-After."""
+    """A few tokens are tried immediately, then one every ten seconds; others get a Retry-After."""
     now = Time()
     callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=now.clock)
     codes = []
@@ -196,7 +196,7 @@ def real(client: httpx.AsyncClient) -> CallerTokens:
 
 
 async def test_a_copilot_token_is_used_directly(real: CallerTokens) -> None:
-    """A Copilot token is used directly, with the host that it contains."""
+    """A Copilot token is used directly, with the host that the token names."""
     source = real.for_header(f"Bearer {copilot()}")
 
     assert isinstance(source, CallerCopilotToken)
@@ -208,7 +208,7 @@ async def test_a_copilot_token_is_used_directly(real: CallerTokens) -> None:
 
 
 async def test_a_copilot_token_is_not_renewed(real: CallerTokens) -> None:
-    """A Copilot token is not renewed, since only the client can get a new one."""
+    """A Copilot token is not renewed, since only the client can get a new token."""
     source = real.for_header(copilot())
     assert source is not None
     with pytest.raises(RequestError) as caught:
@@ -263,7 +263,7 @@ async def test_closing_cancels_exchanges_in_progress(callers: CallerTokens) -> N
 
 
 async def test_the_system_clock_is_the_default(client: httpx.AsyncClient) -> None:
-    """By default the system clock decides whether a token has expired."""
+    """By default, the system clock decides whether a token has expired."""
     settings = Settings()
     callers = CallerTokens(GitHub(client, settings), settings, github_com)
     with pytest.raises(RequestError):

@@ -55,7 +55,7 @@ class Script:
 
 
 async def test_polls_wait_a_second_longer_than_github_asks() -> None:
-    """Polls wait a second longer than GitHub's interval, so a fast clock causes no slow_down."""
+    """Polls wait one second more than GitHub's interval, so a fast clock causes no slow_down."""
     script = Script(Pending(), Pending(), TOKEN)
 
     assert TOKEN == await script.wait()
@@ -129,8 +129,8 @@ async def test_if_all_polls_fail_the_network_error_is_reported() -> None:
 LIMITED = UpstreamRefusal("Slow.", upstream_status=429, status=429, headers={"retry-after": "60"})
 
 
-async def test_retry_after_is_honoured() -> None:
-    """A Retry-After is reported at once, and the next poll waits for it."""
+async def test_retry_after_is_honored() -> None:
+    """A Retry-After is reported immediately, and the next poll waits for it."""
     script = Script(LIMITED, Pending(), TOKEN)
 
     assert TOKEN == await script.wait()
@@ -139,7 +139,7 @@ async def test_retry_after_is_honoured() -> None:
 
 
 async def test_retry_after_beyond_the_life_of_the_code_ends_the_wait() -> None:
-    """A Retry-After beyond the lifetime of the code ends the wait at once."""
+    """A Retry-After beyond the lifetime of the code ends the wait immediately."""
     script = Script(LIMITED)
     with pytest.raises(UpstreamRefusal, match="Slow"):
         await script.wait(expires_in=66)

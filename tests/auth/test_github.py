@@ -50,7 +50,7 @@ async def refusal(
     return caught.value
 
 
-# The device flow
+# The device flow.
 
 
 async def test_a_sign_in_begins_with_a_code(github: GitHub, simulator: Simulator) -> None:
@@ -185,7 +185,7 @@ async def test_only_web_addresses_are_opened(client: httpx.AsyncClient, uri: obj
 
 
 async def test_a_captive_portal_is_reported(client: httpx.AsyncClient) -> None:
-    """The HTML page of a captive portal or proxy is reported as such."""
+    """The HTML page of a captive portal or proxy is named as the cause."""
     error = await refusal(client, Answer(HTML), "device_code")
 
     assert error.message.startswith("The response from 127.0.0.1:")
@@ -200,20 +200,20 @@ async def test_redirects_are_not_followed(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_device_code_without_its_user_code(client: httpx.AsyncClient) -> None:
-    """An incomplete answer is an error."""
+    """An answer without a user code is an error."""
     error = await refusal(client, Answer({"device_code": "d"}), "device_code")
 
     assert isinstance(error, BrokenResponse)
 
 
 async def test_a_company_host_without_device_flow(client: httpx.AsyncClient) -> None:
-    """If a host has the device flow disabled, the hint is for its administrator."""
+    """If the device flow is disabled on a host, the hint is for its administrator."""
     answer = Answer({"error": "device_flow_disabled"})
 
     assert "administrator" in str((await refusal(client, answer, "device_code")).hint)
 
 
-# The exchange
+# The exchange.
 
 
 async def test_an_exchange_returns_token_and_host(github: GitHub, simulator: Simulator) -> None:
@@ -239,7 +239,7 @@ async def test_the_exchange_identifies_this_program(github: GitHub, simulator: S
 
 
 async def test_a_wrong_local_clock_does_not_shorten_the_token(client: httpx.AsyncClient) -> None:
-    """The token's life is measured by the Date header of GitHub's answer."""
+    """The token's lifetime is measured from the Date header of GitHub's answer."""
     now = 1_000_000_000
     github, server = await github_with(
         client,
@@ -257,7 +257,7 @@ async def test_a_wrong_local_clock_does_not_shorten_the_token(client: httpx.Asyn
 async def test_without_a_date_header_the_local_clock_is_used(
     client: httpx.AsyncClient, date: str
 ) -> None:
-    """Without a valid Date header the local clock is used."""
+    """Without a valid Date header, the local clock is used."""
     soon = time.time() + 1700
     github, server = await github_with(
         client, Answer({**EXCHANGE, "expires_at": soon}, headers={"date": date})
@@ -271,7 +271,7 @@ async def test_without_a_date_header_the_local_clock_is_used(
 async def test_the_life_of_a_token_that_seems_expired_is_refresh_in(
     client: httpx.AsyncClient,
 ) -> None:
-    """If the clock is far off, the token's lifetime is taken from `refresh_in`."""
+    """If the clock is far off, `refresh_in` is used as the token's lifetime."""
     github, server = await github_with(client, Answer({**EXCHANGE, "expires_at": 1}))
     with server:
         exchange = await github.exchange(TOKEN)
@@ -334,7 +334,7 @@ async def test_an_exchange_without_a_usable_token_is_an_error(
 
 
 async def test_a_revoked_token(github: GitHub, simulator: Simulator) -> None:
-    """A 401 asks the user to sign in again."""
+    """A 401 becomes an error that asks the user to sign in again."""
     simulator.state.revoke()
     with pytest.raises(NotSignedIn, match="no longer accepts the token") as caught:
         await github.exchange(TOKEN)
@@ -379,7 +379,7 @@ async def test_a_refusal_of_the_account_without_details(client: httpx.AsyncClien
     ],
 )
 async def test_a_rate_limit_is_temporary(client: httpx.AsyncClient, answer: Answer) -> None:
-    """A rate limit is temporary and is not about the account."""
+    """A rate limit is temporary, and is not about the account."""
     error = await refusal(client, answer, "exchange")
 
     assert isinstance(error, UpstreamRefusal)
@@ -396,7 +396,7 @@ async def test_retry_after_is_passed_on(client: httpx.AsyncClient) -> None:
 
 
 async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncClient) -> None:
-    """GitHub's message about a personal access token causes the same error as its prefix."""
+    """GitHub's message about a personal access token causes the same error as its prefix does."""
     said = {"message": "Resource not accessible by personal access token"}
     by_words = await refusal(client, Answer(said, status=403), "exchange")
     by_prefix = await refusal(client, Answer(status=403), "exchange", Secret("ghp_abc"))
@@ -405,7 +405,7 @@ async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncCli
 
 
 async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: Simulator) -> None:
-    """If the exchange answers 404, the API host comes from the account."""
+    """If the exchange answers 404, the API host comes from the account endpoint."""
     found = await github.exchange(Secret(FOREIGN_TOKEN))
 
     assert (True, FOREIGN_TOKEN, simulator.url) == (
@@ -416,7 +416,7 @@ async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: 
 
 
 async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator: Simulator) -> None:
-    """If the exchange answers 404, the account may also lack Copilot."""
+    """If the exchange answers 404, the account may still lack Copilot."""
     simulator.state.plan = "none"
     with pytest.raises(NoCopilotAccess):
         await github.exchange(Secret(FOREIGN_TOKEN))
@@ -425,7 +425,7 @@ async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator:
 async def test_a_fine_grained_token_is_never_exchanged(
     github: GitHub, simulator: Simulator
 ) -> None:
-    """An exchange would always be refused."""
+    """A fine-grained token is never exchanged, since GitHub would refuse the exchange."""
     found = await github.exchange(Secret(SIMULATED_PAT))
 
     assert found.direct
@@ -448,7 +448,7 @@ async def test_a_404_for_our_own_apps_token(client: httpx.AsyncClient) -> None:
         ({"message": 7}, "forbidden"),
     ],
 )
-async def test_githubs_message_about_the_account_is_sanitised(
+async def test_githubs_message_about_the_account_is_sanitized(
     client: httpx.AsyncClient, body: object, words: str
 ) -> None:
     """GitHub's message is shown without control characters and tokens."""
@@ -471,7 +471,7 @@ async def test_server_errors_are_temporary(
 
 
 async def test_a_403_page_of_a_proxy_is_not_a_refusal(client: httpx.AsyncClient) -> None:
-    """The block page of a proxy is not taken for a refusal of the account."""
+    """A proxy's block page is not taken for a refusal of the account."""
 
     assert "not_github" == (await refusal(client, Answer(HTML, status=403), "exchange")).code
 
@@ -493,7 +493,7 @@ async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) ->
     assert caught.value.__suppress_context__
 
 
-# The account
+# The account.
 
 
 async def test_user_returns_the_login(github: GitHub, simulator: Simulator) -> None:
@@ -505,7 +505,7 @@ async def test_user_returns_the_login(github: GitHub, simulator: Simulator) -> N
 
 @pytest.mark.parametrize("body", [{}, {"login": 7}, {"login": ""}])
 async def test_a_user_without_a_login_is_an_error(client: httpx.AsyncClient, body: object) -> None:
-    """An answer of `/user` without a login is an error."""
+    """An answer from `/user` without a login is an error."""
 
     assert isinstance(await refusal(client, Answer(body), "user"), BrokenResponse)
 
@@ -534,13 +534,13 @@ async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
 async def test_refusals_of_the_account_endpoints(
     client: httpx.AsyncClient, call: str, answer: Answer, kind: type[CopilotProxyError]
 ) -> None:
-    """Refusals of the account endpoints cause the usual errors."""
+    """Refusals by the account endpoints cause the usual errors."""
 
     assert kind is type(await refusal(client, answer, call))
 
 
 async def test_another_host_is_another_github(client: httpx.AsyncClient) -> None:
-    """A credential's host determines the addresses; the same host reuses the object."""
+    """A credential's host determines the addresses; for the same host, the object is reused."""
     github = GitHub(client, Settings())
 
     assert github is github.at("github.com")

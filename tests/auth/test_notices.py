@@ -1,4 +1,4 @@
-"""Notices that GitHub sends to the user, in the server's log."""
+"""Notices to the user from GitHub, in the server's log."""
 
 import logging
 from typing import Any
@@ -15,7 +15,7 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 def test_a_notice_is_logged_once(
     proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Every token repeats the notice, but only a new one is logged again."""
+    """Every token repeats the notice, but only a new notice is logged."""
     caplog.set_level(logging.INFO)
     with proxy.client() as client:
         for text in ("The trial ends soon.", "The trial ends soon.", "The trial has ended."):

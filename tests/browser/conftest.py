@@ -47,7 +47,7 @@ def browser() -> Iterator["Browser"]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with playwright.sync_playwright() as tool:
-        # In a container there is no sandbox, and the pages are our own.
+        # A container has no sandbox, and the pages are our own.
         running = tool.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox"], timeout=_TIMEOUT
         )
@@ -67,7 +67,7 @@ def settings(simulator: Simulator) -> Settings:
 def serve(simulator: Simulator) -> Iterator["Serve"]:
     """Starts servers, which stop only after the pages have been closed.
 
-    A page asks for data on its own, and a server that is already gone would be a problem.
+    Pages request data on their own, and report a problem if the server is gone.
     """
     with ExitStack() as running:
         yield lambda settings, *, simulated=True: running.enter_context(
@@ -88,7 +88,7 @@ class Serve(Protocol):
 
 
 class Opened:
-    """Opens pages, and collects their problems."""
+    """Opens pages, and collects their errors and warnings."""
 
     def __init__(self, browser: "Browser") -> None:
         self._browser = browser
@@ -97,11 +97,11 @@ class Opened:
         self._expected: list[str] = []
 
     def expect(self, text: str) -> None:
-        """Do not count problems that contain `text`; they may also come later in the test."""
+        """Ignore problems that contain `text`, even if they come later in the test."""
         self._expected.append(text)
 
     def problems(self) -> list[str]:
-        """The errors and warnings of all pages that are not expected."""
+        """The unexpected errors and warnings of all pages."""
         return [one for one in self._problems if not any(text in one for text in self._expected)]
 
     def __call__(self, url: str, *, wait: str | None = LIVE, **options: Any) -> "Page":
@@ -131,7 +131,7 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: "Browser", serve: Serve) -> Iterator[Opened]:
-    """Opens pages, closes them before their server stops, and allows no problems."""
+    """Opens pages, closes them before their server stops, and fails if they have problems."""
     pages = Opened(browser)
     yield pages
     pages.close()
@@ -140,7 +140,7 @@ def opened(browser: "Browser", serve: Serve) -> Iterator[Opened]:
 
 def serious_problems(page: "Page") -> list[str]:
     """Return the serious and critical findings of axe-core."""
-    # Our policy lets no page add scripts, so the checker is added through the debugger.
+    # Our policy forbids adding scripts to a page, so the checker is added through the debugger.
     page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
     found = page.evaluate("() => axe.run()")
     return [

@@ -14,7 +14,7 @@ KEY = "the-owners-key"
 
 
 def test_every_view(opened: Opened, server: Proxy) -> None:
-    """Every part of the page shows data of the ledger and the server."""
+    """Every part of the page shows data from the ledger and the server."""
     page = opened(server.url)
     page.wait_for_selector(".u-wrap canvas")
 
@@ -42,7 +42,7 @@ def test_every_view(opened: Opened, server: Proxy) -> None:
 
 
 def test_one_request(opened: Opened, server: Proxy) -> None:
-    """A request shows its cost with its parts, the cache, its notes, and its error's hint."""
+    """The details of a request are its cost by part, the cache, its notes and its error's hint."""
     page = opened(server.url)
     page.locator("#rows .badge.warn").first.click()
     page.wait_for_selector("#request[open]")
@@ -63,7 +63,7 @@ def test_one_request(opened: Opened, server: Proxy) -> None:
 
 
 def test_unknown_costs(opened: Opened, server: Proxy) -> None:
-    """An unknown cost is not shown as zero; a single further name is in the singular."""
+    """An unknown cost is not shown as zero, and "1 other" is singular."""
     body = {"model": "text-embedding-3-small", "input": "words"}
     with server.client() as client:
         for number in range(3):
@@ -80,7 +80,7 @@ def test_unknown_costs(opened: Opened, server: Proxy) -> None:
 
 
 def test_requests_as_they_run(opened: Opened, server: Proxy, simulator: Simulator) -> None:
-    """A request appears when it starts, and becomes a ledger row when it ends."""
+    """A request appears when it starts, and turns into a ledger row when it ends."""
     page = opened(server.url)
     before = page.locator("#rows tr").first.get_attribute("data-id")
     simulator.state.pace = 0.1
@@ -124,7 +124,7 @@ def test_long_names(opened: Opened, server: Proxy, viewport: dict[str, int]) -> 
 
 
 def test_an_empty_page(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """Without any request, the page says what to do."""
+    """If there are no requests, the page says what to do."""
     server = serve(settings_at(simulator, ledger=True))
     page = opened(server.url)
     page.locator("#chart .empty").wait_for()
@@ -140,7 +140,7 @@ def test_an_empty_page(opened: Opened, simulator: Simulator, serve: Serve) -> No
 def test_accessibility(
     opened: Opened, server: Proxy, scheme: str, viewport: dict[str, int]
 ) -> None:
-    """axe-core finds nothing serious, and nothing is wider than the screen."""
+    """axe-core reports nothing serious, and nothing is wider than the screen."""
     page = opened(server.url, color_scheme=scheme, viewport=viewport)
     page.wait_for_selector(".u-wrap canvas")
     width = page.evaluate("document.documentElement.scrollWidth")
@@ -185,7 +185,7 @@ def test_keyboard_only(opened: Opened, server: Proxy) -> None:
 
 
 def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
-    """Beside a long right column, the list of requests takes the space that is left."""
+    """Next to a longer right column, the list of requests ends at the same height."""
     page = opened(server.url, viewport={"width": 1600, "height": 900})
     page.locator("#rows tr").nth(49).wait_for()
     bottoms = page.evaluate(
@@ -198,7 +198,7 @@ def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
 
 
 def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """A server with a key shows nothing before signing in, and everything afterwards."""
+    """A server with a key shows nothing before signing in, and everything after it."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     fill(settings.ledger_file, days=1)
     server = serve(settings, simulated=False)
@@ -221,7 +221,7 @@ def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
 
 
 def test_the_code_of_the_command(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """The address that `copilot-proxy dashboard` opens works only once, and is not kept."""
+    """The address that `copilot-proxy dashboard` opens works only once, and is not saved."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     server = serve(settings, simulated=False)
     address = f"{server.url}/#code={make_code(settings.state_dir)}"
@@ -269,7 +269,7 @@ def test_numbers_in_another_locale(opened: Opened, server: Proxy) -> None:
 
 
 def test_no_jumps(opened: Opened, server: Proxy) -> None:
-    """While the page loads, visible content stays where it is."""
+    """While the page loads, visible content does not move."""
     page = opened(server.url, wait=".u-wrap canvas")
     page.locator("#rows tr").first.wait_for()
     moved = page.evaluate(

@@ -43,7 +43,7 @@ def test_limits(text: str, expected: Limit) -> None:
     "text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day", "0.0001/day"]
 )
 def test_invalid_limits(text: str) -> None:
-    """Anything else is an error, and so are two limits for the same period."""
+    """Anything else is an error, including two limits for the same period."""
     with pytest.raises(ValueError, match="such as 500/day, with at most three decimals"):
         parse_limit(text)
     with pytest.raises(ValueError, match="two limits"):
@@ -60,7 +60,7 @@ def test_no_refusal_looks_like_a_temporary_failure() -> None:
 
 
 def test_the_file_is_read_again(tmp_path: Path) -> None:
-    """A running server notices every change; limits in the file replace the settings' by name."""
+    """A running server notices every change; limits in the file replace settings by name."""
     path = tmp_path / "state" / "budget.json"
     default = Limit(5, "day")
     file = LimitsFile(path, [default])
@@ -72,7 +72,7 @@ def test_the_file_is_read_again(tmp_path: Path) -> None:
     path.unlink()
     assert (default,) == file.current().limits
     path.write_text("{}")
-    assert (default,) == file.current().limits  # damaged
+    assert (default,) == file.current().limits  # damaged file
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_file_is_read_again(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_with_unknown_values(tmp_path: Path, limits: list[Any], raises: list[Any]) -> None:
-    """A file with values that no limit can have is damaged, instead of failing every request."""
+    """A file with impossible values is treated as damaged, instead of failing every request."""
     default = Limit(5, "day")
     path = tmp_path / "budget.json"
     path.write_text(json.dumps({"limits": limits, "raises": raises}))
@@ -96,7 +96,7 @@ def test_a_file_with_unknown_values(tmp_path: Path, limits: list[Any], raises: l
 
 
 def test_raising(tmp_path: Path) -> None:
-    """A daily limit is raised for that day, a monthly one for that month; old raises are gone."""
+    """A daily limit is raised for that day, a monthly limit for that month; old raises expire."""
     path = tmp_path / "budget.json"
     more = Raise(100, *days_of(NOW))
     change(path, NOW, lambda _: Limits((Limit(5, "day"), Limit(6, "month")), (more,)))
@@ -179,13 +179,13 @@ def test_the_estimate() -> None:
     request = {"model": "m", "input": "word " * 800, "max_output_tokens": 5000}
     prompt = 1000 + len("modelinputmax_output_tokensm") // 4
 
-    assert prompt * 625_000 + 1000 * 2_500_000 == estimator.estimate(asked, request)
-    assert 100 * 2_500_000 == estimator.estimate(asked, {"max_tokens": 100}) - 2 * 625_000
+    assert prompt * 625_000 + 1000 * 2_500_000 == estimator.estimate(asked, request).nano
+    assert 100 * 2_500_000 == estimator.estimate(asked, {"max_tokens": 100}).nano - 2 * 625_000
     for number in range(10):
         ended = record(str(number), session="s", tokens=(900, 0, 10 * number))
         estimator.learn(ended, Tokens(input=900, output=10 * number))
     learned = 900 * 50_000 + (prompt - 900) * 625_000 + 80 * 2_500_000
-    assert learned == estimator.estimate(asked, request)
+    assert learned == estimator.estimate(asked, request).nano
     time.now = 301
-    assert prompt * 625_000 + 80 * 2_500_000 == estimator.estimate(asked, request)
-    assert 0 == estimator.estimate(record("b", model="nobody-knows-it"), request)
+    assert prompt * 625_000 + 80 * 2_500_000 == estimator.estimate(asked, request).nano
+    assert 0 == estimator.estimate(record("b", model="nobody-knows-it"), request).nano

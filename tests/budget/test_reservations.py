@@ -1,8 +1,8 @@
 """Reservations are summed up in memory, but always match the file."""
 
 import asyncio
-import os
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -16,21 +16,22 @@ from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger import reserved_sums
+from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert, known
 from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.limit_states import State, state
 from copilot_proxy.ledger.maintenance import forget
 from copilot_proxy.ledger.releaser import Releaser
-from copilot_proxy.ledger.reservation import common_of, reservation_of
+from copilot_proxy.ledger.reservation import common_of
 from copilot_proxy.ledger.reservation_file import (
     ReservationFile,
     path_for,
     stored_reservations,
 )
-from copilot_proxy.ledger.reservation_request import Plan, Sender
+from copilot_proxy.ledger.reservation_request import Plan, Refusal, Sender
 from copilot_proxy.ledger.reservation_slots import Slot, encode
-from copilot_proxy.ledger.reserver import Refusal, Reserver
+from copilot_proxy.ledger.reserver import Reserver
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.relay.records import RequestRecord
 from tests.ledger.rows import record, row
@@ -54,7 +55,7 @@ def asked(
 
 
 def test_two_servers(tmp_path: Path) -> None:
-    """While two servers reserve, write and release, each knows the total at once.
+    """While two servers reserve, write and release, each immediately knows the total.
 
     Together, they never exceed a limit.
     """
@@ -85,7 +86,7 @@ def test_two_servers(tmp_path: Path) -> None:
                         owners[name].end([name])
                         if dice.random() < 0.3:
                             owners[name].flush()
-                        else:  # its next reservation shows it, or reuses the slot
+                        else:  # its next reservation writes this, or reuses the slot
                             unsaved = owners[name]
                 elif dice.random() < 0.3:
                     server.settle(name, dice.randrange(30))
@@ -125,7 +126,7 @@ def test_two_servers(tmp_path: Path) -> None:
 
 
 def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request first waits for others to end before it is refused; meanwhile, others start."""
+    """While a request waits for others to end before it is refused, other requests can start."""
     server, found = Reserver(tmp_path / "ledger.sqlite3"), []
     limits = [(LIMITS[0], 100)]
     first, second, other = (
@@ -160,9 +161,9 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
-    """If another process replaces a damaged ledger, the new one counts at once.
+    """If another process replaces a damaged ledger, the new ledger counts immediately.
 
-    So do the reservations of running requests.
+    The reservations of running requests still count.
     """
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
@@ -225,13 +226,13 @@ def test_the_file_grows_and_shrinks(tmp_path: Path) -> None:
 def test_a_damaged_file(
     tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The process that finds the damage sets the file aside, and starts a new one."""
+    """The process that finds the damage sets the file aside, and starts a new file."""
     path = tmp_path / "ledger.sqlite3"
     server, releaser = Reserver(path), Releaser(path)
     limits = [(LIMITS[0], 100)]
     server.reserve(*asked(record("a"), 60, limits))
     whole = path_for(path).read_bytes()
-    # The last file is damaged only inside, which is noticed when its change counter differs.
+    # The last file is only damaged inside, which is noticed when its change counter differs.
     path_for(path).write_bytes(content or whole[:8] + bytes(8) + b"\xff" * 2048)
     if content is None:
         releaser.release(["a"])
@@ -245,7 +246,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with such a reservation, as from another version, has a budget."""
+    """An unreadable reservation, such as a newer server's, does not disable the budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
@@ -301,28 +302,6 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
     assert size < 6 * 2**20
 
 
-def test_reservations_of_an_older_version(tmp_path: Path) -> None:
-    """Older versions kept reservations in the ledger. Those of dead processes become rows, once."""
-    path = tmp_path / "ledger.sqlite3"
-    common = common_of(asked(record("a"), 60, [])[2])
-    old = reservation_of("a", time.time_ns() // 1000, 60, common)
-    with closing(open_for_writing(path)) as database:
-        for name, pid in (("dead", 2**22 + 1), ("running", os.getpid())):
-            values = old._replace(request_id=name, pid=pid)
-            marks = ", ".join("?" * len(values))
-            database.execute(f"INSERT INTO reservations VALUES ({marks})", values)  # noqa: S608
-    for _ in range(2):
-        writer = Writer(path)
-        writer.write([row(record("b"), NOW.timestamp())])
-        writer.close()
-    with closing(open_for_writing(path)) as database:
-        assert [("dead", 60)] == database.execute(
-            "SELECT request_id, nano_aiu FROM requests WHERE error_code = 'server_killed'"
-        ).fetchall()
-        left = database.execute("SELECT request_id FROM reservations").fetchall()
-    assert [("running",)] == left
-
-
 def test_a_killed_process_next_to_a_running_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,8 +352,10 @@ def test_a_process_that_was_killed_after_a_row_was_written(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
-    """The ledger tells the budget of its process which requests have rows; even if no other request
-    follows, no reservation stays in the file."""
+    """Within a process, the ledger notifies the budget of requests that have rows.
+
+    No reservation stays in the file, even if no other request follows.
+    """
     path = tmp_path / "ledger.sqlite3"
     budget = Budget(path, [Limit(10**12, "month")])
     ledger = Ledger(path, budget.end)
@@ -396,3 +377,40 @@ async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
 
     assert {"a", "b", "c"} == found
     assert State(3 * 112_500_000, 0) == used
+
+
+def test_lost_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the file cannot be written for so long that rows are lost, their cost still counts.
+
+    Their reservations are released, and do not remain until the server stops.
+    """
+    path, limit = tmp_path / "ledger.sqlite3", Limit(400, "day")
+    server = Reserver(path)
+
+    def try_release(request_ids: Sequence[str]) -> bool:
+        server.end(request_ids)
+        return True
+
+    writer = Writer(path, try_release)
+    monkeypatch.setattr(writer_module, "MAX_WAITING", 1)
+    with closing(open_for_writing(path)) as database, monkeypatch.context() as patch:
+        patch.setattr(writer_module, "insert", _full_disk)
+        for name in "abc":
+            made = record(name, credits=7e-8, reserved=60)
+            server.reserve(*asked(made, 60, [(limit, 400)]))
+            server.settle(name, 70)
+            server.flush()
+            writer.write([row(made, time.time())], is_last=True)
+        patch.undo()
+        writer.write([], is_last=True)
+        server.flush()
+        rows = database.execute("SELECT request_id, nano_aiu FROM requests ORDER BY 1").fetchall()
+
+    assert [("a", 70), ("b", 70), ("c", 70)] == rows
+    assert [] == stored_reservations(path)
+    writer.close()
+    server.close()
+
+
+def _full_disk(*_: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")

@@ -1,4 +1,4 @@
-"""Shell completion: the candidates that the shell gets for a command line."""
+"""Shell completion: the candidates that the shell offers for a command line."""
 
 import os
 import shutil
@@ -45,13 +45,13 @@ def completed(home: Path, line: str) -> list[str]:
     ],
 )
 def test_words(tmp_path: Path, line: str, expected: list[str]) -> None:
-    """Subcommands and options are offered, and values if there is a fixed set."""
+    """Subcommands and options are offered, as are the values of options with a fixed set."""
     assert expected == completed(tmp_path, f"copilot-proxy {line}")
 
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home folder of a user whose shell is not known."""
+    """The home folder of a user whose shell is unknown."""
     home = tmp_path / "user"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -61,7 +61,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_shell_can_be_named(cli: Cli, user: Path) -> None:
-    """Completion is installed for the named shell, and a second time changes nothing."""
+    """Completion is installed for the named shell; installing it again changes nothing."""
     (user / ".zshrc").write_text("export A=1")
     first = cli("--install-completion", "zsh")
     before = (user / ".zshrc").read_text()
@@ -80,7 +80,7 @@ def test_the_shell_can_be_named(cli: Cli, user: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="there is no umask")
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_no_other_user_can_change_the_script(cli: Cli, user: Path, shell: str) -> None:
-    """The script is not writable for others under any umask, because the shell runs it."""
+    """The script is not writable by others under any umask, because the shell runs it."""
     before = os.umask(0)
     try:
         assert 0 == cli("--install-completion", shell).code
@@ -106,7 +106,7 @@ def test_custom_folders(cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_home_folder_with_an_apostrophe(
     cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line in .bashrc is valid whatever the name of the user's home folder."""
+    """The line in .bashrc is valid whatever characters the name of the home folder contains."""
     home = user / "O'Brien"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -133,7 +133,7 @@ def test_a_shell_that_is_not_known(cli: Cli, user: Path, words: list[str]) -> No
     [("bash", "chat -m acm", "e-model"), ("zsh", "run openc", "ode")],
 )
 def test_the_first_tab(cli: Cli, user: Path, shell: str, typed: str, added: str) -> None:
-    """In a new terminal, the first Tab completes."""
+    """The first Tab in a new terminal completes the command."""
     program = Path(sys.executable).with_name("copilot-proxy")
     if not shutil.which(shell) or not program.exists():
         pytest.skip(f"{shell} or copilot-proxy is not installed")
@@ -149,7 +149,7 @@ def test_the_first_tab(cli: Cli, user: Path, shell: str, typed: str, added: str)
     }
     child = pexpect.spawn(shell, ["-i"], env=environ, encoding="utf-8", timeout=60)
     try:
-        # A Tab before the shell reads the line would be lost.
+        # A Tab sent before the shell reads the line would be lost.
         child.send("echo re''ady\r")
         child.expect_exact("ready")
         child.send(f"copilot-proxy {typed}")

@@ -25,7 +25,7 @@ SETTINGS = '{\n  // mine\n  "model": "opus",\n  "env": {"CLAUDE_CODE_USE_BEDROCK
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with only settings of Claude Code; no client is installed."""
+    """A home with only Claude Code's settings; no client is installed."""
     home = tmp_path / "user"
     (home / ".claude").mkdir(parents=True)
     (home / ".claude" / "settings.json").write_text(SETTINGS)
@@ -76,7 +76,7 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     assert '"ANTHROPIC_AUTH_TOKEN": "********"' in ran.err
     assert "Tried GET /v1/models: " in ran.err
     tried = next(one for one in ran.err.splitlines() if "Tried POST /v1/messages: answered" in one)
-    assert " tokens, 0." in tried
+    assert " tokens in, " in tried
     assert tried.endswith(" AI credits.")
     assert "claude-code" == running.wait_for_record().attribution.client
     assert "was not found on this machine" in ran.err
@@ -89,6 +89,19 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     assert (
         "connect has not changed any files of Claude Code" in cli("connect", "claude", "--undo").err
     )
+
+
+def test_undo_keeps_edited_values(cli: Cli, home: Path, running: Proxy) -> None:
+    """A value that the user has changed in the meantime is kept, and the output says so."""
+    path = home / ".claude" / "settings.json"
+    cli("connect", "claude", "--yes", "--no-probe", "--model", "haiku")
+    path.write_text(path.read_text().replace('"claude-haiku-5.5"', '"mine"', 1))
+    ran = cli("connect", "claude", "--undo", "--yes")
+
+    edited = "Kept in ~/.claude/settings.json, because it was edited after `connect`: env."
+    assert edited in ran.err
+    assert '"mine"' in path.read_text()
+    assert "ANTHROPIC_BASE_URL" not in path.read_text()
 
 
 def test_all_clients(cli: Cli, home: Path, running: Proxy) -> None:
@@ -119,7 +132,7 @@ def test_all_clients(cli: Cli, home: Path, running: Proxy) -> None:
 
 
 def test_it_asks(home: Path, running: Proxy) -> None:
-    """On a terminal, the diff and a question are shown; without a yes, nothing is changed."""
+    """On a terminal, the command shows the diff and asks; without a yes, nothing is changed."""
     before = snapshot(home)
     with Terminal("connect", "claude") as terminal:
         shown = terminal.wait_for("[y/N]")
@@ -130,7 +143,7 @@ def test_it_asks(home: Path, running: Proxy) -> None:
 
 
 def test_a_simulated_server(cli: Cli, home: Path, copilot: Simulator, tmp_path: Path) -> None:
-    """That the models are not real is said before asking, and with instructions."""
+    """The models are described as simulated, both before the question and with the instructions."""
     with (
         Proxy(settings_at(copilot, ledger=True), simulated=True) as proxy,
         pytest.MonkeyPatch.context() as patch,
@@ -192,7 +205,7 @@ def test_another_address(cli: Cli, running: Proxy) -> None:
 
 
 def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients cannot use a Unix socket, so they are not configured with a dead address."""
+    """Clients cannot use a Unix socket, so they are not configured with an unreachable address."""
     monkeypatch.setenv("COPILOT_PROXY_UDS", str(home / "socket"))
     ran = cli("connect", "claude", "--yes")
 
@@ -203,7 +216,7 @@ def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_banner(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, the banner names the installed clients and their commands.
 
-    It does not if an address flag means that those commands would look elsewhere.
+    With an address flag, it names none, since those commands would look elsewhere.
     """
     (tmp_path / "bin").mkdir()
     for name in ("codex", "claude"):
@@ -232,7 +245,7 @@ def test_ctrl_c(home: Path, running: Proxy) -> None:
 
 
 def test_a_variable_that_wins(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that would send the client elsewhere is named."""
+    """A variable that would send the client to another server is named."""
     monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "x")
 
     ran = cli("connect", "claude", "--yes", "--no-probe")
@@ -240,7 +253,7 @@ def test_a_variable_that_wins(cli: Cli, running: Proxy, monkeypatch: pytest.Monk
 
 
 def test_a_request_that_fails(cli: Cli, running: Proxy, copilot: Simulator) -> None:
-    """The error that the client would see is shown; the change stays, since it is not the cause."""
+    """The error that the client would see is shown; the change, which did not cause it, is kept."""
     copilot.state.faults.on("quota_exceeded")
     ran = cli("connect", "pi", "--yes")
 
@@ -273,7 +286,7 @@ def test_the_list(cli: Cli, home: Path, running: Proxy, tmp_path: Path) -> None:
 
 
 def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A temporary server provides the models; a message says that the client needs one as well."""
+    """A temporary server provides the models; a message says that the client needs one, too."""
     monkeypatch.setenv("PYTHONPATH", str(Path(connect_files.__file__).parents[2]))
     with Simulator(pace=0) as simulator:
         sign_in(monkeypatch, simulator)
@@ -286,7 +299,7 @@ def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_mistakes(cli: Cli, home: Path) -> None:
-    """A mistyped name gets a suggestion; without a sign-in, the simulator is one."""
+    """A mistyped name gets a suggestion; without a sign-in, the simulator is suggested."""
     mistyped, nobody = cli("connect", "zedd"), cli("connect", "zed")
 
     assert 2 == mistyped.code

@@ -55,7 +55,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
     ],
 )
 def test_the_meaning_of_default(wanted: str | None, used: str, said: str | None) -> None:
-    """One rule applies everywhere, including aliases; only a configured default can warn."""
+    """One rule applies everywhere, even to aliases; only a configured default causes a warning."""
     settings = load_settings({"default_model": wanted, "aliases": {"mine": Alias("two")}}, {})
     model = default_model(CATALOGUE, settings)
     assert model is not None
@@ -64,7 +64,7 @@ def test_the_meaning_of_default(wanted: str | None, used: str, said: str | None)
 
 
 def test_an_account_without_any_model_for_chat() -> None:
-    """Without a chat model there is no default."""
+    """Without a chat model, there is no default."""
     none = parse_models([{"id": "vectors", "capabilities": {"type": "embeddings"}}])
     assert default_model_warning(none, load_settings({"default_model": "nope"}, {})) is None
 
@@ -84,7 +84,7 @@ def test_models_and_chat(nothing_piped: Cli) -> None:
 
 
 def test_a_list_that_cannot_be_loaded(nothing_piped: Cli, account: Simulator) -> None:
-    """If the list of models cannot be loaded, there is no warning."""
+    """If the model list cannot be loaded, there is no warning."""
     account.state.faults.on("models_500")
     ran = nothing_piped("chat", "Hi")
     assert SAID not in ran.err
@@ -100,7 +100,7 @@ def test_a_conversation() -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_serve(capsys: pytest.CaptureFixture[str], form: str) -> None:
-    """The warning is a line at the start of the server."""
+    """`serve` prints the warning as a line when it starts."""
 
     def use(client: httpx.Client) -> None:
         pass
@@ -114,7 +114,7 @@ def test_serve(capsys: pytest.CaptureFixture[str], form: str) -> None:
 
 
 def test_a_model_chosen_in_a_conversation_is_checked_at_once(account: Simulator) -> None:
-    """The chosen model must exist, support chat, and be enabled."""
+    """The chosen model must exist, support chat and be enabled."""
     with Terminal("chat") as terminal:
         terminal.wait_for_prompt()
         for name, said in (

@@ -1,4 +1,4 @@
-"""``run``: starts clients, using a running server or one that they share."""
+"""``run``: starts clients, with a running server or one that they share."""
 
 import json
 import re
@@ -122,7 +122,7 @@ def test_a_client(cli: Cli, record: Callable[[], Any], running: Proxy, tmp_path:
     assert before == snapshot(tmp_path / "user")
     last = ran.err.strip().splitlines()[-1]
     assert re.match(r"This session: 1 request, (<)?0\.", last), ran.err
-    assert last.endswith(" % cached.")
+    assert last.endswith("% cached.")
     [row] = [one for one in rows(running.settings) if one["session"]]
     assert ("claude-code", "2.1.330") == (row["client"], row["client_version"])
 
@@ -144,7 +144,7 @@ def test_the_environment_of_a_client(
 def test_any_other_program(
     cli: Cli, record: Callable[[], Any], running: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``env`` sets the variables of the SDKs, and the ledger has the program's name."""
+    """``env`` sets the SDKs' variables, and the ledger has the program's name."""
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "of-somebody-else")
     ran = cli("run", "env", "--", "claude", "x")
 
@@ -158,7 +158,7 @@ def test_any_other_program(
 
 
 def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
-    """``env`` alone prints the variables, and a message if no server is running."""
+    """``env`` alone prints the variables, plus a message if no server is running."""
     ran = cli("run", "env")
 
     port = load_settings().port
@@ -169,8 +169,20 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
     assert simulated.err.endswith("Start it with: copilot-proxy serve --simulate\n")
 
 
+def test_the_variables_without_the_key(
+    cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables with which every request would be refused come with a warning."""
+    assert "" == cli("run", "env").err
+    monkeypatch.delenv("COPILOT_PROXY_API_KEY")
+    ran = cli("run", "env")
+
+    assert "export OPENAI_API_KEY=unused" in ran.out
+    assert f"The server at {running.url} requires an API key" in ran.err
+
+
 def test_the_list(cli: Cli, record: object) -> None:
-    """Without a client, all are listed with their versions, or how to install them."""
+    """Without a client, all clients are listed with their versions, or how to install them."""
     ran = cli("run")
 
     lines = ran.out.splitlines()
@@ -180,7 +192,7 @@ def test_the_list(cli: Cli, record: object) -> None:
 
 
 def test_a_missing_client(cli: Cli, record: object) -> None:
-    """The error says how to install the client, or suggests one for a mistyped name."""
+    """The error says how to install the client, or suggests a client for a mistyped name."""
     missing, mistyped = cli("run", "codex"), cli("run", "cladue")
 
     assert 127 == missing.code
@@ -189,7 +201,7 @@ def test_a_missing_client(cli: Cli, record: object) -> None:
     assert "claude" in mistyped.err.splitlines()[1]
     known = cli("run", "xyz").err.splitlines()[1]
     assert known.startswith("Use one of: claude, codex, ")
-    assert "zed" not in known  # which `run` cannot start
+    assert "zed" not in known  # `run` cannot start it
     assert "run env -- PROGRAM" in cli("run", "xyz").err.replace("\xa0", " ")
     others = cli("connect", "xyz").err.replace("\xa0", " ")
     assert "zed" in others
@@ -214,7 +226,7 @@ def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
 
 
 def test_a_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server for the clients stops, since no client can find it anymore."""
+    """If its folder is removed, the clients' server stops, since no client can find it anymore."""
     stopped: list[bool] = []
     monkeypatch.setattr(server_process, "_stop", lambda: stopped.append(True))
     server_process._stop_when_unused(tmp_path / "removed")
@@ -224,7 +236,7 @@ def test_a_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_requests_that_the_server_refuses(
     cli: Cli, record: object, running: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client is not started for an unknown model, or if the server has another key."""
+    """The client is not started for an unknown model, or if the server requires another key."""
     unknown = cli("run", "claude", "--model", "nonesuch")
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "another-key")
     refused = cli("run", "claude")
@@ -239,7 +251,7 @@ def test_requests_that_the_server_refuses(
 def test_a_model_that_the_client_cannot_use(
     cli: Cli, record: Callable[[], Any], running: Proxy
 ) -> None:
-    """An embedding model is refused, except for a program of the user's own.
+    """An embedding model is refused, except for the user's own programs.
 
     For a model that must be enabled, the link is shown.
     """
@@ -278,10 +290,10 @@ def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
-    """The first client starts a server, which later ones use; it stops after the last one ends.
+    """The first client starts a server for all clients, which stops after the last one ends.
 
-    It survives Ctrl+C, which is meant for the client. The cost has a line of its own, even if the
-    client has not ended its last line.
+    The server survives Ctrl+C, which is meant for the client. The cost is on a new line, even if
+    the client's last line has no line break.
     """
     with Terminal("run", "claude", "--simulate", "--", "wait") as terminal:
         terminal.wait_for("waiting")
@@ -332,7 +344,7 @@ def test_a_port_that_is_taken(
 
 
 def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server cannot start; the error is the same as for ``serve``, with a workaround."""
+    """The server cannot start; the error is the same as with ``serve``, plus a workaround."""
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     ran = cli("run", "claude")
 
@@ -341,6 +353,16 @@ def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyP
     assert "copilot-proxy run claude --simulate" in ran.err.replace("\xa0", " ")
     ran = cli("run", "env", "--", "claude", "a b")
     assert "copilot-proxy run env --simulate -- claude 'a b'" in ran.err.replace("\xa0", " ")
+
+
+def test_the_simulator_needs_no_state_folder(cli: Cli, record: Callable[[], Any]) -> None:
+    """With `--simulate`, a client starts even if nothing can be written."""
+    path = load_settings().state_dir / "run"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    ran = cli("run", "claude", "--simulate")
+
+    assert (7, 200) == (ran.code, record()["status"]), ran.err
 
 
 @pytest.mark.parametrize("name", ["run", "run/{port}-simulated/start.lock"])
@@ -353,7 +375,7 @@ def test_a_file_that_cannot_be_written(cli: Cli, record: object, name: str) -> N
     else:
         path.parent.mkdir(parents=True)
         path.touch()
-    ran = cli("run", "claude", "--simulate")
+    ran = cli("run", "claude", *["--simulate"] * bool(path.suffix))
 
     assert 1 == ran.code
     assert f"Error: {path} cannot be written: " in ran.err

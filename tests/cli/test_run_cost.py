@@ -25,7 +25,7 @@ def test_a_slow_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             writer.close()
 
     monkeypatch.setattr(time, "sleep", sleep)
-    assert "This session: 1 request, 2.00 AI credits, 0 % cached." == session_cost(ledger, "run-1")
+    assert "This session: 1 request, 2.00 AI credits, 0% cached." == session_cost(ledger, "run-1")
     assert "This session: no requests." == session_cost(ledger, "run-2")
 
 
@@ -38,7 +38,7 @@ def test_a_ledger_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that was running when the client ended is written last, and is still counted."""
+    """A request that is still running when the client ends is written last, and still counted."""
     ledger = tmp_path / "ledger.sqlite3"
     writer = Writer(ledger)
     names = iter(["first", "cut"])
@@ -66,18 +66,27 @@ def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ),
         (
             [{"error": "budget_exceeded"}, {"credits": 2.0}],
-            "2 requests, 2.00 AI credits, 0 % cached",
+            "2 requests, 2.00 AI credits, 1 refused because of the budget, 0% cached",
+        ),
+        (
+            [
+                {"credits": 2.0},
+                {"error": "budget_exceeded"},
+                {"error": "rate_limit_exceeded", "upstream_status": 429},
+            ],
+            "3 requests, 2.00 AI credits, 2 refused (budget_exceeded, rate_limit_exceeded), "
+            "0% cached",
         ),
         (
             [{"credits": 2.0}, {"credits": None, "client_gone": True}],
-            "2 requests, 2.00 AI credits, 1 of estimated cost, 0 % cached",
+            "2 requests, about 2.00 AI credits, 1 of estimated cost (ended early), 0% cached",
         ),
     ],
 )
 def test_refusals_and_estimates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: list[dict[str, Any]], shown: str
 ) -> None:
-    """A session that was refused does not look like one that was free, nor an estimate exact."""
+    """A refused session does not look free, and an estimate does not look exact."""
     monkeypatch.setattr(time, "sleep", lambda _: None)
     ledger = tmp_path / "ledger.sqlite3"
     writer = Writer(ledger)

@@ -48,7 +48,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs on a port that do not answer are not waited for."""
+    """Do not wait for programs that listen on a port without answering."""
     monkeypatch.setattr(port_owner, "_TIMEOUT", 0.05)
 
 
@@ -64,6 +64,8 @@ def test_the_banner_has_a_curl_command_that_works(
 
     def paste(client: httpx.Client) -> None:
         shown = capsys.readouterr().err
+        assert max(map(len, shown.partition("Try it:")[2].split("\n")[:3])) <= 80
+        shown = shown.replace("\\\n", "")
         line = next(line for line in shown.splitlines() if line.lstrip().startswith("curl"))
         _, url, _, body = shlex.split(line)
         answers.append(client.post(url, content=body))
@@ -76,7 +78,7 @@ def test_the_banner_has_a_curl_command_that_works(
 def test_the_banner_has_everything_that_a_client_needs(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The banner has base URL, key, three priced models, and how to stop; stdout stays empty."""
+    """The banner has the base URL, key, three priced models and how to stop; stdout is empty."""
     urls: list[str] = []
     assert serve_while(lambda client: urls.append(str(client.base_url))) == 0
     out, err = capsys.readouterr()
@@ -91,7 +93,7 @@ def test_the_banner_has_everything_that_a_client_needs(
 def test_the_banner_does_not_show_the_key(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The banner says which variable has the key, and the curl command uses that variable."""
+    """The banner names the variable that contains the key, and the curl command uses it."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "my-own-key-123456")
     codes: list[int] = []
 
@@ -146,7 +148,7 @@ def test_a_key_from_a_flag_is_a_placeholder(
 def test_images_are_fetched_only_with_the_flag(
     account: Simulator, flags: tuple[str, ...], code: str
 ) -> None:
-    """Without the flag no URL is fetched; with it, no URL of this machine is."""
+    """Without the flag, no URL is fetched; with it, only URLs of other machines are."""
     codes: list[str] = []
 
     def use(client: httpx.Client) -> None:
@@ -187,7 +189,7 @@ def test_each_request_has_a_log_line_without_its_text(
         "200 GET",
         "404 GET /api/tags unknown_url",
     ]
-    assert len(lines) == 7  # the last one says that the server stopped
+    assert len(lines) == 7  # the last line says that the server stopped
 
 
 def test_a_json_log_is_json_from_the_first_line_to_the_last(
@@ -201,7 +203,7 @@ def test_a_json_log_is_json_from_the_first_line_to_the_last(
 
     assert serve_while(use, "--log-format", "json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    # The simulated list has invented fields, which the line after the first request names.
+    # The simulated list has invented fields; the line after the first request names them.
     assert lines.pop(3)["event"] == "drift"
     assert [line["event"] for line in lines] == ["notice", "ready", "request", "http", "stopped"]
     assert lines[1]["message"].endswith(" is ready.")
@@ -232,7 +234,7 @@ def test_the_notice_is_shown_once(account: Simulator, capsys: pytest.CaptureFixt
 
 
 def test_the_notice_with_a_read_only_folder(tmp_path: Path) -> None:
-    """The notice is shown even if the program cannot record that."""
+    """The notice is shown even if the program cannot save that it was shown."""
     (tmp_path / "file").touch()
     assert banner.first_time_notice(tmp_path / "file" / "data") is not None
 
@@ -281,7 +283,7 @@ def test_an_invalid_certificate_file(
     tmp_path: Path,
     workers: str,
 ) -> None:
-    """The error appears when GitHub is contacted, and ends the server with a hint."""
+    """The error appears when GitHub is contacted, and the server ends with a hint."""
     if workers != "1" and sys.platform == "win32":
         pytest.skip("Windows has one process")
     file = tmp_path / "company.der"
@@ -315,7 +317,7 @@ def test_a_start_that_fails_unexpectedly(
 def test_github_is_down_at_the_start(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server starts, says so, and works when GitHub is back."""
+    """The server starts, reports that GitHub is down, and works once GitHub is back."""
     monkeypatch.setattr("copilot_proxy.auth.token_state._MAX_BACKOFF", 0.0)
     account.state.github_down = True
     codes: list[int] = []
@@ -333,7 +335,7 @@ def test_github_is_down_at_the_start(
 
 
 def test_health_is_answered_before_github_answers(account: Simulator) -> None:
-    """The server accepts requests at once; only the banner waits for GitHub."""
+    """The server accepts requests immediately; only the banner waits for GitHub."""
     account.state.faults.on("stall_before_headers", path="/copilot_internal/v2/token")
     port = free_port()
     with Terminal("serve", "--port", str(port)) as terminal:
@@ -382,7 +384,7 @@ def test_a_server_for_the_network(host: str, shown: str | None) -> None:
 def test_the_network_needs_a_key_that_is_not_guessed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A short key is refused and not shown; the hint says how to generate a good one."""
+    """A short key is refused and not shown; the hint generates a good key."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "kkkkkkk")
     assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
     err = capsys.readouterr().err
@@ -458,7 +460,7 @@ def test_port_taken_by_another_server(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the process is looked up in /proc")
 def test_port_taken_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
-    """On Linux, the error has the program's name and process id."""
+    """On Linux, the error includes the program's name and process id."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert run(["serve", "--simulate", "--port", str(port)]) == 1
@@ -509,7 +511,7 @@ def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
 def test_port_taken_before_listening(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A port that is taken between binding and listening has the same error."""
+    """A port that is taken between binding and listening causes the same error."""
     settings = load_settings({"port": free_port()})
     with listen_socket.bind(settings) as ours, socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -528,7 +530,7 @@ def test_port_taken_before_listening(
     ],
 )
 def test_other_errors_of_the_port(failure: OSError, said: str) -> None:
-    """Other errors of the system have readable messages."""
+    """Other system errors have readable messages."""
     assert said in listen_socket._failed(failure, load_settings()).message
 
 
@@ -539,7 +541,7 @@ def test_a_host_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a key, the server does not listen on the network; the hint generates a good one."""
+    """Without a key, the server does not listen on the network; the hint generates a good key."""
     assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
     err = capsys.readouterr().err
     assert "could use your Copilot" in err
@@ -577,7 +579,7 @@ def test_base_url(host: str, url: str) -> None:
 
 @pytest.mark.parametrize("host", ["::1", "::", "localhost"])
 def test_listens_on_other_hosts(host: str) -> None:
-    """Names and IPv6 work; listening on all IPv6 addresses includes IPv4."""
+    """Host names and IPv6 work; listening on all IPv6 addresses includes IPv4."""
     if not socket.has_ipv6:
         pytest.skip("this machine has no IPv6")
     settings = load_settings({"host": host, "port": 0, "api_key": "k" * 8})
@@ -633,7 +635,7 @@ def url_in(terminal: Terminal) -> str:
 
 @pytest.mark.parametrize("how", first(["ctrl-c", "sigterm"]))
 def test_stopping_lets_open_answers_end(account: Simulator, how: str) -> None:
-    """The first Ctrl+C or SIGTERM finishes open requests; the exit code is 0."""
+    """The first Ctrl+C or SIGTERM lets open requests finish; the exit code is 0."""
     account.state.pace = 0.05
     record: list[str] = []
     with Terminal("serve", "--port", "0") as terminal:
@@ -710,8 +712,7 @@ def test_nohup(account: Simulator) -> None:
 def test_stopping_here(
     account: Simulator, capsys: pytest.CaptureFixture[str], stream: bool
 ) -> None:
-    """A request that takes longer than the shutdown timeout is aborted, and its client gets an
-    error."""
+    """A request that outlasts the shutdown timeout is aborted, and its client gets an error."""
     account.state.faults.on("stall_before_headers", path="/chat/completions")
     answers: list[httpx.Response] = []
 
@@ -732,7 +733,7 @@ def test_stopping_here(
     assert answers[0].json()["error"]["code"] == "server_stopped"
     err = capsys.readouterr().err
     assert "Finishing 1 open request" in err
-    assert "cut: server_stopped" in err
+    assert re.search(r" cut \S+ .*server_stopped", err)
 
 
 def test_ctrl_c_while_the_server_starts(account: Simulator) -> None:

@@ -1,4 +1,4 @@
-"""``simulate``: the simulator by itself."""
+"""``simulate``: the simulator without the proxy."""
 
 import os
 import signal
@@ -95,7 +95,7 @@ def test_faults_are_listed(cli: Cli) -> None:
     ],
 )
 def test_wrong_usage(cli: Cli, arguments: list[str], said: str) -> None:
-    """The error for an unknown name lists or suggests existing ones."""
+    """The error for an unknown name lists the existing names, or suggests one."""
     ran = cli("simulate", *arguments)
     assert ran.code == 2
     assert said in ran.err
@@ -115,7 +115,7 @@ def test_a_port_that_is_taken(cli: Cli) -> None:
 def test_signals_stop_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Either signal stops it, and the signal handlers are restored."""
+    """Both signals stop the simulator, and the previous signal handlers are restored."""
     before = signal.getsignal(signal.SIGTERM)
     wait = module._wait
 

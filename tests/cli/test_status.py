@@ -84,7 +84,7 @@ def test_every_plan_has_its_name_and_unit(
 
 
 def test_githubs_notice_to_the_user(cli: Cli, signed_in: Simulator) -> None:
-    """Copilot sends this notice with the token, and editors show it."""
+    """The notice that Copilot sends with the token is shown, as in editors."""
     signed_in.state.user_notification = {
         "notification_id": "subscription_trial_ending",
         "title": "Trial",
@@ -101,7 +101,7 @@ def test_githubs_notice_to_the_user(cli: Cli, signed_in: Simulator) -> None:
 
 @pytest.mark.parametrize("plan", ["none", "no_seat"])
 def test_an_account_without_copilot_is_exit_4(cli: Cli, signed_in: Simulator, plan: str) -> None:
-    """The error names the page of the subscription."""
+    """The error links to the subscription page."""
     signed_in.state.plan = plan
     ran = cli("status")
 
@@ -123,7 +123,7 @@ def test_not_signed_in_is_exit_3(cli: Cli) -> None:
 
 
 def test_known_data_is_shown_if_github_is_down(cli: Cli, signed_in: Simulator) -> None:
-    """Account name and store are shown; the error says what is missing."""
+    """Account name and store are shown; the error names the missing data."""
     signed_in.state.github_down = True
     ran = cli("status")
 
@@ -185,7 +185,7 @@ def test_json_of_a_failure_is_still_json(
     cli: Cli, simulator: Simulator, request: pytest.FixtureRequest, trouble: str, code: int,
     signed: bool,
 ) -> None:  # fmt: skip
-    """The error is in the JSON, and also on stderr for the user."""
+    """The error is in the JSON, and on stderr for the user."""
     if trouble != "nobody":
         request.getfixturevalue("signed_in")
     simulator.state.github_down = trouble == "down"
@@ -203,7 +203,7 @@ def test_json_of_a_failure_is_still_json(
 def test_the_login_of_a_token_in_the_environment(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The login is fetched, because it is not stored with such a token."""
+    """The login is fetched, since no login is stored with a token in the environment."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     shown = rows(cli("status").out)
 
@@ -222,20 +222,20 @@ def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("quota", "expected"),
     [
-        (paid(remaining=171.67, percent=57.2), "171.67 of 300 premium requests left (57 %)"),
+        (paid(remaining=171.67, percent=57.2), "171.7 of 300 premium requests left (57%)"),
         (
             paid(remaining=0, percent=0, used_up=True),
-            "0 of 300 premium requests left (0 %); further use is billed",
+            "0.0 of 300 premium requests left (0%); further use is billed",
         ),
         (
             paid(remaining=-5, percent=-0.3, used_up=True, overage=1025),
-            "0 of 300 premium requests left (0 %); 1,025 used beyond the plan",
+            "0.0 of 300 premium requests left (0%); 1,025 used beyond the plan",
         ),
-        (paid(remaining=5, percent=None), "5 of 300 premium requests left"),
-        (paid(remaining=None, percent=40), "40 % of the premium requests left"),
+        (paid(remaining=5, percent=None), "5.0 of 300 premium requests left"),
+        (paid(remaining=None, percent=40), "40% of the premium requests left"),
         (
             AccountQuota("chat messages", 500, 410, 82, False, False, False, 0),
-            "82 % of the chat messages left",
+            "82% of the chat messages left",
         ),
         (
             AccountQuota("chat messages", None, None, None, False, False, False, 0),
@@ -244,7 +244,7 @@ def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.Mo
     ],
 )
 def test_the_remaining_quota(quota: AccountQuota, expected: str) -> None:
-    """Numbers are shown where they are meaningful, and the percentage always."""
+    """Numbers are shown where they are meaningful; the percentage is always shown."""
 
     assert expected == quota_text(quota)
 
@@ -347,6 +347,21 @@ def test_the_simulators_account(cli: Cli) -> None:
     assert "simulator" == json.loads(cli("status", "--simulate", "--json").out)["store"]
 
 
+def test_the_simulators_quota(cli: Cli) -> None:
+    """The simulated quota decreases by the ledger's total, in every command and after restarts."""
+    before = json.loads(cli("status", "--simulate", "--json").out)["quota"]["remaining"]
+    for _ in range(2):
+        assert 0 == cli("chat", "--simulate", "--no-stream", "word " * 20_000, terminal=True).code
+    month = json.loads(cli("usage", "--simulate", "--verify", "--json").out)["month"]
+    after = json.loads(cli("status", "--simulate", "--json").out)["quota"]["remaining"]
+
+    assert month["ledger"] > 2
+    assert after == pytest.approx(before - month["ledger"], abs=0.01)
+    # The answer's headers have the amount before that answer, in steps.
+    last = month["ledger"] / 2
+    assert month["others"] == pytest.approx(1500 - before, abs=last + month["step"])
+
+
 def test_an_unexpected_error_is_not_reported_as_a_refusal(
     cli: Cli, signed_in: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,7 +382,7 @@ def use(simulator: Simulator, token: str) -> None:
 
 
 def test_a_token_that_is_used_directly(cli: Cli, simulator: Simulator, own_home: Path) -> None:
-    """GitHub's acceptance says nothing about Copilot, so Copilot's model list is requested."""
+    """GitHub's acceptance says nothing about Copilot, so Copilot's model list is requested, too."""
     use(simulator, SIMULATED_PAT)
     ran = cli("status")
     assert 0 == ran.code, ran.err

@@ -22,7 +22,7 @@ EVIL = "a\x1b]52;c;ZXZpbA==\x07\x9b2J\u202egnp\u2066\u2028b\nFAKE 200 line\r\x00
 
 
 def is_safe(text: str) -> bool:
-    """Return whether every character of `text` only shows itself or begins a line."""
+    """Return whether `text` contains only printable characters and line breaks."""
     return all(
         unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp") for char in text if char != "\n"
     )
@@ -54,7 +54,7 @@ def test_results_messages_and_errors(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log message of any library is one safe line."""
+    """A log message from any library is one safe line."""
     entry = logging.LogRecord("x", logging.WARNING, "f", 1, "%s", (EVIL,), None)
     line = TextFormatter().format(entry)
     assert is_safe(line)

@@ -62,7 +62,7 @@ def at(days: float = 0, hours: float = 0) -> float:
 
 @pytest.fixture
 def ledger() -> Path:
-    """A ledger with four requests of this month, two of them today, and one of last month."""
+    """A ledger with four requests from this month, two of them today, and one from last month."""
     path = load_settings().ledger_file
     writer = Writer(path)
     writer.write(
@@ -84,31 +84,31 @@ def ledger() -> Path:
 
 
 def test_the_overview(cli: Cli, ledger: Path) -> None:
-    """Without options: today (since local midnight), this month by model, and what is left."""
+    """Without options, today (since local midnight), the month by model and the quota are shown."""
     ran = cli("usage")
 
     assert [
         "Today         1.00 AI credits, 2 requests",
         "This month    7.00 AI credits, 4 requests",
-        "Left          900.0 of 1,500 AI credits (60 %), resets on 1 Dec, 00:00 UTC",
+        "Quota         900.0 of 1,500 AI credits left (60%), resets on 2026-12-01",
         "Forecast      lasts until the reset at this month's pace",
         "",
         "MODEL          REQ  FRESH  CACHED  WRITTEN  OUT  CREDITS  CACHE",
         "claude-opus-5    3     30       0        0    6     7.00     0%",
-        "mystery-1        1   1.2k    4.1M        0    5        ?   100%",
-        "total            4   1.2k    4.1M        0   11     7.00   100%",
+        "mystery-1        1   1.2k    4.1M        0    5        ?   >99%",
+        "total            4   1.2k    4.1M        0   11     7.00   >99%",
     ] == ran.out.splitlines()
     assert (0, "1 request with an unknown cost, not included in the sums.\n") == (ran.code, ran.err)
 
 
 def test_another_period(cli: Cli, ledger: Path) -> None:
-    """Requests of today and this month are not included."""
+    """Requests from today and this month are not included."""
     shown = cli("usage", "--last", "4w").out
     assert shown.startswith("MODEL "), shown
 
 
 def test_json(cli: Cli, ledger: Path) -> None:
-    """The documented keys; an unknown cost is null, and months begin at midnight UTC."""
+    """JSON has the documented keys; an unknown cost is null, and months begin at midnight UTC."""
     found = json.loads(cli("usage", "client", "--json").out)
 
     assert ["group", "since", "until", "total", "rows", "quota", "budget"] == list(found)
@@ -129,7 +129,7 @@ def test_json(cli: Cli, ledger: Path) -> None:
 
 
 def test_many_sessions(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The costliest sessions have a line each, and the rest are summed up in one; CSV has all."""
+    """The costliest sessions have a line each, and one line sums up the rest; CSV shows all."""
     writer = Writer(ledger)
     made = [record(f"m{n}", credits=10 + n, session=f"many-{n}") for n in range(102)]
     writer.write([row(one, at()) for one in made])
@@ -169,17 +169,24 @@ def test_many_sessions(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_views_and_periods(
     cli: Cli, ledger: Path, arguments: tuple[str, ...], expected: dict[str, int]
 ) -> None:
-    """Every view works with every way to name a period; days end at local midnight."""
+    """Every view works with every kind of period; days end at local midnight."""
     ran = cli("usage", *arguments, "--csv")
     rows = list(csv.DictReader(io.StringIO(ran.out)))
 
     assert expected == {one["key"]: int(float(one["credits"] or 0)) for one in rows}
 
 
+def test_weeks(cli: Cli, ledger: Path) -> None:
+    """A week is shown with its first and last day."""
+    lines = cli("usage", "week").out.splitlines()
+
+    assert ["2026-10-19 to 10-25", "2026-11-16 to 11-22"] == [line[:19] for line in lines[1:3]]
+
+
 @pytest.mark.parametrize("flag", ["--since", "--until"])
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "9999-12-31T23:00", "2026-13-01"])
 def test_impossible_dates(cli: Cli, flag: str, text: str) -> None:
-    """A date out of range is a usage error, not an unexpected one."""
+    """An out-of-range date is a usage error, not an unexpected error."""
     ran = cli("usage", flag, text)
     assert (2, f"Error: {text!r} is not a date.") == (ran.code, ran.err.splitlines()[0])
 
@@ -208,11 +215,14 @@ def test_line_and_threshold(cli: Cli, ledger: Path) -> None:
     """The status bar gets one line; the exit code tells scripts when to stop."""
     ran = cli("usage", "--line")
 
-    assert "1.00 today · 900 of 1,500 left (60 %)\n" == ran.out
+    assert "1.00 credits today · 900.0 of 1,500 AI credits left (60%)\n" == ran.out
     assert [0, 1] == [cli("usage", "--line", "--threshold", n).code for n in ("900", "901")]
 
 
-@pytest.mark.parametrize(("left", "code", "text"), [(5.0, 1, "until 21 Nov"), (0.0, 2, "used up")])
+@pytest.mark.parametrize(
+    ("left", "code", "text"),
+    [(5.0, 1, "until 2026-11-21"), (0.0, 2, "used up")],
+)
 def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) -> None:
     """The forecast names the day; a used-up quota results in exit code 2."""
     writer = Writer(ledger)
@@ -224,7 +234,7 @@ def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) 
 
 
 def test_one_request(cli: Cli, ledger: Path) -> None:
-    """`show` finds a request by a prefix of its id, and shows the source of its cost."""
+    """`show` finds a request by the beginning of its id, and shows the source of its cost."""
     shown = cli("usage", "show", "mond").out
 
     assert "Request       monday\n" in shown
@@ -308,7 +318,7 @@ def test_a_name_that_is_not_in_the_ledger(
 
 
 def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A locked ledger can be read; for a change, the error says what to do."""
+    """A locked ledger can be read; when changing it, the error says what to do."""
     monkeypatch.setattr("copilot_proxy.ledger.database.BUSY_SECONDS", 0.1)
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -322,13 +332,11 @@ def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.Mon
 def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
     """A nonzero amount is never shown as zero."""
     writer = Writer(own_home / "ledger.sqlite3")
-    tiny = [row(record("today", credits=0.004), at())]
-    # `budget` has the real clock.
-    tiny.append(row(record("really-today", credits=0.004), time.time()))
-    writer.write(tiny)
+    # For `usage`, and for `budget`, whose clock is the real one
+    writer.write([row(record(f"at-{when}", credits=0.002), when) for when in (at(), time.time())])
     writer.close()
     assert "<0.01 AI credits, " in cli("usage").out
-    assert "<0.01 this month" in cli("usage", "--line").out
+    assert "<0.01 credits this month" in cli("usage", "--line").out
     assert " <0.01 " in cli("usage", "show").out
     assert "<0.01 spent" in cli("budget", "set", "5/day").out
 
@@ -448,7 +456,7 @@ def test_options_without_effect(
 
 
 def test_chat_is_recorded(cli: Cli) -> None:
-    """Requests from the terminal are in the ledger, and those to the simulator are separate."""
+    """Requests from the terminal are in the ledger; requests to the simulator are kept separate."""
     assert 0 == cli("chat", "--simulate", "Hello", terminal=True).code
     found = json.loads(cli("usage", "client", "--simulate", "--json", "--since", "2026-01-01").out)
 
@@ -459,7 +467,7 @@ def test_chat_is_recorded(cli: Cli) -> None:
 
 @pytest.fixture
 def missed() -> Path:
-    """A session of Claude Code with a pause, and two of opencode after its tools changed."""
+    """A Claude Code session with a pause, and two opencode sessions after the tools changed."""
     path = load_settings().ledger_file
     writer = Writer(path)
     rows = []
@@ -493,7 +501,7 @@ def remember(writer: Writer, session: str, used: float, ttl: int) -> None:
 
 
 def test_why(cli: Cli, missed: Path) -> None:
-    """Each client and reason is a sentence with advice, most expensive first."""
+    """Each client and reason gets a sentence with advice, most expensive first."""
     assert [
         "7 requests lost 18.35 AI credits by not reading from the prompt cache:",
         "",
@@ -521,11 +529,13 @@ def test_why(cli: Cli, missed: Path) -> None:
 
 
 def test_the_next_turn(cli: Cli, missed: Path) -> None:
-    """The cost of the next turn is shown for now, with its time limit, and for later."""
-    assert cli("usage", "--line").out.endswith(" · next turn 0.42 for 3:00, then 4.10\n")
+    """The cost of the next turn is shown for the cache's lifetime and for later."""
+    assert cli("usage", "--line").out.endswith(
+        " · next turn 0.42 credits in the next 3:00, then 4.10\n"
+    )
     assert [
-        "Next turn of s-1 with claude-opus-5: 0.42 for 3:00, then 4.10",
-        "Next turn of an unnamed session with claude-opus-5: 4.10",
+        "Next turn of s-1 with claude-opus-5: 0.42 credits in the next 3:00, then 4.10",
+        "Next turn of an unnamed session with claude-opus-5: 4.10 credits",
     ] == cli("usage", "session").out.splitlines()[-2:]
     turns = json.loads(cli("usage", "session", "--json").out)["next_turns"]
     assert [("s-1", 180), (None, 0)] == [(one["session"], one["seconds_left"]) for one in turns]
@@ -554,14 +564,16 @@ def test_the_cache_lifetime_is_learned(cli: Cli, missed: Path) -> None:
     assert [(300, "default")] * 2 == learned()
     write("read", (100, 0), (91, 4900), (66, 4900))
     assert [(1500, "observed")] * 2 == learned()
-    assert cli("usage", "--line").out.endswith(" · next turn 0.42 for 23:00, then 4.10\n")
+    assert cli("usage", "--line").out.endswith(
+        " · next turn 0.42 credits in the next 23:00, then 4.10\n"
+    )
     write("gone", (60, 0), (48, 0), gone=True)
     assert [(540, "observed")] * 2 == learned()
     writer.close()
 
 
 def test_losses_are_not_those_of_another_model(cli: Cli, missed: Path) -> None:
-    """Losses were charged at the prices of the model that was used."""
+    """Losses are counted at the prices of the model that was used."""
     assert "LOST" in cli("usage", "model").out
     assert "LOST" not in cli("usage", "--as", "claude-opus-5").out
 

@@ -107,7 +107,7 @@ def test_counts_of_zero_are_none(usage: dict[str, Any]) -> None:
 
 
 def test_zero_is_a_cost() -> None:
-    """A model that is included in the plan costs nothing, and that is known."""
+    """A model that is included in the plan has a known cost of zero."""
     assert 0 == assess("x", None, USAGE, {"total_nano_aiu": 0}).nano
 
 
@@ -115,7 +115,7 @@ def test_zero_is_a_cost() -> None:
     ("prompt", "tier", "price"), [(200_000, "default", 500), (200_001, "long_context", 1000)]
 )
 def test_a_long_prompt_has_different_prices(prompt: int, tier: str, price: int) -> None:
-    """The long-context tier applies to all tokens of a prompt over the limit, even cached ones."""
+    """The long-context tier applies to all tokens of a prompt over the limit, even if cached."""
     tokens = Tokens(input=prompt)
     prices = LISTED
 
@@ -124,7 +124,7 @@ def test_a_long_prompt_has_different_prices(prompt: int, tier: str, price: int) 
 
 
 def test_offers_do_not_change_an_estimate() -> None:
-    """List prices apply: an offer may end, and the Auto model's discount does not count here.
+    """List prices apply, since an offer may end; the Auto model's discount does not count.
 
     A budget must not assume less than a request may cost.
     """
@@ -144,7 +144,7 @@ def test_flat_prices_are_in_nano_aiu() -> None:
 
 
 def test_an_estimate_is_marked() -> None:
-    """An estimate is marked as such; without a price, the cost stays unknown."""
+    """An estimate is marked as an estimate; without a price, the cost stays unknown."""
     tokens = Tokens(input=1000, output=10)
 
     assert "estimated" == estimated("x", LISTED, tokens).source
@@ -152,7 +152,7 @@ def test_an_estimate_is_marked() -> None:
 
 
 def test_files_have_a_flat_estimate() -> None:
-    """A picture of a megabyte does not count as a quarter of a million tokens."""
+    """A one-megabyte picture does not count as a quarter of a million tokens."""
     request = {"messages": [{"content": [{"text": "word " * 800}, {"data": "A" * 1_000_000}]}]}
 
     assert 1000 + 1600 <= prompt_tokens(request) < 2700
@@ -165,7 +165,7 @@ def test_arithmetic_is_exact() -> None:
 
 
 def test_calls_are_merged_only_if_all_report() -> None:
-    """The cost of some of the calls is not the cost of the request."""
+    """The cost of some of the calls is not reported as the cost of the request."""
     one = {"copilot_usage": {"total_nano_aiu": 3, "token_details": DETAILS[:1]}}
 
     assert {"total_nano_aiu": 6, "token_details": DETAILS[:1] * 2} == merged_usage([one, one])
@@ -174,7 +174,7 @@ def test_calls_are_merged_only_if_all_report() -> None:
 
 @pytest.mark.parametrize("odd", [[], {}, None, 5, "tea"])
 def test_prices_of_unknown_kinds_of_tokens(odd: object) -> None:
-    """Unknown prices are ignored, and the others count."""
+    """Unknown prices are ignored, and all others count."""
     entry = {"batch_size": 1, "cost_per_batch": 3}
     known = [{**entry, "token_type": kind} for kind in ("input", "output")]
 

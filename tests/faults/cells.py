@@ -18,7 +18,7 @@ TABLE: Final = (*CONNECTION, *CUT, *WRONG, *ODD, *REQUEST, *ACCOUNT, *LIMITS, *S
 
 
 class Embeddings(Client):
-    """The embeddings API, reduced to the parts that faults affect."""
+    """The Embeddings API, reduced to the parts that faults affect."""
 
     api = "embeddings"
     path = EMBEDDINGS
@@ -73,7 +73,7 @@ COMPLETIONS: Final = Completions()
 
 @dataclass(frozen=True)
 class Route:
-    """A client's API, and a model whose requests go to one of Copilot's."""
+    """A client API, and a model that is called on one of Copilot's APIs."""
 
     name: str
     client: Client
@@ -114,7 +114,7 @@ class Cell:
     route: Route
     stream: bool
     setup: str
-    """The name of the setup that it is tested on."""
+    """The name of the setup that the cell is tested on."""
 
     @property
     def expected(self) -> Error | None:

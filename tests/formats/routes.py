@@ -1,6 +1,6 @@
 """Sends requests from each client API to models on each of Copilot's APIs, and reads the answers.
 
-Nothing is sent: the request is prepared, and the answer is made from events that a test writes.
+Nothing is sent: the request is prepared, and the answer is built from events that a test writes.
 """
 
 import json
@@ -64,9 +64,10 @@ def claude(id: str, **supports: Any) -> Model:
 def sent(
     client: str, model: Model, *steps: Json, betas: Iterable[str] = (), **wish: Any
 ) -> PreparedRequest:
-    """Return the prepared request of `client` with a conversation of `steps`.
+    """Return the prepared request from `client` with a conversation of `steps`.
 
-    `wish` takes the options of `asking.body_of`, and `own` has further fields of the request.
+    `wish` accepts the options of `asking.body_of`, and `own` contains additional fields of the
+    request.
     """
     own = wish.pop("own", {})
     body = {"model": model.id, **body_of(client, *steps, **wish), **own}
@@ -81,7 +82,7 @@ def prepared(
     betas: Iterable[str] = (),
     cache: ReasoningCache | None = None,
 ) -> PreparedRequest:
-    """Return the prepared request of `client` with `body`, parsed as in the server."""
+    """Return the prepared request from `client` with `body`, parsed as in the server."""
     api = APIS[client]
     request = api.parse(json.dumps(body).encode())
     return prepare(api, request, model, cache or ReasoningCache(), betas=list(betas))
@@ -98,7 +99,7 @@ class Answer(NamedTuple):
 
 
 def answer_of(request: PreparedRequest, events: Iterable[object], client: str) -> Answer:
-    """Return the whole answer to `request`, made from Copilot's `events` with a proper end."""
+    """Return the whole answer to `request`, built from Copilot's `events` with a proper end."""
     translator = request.translator
     out = [event for data in events for event in translator.feed(data)]
     out += translator.close(done=True)

@@ -29,7 +29,7 @@ USE: Json = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
 
 
 def thinking(client: str, id: str, *, betas: list[str] | None = None, **wish: Any) -> Any:
-    """Return the thinking settings sent upstream for a request of `client`."""
+    """Return the thinking settings sent upstream for a request from `client`."""
     return sent(client, claude(id), betas=betas or [], **wish).body.get("thinking")
 
 
@@ -63,7 +63,7 @@ def test_thinking_that_cannot_be_turned_off_is_adaptive(client: str, id: str) ->
 
 @every_client
 def test_optional_thinking_is_not_enabled(client: str) -> None:
-    """Without a request for it, a model thinks only if thinking cannot be turned off."""
+    """Without a request for thinking, a model thinks only if thinking cannot be turned off."""
     assert thinking(client, "claude-sonnet-5.5") is None
     assert thinking(client, "claude-sonnet-4.6") is None
 
@@ -109,7 +109,7 @@ def test_other_clients_keep_their_display(client: str, own: Json, display: str |
 
 @pytest.mark.parametrize("client", ["chat_completions", "messages"])
 def test_the_display_survives_the_change_to_a_budget(client: str) -> None:
-    """Adaptive thinking that becomes a budget keeps its display."""
+    """When adaptive thinking becomes a budget, the display setting is kept."""
     own = {"thinking": {"type": "adaptive", "display": "omitted"}}
     model = claude("claude-sonnet-4.5", adaptive_thinking=None, reasoning_effort=None)
 
@@ -131,7 +131,7 @@ def test_the_display_survives_the_change_to_a_budget(client: str) -> None:
     ],
 )
 def test_bound_thinking_goes_with_its_beta(client: str, id: str, bound: bool) -> None:
-    """Models whose thinking is bound to the conversation get the field and its beta, or neither."""
+    """Models with thinking bound to the conversation get the field and its beta; others neither."""
     own = {
         "chat_completions": {"reasoning_effort": "high"},
         "responses": {"reasoning": {"effort": "high"}},
@@ -159,7 +159,7 @@ def test_a_clients_own_binding_is_kept_or_dropped_with_its_beta() -> None:
 
 
 def test_disabled_thinking_has_no_other_fields() -> None:
-    """Fields that only apply to thinking are left out when it is disabled."""
+    """Fields that only apply to thinking are left out if thinking is disabled."""
     own = {"thinking": {"type": "disabled", "display": "summarized"}}
 
     assert {"type": "disabled"} == thinking("messages", "claude-sonnet-5.5", own=own)
@@ -193,7 +193,7 @@ def test_a_forced_tool_becomes_an_instruction(client: str, one: bool, route: str
 
 @every_client
 def test_other_models_are_forced(client: str) -> None:
-    """A model that can be forced to call a tool is forced."""
+    """A model that supports forced calls is forced to call the tool."""
     request = sent(client, claude("claude-opus-5"), tool="f", forced=True)
 
     assert "any" == request.body["tool_choice"]["type"]
@@ -292,7 +292,7 @@ def test_hidden_thinking_is_remembered_for_clients_that_drop_it() -> None:
 
 @pytest.mark.parametrize("own", [{"type": "adaptive"}, {"type": "enabled", "budget_tokens": 2000}])
 def test_thinking_continues_in_the_tool_loop(own: Json) -> None:
-    """A turn with hidden thinking counts as one with thinking, so the model keeps thinking."""
+    """A turn with hidden thinking counts as a turn with thinking, so the model keeps thinking."""
     messages = [
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": [HIDDEN, USE]},
@@ -350,7 +350,7 @@ def test_omitted_thinking_is_hidden_from_messages_clients() -> None:
 
 @pytest.mark.parametrize("client", APIS)
 def test_reasoning_summary_never_leaves_the_program(client: str) -> None:
-    """A request for a summary is expressed in fields that Copilot knows."""
+    """A request for a summary is expressed in fields that Copilot accepts."""
     own = {"reasoning": {"effort": "low", "summary": "auto"}} if client == "responses" else {}
 
     for route in APIS:
@@ -418,7 +418,7 @@ def test_many_images_are_sent(client: str) -> None:
     ],
 )
 def test_the_class_of_thinking_follows_from_id_and_catalogue(id: str, expected: str) -> None:
-    """A model in the catalogue thinks as its family does."""
+    """The thinking class of a model in the catalogue is that of its family."""
     supports = {} if id != "claude-haiku-4.5" else {"adaptive_thinking": None}
 
     assert expected == profile_of(claude(id, **supports), "messages").thinking

@@ -113,7 +113,7 @@ def test_order_and_usage() -> None:
 @examples(50)
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=20))
 def test_base64_round_trip(vector: list[float]) -> None:
-    """The base64 encoding has little-endian 32-bit floats."""
+    """With base64 encoding, vectors are little-endian 32-bit floats."""
     request = parsed(input="x", encoding_format="base64")
     body = embeddings.embedding_list(request, [vector], {})
     packed = base64.b64decode(body["data"][0]["embedding"])
@@ -154,7 +154,7 @@ def test_over_http(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_an_error_with_status_200() -> None:
-    """An error object in place of vectors is reported as that error."""
+    """If there is an error object in place of vectors, the client gets that error."""
     with pytest.raises(UpstreamRefusal) as raised:
         embeddings.vectors({"error": {"code": "rate_limited", "message": "Slowly."}}, 1)
 
@@ -162,7 +162,7 @@ def test_an_error_with_status_200() -> None:
 
 
 def test_failure_over_http(proxy: Proxy, simulator: Simulator) -> None:
-    """If Copilot refuses a batch, the client gets that error."""
+    """If Copilot refuses a batch, the client gets Copilot's error."""
     simulator.state.faults.on("rate_limited", path="/embeddings", value="7")
     with proxy.client() as client:
         answer = client.post(PATH, json={"model": SMALL, "input": "x"})
@@ -182,7 +182,7 @@ def test_token_ids_have_a_limit() -> None:
 
 
 def test_long_texts_are_counted_by_samples() -> None:
-    """The token estimate for a text of many megabytes is close, and does not take minutes."""
+    """The token estimate for a text of many megabytes is close, and takes little time."""
     text = "The quick brown fox jumps over the lazy dog. " * 200_000
 
     assert tokenizer.count(text) == pytest.approx(10 * 200_000, rel=0.02)

@@ -1,4 +1,4 @@
-"""Large bodies are processed like small ones, and their number of values is limited."""
+"""Large bodies are processed like small ones, and the number of their values is limited."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ VALUES = st.recursive(
 
 @pytest.fixture(autouse=True, scope="module")
 def small_pieces() -> Any:
-    """Treat every body as large, and split it into the smallest possible pieces."""
+    """Treat every body as large, and split it into pieces that are as small as possible."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("copilot_proxy.formats.request_json.LARGE", 0)
         patch.setattr(large_json, "_LONG", 8)
@@ -46,7 +46,7 @@ def test_large_bodies_are_decoded_like_small_ones(value: Any, ascii_only: bool) 
 @examples(300)
 @given(VALUES)
 def test_large_bodies_are_encoded_like_small_ones(value: Any) -> None:
-    """Text encoded in pieces results in the same JSON as when encoded whole."""
+    """Text encoded in pieces results in the same JSON as text encoded all at once."""
     assert msgspec.json.encode(value) == encode_json(value, large_json.LARGE)
 
 
@@ -77,7 +77,7 @@ def test_surrogates_at_the_end_of_pieces(body: bytes, expected: str) -> None:
     ],
 )
 def test_broken_bodies_are_refused(body: bytes) -> None:
-    """A body that is not JSON gets the same error as a small one."""
+    """A large body that is not JSON gets the same error as a small body."""
     with pytest.raises(RequestError):
         parse_json(body)
 

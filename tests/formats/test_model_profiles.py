@@ -1,4 +1,4 @@
-"""Profiles take their traits from the catalogue, and otherwise from the model's family."""
+"""Profiles use the traits in the catalogue, and fall back to the traits of the model's family."""
 
 from typing import Any
 
@@ -102,7 +102,7 @@ def test_the_catalogue_takes_precedence(
     ],
 )
 def test_sampling_of_claude(id: str, fixed: bool) -> None:
-    """Every Claude from 4.7 on accepts only default sampling, whatever its tier."""
+    """Claude 4.7 and later accept only default sampling, whatever their tier."""
     assert fixed is ("temperature" in claude(id).fixed_sampling)
 
 

@@ -18,9 +18,11 @@ from tests.auth.accounts import Time
 
 CLIENTS: Final = {api.name: api for api in client_apis()}
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
-NEVER_REPEATED: Final = (400, 402, 403, 413, 421, 422, 424, 466)
-"""The statuses that GitHub's Copilot CLI does not repeat. Nor do Claude Code, opencode, pi and
-qwen-code repeat a 424."""
+NEVER_RETRIED: Final = (400, 402, 403, 413, 421, 422, 424, 466)
+"""The statuses after which GitHub's Copilot CLI does not repeat a request.
+
+Claude Code, opencode, pi and qwen-code do not repeat a request after a 424, either.
+"""
 
 TOO_LONG: Final = {
     "code": "model_max_prompt_tokens_exceeded",
@@ -28,7 +30,7 @@ TOO_LONG: Final = {
 }
 ITEM: Final = {"type": "message", "id": "m", "role": "assistant", "content": []}
 UPSTREAMS: Final[dict[str, tuple[list[Json], Json]]] = {
-    # Events that begin an answer, and one that breaks it off.
+    # The events that begin an answer, and an error event that ends it.
     "/chat/completions": (
         [{"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]}],
         {"error": TOO_LONG},
@@ -58,7 +60,7 @@ def refused(status: int, code: str | None, message: str = "No.", **headers: str)
     return parse_error_response(status, named, body)
 
 
-# A completions request consists of several calls; tests/faults covers it as a whole.
+# A completions request is sent as several calls, which tests/faults covers.
 @pytest.mark.parametrize("client", [name for name in CLIENTS if name != "completions"])
 @pytest.mark.parametrize("path", list(UPSTREAMS))
 @pytest.mark.parametrize("flat", [False, True])
@@ -94,7 +96,7 @@ def test_a_prompt_that_is_too_long_in_mid_stream(client: str, path: str, flat: b
 
 def _error_of(event: Json) -> Json:
     if isinstance(event.get("error"), str):
-        return event  # Ollama's
+        return event  # for Ollama
     error: Json = event.get("error") or (event.get("response") or event).get("error") or event
     return error
 
@@ -131,11 +133,11 @@ def _error_of(event: Json) -> Json:
     ],
     ids=lambda error: f"{error.upstream_status} {error.upstream_code}",
 )
-def test_final_refusals_are_not_repeated(client: str, error: UpstreamRefusal) -> None:
+def test_final_refusals_are_not_retried(client: str, error: UpstreamRefusal) -> None:
     """If retrying is pointless, the status is one that no client retries."""
     status = CLIENTS[client].error_status(error)
 
-    assert status in NEVER_REPEATED
+    assert status in NEVER_RETRIED
     assert status != 402 or client in ("messages", "gemini")
 
 
@@ -164,8 +166,8 @@ def test_a_used_up_quota(client: str) -> None:
 
 @EACH_CLIENT
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 529])
-def test_passing_failures_may_be_repeated(client: str, status: int) -> None:
-    """Temporary failures keep their status, and nothing tells clients not to retry."""
+def test_temporary_failures_may_be_retried(client: str, status: int) -> None:
+    """Temporary failures keep their status, and no header keeps clients from retrying."""
     error = refused(status, None)
 
     assert status == CLIENTS[client].error_status(error)
@@ -174,7 +176,7 @@ def test_passing_failures_may_be_repeated(client: str, status: int) -> None:
 
 @EACH_CLIENT
 def test_a_session_limit_in_words(client: str) -> None:
-    """The wait in the message becomes Retry-After, and the cooldown for the whole account."""
+    """The wait in the message becomes Retry-After, and the cooldown of the whole account."""
     time = Time()
     cooldowns = Cooldowns(lambda: time.monotonic)
     error = refused(

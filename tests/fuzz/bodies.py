@@ -93,7 +93,7 @@ def nudged(draw: Draw, valid: list[ClientRequest]) -> ClientRequest:
 
 @st.composite
 def written(draw: Draw, values: st.SearchStrategy[Any]) -> bytes:
-    """Return a value as JSON, mostly in UTF-8, or else wrongly encoded, cut, mixed or repeated."""
+    """Return a value as JSON, mostly in UTF-8, but also wrongly encoded, cut, mixed or repeated."""
     text = json.dumps(draw(values))
     match draw(st.sampled_from(["plain"] * 5 + ["raw", "utf-16", "bom", "twice", "cut", "noise"])):
         case "raw":
@@ -138,7 +138,7 @@ Sent = tuple[bytes, dict[str, str]]
 def sent(valid: list[ClientRequest]) -> st.SearchStrategy[Sent]:
     """Return bodies and headers for a route that accepts the `valid` bodies.
 
-    About half of them are valid, a quarter almost valid, and the others arbitrary.
+    About half of the bodies are valid, a quarter almost valid, and the rest arbitrary.
     """
     nudge = st.tuples(nudged(valid).map(_plain), st.just(JSON_HEADERS))
     change = st.tuples(changed(valid).map(_plain), st.just(JSON_HEADERS))

@@ -1,4 +1,4 @@
-"""For any answer of Copilot with status 200, the client gets a valid answer or an error."""
+"""For any Copilot response with status 200, the client gets a valid answer or an error."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(TIMEOUT)
 
 @pytest.fixture(scope="module")
 def simulator(clean_module: None) -> Iterator[Simulator]:
-    """A simulator that provides the token, and the valid answers that are modified here."""
+    """A simulator that provides the token and the valid answers that these tests modify."""
     with Simulator(catalogue="2026-03", pace=0) as simulator:
         yield simulator
 
@@ -44,7 +44,7 @@ def running(simulator: Simulator, upstream: RawUpstream) -> Iterator[Proxy]:
 def test_answers(
     target: Target, upstream: RawUpstream, simulator: Simulator, client: Any, api: str
 ) -> None:
-    """A stream follows its grammar and ends with a finish or an error, without a retry."""
+    """A stream follows its grammar and ends with a finish reason or an error, without a retry."""
     good = recorded(simulator)[api]
     model, _ = MODELS[api]
 

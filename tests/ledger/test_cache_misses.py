@@ -37,7 +37,7 @@ class Clock:
 
 
 class Client:
-    """Sends requests as a client would, ten seconds apart."""
+    """A client that sends its requests ten seconds apart."""
 
     def __init__(self, simulator: Simulator, settings: Settings, clock: Clock) -> None:
         self.simulator, self.settings, self.clock = simulator, settings, clock
@@ -82,7 +82,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def make(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Client]]:
-    """Creates a client of a server whose provider has a real prompt cache."""
+    """Creates a client for a server whose provider has a real prompt cache."""
     simulators = []
 
     def made(**options: Any) -> Client:
@@ -108,9 +108,9 @@ def claude_code(
     names: tuple[str, ...] = ("Bash", "Edit", "Read"),
     system: str = "You are Claude Code. ",
 ) -> dict[str, Any]:
-    """Return a request of Claude Code, with marks on the system prompt and on the last message.
+    """Return a request from Claude Code, with marks on the system prompt and the last message.
 
-    The last message becomes a plain string as soon as another one follows.
+    The last message becomes a plain string as soon as another message follows.
     """
     messages: list[dict[str, Any]] = [
         {"role": role, "content": text}
@@ -131,7 +131,7 @@ def claude_code(
 
 
 def responses(*texts: str, model: str = GPT, session: str = "", **more: Any) -> dict[str, Any]:
-    """Return a request of Codex."""
+    """Return a request from Codex."""
     items = [
         {
             "type": "message",
@@ -171,7 +171,7 @@ ANSWER = "It follows the conventions. " * 30
 
 
 def test_a_pause(make: Callable[..., Client]) -> None:
-    """Claude Code: the first turn is cold, the second hits, and one after six minutes misses."""
+    """Claude Code: the first turn is cold, the second hits, and a turn after six minutes misses."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         turns = (QUESTION, ANSWER, "Go on.")
@@ -271,7 +271,7 @@ def test_another_model(make: Callable[..., Client]) -> None:
 
 
 def test_another_machine(make: Callable[..., Client]) -> None:
-    """Codex: Copilot does not find the same prefix shortly afterwards."""
+    """Codex: Copilot does not find the same prefix a short time later."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION, session="s-2"), **IN_CODEX)
         client.use_another_machine()
@@ -311,7 +311,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
     """Claude Code continues with a summary instead of the conversation."""
     long = (QUESTION, ANSWER * 8, "Go on.", ANSWER * 8, "Go on.", ANSWER * 8, "And?")
     summary = "This session is being continued from a previous conversation. " * 3
-    # Its first message begins with reminders, which are the same afterwards.
+    # Its first message begins with reminders, which stay the same after the compaction.
     reminder = {"type": "text", "text": "<system-reminder>Be kind.</system-reminder>" * 4}
     bodies = [claude_code(*texts, names=("Bash",)) for texts in (long, (summary,))]
     with make() as client:
@@ -326,7 +326,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
 
 
 def test_a_subagent(make: Callable[..., Client]) -> None:
-    """A subagent in the same session is a separate conversation; the main one still hits."""
+    """A subagent's conversation is separate from the main one, which still hits the cache."""
     agent: dict[str, Any] = {"system": "You are an agent. ", "names": ("Read",)}
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
@@ -337,7 +337,7 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
 
 
 def test_concurrent_requests(make: Callable[..., Client]) -> None:
-    """A request sent before the other was answered could not have used its cache entry."""
+    """A request that is sent before another one is answered gets no cache hit from it."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         client.use_another_machine()
@@ -359,7 +359,7 @@ def test_without_a_session(make: Callable[..., Client]) -> None:
 
 
 def test_the_cache_key(make: Callable[..., Client]) -> None:
-    """A conversation keeps its key, which is not readable; a client's own key is passed on."""
+    """A conversation keeps its key, which is opaque; a client's own key is passed on."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
         client.ask("/v1/responses", responses(QUESTION, ANSWER, "Go on."))
@@ -382,7 +382,7 @@ def test_the_cache_key(make: Callable[..., Client]) -> None:
 
 
 def test_no_text_is_stored(make: Callable[..., Client]) -> None:
-    """The file has digests with a key of this installation, so equal texts differ elsewhere."""
+    """The digests in the file use a key of this installation, so equal texts differ elsewhere."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
     stored = client.settings.ledger_file
@@ -405,7 +405,7 @@ def digests(path: Path) -> list[bytes]:
 
 
 def test_off_the_event_loop(make: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prompts are hashed in the ledger's thread; one that cannot be hashed is still recorded."""
+    """Prompts are hashed in the ledger's thread; a prompt that cannot be hashed is recorded."""
     threads: list[str] = []
 
     def broken(api: str, body: Any) -> Any:

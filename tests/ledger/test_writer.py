@@ -20,8 +20,6 @@ from copilot_proxy.ledger import database as ledger_file
 from copilot_proxy.ledger import insertion, schema
 from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing, open_ledger
-from copilot_proxy.ledger.hash_chain import next_hash
-from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
@@ -60,7 +58,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second call waits as well, since the process may end after it."""
+    """The second call of `close` waits as well, since the process may end after it."""
     may_write, write = threading.Event(), Writer.write
 
     def slow(writer: Writer, rows: Sequence[Row], **options: bool) -> None:
@@ -111,7 +109,7 @@ def test_the_file_is_private(path: Path) -> None:
 
 
 def test_nothing_is_counted_twice(path: Path) -> None:
-    """A row that is written again, because its commit was in doubt, counts once."""
+    """A row that is written again because its commit was in doubt counts once."""
     writer = Writer(path)
     writer.write([row(0), row(1)])
     writer.write([row(1), row(2)])
@@ -140,7 +138,7 @@ class Full:
 def test_a_full_disk(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Rows wait until there is space again, and the log says so once."""
+    """Rows wait until there is space again, and the log has one line about it."""
     disk = Full(monkeypatch)
     writer = Writer(path)
     for number in range(3):
@@ -174,7 +172,7 @@ def test_the_number_of_waiting_rows_is_limited(
 
 
 def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The row is left out and logged, and the others are written."""
+    """A row that SQLite refuses is left out and logged, and the others are written."""
     writer = Writer(path)
     writer.write([row(0), row(1, input_tokens=2**70), row(2, status="no number"), row(3)])
     writer.close()
@@ -187,7 +185,7 @@ def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture)
 def test_a_damaged_file(
     path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The file is set aside, and a new one starts with the row that found the damage."""
+    """The damaged file is set aside, and a new file starts with the row that found the damage."""
     writer = Writer(path)
     writer.write([row(number) for number in range(200)])
     writer.close()
@@ -301,7 +299,7 @@ import fcntl, sys
 with open(sys.argv[1], "r+b") as file:
     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
 """
-"""Takes the lock with which SQLite checks that nobody else uses a file."""
+"""A program that takes the lock with which SQLite checks that nobody else uses a file."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")
@@ -355,7 +353,7 @@ TAMPERED = {
 
 @pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED.keys())
 def test_tampering_is_found(path: Path, change: str) -> None:
-    """Any change of a row, a deletion, or a changed sum is found."""
+    """Any changed row, deleted row or changed sum is found."""
     writer = Writer(path)
     writer.write([row(number) for number in range(10)])
     writer.close()
@@ -368,7 +366,7 @@ def test_tampering_is_found(path: Path, change: str) -> None:
 
 
 def test_a_bill_that_does_not_add_up(path: Path) -> None:
-    """A total that is not the sum of its parts is reported, without being called tampering."""
+    """A total that is not the sum of its parts is reported, but not as tampering."""
     details = {
         "total_nano_aiu": COST,
         "token_details": [{"token_count": 1, "cost_per_batch": COST + 2, "batch_size": 1}],
@@ -384,7 +382,7 @@ def test_a_bill_that_does_not_add_up(path: Path) -> None:
 
 
 def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of an older version gets the new columns, even for reading, and stays valid."""
+    """A file from an older version gets the new columns, even for reading, and stays valid."""
     writer = Writer(path)
     writer.write([row(0)])
     writer.close()
@@ -398,38 +396,8 @@ def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [] == checked(path)
 
 
-def test_a_file_of_the_first_version(path: Path) -> None:
-    """The file gets the new columns and tables; its rows and hashes are unchanged."""
-    path.parent.mkdir()
-    old = COLUMNS[: COLUMNS.index("cache_detail")]
-    made = row(0)
-    with closing(sqlite3.connect(path)) as database:
-        database.executescript(schema._MIGRATIONS[0])
-        database.execute("PRAGMA user_version = 1")
-        link = next_hash(b"", made)
-        values = (*made[: len(old)], link)
-        database.execute(
-            f"INSERT INTO requests ({', '.join(old)}, chain) VALUES ({', '.join('?' * len(values))})",  # noqa: S608, E501
-            values,
-        )
-        database.execute("INSERT INTO days VALUES (?, 1, ?)", (made[COLUMNS.index("day")], link))
-        sums: dict[Row, list[int]] = {}
-        add_to(sums, made)
-        ((group, amounts),) = sums.items()
-        marks = ", ".join("?" * len((*group, *amounts)))
-        database.execute(f"INSERT INTO sums VALUES ({marks})", (*group, *amounts))  # noqa: S608
-        database.commit()
-
-    writer = Writer(path)
-    writer.write([row(1, cache_verdict="prefix_change", cache_detail="tool 1 a")])
-    writer.close()
-
-    assert ["a-0", "a-1"] == stored(path)
-    assert [] == checked(path)
-
-
 def test_concurrent_creation_of_the_file(tmp_path: Path) -> None:
-    """Workers that start together all get the file, whichever creates it."""
+    """Workers that start together all get the file, whichever of them creates it."""
     for number in range(20):
         path = tmp_path / f"{number}.sqlite3"
         together = threading.Barrier(8)
@@ -444,7 +412,7 @@ def test_concurrent_creation_of_the_file(tmp_path: Path) -> None:
 
 
 def test_the_day_follows_the_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The day of a request depends on the current time zone, as for budgets."""
+    """The day of a request depends on the current time zone, as in budgets."""
     minute = 29_000_000  # 21:20 UTC
     try:
         days = []

@@ -1,4 +1,4 @@
-"""One log line a day reports what Copilot sends that this version does not know."""
+"""One log line a day reports data from Copilot that this version does not know."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_one_line_a_day(caplog: pytest.LogCaptureFixture) -> None:
-    """The first report is logged at once; later ones are counted and wait for the next day."""
+    """The first report is logged immediately; later ones are counted, and logged the next day."""
     caplog.set_level(logging.INFO)
     now = 0.0
     reporter = Reporter(clock=lambda: now)
@@ -56,7 +56,7 @@ def test_one_line_a_day(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_line_is_short(caplog: pytest.LogCaptureFixture) -> None:
-    """Only some of the names are shown, and memory is limited."""
+    """Only some of the names are shown, and memory use is limited."""
     caplog.set_level(logging.INFO)
     Reporter()(record(*(Unknown("error code", f"code_{n}") for n in range(1000))))
     (line,) = lines(caplog)
@@ -104,7 +104,7 @@ REQUESTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("path", REQUESTS)
 @pytest.mark.parametrize("api", EVENTS)
 def test_an_unknown_event_is_recorded(simulator: Simulator, api: str, path: str) -> None:
-    """On every API of the model and client, the stream is answered, and the event counted."""
+    """On every API of the model and client, the stream is answered, and the event is counted."""
     text = "".join(f"data: {json.dumps(event)}\n\n" for event in EVENTS[api]) + "data: [DONE]\n\n"
     with raw_upstream() as upstream:
         head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"

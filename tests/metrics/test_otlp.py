@@ -1,4 +1,4 @@
-"""What an OpenTelemetry collector receives, and what happens without one."""
+"""What an OpenTelemetry collector receives, and what happens without a collector."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ KEY = "collector-key-0123456789"
 
 
 class Collector(ThreadingHTTPServer):
-    """A collector on loopback; `bodies` has what it received, by path."""
+    """A collector on loopback; `bodies` contains the received data, by path."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -35,7 +35,7 @@ class Collector(ThreadingHTTPServer):
         self.changed = threading.Condition()
 
     def wait_for(self, path: str, count: int = 1) -> list[Any]:
-        """Return the bodies for a path, once there are `count`."""
+        """Return the bodies for a path once `count` of them have arrived."""
 
         def found() -> list[Any]:
             return [body for one, _, body in self.bodies if one == path]
@@ -123,7 +123,7 @@ def test_traces(collector: Collector, simulator: Simulator) -> None:
 
 
 def test_metrics(collector: Collector, simulator: Simulator) -> None:
-    """The counters are also sent, no later than when the server stops."""
+    """The counters are also sent, at the latest when the server stops."""
     with Proxy(settings_at(simulator, otlp_endpoint=collector.url)) as proxy:
         with proxy.client() as http:
             http.post("/v1/chat/completions", json=CHAT)
@@ -217,7 +217,7 @@ def test_a_collector_that_refuses(
 def test_a_collector_that_cannot_be_reached(
     simulator: Simulator, caplog: pytest.LogCaptureFixture, endpoint: str
 ) -> None:
-    """The server answers and stops as usual, and the warning has no secret."""
+    """The server answers and stops as usual, and the warning contains no secret."""
     with (
         Proxy(settings_at(simulator, otlp_endpoint=endpoint)) as proxy,
         proxy.client() as http,

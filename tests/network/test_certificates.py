@@ -1,4 +1,4 @@
-"""Which certificates are trusted, and the errors for others."""
+"""Which certificates are trusted, and the errors for untrusted certificates."""
 
 import ssl
 import sys
@@ -27,7 +27,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def secure(authority: trustme.CA) -> Iterator[ScriptedServer]:
-    """A server with a certificate of that authority."""
+    """A server with a certificate from that authority."""
     server = ScriptedServer(Answer({"ok": True}))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -54,7 +54,7 @@ async def test_plain_http_loads_no_certificates(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_clients_share_one_tls_context() -> None:
-    """All clients of a process share one TLS context."""
+    """All clients in a process share one TLS context."""
 
     assert certificates._ssl_context(None, None) is certificates._ssl_context(None, None)
 
@@ -85,7 +85,7 @@ async def test_ssl_cert_dir_is_trusted(
 
 
 async def test_an_untrusted_certificate_is_reported(secure: ScriptedServer) -> None:
-    """The error names the usual reason, a company proxy, and the variable that helps."""
+    """The error names the usual reason, a company proxy, and the variable that fixes it."""
     error = map_http_error(await failure(secure.url))
 
     assert f"The certificate of {secure.url.removeprefix('https://')} is not trusted." == (
@@ -137,7 +137,7 @@ def test_macos_and_windows_use_the_systems_store(monkeypatch: pytest.MonkeyPatch
 def test_a_wrong_certificate_path_is_reported(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """A wrong certificate path is reported at once, not as a failed handshake."""
+    """A wrong certificate path is reported immediately, not as a failed handshake."""
     monkeypatch.setenv(variable, "/nonexistent/company.pem")
     with pytest.raises(UsageError, match=f"{variable} is set to /nonexistent/company.pem"):
         make_client(SETTINGS)

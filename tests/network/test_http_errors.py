@@ -48,7 +48,7 @@ async def test_tls_to_a_plain_http_port() -> None:
 
 @pytest.fixture
 def mute() -> Iterator[tuple[str, threading.Event]]:
-    """A port that accepts connections without answering; the event makes it close them."""
+    """A port that accepts connections without answering; the event closes them."""
     hang_up = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -132,7 +132,7 @@ def test_every_httpx_error_class_is_covered() -> None:
 
 
 def test_an_error_without_its_request_has_a_message() -> None:
-    """An error without a request has a message, too."""
+    """An error without a request also has a message."""
 
     assert "GitHub could not be reached." == map_http_error(httpx.ConnectError("x")).message
 

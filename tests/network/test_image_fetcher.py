@@ -132,7 +132,7 @@ async def test_types(internet: Internet, body: bytes, kind: str) -> None:
     ],
 )
 async def test_other_files_are_refused(internet: Internet, page: Page) -> None:
-    """Anything but an image is refused, and compressed bodies are not unpacked."""
+    """Anything other than an image is refused, and compressed bodies are not decompressed."""
     internet.pages["/a.png"] = page
 
     assert "not a PNG, JPEG, GIF or WebP" in (await refusal(internet, URL)).message
@@ -153,7 +153,7 @@ async def test_each_address_is_fetched_once(internet: Internet) -> None:
 
 
 async def test_only_a_few_at_once(internet: Internet) -> None:
-    """Four URLs are downloaded at once, and the fifth waits."""
+    """Four URLs are downloaded at a time, and the fifth waits."""
     go = asyncio.Event()
 
     async def look_up(host: str) -> list[str]:
@@ -173,7 +173,7 @@ async def test_only_a_few_at_once(internet: Internet) -> None:
 
 
 async def test_error_statuses(internet: Internet) -> None:
-    """The error has the status; a redirect without a location is an error."""
+    """The error contains the status; a redirect without a location is also an error."""
     internet.pages["/a.png"] = Page(b"gone", 404)
     gone = await refusal(internet, URL)
     internet.pages["/a.png"] = Page(b"", 302)
@@ -271,7 +271,7 @@ async def test_pdfs(
 
 
 async def test_a_pdf_may_be_larger_than_an_image(internet: Internet) -> None:
-    """The limit on images is Copilot's; PDFs only have the limit of the whole request."""
+    """The limit on images is Copilot's; PDFs only have to fit the limit of the whole request."""
     internet.pages["/a.png"] = Page(PDF_BYTES.ljust(MAX_IMAGE + 1, b"\0"))
     request = {"messages": [{"content": [{"type": "document", "source": AT}]}]}
 

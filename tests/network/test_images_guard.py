@@ -38,7 +38,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked(internet: Int
 
 
 async def test_an_ipv6_address(internet: Internet) -> None:
-    """IPv6 addresses work."""
+    """An image at an IPv6 address is downloaded."""
     internet.names[HOST] = [["2606:4700::1"]]
 
     await internet.fetcher().inline(chat(URL))
@@ -47,7 +47,7 @@ async def test_an_ipv6_address(internet: Internet) -> None:
 
 
 async def test_the_next_address_is_tried(internet: Internet) -> None:
-    """If an address of a name fails, the next one is tried."""
+    """If one address of a name fails, the next one is tried."""
     internet.names[HOST] = [["8.8.8.8", PUBLIC]]
     internet.unreachable.add("8.8.8.8")
 
@@ -108,9 +108,9 @@ async def test_names_with_private_addresses(internet: Internet, addresses: list[
 
 
 async def test_errors_reveal_nothing_about_private_networks(internet: Internet) -> None:
-    """Failures in private networks cannot be told apart from others by their error.
+    """Errors do not reveal whether a failure happened in a private network.
 
-    These are unknown names, private addresses, unreachable hosts and untrusted certificates.
+    The failures are unknown names, private addresses, unreachable hosts and untrusted certificates.
     """
 
     async def unknown(host: str) -> list[str]:
@@ -165,7 +165,7 @@ async def test_redirects_to_forbidden_urls(internet: Internet, location: str) ->
 async def test_behind_a_proxy(
     internet: Internet, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """Behind a proxy nothing is fetched; requests without images work."""
+    """Behind a proxy, nothing is fetched; requests without images work."""
     monkeypatch.setenv(variable, "http://me:secret@proxy.example:3128")
 
     error = await refusal(internet, URL)

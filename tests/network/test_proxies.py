@@ -1,4 +1,4 @@
-"""Which proxy is used, and the errors for unusable ones."""
+"""Which proxy is used, and the errors for unusable proxies."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from tests.network.failures import SETTINGS, failure
 def test_unusable_proxies_are_reported(
     monkeypatch: pytest.MonkeyPatch, proxy: str, shown: str
 ) -> None:
-    """SOCKS proxies, unknown schemes and malformed addresses are reported at the start."""
+    """SOCKS proxies, unknown schemes and malformed addresses are reported at startup."""
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(UsageError) as caught:
         make_client(SETTINGS)
@@ -34,7 +34,7 @@ def test_unusable_proxies_are_reported(
 
 
 async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy of the environment is used without further settings."""
+    """The proxy in the environment is used without any settings."""
     with ScriptedServer(Answer("from the proxy")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         async with make_client(SETTINGS) as client:
@@ -121,7 +121,7 @@ async def test_a_proxy_that_cannot_be_reached(
 
 
 async def test_a_refusal_by_a_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy's refusal is reported as such, and as not sent."""
+    """A proxy's refusal is reported as the proxy's, and the request as not sent."""
     with ScriptedServer(Answer(status=407)) as proxy:
         proxy.handler.do_CONNECT = proxy.handler.do_GET  # type: ignore[attr-defined]
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)

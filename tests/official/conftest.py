@@ -1,4 +1,4 @@
-"""The simulator as a separate process, and official clients of Copilot that use it."""
+"""The simulator as a separate process, and official Copilot clients that use it."""
 
 import os
 import platform
@@ -90,14 +90,14 @@ def await_line(log: Path, process: subprocess.Popen[bytes], pattern: str) -> str
 
 @pytest.fixture
 def copilot(running: Copilot) -> Copilot:
-    """The simulator, without requests so far in this test."""
+    """The simulator; requests from earlier tests are not counted."""
     running.requests()
     return running
 
 
 @dataclass
 class Home:
-    """A client's home, empty at first, its working folder, and its internet."""
+    """A client's home, initially empty, its working folder, and its simulated internet."""
 
     path: Path
     work: Path
@@ -119,7 +119,7 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home(running: Copilot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A new home, shared by a client's tests, since filling it takes longer than a question."""
+    """A new home, shared by a client's tests, since filling it takes longer than a prompt."""
     path = tmp_path_factory.mktemp("official")
     for name in ("own", "work"):
         (path / name).mkdir()

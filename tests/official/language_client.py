@@ -1,4 +1,4 @@
-"""A client of a language server: JSON-RPC messages over stdio."""
+"""A client for a language server: JSON-RPC messages over stdio."""
 
 import json
 import queue
@@ -13,7 +13,10 @@ Handler = Callable[[dict[str, Any]], Any]
 
 
 class LanguageClient:
-    """Talks to a running server. `handlers` answer its requests, by method; others get null."""
+    """Talks to a running server.
+
+    `handlers` answer the server's requests, by method; other requests get null.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.handlers: dict[str, Handler] = {}

@@ -199,7 +199,7 @@ def test_reasoning_that_is_sent_only_at_the_end(http: httpx.Client, served: Serv
 
 
 def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
-    """Clients of the Responses and Messages APIs work, too."""
+    """Responses and Messages clients work, too."""
     response = sdk.responses.create(model="gpt-4.1", input="Say hello")
     assert "Say hello" in response.output_text
 
@@ -214,7 +214,7 @@ def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
 
 
 def test_models_and_embeddings(sdk: openai.OpenAI) -> None:
-    """Models and embeddings are the account's, with either upstream."""
+    """With either upstream, models and embeddings belong to the account."""
     assert "gpt-4.1" in {model.id for model in sdk.models.list()}
     answer = sdk.embeddings.create(model="text-embedding-3-small", input="Hello")
     assert answer.data[0].embedding
@@ -305,7 +305,7 @@ def test_an_incomplete_answer_is_an_error(
 def test_unusual_ends(
     http: httpx.Client, served: Served, fault: str, finish: str, model: str
 ) -> None:
-    """A filtered answer is marked as such, and a complete one is accepted in any form."""
+    """A filtered answer is marked as filtered, and a complete answer is accepted in any form."""
     served.simulator.state.faults.on(fault)
     request = {"model": model, "messages": user("Say hello"), "stream": True}
 
@@ -358,7 +358,7 @@ def test_a_refusal_is_explained(http: httpx.Client, served: Served, model: str) 
 
 
 def test_a_limit_that_was_reached_is_reported(sdk: openai.OpenAI) -> None:
-    """An answer cut off at its limit is marked as such, and has usage."""
+    """An answer cut off at its limit is marked as cut off, and has usage."""
     for model in ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"):
         answer = sdk.chat.completions.create(
             model=model, messages=user("word " * 200), max_completion_tokens=20
@@ -369,7 +369,7 @@ def test_a_limit_that_was_reached_is_reported(sdk: openai.OpenAI) -> None:
 
 
 def test_requests_are_not_retried(http: httpx.Client, served: Served) -> None:
-    """After a 421 the request is retried only with a new token."""
+    """After a 421, the request is retried only with a new token."""
     served.simulator.state.faults.on("misdirected_421")
 
     answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
@@ -385,7 +385,7 @@ def test_requests_are_not_retried(http: httpx.Client, served: Served) -> None:
 def test_a_failure_before_the_first_word_has_a_status(
     http: httpx.Client, served: Served, fault: str
 ) -> None:
-    """A failure before the first text has an error status instead of a stream."""
+    """A failure before the first text results in an error status instead of a stream."""
     served.simulator.state.faults.on(fault)
 
     request = {"model": "gpt-4.1", "messages": user("Hi"), "stream": True}
@@ -449,7 +449,7 @@ def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
 def test_leaving_closes_the_call(
     http: httpx.Client, served: Served, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When a client disconnects during the answer, the model stops at once."""
+    """When a client disconnects during the answer, the model stops immediately."""
     monkeypatch.setattr(served.simulator.state, "middle", 20)  # events, so that some have text
     served.simulator.state.faults.on("stall_mid_stream")
     request = {"model": model, "messages": user("Hi"), "stream": True}
@@ -462,7 +462,7 @@ def test_leaving_closes_the_call(
 
 
 def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
-    """When a client disconnects before the status, the model also stops at once."""
+    """When a client disconnects before the status, the model also stops immediately."""
     served.simulator.state.faults.on("stall_before_headers")
     body = json.dumps({"model": "gpt-4.1", "messages": user("Hi")})
     host, _, port = served.proxy.url.removeprefix("http://").partition(":")

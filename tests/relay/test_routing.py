@@ -1,4 +1,4 @@
-"""Which of Copilot's APIs is called: from the catalogue, with one retry if that was wrong."""
+"""Which Copilot API is called: the catalogue decides, with one retry if it was wrong."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ BOTH = pytest.mark.parametrize("stream", [False, True])
 NATIVE = {"chat_completions": "gpt-4.1", "responses": "gpt-5.5", "messages": "claude-sonnet-4.5"}
 """Models that support the client's API."""
 TRANSLATED = {"chat_completions": "gpt-5.5", "responses": "gpt-4.1", "messages": "gpt-5.5"}
-"""Models that do not."""
+"""Models that do not support the client's API."""
 BOTH_WAYS = pytest.mark.parametrize("models", [NATIVE, TRANSLATED], ids=["native", "translated"])
 
 
@@ -78,7 +78,7 @@ def test_a_refused_api_is_followed_by_another(
     fault: str,
     stream: bool,
 ) -> None:
-    """After such a refusal, the list is loaded again, and another API answers."""
+    """After a refusal, the model list is loaded again, and another API answers."""
     simulator.state.faults.on(fault, times=1)
 
     answer = post(http, client, model, stream=stream)
@@ -206,7 +206,7 @@ def test_a_model_moves_back_and_forth(
 def test_unknown_values_in_the_catalogue(
     http: httpx.Client, simulator: Simulator, change: ClientRequest
 ) -> None:
-    """Unknown endpoints, vendors and fields do not hide known ones."""
+    """Unknown endpoints, vendors and fields do not hide known endpoints, vendors and fields."""
     entry = simulator.state.model("gpt-5.5")
     assert entry is not None
     entry.update(change)
@@ -262,7 +262,7 @@ def test_without_a_catalogue_every_model_answers(
 def test_without_a_catalogue_an_unknown_name_says_why(
     http: httpx.Client, simulator: Simulator, client: Client
 ) -> None:
-    """An alias cannot be resolved then, and enabling the model would not help."""
+    """Without a model list, the error says that an alias cannot be resolved."""
     simulator.state.faults.on("models_500")
 
     answer = post(http, client, "gpt-4-turbo")
@@ -302,7 +302,7 @@ def test_an_old_catalogue_is_used_if_reading_fails(
 def test_notes(
     http: httpx.Client, client: Client, model: str, extra: ClientRequest, note: str, stream: bool
 ) -> None:
-    """Anything that does not reach the model is named in a header, native or translated."""
+    """A header names everything that does not reach the model, native or translated."""
     assert "x-copilot-proxy-notes" not in post(http, client, model, stream=stream).headers
 
     answer = post(http, client, model, stream=stream, extra=extra)
@@ -311,7 +311,7 @@ def test_notes(
 
 
 def conversations(client: Client) -> Iterator[tuple[list[Turn], str]]:
-    """Conversations, with the author of the last turn."""
+    """Return conversations, each with the author of the last turn."""
     question, reply = client.user("Hi"), client.assistant("Hello")
     calls: dict[str, list[Turn]] = {
         "chat_completions": [
@@ -458,7 +458,7 @@ def test_aliases_of_claude_code(http: httpx.Client, simulator: Simulator) -> Non
 def test_claude_thinks_on_messages(
     http: httpx.Client, simulator: Simulator, client: Client, asks: ClientRequest
 ) -> None:
-    """A Claude model on both APIs gets requests for reasoning on the one that can show it."""
+    """If a Claude model is on both APIs, requests for reasoning go to the API that can show it."""
     assert "messages" == route(post(http, client, "claude-sonnet-4.5", extra=asks))
     assert "thinking" in simulator.state.requests[-1].body
     assert "chat_completions" == route(post(http, client, "claude-sonnet-4.5"))

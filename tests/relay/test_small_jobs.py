@@ -51,7 +51,7 @@ def ask(proxy: Proxy, path: str, agent: str, body: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(("path", "agent", "body"), JOBS)
 def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str, Any]) -> None:
-    """The newest small model answers, as the note and the ledger say."""
+    """The newest small model answers, as the note and the ledger show."""
     settings = settings_with(simulator)
     with Proxy(settings) as proxy:
         answer = ask(proxy, path, agent, body)
@@ -62,6 +62,19 @@ def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str
     note = f"small job (title): changed model to {row['model']}"
     assert note in answer.headers["x-copilot-proxy-notes"]
     assert note in row["notes_json"]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_the_answer_has_the_name_in_the_request(simulator: Simulator, is_stream: bool) -> None:
+    """Clients that compare the model's name, such as Claude Code, see the name that they sent."""
+    body = {**JOBS[1][2], "stream": is_stream}
+    with Proxy(settings_at(simulator, small_model="claude-haiku")) as proxy:
+        answer = ask(proxy, "messages", OPENCODE, body)
+
+    assert "changed model to claude-haiku" in answer.headers["x-copilot-proxy-notes"]
+    assert "messages" == answer.headers["x-copilot-proxy-route"]
+    assert f'"model":"{BIG}"' in answer.text
+    assert '"model":"claude-haiku' not in answer.text
 
 
 @pytest.mark.parametrize(("path", "agent", "body"), OTHERS)
@@ -91,7 +104,7 @@ def test_no_small_model(simulator: Simulator, flags: dict[str, Any]) -> None:
 def test_gemini_cli_chooses_a_model(simulator: Simulator) -> None:
     """Gemini CLI's question about a task's difficulty goes to the small model.
 
-    This works even if it names one that the account does not have.
+    This works even if it names a model that the account does not have.
     """
     settings = settings_with(simulator)
     body = {"systemInstruction": {"parts": [{"text": ROUTING}]}, "contents": CONTENTS}

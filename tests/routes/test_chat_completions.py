@@ -65,7 +65,7 @@ def test_notes_name_what_was_changed(proxy: Proxy, simulator: Simulator) -> None
 
 
 def test_other_fields_pass(proxy: Proxy, simulator: Simulator) -> None:
-    """Fields that Copilot accepts are passed on unchanged, including unknown ones."""
+    """Fields that Copilot accepts are passed on unchanged, even unknown fields."""
     extra: Json = {
         "temperature": 0.3,
         "seed": 7,
@@ -319,7 +319,7 @@ def test_failures_before_the_first_word(
     "fault", ["cut_mid_event", "end_early", "error_chunk", "invalid_json_event"]
 )
 def test_failures_in_mid_stream(proxy: Proxy, simulator: Simulator, fault: str) -> None:
-    """The chunks so far are kept and followed by an error event, without a finish reason."""
+    """Chunks before the failure are kept, followed by an error event, without a finish reason."""
     simulator.state.faults.on(fault, path="/chat/completions")
     with proxy.client() as client:
         frames = events(client.post(PATH, json=chat("Write 30 words", stream=True)))
@@ -354,7 +354,7 @@ def test_keep_alive(simulator: Simulator, fault: str) -> None:
 
 
 def test_failure_after_the_grace_period(simulator: Simulator) -> None:
-    """An error after the grace period is an event of the stream."""
+    """An error after the grace period is an event in the stream."""
     simulator.state.faults.on("stall_before_headers", path="/chat/completions", value="0.5")
     simulator.state.faults.on("end_early", path="/chat/completions")
     with (
@@ -372,7 +372,7 @@ def test_failure_after_the_grace_period(simulator: Simulator) -> None:
 @pytest.mark.parametrize("fault", [None, "stall_before_headers", "stall_mid_stream"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_client_disconnects(simulator: Simulator, fault: str | None, stream: bool) -> None:
-    """When the client disconnects, the call to Copilot ends at once, so nothing more is billed."""
+    """When the client disconnects, the call to Copilot and its billing end immediately."""
     simulator.state.pace = 3600
     if fault is not None:
         simulator.state.faults.on(fault, path="/chat/completions")
@@ -401,9 +401,9 @@ def test_client_disconnects(simulator: Simulator, fault: str | None, stream: boo
 def test_client_disconnects_with_requests_waiting(
     simulator: Simulator, stream: bool, at_once: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A disconnect is noticed even if further requests are queued on the connection.
+    """A disconnect is noticed even if more requests are queued on the connection.
 
-    Those requests are not sent to Copilot.
+    The queued requests are not sent to Copilot.
     """
     simulator.state.faults.on("stall_before_headers", path="/chat/completions")
     body = json.dumps(chat("Write 500 words", stream=stream)).encode()
@@ -448,7 +448,7 @@ def test_client_disconnects_during_a_queued_request(simulator: Simulator, stream
 
 
 def test_records(proxy: Proxy) -> None:
-    """The record of a request has its counts and times, but no text of the conversation."""
+    """The record of a request contains its counts and times, but no text of the conversation."""
     with proxy.client() as client:
         client.post(PATH, json=chat("a secret thought", stream=True))
         client.post(PATH, json=chat(model="nope"))

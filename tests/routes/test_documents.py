@@ -29,7 +29,7 @@ def body(path: str, model: str) -> Json:
 
 @EACH_PATH
 def test_claude_reads_pdfs(proxy: Proxy, simulator: Simulator, path: str) -> None:
-    """Every client can send a PDF to Claude, which gets it on Messages, and not as images."""
+    """Every client can send a PDF to Claude, which receives it on Messages, not as images."""
     with proxy.client() as client:
         answer = client.post(path, json=body(path, "claude-sonnet-4.5"))
 
@@ -48,7 +48,7 @@ def test_claude_reads_pdfs(proxy: Proxy, simulator: Simulator, path: str) -> Non
 def test_other_apis(
     proxy: Proxy, simulator: Simulator, path: str, model: str, upstream: str, vision: bool
 ) -> None:
-    """GPT gets files on Responses. Gemini gets them as images, which need the vision header."""
+    """GPT gets files on Responses; Gemini gets them as images, which need the vision header."""
     with proxy.client() as client:
         answer = client.post(path, json=body(path, model))
 

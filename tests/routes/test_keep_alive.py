@@ -39,7 +39,7 @@ class Reply:
 
 
 async def sent(reply: Reply, on_keep_alive: Callable[[], Coroutine[Any, Any, None]]) -> list[bytes]:
-    """Return the pieces of the stream; `on_keep_alive` is called while one is being sent."""
+    """Return the pieces of the stream; `on_keep_alive` is called when a keep-alive is sent."""
     pieces: list[bytes] = []
 
     async def send(message: Any) -> None:
@@ -66,7 +66,7 @@ def run(work: Callable[[], Coroutine[Any, Any, list[bytes]]]) -> list[bytes]:
 
 
 def test_nothing_follows_the_last_event() -> None:
-    """A client that reads lines would take a keep-alive after the last event for another event."""
+    """A client that reads lines would mistake a keep-alive after the last event for an event."""
 
     async def work() -> list[bytes]:
         reply = Reply()

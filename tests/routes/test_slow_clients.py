@@ -1,7 +1,7 @@
 """Clients that send headers or bodies slowly, or not at all.
 
-These tests do not measure time. They wait for timeouts that must occur; to show that one does not
-occur, they wait until a slow client that connected later has timed out.
+These tests do not measure time. They wait for timeouts that must occur; to show that a timeout does
+not occur, they wait until a slow client that connected later has timed out.
 """
 
 import json
@@ -67,7 +67,7 @@ def wait_for_a_timeout(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET /health HTTP/1.1\r\nhost: local", b"\r\n"])
 def test_incomplete_headers(hasty: Proxy, sent: bytes) -> None:
-    """A client that sends nothing is disconnected; one that sends incomplete headers gets 408."""
+    """A client that sends nothing is disconnected; after incomplete headers, it gets a 408."""
     with connected(hasty) as conn:
         conn.sendall(sent)
         said = all_of(conn)
@@ -101,7 +101,7 @@ def test_a_byte_at_a_time(hasty: Proxy) -> None:
 @pytest.mark.parametrize("path", [PATH, "/v1/messages", "/v1/embeddings"])
 @pytest.mark.parametrize("more", ["", "expect: 100-continue\r\n"])
 def test_an_incomplete_body(hasty: Proxy, simulator: Simulator, path: str, more: str) -> None:
-    """A body that does not arrive gets 408 in the API's format, and the connection is closed."""
+    """A body that does not arrive gets a 408 in the API's format, and the connection is closed."""
     with connected(hasty) as conn:
         conn.sendall(head(len(CHAT), path, more) + CHAT[:20])
         said = all_of(conn)
@@ -116,7 +116,7 @@ def test_an_incomplete_body(hasty: Proxy, simulator: Simulator, path: str, more:
 
 
 def test_an_incomplete_chunked_body(hasty: Proxy) -> None:
-    """A chunked body that does not arrive is treated in the same way."""
+    """A chunked body that does not arrive is treated the same way."""
     start = head(0, more="transfer-encoding: chunked\r\n").replace(b"content-length: 0\r\n", b"")
     with connected(hasty) as conn:
         conn.sendall(start + b"5\r\n{    \r\n")
@@ -124,7 +124,7 @@ def test_an_incomplete_chunked_body(hasty: Proxy) -> None:
 
 
 def test_a_large_body_over_a_slow_connection(hasty: Proxy) -> None:
-    """The more of a large body has arrived, the more time it gets."""
+    """As more of a large body arrives, the server allows more time."""
     body = CHAT + b" " * 2_000_000
     with connected(hasty) as conn:
         conn.sendall(head(len(body)) + body[:-1])
@@ -169,7 +169,7 @@ def test_empty_lines_are_not_idle(hasty: Proxy) -> None:
 
 
 def test_half_a_second_request(hasty: Proxy) -> None:
-    """The timeout applies to every request of a connection."""
+    """The timeout applies to every request on a connection."""
     with connected(hasty) as conn:
         conn.sendall(HEALTH)
         answered(conn)

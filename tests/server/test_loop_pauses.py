@@ -1,4 +1,4 @@
-"""Whatever one client sends, the event loop keeps serving the others."""
+"""No client's request keeps the event loop from serving other clients."""
 
 import base64
 import gzip
@@ -22,13 +22,13 @@ from tests.watchdog import Watchdog, watched
 LONGEST = float(os.environ.get("LONGEST_PAUSE", "0.25"))
 """Maximum pause of the event loop in seconds.
 
-With LONGEST_PAUSE=0.05 these tests pass on an idle machine; next to other tests, and with coverage,
-everything takes longer.
+With LONGEST_PAUSE=0.05 these tests pass on an idle machine; pauses are longer next to other tests,
+and with coverage.
 """
 TRIES = 3
-"""Number of attempts: a pause caused by the request occurs every time.
+"""The number of attempts; a pause caused by the request occurs every time.
 
-One caused by a busy machine does not.
+A pause caused by a busy machine does not.
 """
 MIB = 1024 * 1024
 SIZE = 31 * MIB
@@ -44,7 +44,7 @@ ANSWERS: dict[str, Any] = {
 
 
 class Sink(HttpServer):
-    """GitHub and Copilot, which read a request without looking at it, and answer."""
+    """GitHub and Copilot, which read requests without looking at them, and answer."""
 
     protocol = "HTTP/1.1"
 
@@ -192,7 +192,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
 
 @pytest.mark.parametrize("case", sample(CASES, alike=lambda case: CASES[case][0]))
 def test_large_requests(watchdog: Watchdog, case: str) -> None:
-    """A large request is answered, or refused with a reason, and does not delay any other."""
+    """A large request is answered, or refused with a reason, and delays no other request."""
     path, make_body, status = CASES[case]
     body = make_body()
     assert len(body) < 32 * MIB
@@ -208,7 +208,7 @@ def test_large_requests(watchdog: Watchdog, case: str) -> None:
 def test_compressed_requests(
     watchdog: Watchdog, make_content: Callable[[], bytes], status: int
 ) -> None:
-    """The size of a compressed request is only known once it is decompressed."""
+    """A compressed request, whose size is unknown at first, delays no other request."""
     packed = gzip.compress(make_content(), 1)
 
     pause = longest_pause(watchdog, CHAT, packed, status, {"content-encoding": "gzip"})
@@ -241,7 +241,7 @@ def too_long_message() -> bytes:
     ),
 )
 def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], status: int) -> None:
-    """The same is true for messages on a WebSocket."""
+    """A large message on a WebSocket does not delay other requests, either."""
     message = make_message().decode()
     url = watchdog.url.replace("http:", "ws:") + RESPONSES
     pauses: list[float] = []
@@ -260,7 +260,7 @@ def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], s
 def longest_pause(
     watchdog: Watchdog, path: str, body: bytes, status: int, headers: dict[str, str] | None = None
 ) -> float:
-    """Return the smallest of the longest pauses during several equal requests."""
+    """Return the smallest of the longest pauses during a few equal requests."""
     pauses: list[float] = []
     for _ in range(TRIES):
         watchdog.longest_pause()

@@ -1,4 +1,4 @@
-"""Responses as they are written to the connection, read from a socket."""
+"""How responses are written to the connection, read from a socket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -43,7 +43,7 @@ def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 
 def test_the_head_does_not_wait_for_the_body() -> None:
-    """A client that gets the head late may give up, for example on a slow model."""
+    """Clients that get the head late may give up, for example when a model is slow."""
 
     async def run() -> None:
         may_go_on = asyncio.Event()
@@ -94,7 +94,7 @@ def test_a_header_cannot_begin_another_one() -> None:
 
 
 def test_a_body_that_is_too_short_closes_the_connection() -> None:
-    """Otherwise, the client would take the next response for the rest of this one."""
+    """The connection closes, so the client cannot mistake the next response for the rest."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start((b"content-length", b"5")))

@@ -1,4 +1,4 @@
-"""Graceful shutdown, from the view of clients with open or new requests."""
+"""Graceful shutdown, from the point of view of clients with open or new requests."""
 
 import asyncio
 import contextlib
@@ -58,7 +58,7 @@ class Running:
         )
 
     def client(self) -> httpx.AsyncClient:
-        """Return a plain HTTP client of the server."""
+        """Return a plain HTTP client for the server."""
         url = f"http://127.0.0.1:{self.address[1]}"
         return httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, verify=NO_TLS)
 
@@ -68,7 +68,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Running]:
-    """Run a server, which has ended when the block exits."""
+    """Run a server while the block runs, and wait for its end."""
     one = Running(simulator, **flags)
     serving = asyncio.create_task(one.server.serve(sockets=[one.listener]))
     await one.ready.wait()
@@ -144,7 +144,7 @@ async def test_an_aborted_stream_ends_with_an_error_event(simulator: Simulator, 
 async def test_a_stream_without_an_answer_ends_with_an_error_event(
     simulator: Simulator, path: str
 ) -> None:
-    """The status was already sent, so the error is an event, although no answer has come yet."""
+    """The status has already been sent, so the error is an event, even without a first answer."""
     simulator.state.faults.on("stall_before_headers")
     async with running(simulator, header_grace=0.01) as one, one.client() as client:
         body = {**ASKED[path], "stream": True}
@@ -163,7 +163,7 @@ async def test_a_stream_without_an_answer_ends_with_an_error_event(
 async def test_an_answer_that_is_aborted_before_it_began_gets_503(
     simulator: Simulator, path: str, stream: bool
 ) -> None:
-    """The error has its API's format, and tells SDKs not to retry."""
+    """The error has the format of its API, and SDKs do not retry it."""
     async with running(simulator, header_grace=600) as one, one.client() as client:
         assert (await client.get("/v1/models")).status_code == 200
         simulator.state.faults.on("stall_before_headers")
@@ -197,7 +197,7 @@ async def test_a_client_that_does_not_read_does_not_delay_the_shutdown(
 
 @pytest.mark.parametrize("path", OTHERS)
 async def test_other_aborted_requests_get_503(simulator: Simulator, path: str) -> None:
-    """Lists, token counts and embeddings get the same error, and never a plain 500."""
+    """Lists, token counts and embeddings get the same error, never a plain 500."""
     simulator.state.faults.on("stall_before_headers", path="/models")
     async with running(simulator) as one, one.client() as client:
         method = "GET" if OTHERS[path] is None else "POST"
@@ -210,7 +210,7 @@ async def test_other_aborted_requests_get_503(simulator: Simulator, path: str) -
 
 
 async def test_an_incomplete_body_gets_503(simulator: Simulator) -> None:
-    """The client learns that it need not send the rest."""
+    """The client learns that it does not have to send the rest."""
     head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
     async with running(simulator) as one:
         reader, writer = await asyncio.open_connection(*one.address)
@@ -230,7 +230,7 @@ async def test_an_incomplete_body_gets_503(simulator: Simulator) -> None:
 async def test_a_client_that_connects_during_shutdown_does_not_wait(
     simulator: Simulator, iterations: int
 ) -> None:
-    """The connection is closed or refused, in whichever iteration of the event loop it is made."""
+    """The connection is closed or refused, in whichever event loop iteration it is made."""
     loop = asyncio.get_running_loop()
 
     def connect(left: int) -> None:
@@ -274,7 +274,7 @@ async def web_socket(one: Running) -> AsyncIterator[ClientConnection]:
 
 
 async def test_an_idle_web_socket_does_not_delay_the_shutdown(simulator: Simulator) -> None:
-    """An idle WebSocket is closed at once, and does not count as an open request."""
+    """An idle WebSocket is closed immediately, and does not count as an open request."""
     async with running(simulator) as one, web_socket(one) as connection:
         one.server.finish()
         assert [] == await rest_of(connection)
@@ -282,7 +282,7 @@ async def test_an_idle_web_socket_does_not_delay_the_shutdown(simulator: Simulat
 
 
 async def test_a_web_socket_finishes_its_response(simulator: Simulator) -> None:
-    """The running response is completed, and a new one is refused; then the WebSocket closes."""
+    """The running response is completed, and a new one refused; then the WebSocket closes."""
     simulator.state.pace = 0.01
     asked = json.dumps({"type": "response.create", "model": MODEL, "input": "Write 40 words"})
     async with running(simulator) as one, web_socket(one) as connection:
@@ -299,7 +299,7 @@ async def test_a_web_socket_finishes_its_response(simulator: Simulator) -> None:
 
 
 async def test_an_aborted_web_socket_ends_its_response(simulator: Simulator) -> None:
-    """The response fails with the reason before the WebSocket is closed."""
+    """The response fails with the reason, before the WebSocket is closed."""
     simulator.state.faults.on("stall_mid_stream")
     asked = json.dumps({"type": "response.create", **ASKED["/v1/responses"]})
     async with running(simulator) as one, web_socket(one) as connection:
@@ -315,7 +315,7 @@ async def test_an_aborted_web_socket_ends_its_response(simulator: Simulator) -> 
 
 
 async def test_an_open_dashboard_does_not_delay_the_shutdown(simulator: Simulator) -> None:
-    """The dashboard's stream does not end by itself, so the server ends it."""
+    """The dashboard's stream never ends, so the server ends it."""
     async with (
         running(simulator) as one,
         one.client() as client,

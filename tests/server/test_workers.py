@@ -101,16 +101,16 @@ def children(of: int) -> list[int]:
 
 
 def _state(process: int) -> str:
-    """Return the state of a process, such as ``T`` for stopped."""
+    """Return the state of a process, such as ``T`` for suspended."""
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @contextlib.contextmanager
 def asleep(worker: int) -> Iterator[None]:
-    """Stop a worker while the block runs, so that the other one gets all requests."""
+    """Suspend a worker while the block runs, so that the other worker gets all requests."""
     os.kill(worker, signal.SIGSTOP)
     try:
-        # On another core it may keep running briefly, and accept a connection.
+        # On another core, it may keep running briefly, and accept a connection.
         wait_until(lambda: _state(worker) == "T")
         yield
     finally:
@@ -150,7 +150,7 @@ def test_a_killed_worker_fails_only_its_own_requests(account: Simulator) -> None
 @linux
 @pytest.mark.parametrize("how", first(["ctrl-c", "sigterm", "sigterm to all", "sighup"]))
 def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: str) -> None:
-    """One line has the number of open requests; they finish, and the exit code is 0.
+    """One line shows the number of open requests; they finish, and the exit code is 0.
 
     A service manager may signal the workers as well.
     """
@@ -176,7 +176,7 @@ def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: s
 @only_in_ci
 @linux
 def test_a_second_ctrl_c_aborts_the_requests_of_all_workers(account: Simulator) -> None:
-    """Every client gets an error, one line has their number, and the exit code is 130."""
+    """Every client gets an error, one line shows how many, and the exit code is 130."""
     account.state.pace = 0.05
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         streams = streams_of_both(terminal, url_in(terminal))
@@ -201,7 +201,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
         wait_until(lambda: can_listen(httpx.URL(url).port or 0))
         account.state.pace = 0
         assert all(stream.is_whole for stream in streams)
-        terminal.end()  # workers hold the terminal open, too
+        terminal.end()  # workers also hold the terminal open
 
 
 @only_in_ci
@@ -209,7 +209,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
 def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Neither contains the key or the token, although the workers know both."""
+    """Neither contains the key or the token, although the workers have both."""
     key = "my-own-key-123456"
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", key)
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
@@ -260,7 +260,7 @@ def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
 async def test_a_worker_that_is_not_ready_yet_can_finish(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The worker may have served requests already, and must record their costs."""
+    """The worker may already have served requests, and must record their costs."""
     monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 60.0)
     code = (
         "import pathlib, socket, sys\n"
@@ -308,7 +308,7 @@ def test_workers_that_cannot_start_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """After five failed starts of each, there is one error, and the exit code is 1."""
+    """After five failed starts of each worker, there is one error, and the exit code is 1."""
     command = [sys.executable, *program] if program else ["/nowhere/python"]
     monkeypatch.setattr(worker_process, "worker_command", lambda: command)
     monkeypatch.setattr(supervisor_module, "_RESTART_DELAYS", (0.01, 0.02))

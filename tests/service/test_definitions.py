@@ -45,12 +45,12 @@ DEFINITIONS = {
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_the_definition_is_the_expected_one(name: str) -> None:
-    """Each file is as stored, with everything that needs escaping: spaces, %, $, &, <."""
+    """Each file is as stored, with spaces, %, $, & and < escaped."""
     assert (GOLDEN / name).read_text(encoding="utf-8") == DEFINITIONS[name]
 
 
 def test_the_windows_task_has_only_ascii() -> None:
-    """Windows cannot misread user names with other characters."""
+    """The task has only ASCII, so Windows cannot misread user names with other characters."""
     program = r"C:\Users\Zoë 李\python.exe"
     service = Service(profile=None, command=(program, "-m", "copilot_proxy"), stop_timeout=45)
 

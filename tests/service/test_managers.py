@@ -59,7 +59,7 @@ def life(manager: ServiceManager) -> None:
 
 
 def test_launchd(record: Path) -> None:
-    """An agent is loaded into the graphical session, and only after the old one has ended."""
+    """An agent is loaded into the graphical session, but only after the old agent has ended."""
     manager = Launchd()
     life(manager)
 
@@ -103,7 +103,7 @@ def test_a_task_in_another_language(
 
 
 def test_a_refusal_is_reported(record: Path, tmp_path: Path) -> None:
-    """The error has the last line that the program printed."""
+    """The error contains the last line that the program printed."""
     (tmp_path / "bin/launchctl").write_text(
         "#!/bin/sh\ncase $1 in print) exit 1;; bootstrap) echo 'Bootstrap failed: 5'; exit 5;; esac"
     )

@@ -1,4 +1,4 @@
-"""The list of models, and enabling them."""
+"""The model list, and enabling models."""
 
 import json
 from collections import Counter
@@ -28,13 +28,13 @@ def test_two_ids_occur_twice(listed):
 
 
 def test_one_default_and_one_fallback(listed):
-    """Exactly one model is the chat default and one the fallback."""
+    """Exactly one model is the chat default, and exactly one is the fallback."""
     for flag in ("is_chat_default", "is_chat_fallback"):
         assert 1 == sum(1 for model in listed if model.get(flag))
 
 
 def test_only_accounts_that_are_billed_by_tokens_see_prices(simulator, copilot, by_id):
-    """On plans that are billed by requests, models have a multiplier only."""
+    """On plans that are billed by requests, models only have a multiplier."""
     assert by_id["claude-opus-5"]["billing"]["token_prices"]
     simulator.state.plan = "pro"
     listed = copilot.get("/models").json()["data"]
@@ -56,7 +56,7 @@ def test_only_accounts_that_are_billed_by_tokens_see_prices(simulator, copilot, 
     ],
 )
 def test_models_of_every_kind_exist(by_id, model, endpoints):
-    """Models for chat only, responses only, messages only, both, none and unknown endpoints."""
+    """There are models for each endpoint alone, for both, for none, and for unknown endpoints."""
     assert endpoints == by_id[model].get("supported_endpoints")
 
 
@@ -111,7 +111,7 @@ def test_the_catalogue_can_be_changed(simulator, copilot):
 
 
 def test_every_recorded_model_exists(by_id):
-    """Every model of the recorded list exists."""
+    """Every model in the recorded list exists."""
     recording = Path(__file__).parents[1] / "recordings" / "models.json"
     recorded = json.loads(recording.read_text())["data"]
     assert set() == {model["id"] for model in recorded} - set(by_id)
@@ -119,14 +119,14 @@ def test_every_recorded_model_exists(by_id):
 
 @pytest.mark.parametrize("model", ["nothing", "raptor-mini", "", 7])
 def test_unknown_and_disabled_models_are_refused(copilot, model):
-    """Both give the same error; an id of the wrong type is an invalid body."""
+    """Unknown and disabled models get the same error; ids of another type make bodies invalid."""
     answer = copilot.chat(model=model)
     code = "invalid_request_body" if model == 7 else "model_not_supported"
     assert (400, code) == (answer.status_code, answer.json()["error"]["code"])
 
 
 def test_accepting_the_terms_enables_a_model(copilot):
-    """After the policy is enabled the model answers."""
+    """After its policy is enabled, the model answers."""
     answer = copilot.post("/models/raptor-mini/policy", {"state": "enabled"})
     assert 200 == answer.status_code
     assert 200 == copilot.chat(model="raptor-mini").status_code
@@ -146,7 +146,7 @@ def test_wrong_policies_are_refused(copilot, model, body, status):
 
 
 def test_managed_accounts_cannot_enable_models(simulator, copilot):
-    """A managed account cannot enable models itself."""
+    """A managed account cannot enable models on its own."""
     simulator.state.plan = "business"
     answer = copilot.post("/models/raptor-mini/policy", {"state": "enabled"})
     assert 403 == answer.status_code
@@ -215,7 +215,7 @@ def test_completion_models_have_no_endpoint(copilot):
     [("models_500", 500), ("models_429", 429), ("models_html", 200), ("models_garbage", 200)],
 )
 def test_the_list_can_fail(simulator, copilot, fault, status):
-    """The list of models has its own faults."""
+    """The model list has its own faults."""
     simulator.state.faults.on(fault, times=1)
     assert status == copilot.get("/models").status_code
     assert 200 == copilot.get("/models").status_code

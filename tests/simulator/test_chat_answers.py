@@ -9,7 +9,7 @@ from tests.simulator.chunks import ASK, MODELS, calls_of, finishes, text_of
 
 @pytest.mark.parametrize("model", MODELS.values())
 def test_streams_and_whole_answers_are_equal(copilot, model):
-    """Both forms have the same text and one finish, and the stream ends with [DONE]."""
+    """Both forms have the same text and one finish reason, and the stream ends with [DONE]."""
     chunks = copilot.chunks(model=model)
     assert copilot.said(model=model) == text_of(chunks)
     assert (["stop"], "[DONE]") == (finishes(chunks), chunks[-1])
@@ -17,8 +17,8 @@ def test_streams_and_whole_answers_are_equal(copilot, model):
 
 
 @pytest.mark.parametrize("model", MODELS.values())
-def test_streams_are_labelled(copilot, model):
-    """A stream is an event stream with data lines only."""
+def test_streams_are_labeled(copilot, model):
+    """A stream has the content type of an event stream, and contains data lines only."""
     answer = copilot.chat(model=model, stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert {"data"} == {line.split(":")[0] for line in answer.text.splitlines() if line}
@@ -39,7 +39,7 @@ def test_fields_of_azures_whole_answers(copilot):
 
 
 def test_azure_tool_calls_have_no_content(copilot, weather_tool):
-    """With tool calls the content is missing, not null, and the filters are empty."""
+    """With tool calls, the content is missing instead of null, and the filters are empty."""
     choice = copilot.chat(ASK, tools=[weather_tool]).json()["choices"][0]
     assert "content" not in choice["message"]
     assert ({}, "tool_calls") == (choice["content_filter_results"], choice["finish_reason"])
@@ -58,7 +58,7 @@ def test_azure_streams_begin_without_choices(copilot):
 
 
 def test_azure_usage_with_include_usage(copilot):
-    """With include_usage, chunks are typed, have a null usage, and a last chunk has it."""
+    """With include_usage, chunks are typed, with a null usage, and a last chunk has the counts."""
     chunks = copilot.chunks(stream_options={"include_usage": True})
     assert {"chat.completion.chunk"} == {chunk["object"] for chunk in chunks[1:-1]}
     assert {None} == {chunk["usage"] for chunk in chunks[1:-2]}
@@ -67,7 +67,7 @@ def test_azure_usage_with_include_usage(copilot):
 
 
 def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
-    """Id and name are sent once, then fragments by index."""
+    """The id and name are sent once, then fragments by index."""
     fragments = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
     first = [one for one in fragments if "id" in one]
     assert [0, 1] == [one["index"] for one in first]
@@ -87,7 +87,7 @@ def test_azure_returns_several_choices(copilot):
 
 
 def test_claude_splits_answers_into_choices(copilot, weather_tool):
-    """Text and calls are in separate choices, without an index, with the same finish."""
+    """Text and calls are in separate choices, without an index, with the same finish reason."""
     body = copilot.chat(ASK, MODELS["claude"], tools=[weather_tool]).json()
     assert 3 == len(body["choices"])
     assert ["tool_calls"] * 3 == [one["finish_reason"] for one in body["choices"]]
@@ -99,7 +99,7 @@ def test_claude_splits_answers_into_choices(copilot, weather_tool):
 
 
 def test_claude_calls_begin_without_arguments(copilot, weather_tool):
-    """The first fragment lacks `arguments`, the next one has an empty string."""
+    """The first fragment lacks `arguments`; the next one has an empty string."""
     fragments = calls_of(copilot.chunks(ASK, MODELS["claude"], tools=[weather_tool]))
     assert {"name": "get_weather"} == fragments[0]["function"]
     assert {"function": {"arguments": ""}, "index": 0, "type": "function"} == fragments[1]
@@ -108,7 +108,7 @@ def test_claude_calls_begin_without_arguments(copilot, weather_tool):
 
 
 def test_claude_reasons_on_request(copilot):
-    """Reasoning, on request only, is sent as text and a signature before the answer."""
+    """Reasoning is sent as text and a signature before the answer, but only on request."""
     chunks = copilot.chunks(model="claude-sonnet-4.6", reasoning_effort="high")
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:-1]]
     assert "Reading" in "".join(delta.get("reasoning_text", "") for delta in deltas)
@@ -120,7 +120,7 @@ def test_claude_reasons_on_request(copilot):
 
 
 def test_claude_has_a_default_limit(copilot):
-    """Without max_tokens Claude has a default limit, and GPT has none."""
+    """Without max_tokens, Claude has a default limit, and GPT has none."""
 
     def finish(model, **fields):
         answer = copilot.chat("Write 4000 words", model, **fields).json()
@@ -144,7 +144,7 @@ def test_gemini_sends_a_usage_on_every_chunk(copilot):
 
 
 def test_gemini_calls_are_complete_and_in_the_last_delta(copilot, weather_tool):
-    """One delta has all calls, the signature and the finish."""
+    """One delta has all calls, the signature and the finish reason."""
     chunks = copilot.chunks(ASK, MODELS["gemini"], tools=[weather_tool])[:-1]
     assert "reasoning_text" in chunks[0]["choices"][0]["delta"]
     last = chunks[-1]["choices"][0]

@@ -35,7 +35,7 @@ def test_a_login_begins_with_a_code(simulator, http):
 
 
 def test_forms_and_json_are_accepted(http):
-    """Both forms and JSON can start and poll a sign-in."""
+    """A sign-in can be started and polled with either forms or JSON."""
     found = http.post("/login/device/code", data={"client_id": CLIENT}, headers=JSON).json()
     body = {"client_id": CLIENT, "device_code": found["device_code"], "grant_type": GRANT}
     answer = http.post("/login/oauth/access_token", data=body, headers=JSON)
@@ -43,7 +43,7 @@ def test_forms_and_json_are_accepted(http):
 
 
 def test_without_accept_the_answer_is_a_form(http):
-    """Without `accept: application/json` the answer is a form."""
+    """Without `accept: application/json`, the answer is a form."""
     answer = http.post("/login/device/code", json={"client_id": CLIENT})
     assert answer.headers["content-type"].startswith("application/x-www-form-urlencoded")
     assert "user_code" in parse_qs(answer.text)
@@ -56,7 +56,7 @@ def test_an_unknown_app_cannot_begin(http):
 
 
 def test_the_third_poll_succeeds(simulator, http):
-    """Without a script a login succeeds at the third poll, and its token can be exchanged."""
+    """Without a script, a sign-in succeeds at the third poll, and its token can be exchanged."""
     simulator.state.interval = 0
     code = begin(http)["device_code"]
     found = [poll(http, code) for _ in range(3)]
@@ -93,7 +93,7 @@ def test_approval_on_the_page(simulator, http):
 
 
 def test_refusal_on_the_page(simulator, http):
-    """Cancelling on the page, or with JSON, makes the next poll fail."""
+    """Cancelling, on the page or with JSON, makes the next poll fail."""
     simulator.state.interval = 0
     found = begin(http)
     body = {"user_code": found["user_code"], "answer": "deny"}
@@ -102,12 +102,12 @@ def test_refusal_on_the_page(simulator, http):
 
 
 def test_a_wrong_code_on_the_page(http):
-    """An unknown code is 404."""
+    """An unknown code gets a 404."""
     assert 404 == http.post("/login/device", json={"user_code": "AAAA-AAAA"}).status_code
 
 
 def test_a_sign_in_expires(simulator, http):
-    """After its lifetime a sign-in answers expired_token."""
+    """Once a sign-in has expired, polls get expired_token."""
     simulator.state.device_expires_in = 0
     assert "expired_token" == poll(http, begin(http)["device_code"]).json()["error"]
 
@@ -122,7 +122,7 @@ def test_a_sign_in_expires(simulator, http):
     ],
 )
 def test_wrong_polls_are_errors_with_status_200(http, changed, error):
-    """Errors of polls have status 200 and a description."""
+    """Poll errors have status 200 and a description."""
     code = begin(http)["device_code"]
     answer = poll(http, code, **changed)
     assert (200, error) == (answer.status_code, answer.json()["error"])
@@ -130,7 +130,7 @@ def test_wrong_polls_are_errors_with_status_200(http, changed, error):
 
 
 def test_a_script_decides_every_answer(simulator, http):
-    """A script is played in order, and its last answer repeats."""
+    """A script's answers are sent in order, and the last one is repeated."""
     simulator.state.device_flow = [
         "pending",
         "slow_down",
@@ -159,7 +159,7 @@ def test_a_script_decides_every_answer(simulator, http):
 
 
 def test_a_script_can_cause_failures(simulator, http):
-    """A poll may be answered with an HTML page, or not at all."""
+    """A poll may get an HTML page, or no answer."""
     simulator.state.device_flow = ["html", "drop", "ok"]
     code = begin(http)["device_code"]
     page = poll(http, code)
@@ -182,6 +182,6 @@ def test_other_apps_get_tokens_that_cannot_be_exchanged(simulator, http):
 
 
 def test_a_body_that_is_not_an_object(http):
-    """A malformed body is answered like an unknown app."""
+    """A malformed body gets the same answer as an unknown app."""
     answer = http.post("/login/device/code", content=b"nonsense", headers=JSON)
     assert 404 == answer.status_code

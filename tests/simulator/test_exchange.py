@@ -12,9 +12,9 @@ from copilot_proxy.simulator.state import FOREIGN_TOKEN
 
 
 def test_a_token_has_the_real_shape(simulator, copilot):
-    """The token has the format of Copilot's: pairs, a colon and a MAC.
+    """The token has the format of Copilot's tokens: pairs, a colon and a MAC.
 
-    The rest of the answer says how to use it.
+    The rest of the answer describes how to use the token.
     """
     before = time.time()
     body = copilot.exchange().json()
@@ -45,7 +45,7 @@ def test_every_exchange_is_new_and_counted(simulator, copilot):
     ],
 )
 def test_other_tokens_are_refused(copilot, token, status, message):
-    """Each wrong kind of token has its own answer, in GitHub's flat shape."""
+    """Each wrong kind of token has its own answer, in GitHub's flat format."""
     answer = copilot.exchange(token)
     assert (status, message, str(status)) == (
         answer.status_code,
@@ -71,7 +71,7 @@ def test_a_user_agent_is_required(http):
 
 
 def test_some_user_agents_are_refused(http):
-    """The default user agent of Go is refused."""
+    """Go's default user agent is refused."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}", "user-agent": "Go-http-client/2.0"}
     answer = http.get("/copilot_internal/v2/token", headers=headers)
     assert (403, "go_http_client") == (
@@ -95,14 +95,14 @@ def test_a_blocked_account(simulator, copilot, reason):
 
 
 def test_a_notification_with_the_token(simulator, copilot):
-    """A valid token may come with a notification."""
+    """A valid token may be accompanied by a notification."""
     note = {"notification_id": "subscription_trial_ending", "message": "Soon", "title": "Trial"}
     simulator.state.user_notification = note
     assert note == copilot.exchange().json()["user_notification"]
 
 
 def test_a_revoked_token_is_bad_credentials(simulator, copilot):
-    """After revoking, exchange and account answer 401, until it is restored."""
+    """After a token is revoked, exchange and account answer 401 until it is restored."""
     simulator.state.revoke()
     assert 401 == copilot.exchange().status_code
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
@@ -146,7 +146,7 @@ def test_github_can_be_down(simulator, copilot):
 
 
 def test_settings_at_the_start():
-    """All settings can be given at the start."""
+    """All settings can be given when the simulator is created."""
     simulator = Simulator(
         github_down=True, plan="max", faults=["rate_limited=7", "crlf"], catalogue=[]
     )
@@ -157,13 +157,13 @@ def test_settings_at_the_start():
 
 
 def test_unknown_plans_are_refused():
-    """A misspelt plan is an error that names the plans."""
+    """A misspelled plan is an error that lists the plans."""
     with pytest.raises(ValueError, match="free_credits"):
         Simulator(plan="premium")
 
 
 def test_user_has_the_login(copilot):
-    """`/user` has the login."""
+    """`/user` returns the login."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
     assert "mona" == copilot.http.get("/user", headers=headers).json()["login"]
 
@@ -219,7 +219,7 @@ def test_pro_accounts_with_premium_interactions(copilot):
 
 
 def test_pro_accounts_billed_by_tokens(copilot):
-    """Credits have the used amount and the time of the reset."""
+    """Credits have the amount used and the time of the reset."""
     premium = account(copilot, "pro_credits")["quota_snapshots"]["premium_interactions"]
     assert (1500, 596.59, True) == (
         premium["entitlement"],
@@ -240,7 +240,7 @@ def test_overage_is_counted(copilot):
 
 
 def test_business_seats(copilot):
-    """A seat of an organization is unlimited, and has only one snapshot."""
+    """An organization's seat is unlimited, and has only one snapshot."""
     found = account(copilot, "business")
     assert ["acme"] == found["organization_login_list"]
     assert ["premium_interactions"] == list(found["quota_snapshots"])
@@ -252,9 +252,9 @@ def test_business_seats(copilot):
 
 
 def test_an_exhausted_pool_is_unlimited_without_quota(copilot):
-    """The account is “unlimited” although nothing is left.
+    """The account is reported as unlimited although nothing is left.
 
-    Only has_quota shows that, and premium models answer 402.
+    Only has_quota shows that nothing is left, and premium models answer 402.
     """
     premium = account(copilot, "pool_exhausted")["quota_snapshots"]["premium_interactions"]
     assert (True, False) == (premium["unlimited"], premium["has_quota"])
@@ -275,7 +275,7 @@ def test_accounts_without_copilot(copilot, plan):
 
 
 def test_the_account_endpoint_can_fail(simulator, copilot):
-    """The account endpoint can be made to answer 404 or 500."""
+    """The account endpoint can be switched to answer 404 or 500."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
     for fault, status in (("user_404", 404), ("user_500", 500)):
         simulator.state.faults.on(fault, times=1)
@@ -283,7 +283,7 @@ def test_the_account_endpoint_can_fail(simulator, copilot):
 
 
 def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
-    """Users' requests cost the model's multiplier, and agents' nothing; the headers agree."""
+    """A user's request costs the model's multiplier, an agent's nothing; the headers agree."""
     simulator.state.plan = "pro"
     body = {"model": "claude-opus-4.6", "messages": [{"role": "user", "content": "Hi"}]}
     copilot.post("/chat/completions", body, x_initiator="agent")
@@ -296,6 +296,21 @@ def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
     assert "rem=56.2" in answer.headers["x-quota-snapshot-premium_interactions"]
     assert "ent=-1" in answer.headers["x-quota-snapshot-chat"]
     assert 168 == account(copilot, "pro")["quota_snapshots"]["premium_interactions"]["remaining"]
+
+
+@pytest.mark.parametrize("initiator", ["user", "agent"])
+def test_credits_are_spent_as_charged(simulator, copilot, initiator):
+    """On a plan billed in credits, each answer's cost is deducted from the quota, on every API."""
+    message = {"role": "user", "content": "Hi"}
+    charged = 0
+    for path, model, more in (
+        ("/chat/completions", "claude-opus-4.6", {"messages": [message]}),
+        ("/responses", "gpt-5.4", {"input": "Hi"}),
+        ("/v1/messages", "claude-opus-4.6", {"messages": [message], "max_tokens": 99}),
+    ):
+        answer = copilot.post(path, {"model": model, **more}, x_initiator=initiator)
+        charged += answer.json()["copilot_usage"]["total_nano_aiu"]
+        assert charged == round(simulator.state.spent * 1e9) > 0
 
 
 def test_a_used_up_quota_is_402(simulator, copilot, monkeypatch):

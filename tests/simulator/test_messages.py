@@ -62,7 +62,7 @@ def test_a_whole_answer_has_the_recorded_shape(copilot):
 
 
 def test_the_order_of_events(copilot):
-    """The data of every event repeats its name; blocks start and stop one after the other."""
+    """The data of every event repeats the event's name; blocks start and stop one after another."""
     events = stream(copilot, "Weather in Rome?", tools=[TOOL])
     assert [event.name for event in events] == [event.data["type"] for event in events]
     short = [e.name for number, e in enumerate(events) if e.name != events[number - 1].name]
@@ -102,7 +102,7 @@ def test_tool_input_is_streamed_as_json(copilot):
 
 
 def test_a_tool_without_arguments_has_no_delta(simulator, copilot):
-    """With a quirk, it has one empty delta."""
+    """A tool without arguments has no delta, or one empty delta with a quirk."""
 
     def deltas():
         events = stream(copilot, "Weather?", tools=[TOOL], tool_choice={"type": "any"})
@@ -114,7 +114,7 @@ def test_a_tool_without_arguments_has_no_delta(simulator, copilot):
 
 
 def test_thinking_is_signed(copilot):
-    """Thinking comes first, with a signature that must be sent back, even if there is no text."""
+    """Thinking comes first, with a signature that must be sent back, even without text."""
     body = copilot.messages(**THINK).json()
     block = body["content"][0]
     assert ("thinking", True) == (block["type"], len(block["signature"]) > 100)
@@ -142,7 +142,7 @@ def mark(count):
 
 
 def failed(content):
-    """A conversation whose only tool call failed, with this content as its result."""
+    """Return a conversation whose only tool call failed, with `content` as its result."""
     result = {"type": "tool_result", "tool_use_id": "a", "is_error": True, "content": content}
     call = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
     return [
@@ -225,12 +225,12 @@ def failed(content):
     ],
 )
 def test_invalid_bodies_are_refused(copilot, fields, words):
-    """Errors of the schema have Anthropic's format and a request id."""
+    """Schema errors have Anthropic's format and a request id."""
     assert words in refused(copilot.messages(**fields))
 
 
 def test_errors_come_in_both_formats(copilot):
-    """Refusals by GitHub itself have GitHub's format."""
+    """GitHub's own refusals have GitHub's format."""
     for answer, code in (
         (copilot.messages(model="nothing"), "model_not_supported"),
         (copilot.messages(model="claude-opus-4.7", output_config={"effort": "x"}), None),
@@ -241,12 +241,12 @@ def test_errors_come_in_both_formats(copilot):
 
 
 def test_a_body_that_is_not_an_object_is_refused(copilot):
-    """The error also has Anthropic's format."""
+    """A body that is not an object is refused in Anthropic's format, too."""
     assert "not valid JSON" in refused(copilot.post("/v1/messages", []))
 
 
 def test_rules_of_opus(copilot):
-    """The newest Opus thinks adaptively and does not accept a temperature."""
+    """The newest Opus thinks adaptively, and does not accept a temperature."""
     opus = {"model": "claude-opus-4.7"}
     assert "deprecated" in refused(copilot.messages(temperature=0.5, **opus))
     assert "thinking.type.enabled" in refused(copilot.messages(**THINK, **opus))
@@ -286,7 +286,7 @@ def beta(copilot, name, **fields):
 
 
 def test_only_known_betas_are_accepted(copilot):
-    """An unknown beta is refused; a known one enables its fields."""
+    """An unknown beta is refused; a known beta enables its fields."""
     for name in ("context-1m-2025-08-07", "claude-code-20250219", "effort-2025-11-24"):
         assert f"`{name}`" in refused(beta(copilot, f"interleaved-thinking-2025-05-14,{name}"))
     assert 200 == beta(copilot, "interleaved-thinking-2025-05-14,").status_code
@@ -322,7 +322,7 @@ def test_image_urls_are_refused(copilot):
 
 
 def test_long_prompts_are_refused(copilot):
-    """The error has both numbers, in Anthropic's wording."""
+    """The error contains both numbers, in Anthropic's wording."""
     answer = copilot.messages("x" * 4 * 168000)
     assert "prompt is too long: 168007 tokens > 168000 maximum" == refused(answer)
 
@@ -355,7 +355,7 @@ def test_tools_can_be_forced(copilot):
 
 
 def test_cut_arguments_are_empty(copilot):
-    """A whole answer cannot contain part of an object."""
+    """In a whole answer, cut-off arguments are an empty object."""
     tool = {**TOOL, "input_schema": {**TOOL["input_schema"], "required": ["city"]}}
     body = copilot.messages("weather in Rome", tools=[tool], max_tokens=10).json()
     assert ("max_tokens", {}) == (body["stop_reason"], body["content"][-1]["input"])
@@ -393,7 +393,7 @@ def test_streams_have_quirks(simulator, copilot, quirk, words):
 
 
 def test_counting_tokens_is_free(simulator, copilot):
-    """The count equals the answer's usage, needs no max_tokens, and uses no quota."""
+    """A token count equals the answer's usage, needs no max_tokens, and uses no quota."""
     body = {"model": "claude-sonnet-4.5", "messages": [USER], "tools": [TOOL], "system": mark(1)}
     spent = simulator.state.spent
     counted = copilot.post("/v1/messages/count_tokens", body)

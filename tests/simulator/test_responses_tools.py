@@ -41,12 +41,12 @@ def output(copilot, text, model="gpt-6.1-sol", **fields):
 @pytest.mark.parametrize("model", GPT)
 @pytest.mark.parametrize("tool", [CUSTOM, CRM, SEARCH, CLIENT_SEARCH])
 def test_gpt_accepts_every_kind_of_tool(copilot, model, tool):
-    """Custom tools, namespaces and both kinds of search are accepted unchanged."""
+    """All GPT models accept custom tools, namespaces and both kinds of search unchanged."""
     assert 200 == copilot.responses("Hi", model, tools=[FUNCTION, tool]).status_code
 
 
 def test_mai_accepts_custom_tools(copilot):
-    """The CLI offers MAI its apply_patch tool as a custom tool."""
+    """MAI accepts custom tools, such as the CLI's apply_patch."""
     assert 200 == copilot.responses("Hi", "mai-code-2", tools=[FUNCTION, CUSTOM]).status_code
 
 
@@ -202,7 +202,7 @@ def test_deferred_tools_are_hidden_without_a_search(copilot):
     ],
 )  # fmt: skip
 def test_additional_tools(copilot, model, taken):
-    """From GPT-6.1 on, an input item may add tools that the model can call."""
+    """For GPT-6.1 and later, an input item may add tools that the model can call."""
     turns = [MORE, {"role": "user", "content": "Call get_weather for Rome"}]
     if taken:
         assert "get_weather" == output(copilot, turns, model)[-1]["name"]

@@ -48,13 +48,13 @@ def test_it_stops_at_once_with_open_streams(simulator, copilot):
 
 
 def test_a_port_that_is_in_use(simulator):
-    """Starting on a port that is in use raises OSError with the port in it."""
+    """Starting on a port that is in use raises OSError, which names the port."""
     with pytest.raises(OSError, match=str(simulator.port)):
         Simulator(port=simulator.port).start()
 
 
 def test_it_can_be_started_again(simulator):
-    """After a stop the same object serves at the same port again."""
+    """A stopped simulator can be started again on the same port."""
     port = simulator.port
     simulator.stop()
     simulator.start()
@@ -104,7 +104,7 @@ def test_run_ends_when_the_server_ends():
 
 
 def test_importing_it_loads_nothing_heavy():
-    """Importing it loads no web framework, HTTP client or terminal library."""
+    """Importing the simulator loads no web framework, HTTP client or terminal library."""
     heavy = {"litestar", "httpx", "typer", "rich", "keyring", "copilot_proxy.formats"}
     code = "import copilot_proxy.simulator, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -126,19 +126,19 @@ def test_ping_needs_no_token(http):
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/nothing", "/v1"])
 def test_unknown_paths_are_plain_404(copilot, path):
-    """Only Messages has a `/v1` path in the Copilot API; other such paths get a plain-text 404."""
+    """In the Copilot API, only Messages has a `/v1` path; others get a plain-text 404."""
     answer = copilot.post(path, {})
     assert (404, "404 page not found\n") == (answer.status_code, answer.text)
 
 
 @pytest.mark.parametrize("path", ["/models", "/user", "/models/gpt-4o/policy"])
 def test_wrong_methods_are_405(copilot, path):
-    """A known path with another method does not get a 404."""
+    """A known path with a wrong method does not get a 404."""
     assert 405 == copilot.http.put(path, headers=copilot.headers).status_code
 
 
 def test_a_bug_is_recorded(simulator, copilot, monkeypatch, caplog):
-    """If the simulator itself fails, the client gets 500, and the record says why."""
+    """If the simulator itself fails, the client gets a 500, and the record says why."""
 
     def fail(*args, **more):
         raise ZeroDivisionError
@@ -151,7 +151,7 @@ def test_a_bug_is_recorded(simulator, copilot, monkeypatch, caplog):
 
 
 async def test_only_http_is_served():
-    """Nothing but HTTP is served."""
+    """Only HTTP is served."""
     with pytest.raises(RuntimeError, match="websocket"):
         await Application(State())({"type": "websocket"}, None, None)  # type: ignore[arg-type]
 

@@ -50,7 +50,7 @@ def test_a_probe_that_hangs(cooldowns: Cooldowns, now: Time, events: str) -> Non
 
 
 def test_a_disconnected_probe_does_not_count(cooldowns: Cooldowns, now: Time) -> None:
-    """When the client of a probe disconnects, the next request becomes the probe."""
+    """When a probe's client disconnects, the next request becomes the probe."""
     left(cooldowns, now, "403 403 403 +10")
     with pytest.raises(KeyboardInterrupt), cooldowns.guard(API, MODEL):
         raise KeyboardInterrupt
@@ -116,7 +116,7 @@ def test_a_success_and_a_refusal_at_once(cooldowns: Cooldowns, now: Time) -> Non
 
 
 def test_two_cooldowns_at_once(cooldowns: Cooldowns, now: Time) -> None:
-    """Of two cooldowns the longer one is reported, and each is probed when it ends."""
+    """The longer of two cooldowns is reported, and each is probed when it ends."""
     with pytest.raises(CopilotProxyError), cooldowns.guard(API, MODEL):
         ask(cooldowns, "model=20")
         raise made("global=100")
@@ -135,7 +135,7 @@ def test_two_cooldowns_at_once(cooldowns: Cooldowns, now: Time) -> None:
 def test_it_is_logged_once(cooldowns: Cooldowns, caplog: pytest.LogCaptureFixture) -> None:
     """One line is logged when a cooldown begins, and none when its refusal is repeated.
 
-    It has no suffix, which may name a plan, and no secret.
+    The line contains no secret, and its code has no suffix, which may name a plan.
     """
     with caplog.at_level(logging.WARNING, "copilot_proxy.upstreams"):
         ask(cooldowns, "model=30", model="ghu_0123456789abcdefghij")
@@ -199,7 +199,7 @@ def test_cooldowns_are_per_sign_in(now: Time) -> None:
     assert 1 == len(accounts.active(mona))  # type: ignore[arg-type]
     after = accounts.of(mona, Auth("ghu_octocat").token)  # type: ignore[arg-type]
     assert ask(after) is None
-    # Requests of the old account do not affect the new one.
+    # Requests from the old account do not affect the new one.
     ask(before, "weekly=3600", model="other")
     assert not accounts.active(mona)  # type: ignore[arg-type]
 
@@ -231,7 +231,7 @@ def test_sleep_and_clock_changes(now: Time, monotonic: float, wall: float, waits
 
 
 def test_without_a_cooldown_the_clock_is_not_read(now: Time) -> None:
-    """Without a cooldown not even the clock is read."""
+    """Without a cooldown, not even the clock is read."""
 
     def no_clock() -> float:
         raise AssertionError

@@ -2,7 +2,7 @@
 
 httpx's own pool iterates over all its connections for every request, and passes every chunk through
 several layers. With 16 clients, that is most of the cost of a request. This pool also reveals
-whether a request was sent: certainly not if it failed with `httpx.ConnectError` or
+whether a request was sent: it was certainly not if it failed with `httpx.ConnectError` or
 `httpx.ConnectTimeout`.
 """
 
@@ -25,7 +25,7 @@ from copilot_proxy.upstreams.http.transport import HttpRequest
 _KEEP_ALIVE: Final = 30.0
 """Seconds for which an idle connection may be reused."""
 _SWEEP_INTERVAL: Final = 5.0
-"""Seconds between two searches for idle connections to close."""
+"""Seconds between searches for idle connections to close."""
 _IDLE_THRESHOLD: Final = 16
 """The number of idle connections above which others are closed sooner; each takes 50 KiB."""
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
@@ -157,18 +157,20 @@ class ConnectionPool:
                 idle.remove(connection)
 
         loop = asyncio.get_running_loop()
-        is_secure = scheme == "https"
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._dns.addresses(host, port)
                 sock = await start_connection(addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY)
                 _set_options(sock)
-                _, connection = await loop.create_connection(
-                    create,
-                    sock=sock,
-                    ssl=self._context if is_secure else None,
-                    server_hostname=host if is_secure else None,
-                )
+                transport, connection = await loop.create_connection(create, sock=sock)
+                if scheme == "https":
+                    # Not in `create_connection`, which would hide the transport below TLS.
+                    secure = await loop.start_tls(
+                        transport, connection, self._context, server_hostname=host
+                    )
+                    if secure is None:  # asyncio's, if the connection is lost at that moment
+                        raise OSError("the connection was closed during the TLS handshake")
+                    connection.encrypted(secure, transport)
         except TimeoutError as error:
             self._dns.remove(host, port)
             raise httpx.ConnectTimeout("") from error
@@ -180,7 +182,7 @@ class ConnectionPool:
         return connection
 
     def _sweep(self) -> None:
-        """Close idle connections that are no longer usable, and those in excess.
+        """Close idle connections that are no longer usable, and excess ones.
 
         The next call returns their memory, unless that would delay a request.
         """

@@ -1,4 +1,4 @@
-"""Chunks passed on undecoded are identical to decoded ones."""
+"""Chunks that are passed on undecoded are identical to decoded ones."""
 
 import json
 import re
@@ -33,7 +33,7 @@ RECORDED = {
 
 
 def written(data: Any) -> bytes:
-    """An event as Copilot writes it."""
+    """Return an event as Copilot writes it."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -74,7 +74,7 @@ class Stream:
 
 
 def shortcut(*events: bytes) -> list[bytes]:
-    """Return which of the events were not decoded, after checking that this changes nothing."""
+    """Return the events that were not decoded, after checking that decoding makes no difference."""
     stream = Stream(events, has_shortcut=True)
     assert stream.result == Stream(events, has_shortcut=False).result
     return stream.passed
@@ -82,7 +82,7 @@ def shortcut(*events: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_streams_stay_the_same(name: str) -> None:
-    """Most text is passed on without being decoded; tool calls and the end never are."""
+    """Most text is passed on without being decoded; tool calls and the end are always decoded."""
     events = RECORDED[name]
     passed = shortcut(*events)
 
@@ -92,7 +92,7 @@ def test_recorded_streams_stay_the_same(name: str) -> None:
 
 ONE, TWO = written(event(content="One")), written(event(content=" two"))
 KNOWN = ONE, TWO, TWO
-"""Makes the form of text events known.
+"""Events that establish the form of text events.
 
 The first event adds the role, so it has a different form.
 """
@@ -213,6 +213,6 @@ def with_text(data: bytes, text: str, as_ascii: bool) -> bytes:
 def test_damaged_events_stay_the_same(
     forms: list[tuple[bytes, Any]], texts: list[tuple[int, str, bool]]
 ) -> None:
-    """The shortcut changes nothing, whatever Copilot sends and in whatever order."""
+    """The shortcut changes nothing, whatever events Copilot sends, in whatever order."""
     sources = [edited(data, edits) for data, edits in forms]
     shortcut(*(with_text(sources[n % len(sources)], text, ascii) for n, text, ascii in texts))

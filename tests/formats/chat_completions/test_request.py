@@ -35,7 +35,7 @@ SYSTEM = {"role": "system", "content": "Be brief."}
     ["simple-request", "streaming-request", "tool-call-request", "tool-call-followup-request"],
 )
 def test_recorded_requests_are_accepted(name: str) -> None:
-    """Recorded requests of real clients are accepted unchanged."""
+    """Recorded requests from real clients are accepted unchanged."""
     request = recorded_json(f"openai-chat-completions/{name}.json")
 
     assert request == parse_request(json.dumps(request).encode())
@@ -84,7 +84,7 @@ def test_lone_surrogates_are_replaced() -> None:
     "body", [b"{", b"hello", b'{"a": NaN}', b'{"a": 1,}', b'{"a": "\xff"}', b"\xff\xfe"]
 )
 def test_bodies_that_are_not_json(body: bytes) -> None:
-    """Invalid JSON and invalid UTF-8 are reported as such."""
+    """The error says whether the body is invalid JSON or invalid UTF-8."""
     with pytest.raises(RequestError, match="not valid JSON"):
         parse_request(body)
 
@@ -168,7 +168,7 @@ def test_refusals_name_the_field(fields: Any, param: str, code: str | None) -> N
 
 @pytest.mark.parametrize("missing", ["model", "messages"])
 def test_required_fields(missing: str) -> None:
-    """A missing model or messages field is named in the error."""
+    """The error names a missing model or messages field."""
     request = {"model": "m", "messages": [user()]}
     del request[missing]
 
@@ -180,7 +180,7 @@ def test_required_fields(missing: str) -> None:
 
 
 def test_errors_use_json_type_names() -> None:
-    """Errors use the JSON names of types."""
+    """Errors use JSON's names for types."""
     with pytest.raises(RequestError) as caught:
         chat_request(temperature="hot")
 
@@ -206,7 +206,7 @@ def test_the_maximum_number_of_tools_is_accepted() -> None:
 
 
 def test_unset_fields_may_be_null() -> None:
-    """Null is accepted for every optional field, as SDKs send it for unset ones."""
+    """Null is accepted for every optional field, since SDKs send it for unset fields."""
     nulls = dict.fromkeys(
         ["stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
          "n", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format",
@@ -236,7 +236,7 @@ def test_unset_fields_may_be_null() -> None:
     ],
 )
 def test_the_initiator_depends_on_the_last_message(messages: list[Any], expected: str) -> None:
-    """The initiator is `user` only if the last message is the user's: it decides the billing."""
+    """The initiator is `user` only if the last message is the user's; billing depends on it."""
     assert expected == initiator(messages)
 
 

@@ -31,7 +31,7 @@ def messages(contents: Any) -> list[Json]:
 
 
 def test_pieces_of_an_answer() -> None:
-    """SDKs store each streamed event as a separate content; together they become one message."""
+    """SDKs store each streamed event as a separate content object; together they are one turn."""
     contents = [
         {"parts": [{"text": "Hi"}]},
         *({"role": "model", "parts": [{"text": text}]} for text in ("One ", "two ", "three")),
@@ -85,7 +85,7 @@ def test_signatures(text: str, opaque: str) -> None:
     "signature", ["skip_thought_signature_validator", "CiQB0e2Kb", "x", "", "é"]
 )
 def test_signatures_of_other_vendors(signature: str) -> None:
-    """Signatures of other vendors are dropped, since no model here can use them."""
+    """Other vendors' signatures are dropped, since no model here can use them."""
     contents = [
         {"parts": [{"text": "Hi"}]},
         {"role": "model", "parts": [{"text": "Ho", "thoughtSignature": signature}]},
@@ -125,7 +125,7 @@ def test_thoughts_that_are_sent_back() -> None:
     ],
 )
 def test_the_initiator(parts: list[Json], role: str, expected: str) -> None:
-    """The initiator is the user only if the last content has the user's own words."""
+    """The initiator is the user only if the last content contains the user's own words."""
     blob = {"mimeType": "image/png", "data": "AAAA"}
     parts = [{"inlineData": blob} if "inlineData" in part else part for part in parts]
     call = {"functionCall": {"name": "f", "args": {}}}
@@ -154,7 +154,7 @@ def test_thinking(config: Json, effort: str | None, summary: str) -> None:
 
 
 def test_parameters_of_an_alias() -> None:
-    """Parameters of an alias override those of the request."""
+    """Parameters of an alias override the request's own."""
     request = parsed(generationConfig={"maxOutputTokens": 9, "temperature": 1})
     fixed = {"reasoning_effort": "low", "max_tokens": 50, "top_p": 0.5}
     found = to_chat(GEMINI.with_parameters(request, fixed), [])
@@ -188,7 +188,7 @@ def test_schemas() -> None:
 
 @pytest.mark.parametrize(("required", "strict"), [(["a"], True), ([], False)])
 def test_strict_output(required: list[str], strict: bool) -> None:
-    """Strict output allows no optional properties, so a schema with one is not strict."""
+    """Strict output allows no optional properties, so a schema that has any is not strict."""
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": required}
     config = {"responseMimeType": "application/json", "responseJsonSchema": schema}
     form = chat(generationConfig=config)["response_format"]["json_schema"]

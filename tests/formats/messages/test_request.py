@@ -1,4 +1,4 @@
-"""Requests are checked, and their initiator and images are found."""
+"""Requests are validated, and their initiator and images are found."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ RECORDED = ("simple", "streaming", "thinking", "tool-use", "tool-use-followup", 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_requests_are_accepted(name: str) -> None:
-    """Recorded requests of real clients are accepted without a change."""
+    """Recorded requests from real clients are accepted unchanged."""
     sent = recorded(f"{name}-request")
 
     assert sent == parse_request(json.dumps(sent).encode())
@@ -45,7 +45,7 @@ def test_recorded_requests_are_accepted(name: str) -> None:
     ],
 )
 def test_unknown_types_and_fields_are_kept(fields: dict[str, Any]) -> None:
-    """Unknown blocks, tools and fields are kept as they are."""
+    """Unknown blocks, tools and fields are kept unchanged."""
     sent = request(**fields) if "messages" not in fields else {**request(), **fields}
 
     assert sent == parse_request(json.dumps(sent).encode())
@@ -94,7 +94,7 @@ def test_an_invalid_field_is_named(sent: Any, param: str, code: str | None) -> N
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b'{"a":' + b"[" * 5000])
 def test_a_body_that_is_not_an_object_is_rejected(body: bytes) -> None:
-    """Anything but a JSON object is the client's error."""
+    """Anything other than a JSON object is the client's error."""
     with pytest.raises(RequestError):
         parse_request(body)
 
@@ -145,7 +145,7 @@ DOCUMENT = {"type": "document", "source": {"type": "content", "content": [IMAGE]
     ],
 )
 def test_all_images_are_counted(messages: list[Any], expected: bool) -> None:
-    """All images of the conversation count, including old ones and those in tool results."""
+    """All images in the conversation count, even old ones and images in tool results."""
     assert expected is (count_images(request(*messages)) > 0)
 
 
@@ -169,7 +169,7 @@ def test_tools_of_anthropic_that_the_client_runs_are_refused(kind: str) -> None:
 
 
 def test_tools_of_anthropic_that_its_servers_run_are_accepted() -> None:
-    """Tools that Claude Code sends with every request are accepted, since models can do without."""
+    """Tools that Claude Code always sends are accepted, since models can do without them."""
     sent = request(tools=[{"type": "web_search_20250305", "name": "web_search"}])
 
     assert sent == parse_request(json.dumps(sent).encode())

@@ -1,4 +1,4 @@
-"""Chat chunks become the events of a Messages stream, or one message."""
+"""Chat chunks become events of a Messages stream, or one message."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ ZERO = dict.fromkeys(COUNTED, 0)
 
 
 def chunk(finish: str | None = None, *, index: int = 0, **delta: Any) -> ChatChunk:
-    """Return a chunk in the format of those of `ChatRepair`."""
+    """Return a chunk in the format that `ChatRepair` returns."""
     return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}], "usage": None}
 
 
@@ -68,7 +68,7 @@ def written(
 
 
 def test_the_events_of_a_response() -> None:
-    """Thinking, text and a call become blocks, one after the other, in Anthropic's events."""
+    """Thinking, text and a call become consecutive blocks in Anthropic's events."""
     events, message = written(
         [
             ROLE,
@@ -157,7 +157,7 @@ def test_the_events_of_a_response() -> None:
 
 
 def test_chunks_are_sent_at_once() -> None:
-    """Each part of the response is sent at once, unless an earlier block is incomplete."""
+    """Each part of the response is sent immediately, unless an earlier block is incomplete."""
     writer = ChatToMessages(request(), MODEL)
     writer.feed(ROLE)
 
@@ -322,7 +322,7 @@ def test_thinking_is_only_sent_to_clients_that_turned_it_on(
 
 @pytest.mark.parametrize("chunks", [[], [ROLE], [ROLE, chunk(content="a"), LAST]])
 def test_a_response_without_a_finish_is_broken(chunks: list[Json]) -> None:
-    """A response that did not finish is not ended as if it were complete."""
+    """A response that did not finish is not marked as complete."""
     writer = ChatToMessages(request(), MODEL)
     for one in chunks:
         writer.feed(one)
@@ -357,7 +357,7 @@ def repaired(events: list[Any]) -> list[ChatChunk]:
 
 @pytest.mark.parametrize("name", ["plain-text", "tool-call", "gemini-reasoning-tool-call"])
 def test_recorded_streams_are_translated(name: str) -> None:
-    """Recorded streams of Copilot's models arrive complete at an Anthropic client."""
+    """Recorded streams from Copilot's models arrive complete at an Anthropic client."""
     chunks = repaired(recorded_events(f"{name}.sse"))
     _, message = written(chunks)
 

@@ -1,4 +1,4 @@
-"""The response of a model that Copilot serves on Messages becomes chat chunks."""
+"""Responses from models that Copilot serves on Messages become chat chunks."""
 
 import json
 from collections.abc import Iterable
@@ -58,7 +58,7 @@ def finish(reason: str | None = "end_turn", **more: Any) -> MessagesEvent:
 
 
 def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[ChatChunk]:
-    """Return the chunks, which keep OpenAI's rules for streams."""
+    """Return the chunks, which follow OpenAI's rules for streams."""
     stream = MessagesToChat(MODEL, include_usage=include_usage, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
@@ -67,7 +67,7 @@ def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[Cha
 
 
 def completed(events: Iterable[Any]) -> ChatCompletion:
-    """Return the completion that the events make, which is valid against OpenAI's schema."""
+    """Return the completion built from the events, which is valid against OpenAI's schema."""
     completion = completion_from_chunks(translated(events))
     check_completion(completion)
     return completion
@@ -146,7 +146,7 @@ def test_recorded_messages(name: str, expected: Json) -> None:
     ],
 )
 def test_stop_reasons(reason: str, expected: str) -> None:
-    """Each stop reason has a finish reason of OpenAI's; without a call it is never tool_calls."""
+    """Each stop reason becomes one of OpenAI's finish reasons; without a call, never tool_calls."""
     assert {"content": "a", "finish": expected} == summary(
         [START, begin(0, text("")), says(0, "a"), end(0), finish(reason), STOP]
     )
@@ -202,7 +202,7 @@ CALLED = [START, begin(1, use("t1", "f")), puts(1, '{"a'), puts(1, '":1}'), end(
 )
 @pytest.mark.parametrize("stop", ["tool_use", "end_turn", "max_tokens"])
 def test_calls(events: list[MessagesEvent], calls: list[Any], reason: str, stop: str) -> None:
-    """Calls are complete and numbered; the finish reason is tool_calls unless one is cut off."""
+    """Calls are complete and numbered; the finish reason is tool_calls unless a call is cut off."""
     if stop == "max_tokens" and "{}" == calls[-1][2]:
         reason, calls = "length", [*calls[:-1], (*calls[-1][:2], "")]
 
@@ -210,7 +210,7 @@ def test_calls(events: list[MessagesEvent], calls: list[Any], reason: str, stop:
 
 
 def test_a_call_that_was_cut_off_finishes_with_length() -> None:
-    """If the limit is reached in the middle of a call, the finish reason is length."""
+    """If the limit is reached mid-call, the finish reason is length."""
     events = [START, begin(0, use("t1")), puts(0, '{"a'), end(0), finish("max_tokens"), STOP]
 
     assert {"calls": [("t1", "f", '{"a')], "finish": "length"} == summary(events)

@@ -58,7 +58,7 @@ def assistant(api: str, id: str, *content: Json, stop: str = "stop") -> Json:
 
 
 def test_many_calls_are_split() -> None:
-    """Copilot's chat API accepts 128 calls in a message, and Claude's more."""
+    """Copilot's chat API accepts 128 calls in a message; Claude's API accepts more."""
     calls = [call(f"c{number}") for number in range(130)]
     results = [{"role": "tool", "tool_call_id": one["id"], "content": "x"} for one in calls]
     turns = [user("Hi"), {"role": "assistant", "content": None, "tool_calls": calls}, *results]
@@ -126,7 +126,7 @@ def test_a_conversation_with_all_kinds_of_content() -> None:
 
 
 def test_a_model_is_described_from_the_catalogue() -> None:
-    """pi-ai gets the model's limit and capabilities, always sends images, and estimates nothing."""
+    """pi-ai gets the model's limit and capabilities; it sends all images, and estimates nothing."""
     body, _ = translated(GPT_4)
 
     assert {
@@ -285,7 +285,7 @@ def test_efforts_become_levels(
 def test_bound_thinking_of_another_conversation_is_dropped(
     model: Model, fields: Json, expected: bool | None
 ) -> None:
-    """Models whose thinking is bound to the conversation do not refuse an edited one."""
+    """Models with bound thinking get a setting to drop another conversation's thinking."""
     body, _ = translated(model, **fields)
 
     binding = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
@@ -295,7 +295,7 @@ def test_bound_thinking_of_another_conversation_is_dropped(
 
 
 def test_reasoning_can_be_turned_off_on_responses() -> None:
-    """pi-ai would not disable reasoning, so this is added to its request."""
+    """pi-ai would not disable reasoning, so the setting is added to its request."""
     thinker = model("gpt-6-luna", RESPONSES, reasoning_effort=["none", "low"])
 
     body, notes = translated(thinker, reasoning_effort="none")
@@ -315,7 +315,7 @@ def test_reasoning_can_be_turned_off_on_responses() -> None:
     ],
 )
 def test_only_a_supported_beta_is_sent(model: Model, effort: str | None, beta: str | None) -> None:
-    """Copilot would refuse pi-ai's own list of betas, so it is replaced or removed."""
+    """Copilot would refuse pi-ai's own list of betas, so the list is replaced or removed."""
     body, _ = translated(model, reasoning_effort=effort)
 
     assert {"anthropic-beta": beta} == body["headers"]
@@ -357,7 +357,7 @@ def test_limits_and_temperatures(
     ],
 )
 def test_fields_that_change_the_response_are_refused(field: str, value: Any) -> None:
-    """A client that requests JSON or probabilities must not silently get something else."""
+    """If a client requests JSON or probabilities, it gets an error instead of something else."""
     with pytest.raises(RequestError) as caught:
         translated(GPT_4, **{field: value})
 
@@ -371,7 +371,7 @@ def test_fields_that_change_the_response_are_refused(field: str, value: Any) -> 
 
 
 def test_a_model_that_does_not_stream_is_refused() -> None:
-    """pi-ai would request a stream anyway."""
+    """A model without streaming is refused, since pi-ai would request a stream anyway."""
     with pytest.raises(RequestError, match="does not stream") as caught:
         translated(model("mai-code-1", CHAT, streaming=False))
 
@@ -403,7 +403,7 @@ def test_unknown_fields_are_noted() -> None:
 
 
 def test_parallel_tool_calls_cannot_be_disabled() -> None:
-    """Models may call several tools at once, so a request that disables this gets a note."""
+    """Models may make parallel tool calls, so a request that forbids them gets a note."""
     _, notes = translated(GPT_4, tools=[TOOL], parallel_tool_calls=False)
 
     assert ["dropped parallel_tool_calls: pi-ai does not support it"] == notes
@@ -411,7 +411,7 @@ def test_parallel_tool_calls_cannot_be_disabled() -> None:
 
 
 def test_strict_tools_are_noted() -> None:
-    """pi-ai never requests strict arguments."""
+    """Strict tools get a note, since pi-ai never requests strict arguments."""
     function = {**TOOL["function"], "strict": True}
 
     _, notes = translated(GPT_4, tools=[{"type": "function", "function": function}])
@@ -481,7 +481,7 @@ def test_signed_thinking_without_text_is_kept() -> None:
 
 
 def test_encrypted_reasoning_of_tool_calls_is_kept() -> None:
-    """Gemini requires it, but pi-ai does not send it back: it is passed on outside the context."""
+    """Gemini needs a tool call's reasoning, but pi-ai drops it, so it is sent separately."""
     said = {"role": "assistant", "tool_calls": [call("a|b")], "reasoning_opaque": "abc"}
     result = {"role": "tool", "tool_call_id": "a|b", "content": "x"}
 
@@ -503,7 +503,7 @@ def test_encrypted_reasoning_of_chat_completions_is_noted() -> None:
 
 
 def test_call_ids_fit_the_api() -> None:
-    """Calls and results still match if their ids have to change."""
+    """Calls and results still match if their ids have to be changed."""
     history = (
         user(),
         {"role": "assistant", "content": None, "tool_calls": [call("a|b.c")]},
@@ -525,7 +525,7 @@ def test_call_ids_fit_the_api() -> None:
     ],
 )
 def test_unusual_tool_results(content: Any, text: str | None, is_error: bool) -> None:
-    """An empty result says so, since pi-ai would mention an image; a failed one is marked."""
+    """An empty result becomes text that says so, and a failed result is marked as failed."""
     called = {"role": "assistant", "content": None, "tool_calls": [call("c")]}
     result = {"role": "tool", "tool_call_id": "c", "content": content}
 
@@ -536,7 +536,7 @@ def test_unusual_tool_results(content: Any, text: str | None, is_error: bool) ->
 
 
 def test_claudes_conversations_begin_and_end_with_the_user() -> None:
-    """A user message is added where it is missing, and a note says so."""
+    """If a user message is missing, one is added, and a note says so."""
     body, notes = translated(CLAUDE, {"role": "assistant", "content": "A"})
     assert ["user", "assistant", "user"] == [m["role"] for m in body["context"]["messages"]]
     assert 2 == len(notes)
@@ -546,7 +546,7 @@ def test_claudes_conversations_begin_and_end_with_the_user() -> None:
 
 
 def test_unsupported_parts_of_messages_are_noted() -> None:
-    """Names, late system messages and the detail of images are noted."""
+    """Notes name the unsupported parts: names, late system messages and the detail of images."""
     picture = {"type": "image_url", "image_url": {"url": PNG, "detail": "high"}}
     body, notes = translated(
         GPT_4,
@@ -566,7 +566,7 @@ def test_unsupported_parts_of_messages_are_noted() -> None:
 
 
 def test_an_image_must_be_base64() -> None:
-    """pi-ai cannot send an image in any other form."""
+    """An image that is not base64 is refused, since pi-ai cannot send it."""
     with pytest.raises(RequestError, match="base64") as caught:
         translated(GPT_4, user([image("data:image/svg+xml,<svg/>")]))
 
@@ -574,7 +574,7 @@ def test_an_image_must_be_base64() -> None:
 
 
 def test_blank_messages_are_dropped_for_claude() -> None:
-    """pi-ai would omit them silently, and the assistant's message would be the last."""
+    """pi-ai would silently omit blank messages, and the assistant's message would then be last."""
     body, notes = translated(
         CLAUDE, user("Hi"), {"role": "assistant", "content": "Well"}, user(" "), user([])
     )
@@ -586,7 +586,7 @@ def test_blank_messages_are_dropped_for_claude() -> None:
 
 @pytest.mark.parametrize("model", [CLAUDE, GPT_4])
 def test_a_request_without_content_is_refused(model: Model) -> None:
-    """Without any content there is nothing to send."""
+    """A request without content is refused."""
     with pytest.raises(RequestError, match="nothing to answer"):
         translated(model, {"role": "assistant", "content": ""})
 
@@ -599,7 +599,7 @@ def test_an_empty_list_of_parts() -> None:
 
 
 def test_a_model_that_always_thinks_is_not_forced_to_call_a_tool() -> None:
-    """A model that always thinks would refuse a forced call, so the choice is left to it."""
+    """A model that always thinks would refuse a forced call, so the model may choose."""
     thinker = model("claude-opus-5.5", MESSAGES, vendor="Anthropic")
     body, notes = translated(thinker, tools=[TOOL], tool_choice="required")
 

@@ -79,7 +79,7 @@ def deltas(*events: Json) -> list[Json]:
 
 
 def test_a_stream_with_all_kinds_of_content() -> None:
-    """Content is passed on as it arrives; each call has its own index, and id and name once."""
+    """Content is passed on as it arrives; each call has its own index, and one id and name."""
     result = deltas(
         start("anthropic-messages"),
         *thought(0, "Hm", thinkingSignature="SIG"),
@@ -136,26 +136,26 @@ def test_missing_usage(usage: Any) -> None:
     ("reason", "finish"), [("stop", "stop"), ("length", "length"), ("toolUse", "stop")]
 )
 def test_finish_reasons(reason: str, finish: str) -> None:
-    """pi-ai's reasons become OpenAI's; it is not `tool_calls` without calls."""
+    """pi-ai's reasons become OpenAI's; without calls, the reason is never `tool_calls`."""
     assert finish == complete(start(), text("Hi"), done(reason))["choices"][0]["finish_reason"]
 
 
 def test_calls_set_the_finish_reason() -> None:
-    """A response with calls has `tool_calls`, whatever pi-ai reports."""
+    """A response with calls has the reason `tool_calls`, whatever pi-ai reports."""
     completion = complete(start(), *called(0, "a", "f", "{}"), done("stop"))
 
     assert "tool_calls" == completion["choices"][0]["finish_reason"]
 
 
 def test_arguments_without_pieces() -> None:
-    """A call without pieces has its whole arguments, as JSON."""
+    """A call that was not streamed in pieces has its whole arguments, as JSON."""
     (call,) = message(start(), *called(0, "a", "f", arguments={"x": [1]}), done())["tool_calls"]
 
     assert '{"x":[1]}' == call["function"]["arguments"]
 
 
 def test_arguments_are_not_repeated() -> None:
-    """The whole arguments at the end are not added to the pieces."""
+    """The whole arguments at the end are not added to the pieces before them."""
     events = called(0, "a", "f", '{"x": ', "1}", arguments={"x": 1})
 
     (call,) = message(start(), *events, done())["tool_calls"]
@@ -173,7 +173,7 @@ def test_calls_that_pi_ai_has_joined_are_an_error() -> None:
 
 
 def test_item_ids_are_removed() -> None:
-    """A call's id is only the part before the bar; the rest is an item id."""
+    """Only the part of a call's id before the bar is kept; the rest is an item id."""
     events = called(0, "call_1|fc_2", "f", "{}")
 
     (call,) = message(start("openai-responses"), *events, done())["tool_calls"]
@@ -206,7 +206,7 @@ def test_item_ids_are_removed() -> None:
 def test_encrypted_reasoning_has_the_same_labels(
     api: str, blocks: list[Json], opaque: str | None
 ) -> None:
-    """Encrypted reasoning is labeled as in the other formats, so that both can read it."""
+    """Encrypted reasoning is labeled as in the other formats, so both upstreams can read it."""
     events = [event for i, block in enumerate(blocks) for event in thought(i, "Hm", **block)]
 
     result = message(start(api), *events, text("A", 9), done())
@@ -216,7 +216,7 @@ def test_encrypted_reasoning_has_the_same_labels(
 
 
 def test_content_only_at_the_end_of_a_block() -> None:
-    """Some models send their thinking as a whole instead of streaming it."""
+    """Thinking that a model sends only at the end of a block is included."""
     result = message(
         start("openai-responses"),
         {"type": "thinking_start", "contentIndex": 0},
@@ -230,7 +230,7 @@ def test_content_only_at_the_end_of_a_block() -> None:
 
 
 def test_redacted_thinking_has_no_text() -> None:
-    """The encrypted data is kept, and pi-ai's placeholder is not the model's text."""
+    """The encrypted data is kept, and pi-ai's placeholder is not passed on as the model's text."""
     events: list[Json] = [
         {"type": "thinking_start", "contentIndex": 0},
         {
@@ -247,7 +247,7 @@ def test_redacted_thinking_has_no_text() -> None:
 
 
 def test_a_whole_message() -> None:
-    """pi-ai's final message alone makes the same completion."""
+    """pi-ai's final message alone results in the same completion."""
     whole = {
         "role": "assistant",
         "api": "anthropic-messages",
@@ -314,7 +314,7 @@ def stopped(reason: str) -> Json:
     ],
 )
 def test_copilots_finish_reason_takes_precedence(event: Json, finish: str) -> None:
-    """pi-ai treats some normal ends as failures, and some failures as normal ends."""
+    """Copilot's finish reason applies, since pi-ai confuses some normal ends with failures."""
     completion = complete(start(), text("Hi"), event)
 
     assert finish == completion["choices"][0]["finish_reason"]
@@ -339,13 +339,13 @@ def test_usage_of_an_incomplete_response() -> None:
 
 
 def test_a_finish_after_a_failure_is_ignored() -> None:
-    """Once pi-ai gives up at a broken event, later events are lost, even with a finish reason."""
+    """Once a broken event makes pi-ai give up, later events are lost, even with a finish reason."""
     with pytest.raises(BrokenResponse, match="not a JSON object"):
         stream(start(), text("Hi"), failed("Unterminated string in JSON", last=stopped("end_turn")))
 
 
 def test_encrypted_reasoning_of_chat_completions() -> None:
-    """The client gets it, so that it can send it back with its tool call."""
+    """The client gets the encrypted reasoning, so that it can send it back with its tool call."""
     completion = complete(start(), text("Hi"), {**done(), "unread": {"reasoning_opaque": "abc"}})
 
     assert "abc" == completion["choices"][0]["message"]["reasoning_opaque"]
@@ -472,12 +472,12 @@ def test_failures_in_mid_stream(event: Json, code: str | None, words: str) -> No
 
 @pytest.mark.parametrize("events", [[], [start()], [start(), text("Hi")]])
 def test_an_end_without_a_finish_is_an_error(events: list[Json]) -> None:
-    """A stream that just stops is incomplete."""
+    """A stream that ends without a finish reason is incomplete."""
     with pytest.raises(BrokenResponse, match=r"broke off|empty answer"):
         stream(*events)
 
 
 def test_an_event_must_be_an_object() -> None:
-    """Anything but an object in place of an event is an error."""
+    """Anything other than an object in place of an event is an error."""
     with pytest.raises(BrokenResponse):
         PiAiToChat(MODEL).feed([])

@@ -155,7 +155,7 @@ def test_messages_become_items(message: Json, items: list[Json]) -> None:
     ],
 )
 def test_an_empty_assistant_message_is_dropped(message: Json) -> None:
-    """An empty assistant message is dropped with its reasoning, which is invalid by itself."""
+    """An empty assistant message is dropped with its reasoning, which is invalid on its own."""
     body, notes = translated(messages=[USER, message, USER])
 
     assert [ITEM, ITEM] == body["input"]
@@ -184,7 +184,7 @@ def test_a_conversation_with_tools_keeps_its_order() -> None:
 
 
 def test_images_of_an_assistant_message_follow_in_a_user_message() -> None:
-    """The API accepts images from users only, and they must not be dropped silently."""
+    """Images move to a user message, since the API accepts images only from users."""
     image = {"type": "image_url", "image_url": {"url": PICTURE}}
     answer = {
         "role": "assistant",
@@ -328,7 +328,7 @@ def test_fields_fit_the_model(
 def test_tools_and_the_tool_choice_are_flat(
     choice: Any, tools: list[Json], left: Any, notes: list[str]
 ) -> None:
-    """Functions are flat objects, and strict only if the client says so."""
+    """Functions are flat objects, and are strict only if the client says so."""
     body, said = translated(tools=[TOOL, OTHER], tool_choice=choice)
 
     assert (tools, left, notes) == (body["tools"], body.get("tool_choice"), said)

@@ -101,18 +101,18 @@ def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
             [answer(None, call("1")), result("1"), answer(None, call("2")), result("2"),
              answer("x")],
         ),
-        # Results follow their calls, wherever they were.
+        # Results follow their calls, wherever they were before.
         (
             [called("1"), called("2"), output("2"), USER, said("x"), output("1")],
             [answer(None, call("1"), call("2")), result("2"), result("1"), USER, answer("x")],
         ),
-        # A later turn may use an id again.
+        # A later turn may reuse an id.
         (
             [called("1"), output("1", "a"), USER, called("1"), output("1", "b")],
             [answer(None, call("1")), result("1", "a"), USER, answer(None, call("1")),
              result("1", "b")],
         ),
-        # Calls and results without a counterpart keep their positions.
+        # Calls without results, and results without calls, keep their positions.
         (
             [USER, output("1"), called("2"), USER],
             [USER, result("1"), answer(None, call("2")), USER],
@@ -162,7 +162,7 @@ def test_items_become_messages(items: Any, messages: list[Json]) -> None:
     ],
 )
 def test_encrypted_reasoning_stays_with_its_message(thoughts: list[Json], fields: Json) -> None:
-    """Reasoning goes back to the API that encrypted it, in that API's form."""
+    """Reasoning goes back to the API that encrypted it, in that API's format."""
     assert {"messages": [USER, answer("a", **fields)]} == translated([USER, *thoughts, said("a")])[
         0
     ]
@@ -247,7 +247,7 @@ def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[st
     ],
 )
 def test_tools_and_the_tool_choice_keep_their_kind(choice: Any, left: Any) -> None:
-    """Functions, custom tools and choices between them are the same in the chat request."""
+    """Functions, custom tools and tool choices are the same in the chat request."""
     tools = [{**FUNCTION, "strict": True, "allowed_callers": []}, {"type": "custom", "name": "p"}]
 
     chat, notes = translated(tools=tools, tool_choice=choice, parallel_tool_calls=False)

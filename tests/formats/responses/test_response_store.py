@@ -1,4 +1,4 @@
-"""The response store: its limits, its callers, and what a later response keeps alive."""
+"""The response store: its limits, its callers, and which data a later response keeps alive."""
 
 from typing import Any
 
@@ -104,7 +104,7 @@ def test_the_bytes_are_bounded() -> None:
 
 
 def test_a_conversation_outlives_its_first_responses() -> None:
-    """A later response keeps the exchanges before it, once, until it is forgotten itself."""
+    """A later response keeps a single copy of earlier exchanges until it is forgotten itself."""
     store = ResponseStore(responses=2)
     response: StoredResponse | None = None
     sizes = []
@@ -124,7 +124,7 @@ def test_a_conversation_outlives_its_first_responses() -> None:
 
 
 def test_branches_share_their_beginning() -> None:
-    """Two responses may continue the same one, and each keeps its own end."""
+    """Two responses may continue the same response, and each keeps its own end."""
     store = ResponseStore()
     first = answered("resp_1")
     left, right = answered("resp_l", "left", "L", first), answered("resp_r", "right", "R", first)
@@ -139,7 +139,7 @@ def test_branches_share_their_beginning() -> None:
 
 
 def test_pages_of_items() -> None:
-    """Pages follow each other in either order; messages have lists of parts."""
+    """Pages follow each other in both orders; messages have lists of parts."""
     first = answered("resp_1", "one", "two")
     items = answered("resp_2", "three", "four", first).exchange
 

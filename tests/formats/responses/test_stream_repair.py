@@ -1,4 +1,4 @@
-"""Repaired Responses streams have steady ids and are otherwise Copilot's events."""
+"""Repaired Responses streams have stable ids, and are otherwise identical to Copilot's."""
 
 import json
 from typing import Any
@@ -150,7 +150,7 @@ def test_the_response_has_all_required_fields() -> None:
     ],
 )
 def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
-    """Required counts are added, and upstream's counts are kept."""
+    """Missing counts that the schema requires are added, and upstream's counts are kept."""
     up = Upstream()
     stream = ResponsesRepair(request())
 
@@ -163,14 +163,14 @@ def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
 
 
 def test_a_given_output_text_is_kept() -> None:
-    """Only a null is removed, since it keeps SDKs from filling in the field."""
+    """Only a null is removed, since a null would keep SDKs from filling in the field."""
     events = repair([Upstream().end([], output_text="Hi")])
 
     assert "Hi" == events[0]["response"]["output_text"]
 
 
 def test_a_final_event_without_items_gets_them() -> None:
-    """A response without items gets those that were streamed."""
+    """A response without items gets the items that were streamed."""
     up = Upstream()
     items = [*up.reasoning(0, encrypted="gAAAA"), *up.text(1, "Hi")]
 
@@ -199,7 +199,7 @@ def test_items_of_the_final_event_are_matched_at_any_position() -> None:
 
 
 def test_events_of_an_item_that_was_not_announced_share_an_id() -> None:
-    """An item's id is the one from its first event, of whatever type."""
+    """An item's id is the id in its first event, of whatever type."""
     up = Upstream()
     events = [*up.text(0, "a")[1:], *up.call(1, "f", "{}")[1:], *up.reasoning(2, "x")[1:]]
 
@@ -210,7 +210,7 @@ def test_events_of_an_item_that_was_not_announced_share_an_id() -> None:
 
 
 def test_unknown_events_are_passed_on() -> None:
-    """Events of unknown types reach the client, with a number and a steady id."""
+    """Events of unknown types reach the client, with a number and a stable id."""
     up = Upstream()
     odd = {"type": "response.web_search_call.searching", "output_index": 0, "item_id": up.id()}
     note = {"type": "response.output_text.annotation.added", "output_index": 0, "item_id": up.id()}
@@ -227,7 +227,7 @@ def test_unknown_events_are_passed_on() -> None:
 
 @pytest.mark.parametrize("pieces", [(json.dumps({"input": PATCH}),), ('{"input": "*', '"}')])
 def test_a_function_call_becomes_a_custom_tool_call(pieces: tuple[str, ...]) -> None:
-    """A call of the function for a custom tool becomes a call of that tool."""
+    """A call to the function for a custom tool becomes a call to that tool."""
     up = Upstream()
     items = up.call(0, "apply_patch", *pieces)
 
@@ -270,7 +270,7 @@ def test_custom_input_is_sent_once() -> None:
     ],
 )
 def test_malformed_custom_arguments_become_the_input(arguments: str, text: str) -> None:
-    """Arguments without the function's form are passed on as the input, unchanged."""
+    """Arguments that are not in the function's format are passed on as the input, unchanged."""
     up = Upstream()
 
     events = repair(up.whole(up.call(0, "apply_patch", arguments)), request(tools=CUSTOM))
@@ -279,7 +279,7 @@ def test_malformed_custom_arguments_become_the_input(arguments: str, text: str) 
 
 
 def test_a_namespaced_tool_is_called_by_its_own_name() -> None:
-    """A call of the function for a namespaced tool gets the tool's name and namespace back."""
+    """A call to the function for a namespaced tool gets the tool's name and namespace back."""
     up = Upstream()
     items = up.call(0, "mcp__files__read", '{"p":', "1}")
     del items[-2]["name"]
@@ -309,7 +309,7 @@ def test_the_end_of_arguments_names_the_tool() -> None:
 
 
 def test_a_whole_response_becomes_a_stream() -> None:
-    """A client that asked for a stream gets one from a model that cannot stream."""
+    """A client that requested a stream gets one from a model that cannot stream."""
     whole = full_stream()[-1]["response"]
     up = Upstream()
     found = {"type": "compaction", "id": up.id(), "encrypted_content": "gBBBB"}
@@ -406,7 +406,7 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
     ],
 )
 def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> None:
-    """Errors reach the client in this API's flat form, whatever form upstream used."""
+    """Errors reach the client in this API's flat format, whatever format upstream used."""
     stream = ResponsesRepair(request())
     stream.feed({"type": "response.created", "response": {"id": "x", "output": []}})
 
@@ -422,7 +422,7 @@ def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> No
 
 
 def test_an_error_as_the_first_event_is_raised() -> None:
-    """An early error can still be sent with its own status code."""
+    """An error that is the first event can still be sent with its own status code."""
     with pytest.raises(UpstreamRefusal) as raised:
         ResponsesRepair(request()).feed({"type": "error", "code": "rate_limited", "message": "No."})
 
@@ -440,7 +440,7 @@ def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
 
 @pytest.mark.parametrize("before", [0, 2, 12, 30])
 def test_a_failure_of_the_proxy_ends_the_stream(before: int) -> None:
-    """An error of the proxy is sent as `response.failed`, under the response's id."""
+    """A proxy error is sent as `response.failed`, under the response's id."""
     stream = ResponsesRepair(request(), now=NOW)
     events = [e for one in full_stream()[:before] for e in stream.feed(one)]
 

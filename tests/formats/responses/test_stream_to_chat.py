@@ -33,7 +33,7 @@ def items(up: Upstream) -> list[Json]:
 
 
 def test_events_become_chunks_at_once() -> None:
-    """Each event's chunk is returned at once and in order, followed by the end of a chat stream."""
+    """Each event immediately returns its chunk, in order, followed by the end of the stream."""
     up = Upstream()
 
     chunks = chunks_of(up.whole([*up.text(0, "Hel", "lo"), *up.call(1, "f", '{"a"', ":1}")]))
@@ -77,7 +77,7 @@ def test_all_items_reach_the_hub() -> None:
 
 
 def test_a_whole_response_becomes_the_same_message() -> None:
-    """A response that was not streamed becomes the same message."""
+    """A response that was not streamed results in the same message."""
     up = Upstream()
     events = up.whole(items(up))
     last = events[-1]
@@ -153,7 +153,7 @@ def test_interleaved_calls_are_separated() -> None:
 
 
 def test_calls_only_in_the_final_event_are_added() -> None:
-    """A call of the final event that was not streamed is added, whatever its position."""
+    """A call that is only in the final event is added, whatever its position."""
     up = Upstream()
     one = up.call(0, "f", "{}", call_id="a")
     two = up.call(1, "g", '{"b":2}', call_id="b")
@@ -164,7 +164,7 @@ def test_calls_only_in_the_final_event_are_added() -> None:
 
 @pytest.mark.parametrize("pieces", [(), ('x"',), ("x", '"')])
 def test_a_custom_call_stays_one(pieces: tuple[str, ...]) -> None:
-    """A call of a custom tool stays a custom call for chat clients, with or without deltas."""
+    """A custom tool call stays a custom call for chat clients, with or without deltas."""
     up = Upstream()
     item = {"type": "custom_tool_call", "call_id": "a", "name": "p", "input": 'x"'}
     at = {"output_index": 0, "item_id": up.id()}
@@ -207,7 +207,7 @@ def test_raw_reasoning_of_a_whole_response() -> None:
 
 
 def test_encrypted_content_with_spaces_is_dropped() -> None:
-    """Encrypted contents are separated by spaces, so content with spaces is dropped."""
+    """Spaces separate encrypted contents, so content that contains spaces is dropped."""
     up = Upstream()
 
     message = message_of(up.whole([*up.reasoning(0, "x", encrypted="A B"), *up.text(1, "y")]))
@@ -237,7 +237,7 @@ def test_finish_reasons(kind: str, details: Json | None, finish: str) -> None:
 
 
 def test_an_unfinished_call_is_not_completed() -> None:
-    """A call that was cut off has finish reason length and keeps its partial arguments."""
+    """A call that was cut off has the finish reason length, and keeps its partial arguments."""
     up = Upstream()
     call = up.call(0, "f", '{"a"')[:-2]
 
@@ -264,7 +264,7 @@ def test_an_unfinished_call_is_not_completed() -> None:
     ],
 )
 def test_errors_are_raised(event: Any, message: str) -> None:
-    """A failed response never looks complete, and its cost is known."""
+    """A failed response never looks complete, and its cost is reported."""
     up = Upstream()
     stream = ResponsesToChat(MODEL, now=NOW)
     for begun in [*up.begin(), *up.text(0, "Hi")]:

@@ -31,9 +31,9 @@ def result(id: str = "a") -> Json:
 
 
 def body_of(client: str, *steps: Json, **options: Any) -> Json:
-    """Return a request of `client` with a conversation of `steps`.
+    """Return a request from `client` with a conversation of `steps`.
 
-    `options` may have `tool` (a name), `schema`, `forced`, `limit`, `effort`, `budget`, `stops`,
+    `options` may contain `tool` (a name), `schema`, `forced`, `limit`, `effort`, `budget`, `stops`,
     `system`, and fields with the same name on all APIs.
     """
     return _BODIES[client](list(steps) or [user()], options)
@@ -216,7 +216,7 @@ def schemas(body: Json) -> list[Any]:
 
 
 def is_object(arguments: Any) -> bool:
-    """Return whether arguments are an object, or the JSON text of one."""
+    """Return whether arguments are an object, or the JSON text of an object."""
     return isinstance(arguments, dict) or (is_json(arguments) and arguments[:1] == "{")
 
 

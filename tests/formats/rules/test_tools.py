@@ -97,7 +97,7 @@ def names_of(body: Json) -> list[str]:
 @pytest.mark.parametrize("name", [LONG, "with.dots", "with spaces", "größe", "x" * 65])
 @pytest.mark.parametrize("model", [GPT, CLAUDE], ids=lambda model: model.id)
 def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
-    """A name that Copilot refuses becomes a valid one, the same on every path."""
+    """A name that Copilot refuses is replaced with a valid name, the same on every path."""
     notes: list[str] = []
     adapted = sent(name, model, notes)
 
@@ -109,7 +109,7 @@ def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
 
 
 def test_valid_names_are_not_changed() -> None:
-    """Valid names are not changed."""
+    """Valid names are passed on unchanged."""
     assert [{}] * 5 == [each.tool_names for each in sent("read_file", GPT, [])]
 
 
@@ -131,7 +131,7 @@ def test_several_allowed_tools_are_renamed() -> None:
 
 
 def test_messages_restore_the_names() -> None:
-    """Streams and whole responses of Claude have the client's tool name."""
+    """Claude's streams and whole responses contain the client's tool name."""
     block = {"type": "tool_use", "id": "a", "name": "short", "input": {}}
     start = {"type": "content_block_start", "index": 0, "content_block": block}
     stream = MessagesRepair("r", {"short": LONG})
@@ -142,7 +142,7 @@ def test_messages_restore_the_names() -> None:
 
 
 def test_responses_restore_the_names() -> None:
-    """Items, argument events and the last response have the client's tool name."""
+    """Items, argument events and the last response contain the client's tool name."""
     stream = ResponsesRepair(responses(LONG), {"short": LONG})
     item = {"type": "function_call", "id": "1", "call_id": "a", "name": "short", "arguments": "{}"}
     last = {"id": "r", "status": "completed", "output": [item], "tools": [{"name": "short"}]}
@@ -173,7 +173,7 @@ def test_responses_restore_the_names() -> None:
     ],
 )
 def test_ids_fit_the_model(id: str, model: Model, fits: list[bool]) -> None:
-    """A valid id is kept; an invalid one is replaced in both call and result."""
+    """A valid id is kept; an invalid id is replaced in both call and result."""
     bodies = [chat_for_model(chat(id=id), model, []).body]
     if model is CLAUDE:
         bodies.append(messages_for_model(messages(id=id), model, []).body)
@@ -229,7 +229,7 @@ ODD = "changed the arguments of an earlier tool call: they are not an object"
     ],
 )
 def test_arguments_that_are_refused(text: str, gpt: Json | None, claude: Json) -> None:
-    """Invalid arguments of earlier calls are sent as an object that contains them."""
+    """Invalid arguments of earlier calls are sent inside an object."""
     for body in (
         chat_for_model(chat(arguments=text), GPT, []).body,
         responses_for_model(responses(arguments=text), GPT, []).body,
@@ -267,7 +267,7 @@ def test_inputs_of_messages_that_are_not_objects(given: Any, expected: Json) -> 
 
 
 def test_a_schema_with_hundreds_of_levels() -> None:
-    """A schema too deep for the rules to walk is refused, like one too deep to decode."""
+    """A schema that is too deep for the rules gets the same error as one too deep to decode."""
     levels = 450
     schema = '{"type": "object", "properties": {"a": ' + '{"anyOf": [' * levels + "{}"
     schema += "]}" * levels + "}}"

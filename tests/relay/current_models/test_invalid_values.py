@@ -79,13 +79,13 @@ def test_claude_codes_newest_display(http: httpx.Client, model: str) -> None:
     ],
 )
 def test_tools_of_responses(http: httpx.Client, model: str, fields: Json, param: str) -> None:
-    """Tools that no one could call are refused, in `tools` or in an item."""
+    """Tools that nobody could call are refused, in `tools` or in an item."""
     assert param == refused(http, "responses", model, fields)["param"]
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_added_tools_that_copilot_does_not_run(http: httpx.Client, model: str) -> None:
-    """An item that has only such tools is left out."""
+    """An item is left out if it only adds tools that Copilot does not run."""
     body = {"model": model, **adding([{"type": "web_search"}])}
 
     assert 200 == http.post("/v1/responses", json=body).status_code
@@ -103,7 +103,7 @@ def test_added_tools_that_copilot_does_not_run(http: httpx.Client, model: str) -
     ],
 )
 def test_limits(http: httpx.Client, api: str, name: str, limit: Any, model: str) -> None:
-    """A limit is an integer."""
+    """A limit must be an integer."""
     message = refused(http, api, model, {name: limit})["message"]
 
     assert f"Invalid '{name}': must be an integer" in message

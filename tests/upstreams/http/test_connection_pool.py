@@ -1,4 +1,4 @@
-"""The connection pool: when it opens connections, on a real server."""
+"""When the connection pool opens connections, tested on a real server."""
 
 import asyncio
 import ssl
@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
+import trustme
 
 from copilot_proxy.upstreams.http.connection import HttpExchange
 from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
 from copilot_proxy.upstreams.http.transport import HttpRequest
-from tests.servers import iterate, running
+from tests.servers import iterate, running, serving
 
 _BEGIN = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
 _END = b"0\r\n\r\n"
 
 
 class Upstream:
-    """A server whose answers begin at once, and end when `may_end` is set."""
+    """A server whose answers begin immediately, and end when `may_end` is set."""
 
     url: str
     stop_listening: Callable[[], None]
@@ -25,7 +26,7 @@ class Upstream:
     def __init__(self) -> None:
         self.connections = 0
         self.used: list[int] = []
-        """The number of the connection that each request came on."""
+        """For each request, the number of the connection that it arrived on."""
         self.may_end = asyncio.Event()
         self.changed = asyncio.Condition()
 
@@ -67,10 +68,44 @@ async def ask(pool: ConnectionPool, upstream: Upstream) -> HttpExchange:
     return await pool.send(HttpRequest("GET", upstream.url, {}, None, {"connect": 60, "read": 60}))
 
 
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_bytes_that_the_server_has_not_read(is_secure: bool) -> None:
+    """They count as unsent, also with TLS, so that a slow upload is not mistaken for silence."""
+    authority, has_begun, may_read = trustme.CA(), asyncio.Event(), asyncio.Event()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(ours)
+    unsent: list[int] = []
+
+    async def read_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        has_begun.set()
+        await may_read.wait()
+        await reader.readexactly(len(body))
+        unsent.extend(one.unsent() for one in pool._open)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+
+    body = bytes(20_000_000)
+    pool = ConnectionPool(ours)
+    async with serving(read_slowly, ssl=theirs if is_secure else None) as port:
+        url = f"http{'s' * is_secure}://127.0.0.1:{port}/"
+        sending = asyncio.create_task(pool.send(HttpRequest("POST", url, {}, body, {})))
+        await asyncio.wait_for(has_begun.wait(), 30)
+        unsent.extend(one.unsent() for one in pool._open)
+        may_read.set()
+        exchange = await sending
+        await exchange.aclose()
+        await pool.aclose()
+
+    assert unsent[0] > 10_000_000
+    assert 0 == unsent[1]
+
+
 async def test_requests_one_after_the_other_share_a_connection(
     pool: ConnectionPool, upstream: Upstream
 ) -> None:
-    """No spare connection is opened for them."""
+    """No spare connection is opened for consecutive requests."""
     upstream.may_end.set()
     for _ in range(5):
         exchange = await ask(pool, upstream)
@@ -81,7 +116,7 @@ async def test_requests_one_after_the_other_share_a_connection(
 
 
 async def test_a_spare_connection(pool: ConnectionPool, upstream: Upstream) -> None:
-    """While several requests are running, the next one finds a connection that is open."""
+    """While several requests are running, the next request finds an open connection."""
     for _ in range(2):
         await ask(pool, upstream)
     await upstream.have_connected(3)
@@ -94,7 +129,7 @@ async def test_a_spare_connection(pool: ConnectionPool, upstream: Upstream) -> N
 async def test_a_spare_connection_that_cannot_be_opened(
     pool: ConnectionPool, upstream: Upstream
 ) -> None:
-    """The running requests go on, and the next one reports the error."""
+    """The running requests continue, and the next one reports the error."""
     exchanges = [await ask(pool, upstream)]
     waiting = asyncio.create_task(ask(pool, upstream))
     await upstream.have_connected(2)

@@ -1,4 +1,4 @@
-"""Calls to Copilot: expired tokens, failed connections, and what is retried."""
+"""Calls to Copilot: expired tokens, failed connections, and retries."""
 
 import asyncio
 import time
@@ -68,7 +68,7 @@ async def test_token_expires_under_load(simulator: Simulator) -> None:
 
 
 async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
-    """Concurrent first requests share one exchange and one list of models."""
+    """Concurrent first requests share one exchange and one model list."""
     async with services(simulator) as made:
         await asyncio.gather(*(ask(made.relay) for _ in range(50)))
 
@@ -78,7 +78,7 @@ async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["token_expired", "authentication_failed"])
 async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> None:
-    """If the renewed token is refused, too, the error is returned after two tries."""
+    """If the renewed token is also refused, the error is returned after two tries."""
     simulator.state.faults.on(fault, path="/chat/completions")
     async with services(simulator) as made:
         with pytest.raises(UpstreamRefusal) as raised:
@@ -90,7 +90,7 @@ async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> Non
 
 
 async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
-    """A request that is always refused causes few exchanges, and others still work."""
+    """A request that is always refused causes few exchanges, and other requests still work."""
     async with services(simulator) as made:
         await ask(made.relay)
         for _ in range(20):
@@ -184,7 +184,7 @@ async def test_revoked_login(simulator: Simulator) -> None:
 
 
 async def test_a_refused_connection(simulator: Simulator) -> None:
-    """A refused connection names the host, and is reported as not sent."""
+    """The error for a refused connection names the host, and says that nothing was sent."""
     port = free_port()
     async with services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
         with pytest.raises(UpstreamUnreachable) as raised:
@@ -195,7 +195,7 @@ async def test_a_refused_connection(simulator: Simulator) -> None:
 
 
 async def test_a_silent_upstream(simulator: Simulator) -> None:
-    """A silent upstream is a timeout, before and during an answer."""
+    """A silent upstream causes a timeout, before and during an answer."""
     async with services(simulator, read_timeout="1") as made:
         simulator.state.faults.on("stall_before_headers", path="/chat/completions", times=1)
         with pytest.raises(UpstreamUnreachable) as raised:
@@ -212,7 +212,7 @@ async def test_a_silent_upstream(simulator: Simulator) -> None:
 
 
 async def test_models_are_kept(simulator: Simulator) -> None:
-    """The list is cached, read again for unknown models, and kept if a read fails."""
+    """The list is cached, loaded again for unknown models, and kept if loading fails."""
     async with services(simulator) as made:
         await made.upstream.catalogue()
         await made.upstream.catalogue()
@@ -226,7 +226,7 @@ async def test_models_are_kept(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["models_garbage", "models_html"])
 async def test_broken_list_of_models(simulator: Simulator, fault: str) -> None:
-    """A malformed list of models is an upstream error."""
+    """A malformed model list is an upstream error."""
     simulator.state.faults.on(fault)
     async with services(simulator) as made:
         with pytest.raises((BrokenResponse, UpstreamRefusal)):

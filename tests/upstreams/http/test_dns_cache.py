@@ -14,7 +14,7 @@ HERE = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
 
 class NameServer:
-    """Answers when allowed, and counts lookups."""
+    """Answers when the test allows it, and counts lookups."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lookups = 0
@@ -37,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> NameServer:
 
 
 async def test_concurrent_lookups_are_shared(server: NameServer) -> None:
-    """Concurrent connections share one lookup, even over the next few seconds."""
+    """Concurrent connections share one lookup, even if they are a few seconds apart."""
     names = DnsCache()
     found = await asyncio.gather(*(names.addresses("a.example", 1) for _ in range(100)))
     again = await names.addresses("a.example", 1)
@@ -73,13 +73,13 @@ async def test_failures_are_shared_and_not_cached(server: NameServer) -> None:
 
 @pytest.mark.parametrize("name", ["a..example", f"{'a' * 64}.example"])
 async def test_malformed_names_are_not_found(name: str) -> None:
-    """A malformed name fails like an unknown one."""
+    """A malformed name fails like an unknown name."""
     with pytest.raises(socket.gaierror):
         await DnsCache().addresses(name, 1)
 
 
 async def test_a_cancelled_waiter_does_not_cancel_the_lookup(server: NameServer) -> None:
-    """A lookup continues when one of its waiters is cancelled."""
+    """A lookup continues even if a request that waits for it is cancelled."""
     names = DnsCache()
     server.may_answer.clear()
     first, second = (asyncio.create_task(names.addresses("a.example", 1)) for _ in range(2))
