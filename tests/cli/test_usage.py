@@ -332,10 +332,8 @@ def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.Mon
 def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
     """A nonzero amount is never shown as zero."""
     writer = Writer(own_home / "ledger.sqlite3")
-    tiny = [row(record("today", credits=0.002), at())]
-    # `budget` has the real clock.
-    tiny.append(row(record("really-today", credits=0.002), time.time()))
-    writer.write(tiny)
+    # For `usage`, and for `budget`, whose clock is the real one
+    writer.write([row(record(f"at-{when}", credits=0.002), when) for when in (at(), time.time())])
     writer.close()
     assert "<0.01 AI credits, " in cli("usage").out
     assert "<0.01 credits this month" in cli("usage", "--line").out
