@@ -71,7 +71,7 @@ class KeyringStore:
             return from_json(text, self.name)
         except ValueError:
             raise StoreError(
-                f"The keyring entry {SERVICE!r} does not contain a token of copilot-proxy.",
+                f"The keyring entry {SERVICE!r} does not contain a copilot-proxy token.",
                 hint="Replace it with: copilot-proxy login",
             ) from None
 

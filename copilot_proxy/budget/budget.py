@@ -249,8 +249,11 @@ class Budget:
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, period: str
     ) -> None:
         """Add a note to the request, and once to the log, that most of a limit is used."""
+        limit_text, used_text = amount(allowed), amount(used)
+        if "AI credit" in limit_text:
+            used_text = used_text.removesuffix(" AI credits")
         text = (
-            f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
+            f"budget{scope_text(limit)}: {used_text} of {limit_text} used or reserved "
             f"{NAMES[limit.per]}"
         )
         record.notes.append(text)

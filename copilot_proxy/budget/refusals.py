@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from copilot_proxy.budget.formatting import NAMES, advised_raise, amount, scope_text
+from copilot_proxy.budget.formatting import advised_raise, amount, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
@@ -40,10 +40,14 @@ def refused(refusal: "Refusal", cost: int) -> BudgetExceeded:
     limit, allowed, (spent, reserved), missing = refusal
     resets = {"day": "at midnight", "month": "on the first of the month, at midnight UTC"}
     when = resets.get(limit.per, "with a new session")
-    others = f", {amount(reserved)} reserved by running requests" if reserved else ""
-    expected = f"; this request may cost {amount(cost)}" if cost else ""
+    budgets = {"day": "today's budget", "month": "this month's budget"}
+    parts = [f"{amount(spent)} spent"]
+    if reserved:
+        parts.append(f"{amount(reserved)} reserved by running requests")
+    if cost:
+        parts.append(f"{amount(cost)} expected for this request")
     return BudgetExceeded(
-        f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {amount(allowed)}, does not allow "
-        f"this request: {amount(spent)} spent{others}{expected}. It resets {when}.",
+        f"This request does not fit {budgets.get(limit.per, 'the budget')} of {amount(allowed)}"
+        f"{scope_text(limit)}: {', '.join(parts)}. The budget resets {when}.",
         f"To raise it, run: {advised_raise(limit, missing)}",
     )

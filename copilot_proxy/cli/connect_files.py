@@ -93,7 +93,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
     _show(needed, "", all_lines=dry_run)
     if dry_run:
         return 0
-    if needed and not _agreed("Change it back?", yes=yes):
+    if needed and not _agreed("Undo these changes?", yes=yes):
         print_message("Nothing was changed.")
         return 1
     try:

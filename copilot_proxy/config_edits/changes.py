@@ -29,7 +29,7 @@ class WholeFile:
         """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
         after = self.text.encode("utf-8")
         if self.only_new and before is not None and before != after:
-            raise CannotEdit("already exists, and its format cannot be edited without losing some")
+            raise CannotEdit("already exists, and editing it could lose some of its contents")
         return after
 
     def removed(self, current: bytes, original: bytes | None) -> bytes | None:

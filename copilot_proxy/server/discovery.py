@@ -107,8 +107,8 @@ def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
     found = error if isinstance(error, dict) else {}
     if status == http.HTTPStatus.UNAUTHORIZED and found.get("code") == _INVALID_KEY:
         return CopilotProxyError(
-            f"The server at {url} was started with another API key.",
-            hint="Set COPILOT_PROXY_API_KEY to it.",
+            f"The server at {url} was started with a different API key.",
+            hint="Set COPILOT_PROXY_API_KEY to that key.",
             code=_INVALID_KEY,
         )
     if found.get("code") == "unknown_url":

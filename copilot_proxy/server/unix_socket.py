@@ -55,8 +55,7 @@ def _check(path: Path) -> None:
     length = len(os.fsencode(path))
     if length > _MAX_PATH_LENGTH:
         raise UsageError(
-            f"The path of the socket has {length} bytes; "
-            f"the system allows at most {_MAX_PATH_LENGTH}.",
+            f"The socket path has {length} bytes; the system allows at most {_MAX_PATH_LENGTH}.",
             hint="Use a shorter path, or one relative to the current folder.",
         )
 

@@ -110,7 +110,7 @@ def restart(manager: ServiceManager, service: Service, settings: Settings) -> No
     old = read_installation(folder)
     if old is None:
         raise ServiceError(
-            "The service has lost its settings.", hint="Run: copilot-proxy service install"
+            "The service's settings are missing.", hint="Run: copilot-proxy service install"
         )
     # With a different id, the old server cannot be mistaken for the new one.
     installation = renewed(old)

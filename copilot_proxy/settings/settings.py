@@ -136,7 +136,7 @@ class Settings:
     ollama_port: int = _setting(
         11434,
         parse.port,
-        "With `ollama`, a second port for clients that only try Ollama's own; 0 for none.",
+        "With `ollama`, a second port for clients that only try Ollama's port; 0 for none.",
         own=True,
     )
     update_check: bool = _setting(
@@ -168,7 +168,7 @@ class Settings:
     keep_alive: float = _setting(
         10.0,
         parse.seconds,
-        "Seconds of silence after which a stream gets a comment line or a blank.",
+        "Seconds of silence after which a stream gets a comment line or whitespace.",
     )
     header_grace: float = _setting(
         5.0,

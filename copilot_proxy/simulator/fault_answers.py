@@ -188,7 +188,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         error(400, "This request was flagged for possible cybersecurity risk.", "cyber_policy"),
     ),
     "invalid_encrypted_content": FaultAnswer(
-        "400: reasoning of another model or account was sent back",
+        "400: reasoning from another model or account was sent back",
         error(
             400,
             "The encrypted content could not be verified. Reason: Encrypted content could not be "

@@ -51,7 +51,7 @@ def stopped_worker(site: Site) -> str:
 
 
 def stopped_server(site: Site) -> str:
-    """If the whole server is stopped and continued, all streams arrive complete."""
+    """If the entire server is stopped and continued, all streams arrive complete."""
     with site.serve() as server:
         streams = [Stream(server, rate=50, count=100) for _ in range(8)]
         server.process.send_signal(signal.SIGSTOP)
@@ -98,7 +98,7 @@ def restarts(site: Site) -> str:
 
 
 def double_stop(site: Site) -> str:
-    """If told to stop repeatedly, the server stops, and open streams end with an error."""
+    """After repeated stop signals, the server stops, and open streams end with an error."""
     with site.serve() as server:
         stream = Stream(server, rate=10, count=1000)
         for _ in range(20):

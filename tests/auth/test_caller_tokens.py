@@ -236,7 +236,7 @@ async def test_a_copilot_token_for_an_unknown_host_is_refused(real: CallerTokens
     """A Copilot token for a host other than GitHub's is refused."""
     source = real.for_header(copilot(proxy="proxy.evil.example"))
     assert source is not None
-    with pytest.raises(SignInError, match="neither a host of GitHub nor in your settings"):
+    with pytest.raises(SignInError, match="neither a GitHub host nor in your settings"):
         await source.token()
 
 

@@ -86,8 +86,8 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
          "added thinking.budget_tokens of "),
         ("chat_completions", OLD_CLAUDE, {"reasoning_effort": "high", "max_tokens": 4000}, ""),
         ("messages", GPT, {"messages": READ},
-         "moved documents of tool results to a user message, where every model accepts them"),
-        ("messages", GEMINI, {"messages": READ}, "moved documents of tool results"),
+         "moved documents from tool results to a user message, where every model accepts them"),
+        ("messages", GEMINI, {"messages": READ}, "moved documents from tool results"),
         *[("chat_completions", model, {"tools": [tool]}, "dropped defer_loading from tools")
           for model in (GPT, CLAUDE, OLD_CLAUDE, GEMINI, KIMI) for tool in DEFERRED],
         ("chat_completions", GPT, {"max_tokens": -1}, "dropped max_tokens: -1"),
