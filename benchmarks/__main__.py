@@ -118,7 +118,8 @@ class _Bench:
                         self.results.add(measure.rows, candidate.name, result)
 
     def _round(self, measure: Measure, candidate: Candidate, target: Target) -> Result:
-        """Run one round; memory is measured on a new process, since used memory is kept."""
+        """Run one round; memory is measured on a new process, since a process keeps the memory that
+        it has used."""
         if not (measure.watch_memory and candidate.can_start):
             return runs.run(measure, target, self.fake, quick=self.options.quick)
         with candidate.start() as fresh:

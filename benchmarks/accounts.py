@@ -18,10 +18,12 @@ from benchmarks import candidates, runs
 from benchmarks.installed import own_build
 from benchmarks.machine_load import MachineLoad
 from benchmarks.measures import CPU, Measure, Row
+from benchmarks.measures import MEASURES as ALL
 from benchmarks.processes import helper, memory
 from benchmarks.target import Fake, Target
 
 _ROUNDS: Final = 8
+_AGENT: Final = next(one for one in ALL if one.name == "agent-1-messages-native").spec(quick=True)
 MEASURES: Final = (
     Measure(
         "requests",
@@ -39,6 +41,15 @@ MEASURES: Final = (
         (
             Row("CPU s per 1,000 events, 64 paced streams", CPU, 4),
             Row("time to first token p50 ms, 64 paced streams", "first_p50", 3),
+        ),
+    ),
+    Measure(
+        "agent",
+        {**_AGENT, "rounds": 20},
+        {},
+        (
+            Row("CPU ms per request of 1 MB, messages", "cpu_each", 2),
+            Row("time to first token p50 ms, request of 1 MB", "first_p50", 2),
         ),
     ),
 )

@@ -32,7 +32,8 @@ class Requests:
 
     def __init__(self, spec: Task) -> None:
         self._spec = spec
-        # Start anywhere, since other runs against the same upstream have used up some numbers.
+        # Start with a random number, since other runs against the same upstream have used some
+        # numbers.
         self._numbers = count(random.randrange(1, 500_000))
         self._host = urlsplit(spec["url"]).netloc
 
@@ -62,6 +63,7 @@ class Requests:
             f"authorization: Bearer {self._spec.get('key', 'none')}",
             "content-type: application/json",
             "anthropic-version: 2023-06-01",
+            "session-id: benchmark",
             f"content-length: {length}",
         ]
         return "\r\n".join(lines).encode() + b"\r\n\r\n"

@@ -32,5 +32,5 @@ def make_prompt(*, rate: int, count: int, number: int) -> str:
 
 
 def is_right(index: int, found: Sequence[bytes]) -> bool:
-    """Whether `found`, the groups of a matched mark, belongs at `index`."""
+    """Return whether `found`, the groups of a matched mark, belongs at `index`."""
     return int(found[0]) == index and found[2] == _WORDS[index % len(_WORDS)]

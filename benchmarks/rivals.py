@@ -31,7 +31,7 @@ class Rival:
     name: str
     install: Callable[[Path], None]
     command: Callable[[Path, Path, Fake, int], list[str]]
-    """Takes the proxy's folder, a scratch folder, the upstream and the port."""
+    """Accepts the proxy's folder, a scratch folder, the upstream and the port."""
     environ: Callable[[Path, Fake], Mapping[str, str]] = lambda scratch, fake: {}
 
     @contextmanager

@@ -15,7 +15,7 @@ from benchmarks.target import Fake, Target, environment
 from benchmarks.upstream_answers import CHAT_MODEL
 
 _INTERVAL: Final = 0.5
-"""Seconds between two samples of the memory."""
+"""Seconds between samples of the memory."""
 _IDLE: Final = 1.0
 """Seconds to wait before the idle memory is read."""
 
@@ -109,7 +109,7 @@ def _warm(spec: Task) -> None:
 
 @contextmanager
 def _watched(process: int, *, watch: bool) -> Iterator[Callable[[], int]]:
-    """Yield a function that returns how much a process's memory has grown at most, in bytes."""
+    """Yield a function that returns the peak growth of a process's memory, in bytes."""
     before = memory(process)
     samples = [before]
     ended = threading.Event()

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.soak`: run the whole server under mixed traffic with faults.
+"""`python -m benchmarks.soak`: run the complete server under mixed traffic with faults.
 
 The server, the simulator and this client are separate processes. Each answer must be correct or,
-while a fault is on, a clean error of its API. At the end memory, files, tasks and threads must be
-back to their initial level. Otherwise the exit code is 1.
+while a fault is on, a clean error of its API. At the end, memory, files, tasks and threads must be
+back to their initial level; otherwise, the exit code is 1.
 """
 
 import argparse
@@ -28,9 +28,10 @@ _READ_TIMEOUT: Final = 4.0
 """The server's read timeout, in seconds."""
 _LONG_INTERVAL: Final = 1.0
 _SHORT_INTERVAL: Final = 0.2
-"""Seconds between two samples of the server's resources, in a long soak and in a short one."""
+"""Seconds between samples of the server's resources, in a long soak and in a short one."""
 _FAILURE_PAUSE: Final = 0.05
-"""Seconds that a client waits after a failure, lest fast refusals dominate the traffic."""
+"""Seconds that a client waits after a failure, so that fast refusals do not dominate the
+traffic."""
 _SHOWN: Final = 10
 _UNREADABLE: Final = (ValueError, LookupError, TypeError, AssertionError)
 """Exceptions raised by reading a malformed answer."""
@@ -70,7 +71,7 @@ class Soak:
         response = ClientResponse()
         try:
             response = await client.ask(
-                request.method, request.path, request.body, request.headers, request.behaviour
+                request.method, request.path, request.body, request.headers, request.behavior
             )
             wrong = self._wrong(request, response)
         except (OSError, *_UNREADABLE) as error:

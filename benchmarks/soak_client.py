@@ -15,7 +15,7 @@ _SMALL_BUFFER: Final = 4096
 
 
 @dataclass(frozen=True)
-class Behaviour:
+class Behavior:
     """How a client behaves. Sizes are in bytes, pauses in seconds."""
 
     send_size: int = 1 << 20
@@ -26,7 +26,7 @@ class Behaviour:
     """Disconnect after reading this many bytes of the body."""
 
 
-NORMAL: Final = Behaviour()
+NORMAL: Final = Behavior()
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Client:
         path: str,
         body: bytes,
         headers: Mapping[str, str],
-        behaviour: Behaviour = NORMAL,
+        behavior: Behavior = NORMAL,
     ) -> ClientResponse:
         """Send a request; return the part of the response that was read.
 
@@ -81,15 +81,15 @@ class Client:
         response = ClientResponse()
         try:
             async with asyncio.timeout(_TIMEOUT):
-                is_slow = behaviour.read_pause > 0
+                is_slow = behavior.read_pause > 0
                 request = _request(f"{self._host}:{self._port}", method, path, headers, len(body))
                 while self._idle and not is_slow:
                     if await self._exchange(
-                        self._idle.pop(), request, body, behaviour, response, stale=True
+                        self._idle.pop(), request, body, behavior, response, stale=True
                     ):
                         return response
                 connection = await self._connect(small=is_slow)
-                await self._exchange(connection, request, body, behaviour, response)
+                await self._exchange(connection, request, body, behavior, response)
                 return response
         except TimeoutError as error:
             raise TimeoutError(f"status {response.status}, {response.body[-200:]!r}") from error
@@ -117,7 +117,7 @@ class Client:
         connection: _Connection,
         request: bytes,
         body: bytes,
-        behaviour: Behaviour,
+        behavior: Behavior,
         response: ClientResponse,
         *,
         stale: bool = False,
@@ -125,11 +125,11 @@ class Client:
         """Send a request on a connection; return False if it was `stale` and already closed."""
         try:
             connection.writer.write(request)
-            reading = asyncio.create_task(_read(connection.reader, response, behaviour))
+            reading = asyncio.create_task(_read(connection.reader, response, behavior))
             try:
-                has_sent_all = await _send(connection.writer, body, behaviour, reading)
+                has_sent_all = await _send(connection.writer, body, behavior, reading)
                 await reading
-                # Otherwise the server would take the next request for the rest of this one's body.
+                # Otherwise, the server would treat the next request as the rest of this one's body.
                 response.keeps_open &= has_sent_all
             finally:
                 reading.cancel()
@@ -156,33 +156,31 @@ def _request(host: str, method: str, path: str, headers: Mapping[str, str], leng
 
 
 async def _send(
-    writer: asyncio.StreamWriter, body: bytes, behaviour: Behaviour, reading: "asyncio.Task[None]"
+    writer: asyncio.StreamWriter, body: bytes, behavior: Behavior, reading: "asyncio.Task[None]"
 ) -> bool:
     """Send the body; stop early if the response arrives. Return whether all of it was sent."""
-    for start in range(0, len(body), behaviour.send_size):
+    for start in range(0, len(body), behavior.send_size):
         if reading.done():
             return False
-        writer.write(body[start : start + behaviour.send_size])
-        if behaviour.send_pause:
-            await asyncio.sleep(behaviour.send_pause)
+        writer.write(body[start : start + behavior.send_size])
+        if behavior.send_pause:
+            await asyncio.sleep(behavior.send_pause)
     return True
 
 
-async def _read(
-    reader: asyncio.StreamReader, response: ClientResponse, behaviour: Behaviour
-) -> None:
+async def _read(reader: asyncio.StreamReader, response: ClientResponse, behavior: Behavior) -> None:
     parser = httptools.HttpResponseParser(response)
     while not response.complete:
-        data = await reader.read(behaviour.read_size)
+        data = await reader.read(behavior.read_size)
         if not data:
             response.keeps_open = False
             return
         parser.feed_data(data)
         response.status = parser.get_status_code() if response.headers else 0
         response.keeps_open = response.headers.get("connection", "").lower() != "close"
-        if behaviour.leave_after is not None and len(response.body) >= behaviour.leave_after:
+        if behavior.leave_after is not None and len(response.body) >= behavior.leave_after:
             response.left = not response.complete
             response.keeps_open = response.complete
             return
-        if behaviour.read_pause:
-            await asyncio.sleep(behaviour.read_pause)
+        if behavior.read_pause:
+            await asyncio.sleep(behavior.read_pause)

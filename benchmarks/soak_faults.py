@@ -76,7 +76,7 @@ _REMEMBERED: Final[Mapping[str, tuple[float, frozenset[int]]]] = {
 }
 """Fault -> (seconds for which the proxy remembers the refusal, statuses of its answers)."""
 _RENEWAL_INTERVAL: Final = 40.0
-"""Seconds between two token losses, because the proxy limits how often it asks for tokens."""
+"""Seconds between token losses, because the proxy limits how often it asks for tokens."""
 
 Send = Callable[..., Awaitable[Any]]
 """Sends a command to the simulator process."""
@@ -91,7 +91,7 @@ class Window:
     until: float = float("inf")
 
     def excuses(self, started: float, ended: float, status: int) -> bool:
-        """Whether the fault explains why a request at that time failed with `status`."""
+        """Return whether the fault explains why a request at that time failed with `status`."""
         if ended < self.since:
             return False
         longer, statuses = _REMEMBERED.get(self.name, (0.0, frozenset()))

@@ -1,4 +1,4 @@
-"""The helper processes of a soak test, which talk to it in lines of JSON."""
+"""The helper processes of a soak test, which communicate with it in lines of JSON."""
 
 import asyncio
 import json

@@ -37,8 +37,8 @@ LIMITS: Final = (
     Limit("objects", 0.03, 6000),
     Limit("files", 0.3, 12, idle=4),
     Limit("tasks", 0.3, 48, idle=2),
-    # The pool may grow at any time, on a busy machine even late. The extra thread is for large
-    # requests.
+    # The pool may grow at any time, even late in the soak on a busy machine. The extra thread is
+    # for large requests.
     Limit("threads", 0.0, max(4, _POOL), idle=_POOL + 1),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from benchmarks.soak_client import NORMAL, Behaviour, ClientResponse
+from benchmarks.soak_client import NORMAL, Behavior, ClientResponse
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.simulator.embeddings import DEFAULT_SIZE, vector
 from tests.grammars import named_events
@@ -46,7 +46,7 @@ class Request:
     """The client whose error format is expected."""
     said: str | None = None
     """The expected text, or None if any is fine; a broken stream may stop anywhere in it."""
-    behaviour: Behaviour = NORMAL
+    behavior: Behavior = NORMAL
     key: str = KEY
     refused: int | None = None
     """The status with which the proxy must refuse the request; None if it must answer."""
@@ -132,17 +132,17 @@ class Traffic:
     def _disconnecting(self) -> Request:
         """Return a request whose client disconnects at a random point of the answer."""
         request = self.words(longest=3000)
-        leaving = Behaviour(leave_after=self.choice.randrange(0, 6000))
-        return replace(request, kind="disconnect", behaviour=leaving)
+        leaving = Behavior(leave_after=self.choice.randrange(0, 6000))
+        return replace(request, kind="disconnect", behavior=leaving)
 
     def _slow_reader(self) -> Request:
-        slow = Behaviour(read_size=self.choice.choice((512, 2048)), read_pause=0.01)
-        return replace(self.words(longest=600), kind="slow reader", behaviour=slow)
+        slow = Behavior(read_size=self.choice.choice((512, 2048)), read_pause=0.01)
+        return replace(self.words(longest=600), kind="slow reader", behavior=slow)
 
     def _slow_body(self) -> Request:
         request = self.words(longest=100)
-        slow = Behaviour(send_size=max(1, len(request.body) // 20), send_pause=0.05)
-        return replace(request, kind="slow body", behaviour=slow)
+        slow = Behavior(send_size=max(1, len(request.body) // 20), send_pause=0.05)
+        return replace(request, kind="slow body", behavior=slow)
 
     def _too_large(self) -> Request:
         request = self.words(longest=100)

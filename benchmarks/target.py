@@ -129,7 +129,7 @@ def get(url: str, key: str = KEY) -> bytes:
 
 
 def free_port() -> int:
-    """Return a port that is free right now."""
+    """Return a port that is currently free."""
     import socket
 
     with socket.socket() as probe:

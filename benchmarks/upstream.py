@@ -42,7 +42,7 @@ def _chunk(data: bytes) -> bytes:
 
 @cache
 def _flat(path: str, count: int) -> list[bytes]:
-    """Return a whole stream as writes of `_BATCH` events each.
+    """Return an entire stream as writes of `_BATCH` events each.
 
     Every event is a separate chunk, as if the server sent each one immediately.
     """
@@ -95,7 +95,7 @@ class _Stream:
             self._write_available()
 
     def _write_available(self) -> None:
-        """Write as much as the connection will take."""
+        """Write as much as the connection accepts."""
         batches = _flat(self._path, self._count)
         while self._index < len(batches) and not self._protocol.is_paused:
             self._protocol.write(batches[self._index])

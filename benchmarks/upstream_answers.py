@@ -98,7 +98,7 @@ class Shape:
 
     head: bytes
     befores: tuple[bytes, ...]
-    """Used in turn, since ids may differ between events."""
+    """Used in rotation, since ids may differ between events."""
     after: bytes
     tail: bytes
     answer: bytes

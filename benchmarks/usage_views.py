@@ -66,7 +66,7 @@ def _rows(count: int, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def _fill(path: Path, count: int) -> None:
-    """Write `count` rows with the product's own code, the only code that knows the hashes."""
+    """Write `count` rows with the product's own code, because no other code computes the hashes."""
     from copilot_proxy.ledger.database import open_for_writing
     from copilot_proxy.ledger.insertion import insert
     from copilot_proxy.ledger.schema import COLUMNS

@@ -1,4 +1,4 @@
-"""The server's API keys: finds the key of a request and the models that the key allows."""
+"""The server's API keys: finds a request's key, and the models that it allows."""
 
 import hashlib
 import hmac
@@ -40,7 +40,7 @@ class ApiKey:
 
 
 class ApiKeys:
-    """All API keys of the server. Falsy if there are none, so no key is required."""
+    """The server's API keys. Falsy if there are none, in which case no key is required."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._keys = [(one.digest, one) for one in keys]
@@ -51,8 +51,8 @@ class ApiKeys:
     def find(self, candidates: Iterable[bytes]) -> ApiKey | None:
         """Return the first key that equals one of `candidates`, or None.
 
-        Digests are compared in constant time, and every candidate with every key, so that the
-        duration reveals nothing about a key, not even its length.
+        Every candidate's digest is compared with every key's in constant time, so the timing
+        reveals nothing about a key, not even its length.
         """
         match: ApiKey | None = None
         for candidate in map(_digest, candidates):
@@ -67,5 +67,6 @@ def _digest(key: bytes) -> bytes:
 
 
 def _matches(pattern: str, model_id: str) -> bool:
-    """Return whether the id matches the pattern, in which only ``*`` is special: any text."""
+    """Return whether the id matches the pattern, in which only ``*`` is special and matches any
+    text."""
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), model_id) is not None

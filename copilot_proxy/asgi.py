@@ -1,6 +1,6 @@
 """The types of ASGI applications (https://asgi.readthedocs.io/en/stable/specs/main.html).
 
-They match the framework's types; importing those would load the whole framework.
+They match the framework's types; importing those would load the entire framework.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ streamed response to its end. Middleware that inspects bodies must give the appl
 state."""
 
 BODY: Final = "body"
-"""The key of a request's body in the scope's state, if the whole body arrived together with the
+"""The key of a request's body in the scope's state, if the entire body arrived together with the
 headers. Middleware that inspects bodies must give the application a different state."""
 
 
@@ -30,16 +30,17 @@ class BodyWriter(Protocol):
     """Writes parts of a response's body without an ASGI message, and without a task."""
 
     def is_ready(self) -> bool:
-        """Return whether the client is connected and is reading what it is sent."""
+        """Return whether the client is connected and reading the response."""
         ...
 
     def write(self, data: bytes) -> bool:
-        """Write a part of the body, except the last, if this `is_ready`; return whether it was."""
+        """Write a part of the body other than the last, if `is_ready`; return whether it was
+        written."""
         ...
 
 
 class Disconnect:
-    """Signals that a client has disconnected before it had its whole response.
+    """Signals that a client disconnected before it had received its entire response.
 
     Without it, every request needs a task that waits for ASGI's disconnect message.
     """
@@ -64,8 +65,8 @@ class Disconnect:
         """Record that the client has disconnected."""
         self._has_happened = True
         if self._callback is not None:
-            # Not immediately: a task that the callback cancels must have started, or it would not
-            # clean up.
+            # Not called directly: if the callback cancels a task that has not started yet, the task
+            # would not clean up.
             asyncio.get_running_loop().call_soon(self._callback)
 
 
@@ -76,5 +77,6 @@ class ASGIApp(Protocol):
     its own.
     """
 
-    # A coroutine function, because the framework uses that to tell what a route returns.
+    # A coroutine function, because that is how the framework recognizes an application returned by
+    # a route.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...

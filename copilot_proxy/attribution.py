@@ -27,8 +27,8 @@ _CLIENTS: Final = (
     *((start.lower(), name) for name, start in USER_AGENTS.items()),
     *_SDKS,
 )
-"""Start of a user agent in lowercase -> the client's name. Other clients get the name that their
-user agent starts with."""
+"""Lowercase prefix of a user agent -> the client's name. Any other client is named after the start
+of its user agent."""
 _SESSION_HEADERS: Final = tuple(
     dict.fromkeys(name.encode() for names in SESSION_HEADERS.values() for name in names)
 )

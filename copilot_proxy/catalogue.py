@@ -25,7 +25,7 @@ EMBEDDINGS_PATH: Final = "/embeddings"
 API_PATHS: Final = frozenset(
     {CHAT_COMPLETIONS_PATH, RESPONSES_PATH, MESSAGES_PATH, EMBEDDINGS_PATH}
 )
-"""Copilot's paths of the APIs that this program can call, as the model list names them."""
+"""Copilot's paths for the APIs that this program can call, as in the model list."""
 
 
 @dataclass(frozen=True)

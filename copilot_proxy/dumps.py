@@ -62,7 +62,7 @@ _UNCOMPRESSED: Final = ("", "identity")
 _MAX_BODY: Final = 64 * 1024 * 1024
 """Maximum bytes of a body to dump, so that a small compressed body cannot fill the disk."""
 _EXPIRY_INTERVAL: Final = 300.0
-"""Seconds between two searches for expired files."""
+"""Seconds between searches for expired files."""
 
 
 class DumpFile:
@@ -213,7 +213,7 @@ class Dumps:
             try:
                 descriptor = private_files.open_private(path, private_files.NEW)
             except FileNotFoundError:
-                # The user may have deleted the whole folder.
+                # The user may have deleted the entire folder.
                 private_files.make_folder(self.folder)
                 descriptor = private_files.open_private(path, private_files.NEW)
         except OSError as error:

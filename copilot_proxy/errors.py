@@ -23,7 +23,7 @@ code of the command line.
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, Self
+from typing import Any, Final, Self
 
 _SENTENCE_ENDS: Final = (".", "!", "?", ":", "\u2026")
 _REQUEST_HINT: Final = "See GET /schema for the request format."
@@ -74,7 +74,7 @@ class CopilotProxyError(Exception):
     def copy(self) -> Self:
         """Return the same error without its traceback.
 
-        Use this to raise a cached error again. The traceback would keep whole requests in memory,
+        Use this to raise a cached error again. The traceback would keep entire requests in memory,
         and each caller may change the headers of its copy.
         """
         duplicate = type(self).__new__(type(self), *self.args)
@@ -184,6 +184,8 @@ class UpstreamRefusal(UpstreamError):
         if self.type == "authentication_error":
             self.exit_code = NotSignedIn.exit_code
         self.upstream_code = upstream_code
+        self.copilot_usage: dict[str, Any] | None = None
+        """GitHub's charge, if it came with the error."""
 
 
 class CooldownRefusal(UpstreamRefusal):
@@ -228,7 +230,7 @@ class BrokenResponse(UpstreamError):
 
 @contextmanager
 def allow_client_retry() -> Iterator[None]:
-    """Allow clients to retry if the block fails. For requests that are never billed, such as the
+    """Allow clients to retry if the block fails: for requests that are never billed, such as the
     token exchange."""
     try:
         yield

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 _RETRY: Final = 0.1
-"""Seconds between two attempts on Windows, where the wait for a lock times out."""
+"""Seconds between attempts on Windows, where the wait for a lock times out."""
 _LOCKED_BYTE: Final = 2**30
 """The byte that Windows locks in an open file: past its end, since locked bytes are unreadable."""
 
@@ -49,7 +49,7 @@ if sys.platform == "win32":
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
     def _lock(file: IO[bytes]) -> None:
-        """Wait for others, and lock `file` until it is closed."""
+        """Wait for other holders, and lock `file` until it is closed."""
         while True:
             try:
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -78,5 +78,5 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def _lock(file: IO[bytes]) -> None:
-        """Wait for others, and lock `file` until it is closed."""
+        """Wait for other holders, and lock `file` until it is closed."""
         fcntl.flock(file, fcntl.LOCK_EX)

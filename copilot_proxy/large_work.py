@@ -53,7 +53,7 @@ def _thread() -> ThreadPoolExecutor:
 
 def _without_gc(work: Callable[[], _Result]) -> _Result:
     """Return ``work()``. A decoded request consists of many objects and no garbage, so garbage
-    collections would only scan them again and again."""
+    collections would only scan them repeatedly."""
     gc.disable()
     try:
         return work()

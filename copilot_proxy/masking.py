@@ -14,7 +14,7 @@ _BEGIN: Final = r"(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))"
 """The start of a word, even after a percent-encoded character such as `%20`."""
 _SECRETS: Final = re.compile(
     # After "Bearer ", as in a header, this matches anything. After "bearer ", which may be ordinary
-    # text, only what looks like a secret.
+    # text, it only matches what looks like a secret.
     r"(?-i:(?<=Bearer )|(?<=BEARER ))[^\s\"'<>]{8,}"
     r"|(?<=bearer )(?:(?=[^\s\"'<>]*[\d_])[^\s\"'<>]{8,}|[a-z]{20,})"
     r"|(?:gh[opusr]_|github_pat_)[a-z0-9_]{30,}"
@@ -114,7 +114,7 @@ class _SecretsInUse:
         """Return all forms of all secrets."""
         version, forms = self._collected
         if version is not self._version:
-            version = self._version  # first: another thread may add a secret
+            version = self._version  # read first, since another thread may add a secret
             secrets = [one() for one in list(self._secrets.values())]
             forms = tuple(form for one in secrets if one is not None for form in one.forms)
             self._collected = version, forms

@@ -44,7 +44,8 @@ _BY_PRICE: Final = {
 
 
 def size_of(model: Model) -> Size:
-    """Return the size of a model: by GitHub's category, else by its price, else the middle."""
+    """Return the size of a model: based on GitHub's category, else on its price; by default,
+    medium."""
     if model.price_class is PriceClass.VERY_HIGH:
         return Size.MOST_EXPENSIVE
     category = model.raw.get("model_picker_category")
@@ -54,7 +55,8 @@ def size_of(model: Model) -> Size:
 
 
 def is_ready(model: Model) -> bool:
-    """Return whether the account can use the model for chat, on an API that this program knows."""
+    """Return whether the account can use the model for chat, on an API that this program
+    supports."""
     return model.is_chat and model.is_served and not model.needs_enabling
 
 
@@ -134,7 +136,7 @@ def _by_nearness(wanted: Size) -> list[Size]:
 
 
 def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:
-    """Return a brand's usable models that will not retire, or all usable ones if all will."""
+    """Return a brand's usable models that will not be retired, or all usable ones if all will."""
     ready = [m for m in catalogue.chat if is_ready(m) and brand in ("", m.parts.brand)]
     return [model for model in ready if model.retirement is None] or ready
 

@@ -1,4 +1,4 @@
-"""Splits model names into brand, family and version, without knowing any model.
+"""Splits model names into brand, family and version, without a list of models.
 
 Pure. Copilot's ids are a brand, words and a version, in different orders: ``claude-opus-4.7``,
 ``claude-3.5-sonnet``, ``gpt-5.6-luna``, ``gpt-4o-mini-2024-07-18``, ``kimi-k3``, ``o4-mini``.
@@ -64,7 +64,7 @@ def parse_name(name: str) -> ModelName:
 
 
 def spellings(name: str) -> Iterator[str]:
-    """Yield `name`, then `name` without its date, then that with dots in its version.
+    """Yield `name`, then `name` without its date, then the undated name with dots in its version.
 
     For example ``claude-opus-4-7-20260401``, ``claude-opus-4-7`` and ``claude-opus-4.7``.
     """

@@ -1,7 +1,7 @@
 """Reads the price of a model from its entry in Copilot's list.
 
 Pure and lenient: missing or malformed values are treated as unknown. Prices come in three forms: AI
-credits per batch of tokens, in tiers; nano-AIU per batch, without tiers; and as multipliers of a
+credits per batch of tokens, in tiers; nano-AIU per batch, without tiers; and multipliers of a
 premium request.
 """
 
@@ -34,7 +34,7 @@ class PriceClass(IntEnum):
 _OUTPUT_LIMITS: Final = (2.5, 12.0, 30.0)
 """Maximum dollars per million output tokens that GitHub calls low, medium and high."""
 _MULTIPLIER_LIMITS: Final = (0.5, 1.0, 6.0)
-"""The same for multipliers of a premium request."""
+"""Maximum multipliers of a premium request for the same three classes."""
 
 
 def token_price(entry: Mapping[str, Any]) -> TokenPrice | None:

@@ -150,7 +150,7 @@ def _is_spare(folder: Path) -> bool:
 
 
 def _check(path: Path, status: os.stat_result, file: int | Path, mode: int) -> None:
-    """Raise `UnsafeFileError` if another user may read or write the file, or fix its mode."""
+    """Make the file private. Raises `UnsafeFileError` if other users may still access it."""
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeFileError("is not a regular file")
     if not _POSIX:

@@ -19,7 +19,7 @@ _LOCK: Final = ".in-use"
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Yield a new folder that only this user can read; afterwards, remove it if possible."""
+    """Yield a new folder that only this user can read; at the end, remove it if possible."""
     _remove_abandoned()
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -47,7 +47,7 @@ else:
         try:
             with suppress(OSError):  # without locks, no other process will consider it abandoned
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                # Only now, so that other processes never find the file without its lock.
+                # Renamed only now, so that other processes never find the file without its lock.
                 draft.rename(folder / _LOCK)
                 os.set_inheritable(descriptor, True)
             yield

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final, TextIO
 
 _UNSAFE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 control characters, but tab and line feed
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 control characters, except tab and line feed
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that reorder the text around them
     "\u2028\u2029]"  # line and paragraph separators
 )
@@ -31,6 +31,15 @@ def can_draw(stream: TextIO | None = None) -> bool:
 def can_style(stream: TextIO | None = None) -> bool:
     """Return whether to style text on `stream`, stderr by default (https://no-color.org)."""
     return can_draw(stream) and not os.environ.get("NO_COLOR")
+
+
+def terminal_width(stream: TextIO | None = None) -> int | None:
+    """Return the width of the terminal that `stream`, stderr by default, is; or None."""
+    stream = stream or sys.stderr
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+    except (OSError, ValueError):
+        return None
 
 
 def discard(stream: TextIO) -> None:

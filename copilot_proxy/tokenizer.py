@@ -17,14 +17,14 @@ from typing import Final
 from copilot_proxy.errors import RequestError
 
 _SAMPLE: Final = 32 * 1024
-"""Number of characters to count at once; other threads must wait in the meantime."""
+"""Number of characters to count at a time; other threads must wait in the meantime."""
 _SAMPLES: Final = 32
 _MAX_MERGED: Final = 32 * 1024
-"""Maximum number of characters to merge. Merging takes up to 10 µs per character, as in Chinese,
-and other large requests wait in the meantime."""
+"""Maximum number of characters to merge. Merging takes up to 10 µs per character, for example in
+Chinese, and other large requests wait in the meantime."""
 _MAX_PIECE: Final = 128
-"""Maximum bytes of a piece to merge at once, because the time grows with the square of its length.
-Repeated characters, as in lines of dashes, have tokens of up to 128."""
+"""Maximum bytes of a piece to merge at a time, because the time grows with the square of its
+length. Repeated characters, as in lines of dashes, have tokens of up to 128 bytes."""
 
 _SPECIAL: Final = {
     100257: b"<|endoftext|>",

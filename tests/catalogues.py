@@ -1,7 +1,7 @@
 """Model lists from three dates, to show that nothing depends on particular models.
 
-March 2026 is a recording. November 2026 has the models, prices and classes of that month in the
-shape of Copilot's list. The third is invented: other vendors, no classes, prices without tiers, no
+March 2026 is a recording. November 2026 has the models, prices and classes of that month, in the
+format of Copilot's list. The third is invented: other vendors, no classes, prices without tiers, no
 model in the picker.
 """
 
@@ -59,7 +59,7 @@ RETIRES: Final = [
 
 
 def entry(line: str) -> dict[str, Any]:
-    """Return the list entry of a model of November."""
+    """Return the list entry of a model from November."""
     model_id, category, price, cost_in, cost_out, *more = line.split()
     return {
         "id": model_id,

@@ -94,7 +94,7 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
             name.upper() in _PROXY_VARIABLES or name in _SIZE_VARIABLES
         ):
             monkeypatch.delenv(name)
-    # Unbuffered output is not lost when a terminal is closed.
+    # With it, no output would be lost when a terminal is closed.
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
@@ -137,7 +137,7 @@ def settings_at(simulator: Simulator, **flags: object) -> Settings:
 
 
 class _Server(uvicorn.Server):
-    """A server that starts and stops at once, without uvicorn's polling."""
+    """A server that starts and stops immediately, without uvicorn's polling."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -196,7 +196,7 @@ class Proxy:
         )
 
     def wait_for_record(self, count: int = 1) -> RequestRecord:
-        """Return the record of request number `count` once the request has ended."""
+        """Return record number `count` once its request has ended."""
         with self._recorded:
             assert self._recorded.wait_for(lambda: len(self.records) >= count, 60)
             return self.records[count - 1]

@@ -37,7 +37,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Said:
-    """An answer, independent of the API except for `finish`."""
+    """An answer, independent of the API, except for `finish`."""
 
     text: str
     calls: list[Call]
@@ -48,7 +48,7 @@ class Said:
     """None if the API does not report it."""
     answered: int
     turns: list[Turn]
-    """The answer in the form that the next request contains."""
+    """The answer as it is sent back in the next request."""
 
 
 @dataclass(frozen=True)
@@ -469,7 +469,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
     OllamaClient(),
 )
 NATIVE: Final = CLIENTS[:3]
-"""Clients whose API Copilot has as well."""
+"""Clients whose API Copilot also serves."""
 GEMINI: Final = GeminiClient()
 EVERY_CLIENT: Final[tuple[Client, ...]] = (*CLIENTS, GEMINI)
 """All clients, including those whose API Copilot lacks."""

@@ -6,9 +6,9 @@ import socket
 from typing import Final
 
 _PORTS: Final = range(10_000, 16_000)
-"""Systems choose other ports for port 0 and for clients.
+"""Ports that systems do not choose for port 0 or for clients.
 
-So nothing else takes one of these between a test's search and the moment when the program listens.
+Nothing else takes such a port between a test's search and the moment when the program listens.
 """
 
 

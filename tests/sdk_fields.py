@@ -129,7 +129,7 @@ QUIET: Final = {
     ("responses", "store"): "the server itself remembers responses",
     ("messages", "cache_control"): "other models cache prompts by themselves",
 }
-"""Fields that may be dropped without a note, with the reasons."""
+"""Fields that may be dropped without a note, with the reason."""
 
 
 class Fate(NamedTuple):

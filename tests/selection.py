@@ -1,7 +1,7 @@
 """Chooses the cases that `make test` runs.
 
-CI runs every case. Elsewhere the suite should take three minutes on two cores, so tables whose
-cases run the same code many times are sampled, and property tests try fewer examples, with new ones
+CI runs every case. Elsewhere, the suite should take three minutes on two cores, so tables whose
+cases run the same code many times are sampled, and property tests try fewer examples, which differ
 in every run. With CI=true, every case runs anywhere.
 """
 

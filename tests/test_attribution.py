@@ -1,4 +1,4 @@
-"""Who sent a request: client, version and session, from what clients send on their own."""
+"""Who sent a request: client, version and session, derived from data that clients send anyway."""
 
 import json
 from typing import Any

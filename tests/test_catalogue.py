@@ -135,7 +135,7 @@ def test_invalid_limits(value: object) -> None:
     "payload", [None, "x", 5, {}, {"data": None}, {"data": {}}, [], {"data": []}, [{"name": "a"}]]
 )
 def test_invalid_lists(payload: object) -> None:
-    """Anything but a list of models is an error, not an empty list."""
+    """Anything other than a list of models is an error, not an empty list."""
     with pytest.raises(ValueError, match=r"not a list of models|contains no model"):
         parse_models(payload)
 
@@ -192,7 +192,7 @@ def test_a_malformed_entry_does_not_hide_others(entries: list[Any]) -> None:
     ("state", "expected"), [("enabled", "claude-opus-9-1m"), ("disabled", "claude-opus-9")]
 )
 def test_long_context_editions(state: str, expected: str) -> None:
-    """A long-context edition exists only where it may be used."""
+    """A long-context edition exists only if it can be used."""
     catalogue = parse_models(
         [{"id": "claude-opus-9"}, {"id": "claude-opus-9-1m", "policy": {"state": state}}]
     )

@@ -177,7 +177,7 @@ def test_the_models_for_codex() -> None:
 
 @pytest.mark.parametrize("answer", ["", "error", "[]", '{"models": [{"slug": "x"}]}'])
 def test_a_codex_that_does_not_list_its_models(answer: str) -> None:
-    """Codex is started without a list."""
+    """Codex is started without a model list."""
     client = find_client("codex")
     assert client is not None
     launch = launched(client, answer=answer)
@@ -187,7 +187,7 @@ def test_a_codex_that_does_not_list_its_models(answer: str) -> None:
 
 
 def test_jobs_of_gemini_cli() -> None:
-    """Gemini CLI has built-in Google models for its own jobs; small ones go to a small model."""
+    """Gemini CLI uses built-in Google models for its own jobs; small jobs go to a small model."""
     gemini = find_client("gemini")
     assert gemini is not None
     (settings,) = launched(gemini).files.values()
@@ -225,7 +225,7 @@ def test_a_setup(client: Client, platform: str) -> None:
     assert KEY in text or client.name in ("cursor", "goose", "zed")
     assert all("/home/me" in str(change.path) for change in setup.changes)
     assert bool(setup.changes) != bool(setup.text)
-    # Clients that open a window are started there.
+    # Clients that open a window are started there
     is_started = bool(setup.changes) and client.name not in ("zed", "raycast", "vscode")
     assert bool(setup.start) == is_started or client.name == "copilot-cli"
     assert KEY not in " ".join([setup.start, *setup.notes])
@@ -243,7 +243,7 @@ def test_a_setup(client: Client, platform: str) -> None:
     ],
 )
 def test_a_folder_of_the_user(name: str, variable: str, path: str) -> None:
-    """A client that looks for its files elsewhere is configured there."""
+    """A client with a custom folder is configured in that folder."""
     client = find_client(name)
     assert client is not None
 
@@ -269,7 +269,7 @@ def test_shells() -> None:
 
 
 def test_names() -> None:
-    """Each name, title and program leads to one client, and traffic is only described for these."""
+    """Each name, title and program leads to one client; only traffic has other descriptions."""
     names = [name for one in CLIENTS for name in {one.name, one.title.lower(), *one.programs}]
 
     assert len(names) == len(set(names))

@@ -58,7 +58,7 @@ def body_of(part: str) -> str:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_all_four_messages_are_written(dumping: Proxy, folder: Path, stream: bool) -> None:
-    """A dump has both requests and both answers, of the client and of Copilot."""
+    """A dump contains the requests and answers of the client and of Copilot."""
     asked = json.dumps(question("Grüße", stream=stream), ensure_ascii=False).encode()
     with dumping.client() as client:
         answer = client.post("/v1/chat/completions?key=q-secret", content=asked)
@@ -133,7 +133,7 @@ def test_file_modes(dumping: Proxy, folder: Path) -> None:
 def test_a_stream_is_written_as_it_comes(
     dumping: Proxy, simulator: Simulator, folder: Path
 ) -> None:
-    """A stream is written as it arrives, so a crash leaves what came before."""
+    """A stream is written as it arrives, so a crash leaves the part that came before it."""
     simulator.state.faults.on("stall_mid_stream")
     with dumping.client() as client:
         asked = question("Hi", stream=True)

@@ -43,7 +43,7 @@ def test_status_type_and_exit_code_of_each_error(
 
 
 def test_arguments_override_attributes() -> None:
-    """Arguments override the attributes of the class for one instance."""
+    """Arguments override the class attributes for one instance."""
     error = RequestError(
         "No.",
         hint="h",
@@ -89,7 +89,7 @@ def test_the_hint_of_not_signed_in() -> None:
 
 
 def test_a_refusal_keeps_upstreams_status_and_code() -> None:
-    """Upstream's status and code are kept separately from those for the client."""
+    """Upstream's status and code are kept separately from the client's."""
     error = UpstreamRefusal(
         "x", upstream_status=402, upstream_code="quota_exceeded", status=429, code="c"
     )

@@ -1,4 +1,4 @@
-"""The models in examples in README and docs exist, whatever models Copilot has."""
+"""The models in the examples in README and docs exist, whatever models Copilot offers."""
 
 import re
 from pathlib import Path
@@ -84,7 +84,7 @@ def test_every_example_gets_an_answer(time: str, document: str, name: str) -> No
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.name != "api.md"], ids=str)
 def test_examples_name_no_versions(document: Path) -> None:
-    """No example has a model id, which would be gone in a few weeks."""
+    """No example contains a model id, which would be gone in a few weeks."""
     names = [name for piece in code(document) for name in ID.findall(piece)]
 
     assert [] == names

@@ -47,7 +47,7 @@ def test_headers_for_copilot() -> None:
 
 @pytest.mark.parametrize("who", ["user", "agent"])
 def test_the_initiator(who: headers.Initiator) -> None:
-    """X-Initiator is sent as determined."""
+    """X-Initiator has the value that was determined."""
     sent = headers.copilot(IDENTITY, intent="x", initiator=who)
 
     assert who == sent["x-initiator"]
@@ -68,7 +68,7 @@ def test_every_call_has_a_new_id() -> None:
 
 
 def test_the_user_agent_is_ours() -> None:
-    """The user agent is ours, since the exchange refuses default names of libraries."""
+    """The user agent is ours, since the exchange refuses the default names of libraries."""
     assert re.fullmatch(r"g-copilot-proxy/\d\S*", headers.USER_AGENT)
 
 

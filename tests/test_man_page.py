@@ -9,7 +9,7 @@ from tests.man_page import PAGE, page
 
 
 def test_it_is_up_to_date() -> None:
-    """If this fails after a change to a help text, run: make man"""
+    """The page is up to date; after a change to a help text, run: make man"""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 

@@ -72,7 +72,7 @@ def found(catalogue: Catalogue, name: str, default: str = DEFAULT_FAMILY) -> str
     ],
 )
 def test_ids(name: str, expected: str | None) -> None:
-    """Ids and variants of their spelling resolve to that model, and mistyped names do not."""
+    """Ids and variants of their spelling resolve to the model, and mistyped names do not."""
     assert expected == found(MARCH, name)
 
 
@@ -101,7 +101,7 @@ def test_ids(name: str, expected: str | None) -> None:
     ],
 )
 def test_families(name: str, march: str | None, november: str | None, future: str | None) -> None:
-    """A family means its newest model, a brand its newest mid-sized one, not the priciest."""
+    """A family means its newest model; a brand, its newest mid-sized model, not the priciest."""
     assert (march, november, future) == tuple(found(one, name) for one in CATALOGUES.values())
 
 
@@ -189,7 +189,7 @@ def test_a_name_hides_no_live_model(name: str, listed: list[Any], expected: str 
 
 
 def test_an_old_name_costs_no_more_than_necessary() -> None:
-    """Without a small model of the vendor, a small one of another vendor precedes a larger one."""
+    """If the vendor has no small model, another vendor's small model precedes a larger one."""
     dear, cheap = entry("gpt-6-sol versatile medium 200 1000"), "claude-haiku-6 lightweight low 5 9"
 
     assert "claude-haiku-6*" == found(catalogue_of(dear, entry(cheap)), "gpt-4o-mini")
@@ -296,11 +296,11 @@ SOL = {"id": "gpt-7-sol", "model_picker_category": "powerful"}
         (["claude-opus-5", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-5"),
         (["claude-opus-6", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-6"),
         (OPUSES, "claude-opus-5-fast", None, "claude-sonnet-7"),
-        # Never an older or unusable model
+        # Never an older or unusable model.
         (["gpt-5", SOL], "gpt-6", None, "gpt-7-sol"),
         (["gpt-5"], "gpt-6", None, None),
         ([{**DISABLED, "id": "gpt-7"}, "gpt-6.5-sol"], "gpt-6", None, "gpt-6.5-sol"),
-        # A model of the same size, or else a larger one before a smaller one
+        # A model of the same size, or else a larger one before a smaller one.
         ([LUNA, SOL], "gpt-6", None, "gpt-7-sol"),
         ([{**SOL, "id": "gpt-7-luna"}, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-luna"),
         ([LUNA, "gpt-7-sol"], "gpt-6-mini", Size.LARGE, "gpt-7-luna"),
@@ -318,7 +318,7 @@ def test_requirements_for_successors(
 
 
 def test_a_model_that_the_account_does_not_have_yet() -> None:
-    """For a model newer than any in the account, the hint names the newest available one."""
+    """If a model is newer than any in the account, the hint names the newest available model."""
     expected = "The newest model of its family is claude-opus-5.5."
 
     assert expected == suggestion(NOVEMBER, "claude-opus-9")

@@ -65,7 +65,7 @@ def test_whole_answer(client: anthropic.Anthropic, simulator: Simulator, model: 
 
 @pytest.mark.parametrize("model", PATHS)
 def test_stream_helper(client: anthropic.Anthropic, model: str) -> None:
-    """The helper's message equals that of a whole answer."""
+    """The helper's message equals the message of a whole answer."""
     with client.messages.stream(
         model=model, max_tokens=1000, messages=user("Count to five")
     ) as stream:
@@ -156,7 +156,7 @@ def test_count_tokens(client: anthropic.Anthropic, model: str) -> None:
 
 
 def test_models(client: anthropic.Anthropic) -> None:
-    """The SDK lists and retrieves models; an unknown one is not found."""
+    """The SDK lists and retrieves models; an unknown model is not found."""
     page = client.models.list(limit=1000)
 
     assert set(PATHS) <= {model.id for model in page.data}

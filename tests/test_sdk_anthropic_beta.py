@@ -39,7 +39,7 @@ def get_weather(city: str) -> str:
 def test_tool_runner(
     client: anthropic.Anthropic, simulator: Simulator, model: str, stream: bool
 ) -> None:
-    """The loop begins with a thread, is refused, and continues with the whole conversation."""
+    """The tool runner first creates a thread, is refused, and then sends the whole conversation."""
     asked: Any = {"model": model, "max_tokens": 1000, "tools": [get_weather], "stream": stream}
     runner: Any = client.beta.messages.tool_runner(
         messages=cast("Any", user("Use the tool: weather in Paris and London")), **asked

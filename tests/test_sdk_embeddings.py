@@ -30,7 +30,7 @@ def vectors(answer: openai.types.CreateEmbeddingResponse) -> list[list[float]]:
 
 
 def test_a_text(client: openai.OpenAI) -> None:
-    """A text results in one vector of length 1, the same as base64 and as numbers."""
+    """A text results in one vector of length 1, the same in base64 and as numbers."""
     packed = client.embeddings.create(model=MODEL, input="Hello")
     plain = client.embeddings.create(model=MODEL, input="Hello", encoding_format="float")
 

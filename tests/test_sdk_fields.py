@@ -38,5 +38,5 @@ def test_every_beta_is_known() -> None:
 
 
 def test_new_fields_and_betas_are_noticed() -> None:
-    """Something that no table names is unknown."""
+    """A name that is in no table counts as unknown."""
     assert not any(is_known(api, "not_yet_known") for api in TYPES)

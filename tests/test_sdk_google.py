@@ -57,7 +57,7 @@ def test_whole_and_streamed(google: genai.Client, model: str) -> None:
 
 
 async def test_asynchronously(proxy: Proxy) -> None:
-    """The asynchronous client works in the same way, including chats."""
+    """The asynchronous client works the same way, including chats."""
     async with connect(proxy).aio as google:
         whole = await google.models.generate_content(model="gpt-4o", contents="Ahoy")
         chat = google.chats.create(model="gpt-4o")
@@ -152,7 +152,7 @@ def test_counting_embedding_and_models(google: genai.Client) -> None:
 
 
 def test_refusals(google: genai.Client, simulator: Simulator) -> None:
-    """The SDK raises its own error, with a message that says what to do."""
+    """The SDK raises its own error, whose message says what to do."""
     search = types.GenerateContentConfig(tools=[types.Tool(google_search=types.GoogleSearch())])
     with pytest.raises(errors.ClientError, match="do not search the web") as refused:
         google.models.generate_content(model="gpt-4o", contents="Hi", config=search)
@@ -165,7 +165,7 @@ def test_refusals(google: genai.Client, simulator: Simulator) -> None:
 
 
 def test_a_stream_that_breaks(simulator: Simulator) -> None:
-    """The SDK waits through the silence, and then raises the error."""
+    """The SDK waits during the silence, and then raises the error."""
     simulator.state.faults.on("stall_mid_stream")
     settings = settings_at(simulator, header_grace=0.01, keep_alive=0.05, read_timeout=1)
     with Proxy(settings) as proxy, connect(proxy) as google:

@@ -18,7 +18,7 @@ VENDORS = ("gpt-4o", "gpt-5.5", "claude-sonnet-4.5", "claude-opus-5", "gemini-3.
 
 
 class City(BaseModel):
-    """A schema that the model must follow."""
+    """A schema that the answer must follow."""
 
     name: str
     degrees: int
@@ -124,7 +124,7 @@ def test_images(client: ollama.Client, simulator: Simulator, model: str) -> None
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.5", "claude-sonnet-4.5"])
 def test_schemas(client: ollama.Client, model: str) -> None:
-    """The answer follows a schema, and with `json` it is an object."""
+    """The answer follows a schema; with `json`, it is an object."""
     answer = client.chat(model, user("A city"), format=City.model_json_schema())
     City.model_validate_json(str(answer.message.content))
 
@@ -132,7 +132,7 @@ def test_schemas(client: ollama.Client, model: str) -> None:
 
 
 def test_generate(client: ollama.Client) -> None:
-    """A prompt is answered, streamed and whole; without one, the model is only loaded."""
+    """A prompt is answered, streamed and whole; without a prompt, the model is only loaded."""
     parts = list(client.generate("gpt-4o", "Ahoy", system="Be brief.", stream=True))
     assert "You said: Ahoy" in "".join(part.response or "" for part in parts)
     assert parts[-1].done
@@ -241,7 +241,7 @@ def test_async(proxy: Proxy) -> None:
 
 
 def test_the_caller_is_known(client: ollama.Client, proxy: Proxy) -> None:
-    """The ledger has the name of the library."""
+    """The ledger contains the name of the library."""
     client.chat("gpt-4o", user("Hi"))
 
     record = proxy.wait_for_record()
@@ -249,7 +249,7 @@ def test_the_caller_is_known(client: ollama.Client, proxy: Proxy) -> None:
 
 
 def test_langchain(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """LangChain's package checks that the model exists, streams, calls tools, and embeds."""
+    """LangChain's package checks that the model exists, streams, calls tools and embeds."""
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     from langchain_core.messages import HumanMessage, ToolMessage
     from langchain_ollama import ChatOllama, OllamaEmbeddings

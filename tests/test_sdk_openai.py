@@ -49,7 +49,7 @@ def user(text: str) -> list[ChatCompletionMessageParam]:
 
 @pytest.mark.parametrize("model", VENDORS)
 def test_whole_answer(client: openai.OpenAI, model: str) -> None:
-    """A model of each vendor answers with text, a finish, the requested model name, and usage."""
+    """A model of each vendor answers with text, finish reason, usage and its requested name."""
     completion = client.chat.completions.create(model=model, messages=user("Say hello"))
 
     choice = completion.choices[0]
@@ -67,7 +67,7 @@ def test_whole_answer(client: openai.OpenAI, model: str) -> None:
 
 @pytest.mark.parametrize("model", VENDORS)
 def test_streamed_answer(client: openai.OpenAI, model: str) -> None:
-    """A stream has one id, a choice per chunk, one finish, and the text of the whole answer."""
+    """A stream has one id, one choice per chunk, one finish reason, and a whole answer's text."""
     whole = client.chat.completions.create(model=model, messages=user("Count to five"))
     chunks = list(
         client.chat.completions.create(model=model, messages=user("Count to five"), stream=True)
@@ -85,7 +85,7 @@ def test_streamed_answer(client: openai.OpenAI, model: str) -> None:
 
 @pytest.mark.parametrize("model", VENDORS)
 def test_usage_of_a_stream(client: openai.OpenAI, model: str) -> None:
-    """With include_usage the last chunk has the usage and no choices."""
+    """With include_usage, the last chunk has the usage and no choices."""
     chunks = list(
         client.chat.completions.create(
             model=model,
@@ -191,7 +191,7 @@ def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
 
 
 def test_length(client: openai.OpenAI) -> None:
-    """A limit works under both names, with every vendor's model."""
+    """A limit works under both names, with models of every vendor."""
     for model in VENDORS:
         limits: list[Any] = [{"max_tokens": 16}, {"max_completion_tokens": 16}]
         for limit in limits:
@@ -293,7 +293,7 @@ async def test_async_client(proxy: Proxy) -> None:
 
 
 def test_models(client: openai.OpenAI) -> None:
-    """The SDK lists and retrieves models; an unknown one is not found."""
+    """The SDK lists and retrieves models; an unknown model is not found."""
     ids = [model.id for model in client.models.list()]
 
     assert "gpt-4o" in ids

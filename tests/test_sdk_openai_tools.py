@@ -1,4 +1,4 @@
-"""Custom tools, namespaces and tool searches with OpenAI's SDK and models with functions only."""
+"""Custom tools, namespaces and tool searches, with OpenAI's SDK and models that lack them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -57,7 +57,7 @@ def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_custom_tool_on_chat(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """The call is one of the custom tool, and its result reaches the model."""
+    """The call is a call of the custom tool, and its result reaches the model."""
     asked: Any = {"role": "user", "content": ASKED}
     chosen: Any = {"type": "custom", "custom": {"name": "apply_patch"}}
 
@@ -119,7 +119,7 @@ def test_a_streamed_custom_tool_on_chat(client: openai.OpenAI, model: str) -> No
 def test_tools_on_responses(
     client: openai.OpenAI, simulator: Simulator, model: str, stream: bool
 ) -> None:
-    """Every kind of tool is called in its own form, and the conversation continues."""
+    """Every kind of tool is called in its own format, and the conversation continues."""
     items: list[Any] = [
         {"type": "additional_tools", "role": "developer", "tools": [FLAT_PATCH, MOON]},
         {"role": "user", "content": "Call the tools"},
@@ -165,7 +165,7 @@ def _output(call: Any) -> Any:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("model", "in_items"), [("gpt-6.1-sol", True), ("gpt-5.6-luna", False)])
 def test_native_tools_on_responses(model: str, in_items: bool, stream: bool) -> None:
-    """A model that supports every kind gets them unchanged, and its calls reach the client."""
+    """A model that supports every kind of tool gets them unchanged; its calls reach the client."""
     items: list[Any] = [
         {"type": "additional_tools", "role": "developer", "tools": [FLAT_PATCH, MOON]},
         {"role": "user", "content": "Call the tools"},

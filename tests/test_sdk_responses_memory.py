@@ -195,7 +195,7 @@ def test_unknown_references(client: openai.OpenAI, simulator: Simulator) -> None
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "gpt-4o"])
 def test_store_false(client: openai.OpenAI, model: str) -> None:
-    """With `store: false`, a response is not stored, and says so."""
+    """With `store: false`, a response is not stored, and its `store` field shows that."""
     response = client.responses.create(model=model, input="Hi", store=False)
 
     assert response.to_dict()["store"] is False
@@ -224,7 +224,7 @@ def test_two_sign_ins(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_two_keys(simulator: Simulator) -> None:
-    """Two keys of the server are two callers."""
+    """Two keys of the server count as two callers."""
     keys = {"laptop": "a-long-key-1", "ci": "a-long-key-2"}
     with (
         Proxy(settings_at(simulator, api_keys=keys)) as proxy,
@@ -250,7 +250,7 @@ def check_separate(own: openai.OpenAI, other: openai.OpenAI, mine: Response) -> 
 
 
 def test_off(simulator: Simulator) -> None:
-    """Without the memory, nothing is stored, and each answer says so."""
+    """If the memory is off, nothing is stored, and each answer says so."""
     with Proxy(settings_at(simulator, responses_memory="false")) as proxy, sdk(proxy) as client:
         raw = client.responses.with_raw_response.create(model="gpt-5.5", input="Hi", store=True)
         response = raw.parse()
@@ -278,7 +278,7 @@ def test_workers_are_named(simulator: Simulator) -> None:
 
 
 def test_conversations_are_bounded(simulator: Simulator) -> None:
-    """A conversation cannot get larger than a request body may be."""
+    """A conversation cannot become larger than a request body may be."""
     settings = settings_at(simulator, max_body_bytes=4000)
     with Proxy(settings) as proxy, sdk(proxy) as client:
         first = client.responses.create(model="gpt-5.5", input="x" * 2500)
@@ -376,7 +376,7 @@ def test_compaction_trigger(
 
 
 def test_a_failed_compaction(client: openai.OpenAI, simulator: Simulator) -> None:
-    """A summary that is cut off is an error, and never a compaction."""
+    """A summary that is cut off is an error, never a compaction."""
     simulator.state.faults.on("cut_mid_stream", path="/responses")
     items: Any = [{"role": "user", "content": "Hi"}, {"type": "compaction_trigger"}]
     *begun, last = client.responses.create(model="gpt-5.5", input=items, stream=True)

@@ -15,13 +15,13 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_sample_has_one_of_each_group() -> None:
-    """The groups contribute cases at different positions."""
+    """Each group contributes a case, at different positions."""
     assert [0, 4, 8] == sample(range(9), alike=lambda number: number // 3)
     assert ["a"] == first("abc")
 
 
 def test_every_value_is_covered() -> None:
-    """Fewer pairs than exist are chosen, always the same ones, in their order."""
+    """Not all pairs are chosen, but always the same ones, in their original order."""
     pairs = list(product("abcd", range(6)))
 
     chosen = covering(pairs, lambda pair: pair[0], lambda pair: pair[1])
@@ -33,7 +33,7 @@ def test_every_value_is_covered() -> None:
 
 
 def test_cases_are_divided() -> None:
-    """Keys divide the cases, and equal keys get the same ones."""
+    """Keys divide the cases, and equal keys get the same cases."""
     shares = [share(range(10), number, 3) for number in range(20)]
 
     assert {*range(10)} == {case for cases in shares for case in cases}

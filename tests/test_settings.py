@@ -52,7 +52,7 @@ def refused(home: Path, **places: Any) -> UsageError:
 
 
 def test_the_defaults_are_safe(home: Path) -> None:
-    """By default the server listens on loopback and has no secret."""
+    """By default, the server listens on loopback and has no secret."""
     settings = load(home)
 
     assert ("127.0.0.1", 8000, None, (), ()) == (
@@ -86,7 +86,7 @@ def test_each_source_overrides_the_one_before(home: Path) -> None:
 
 
 def test_missing_flags_do_not_hide_other_sources(home: Path) -> None:
-    """Flags that were not given do not hide other sources."""
+    """Flags that the user did not give do not hide other sources."""
     assert 2 == load(home, environ={"PORT": "2"}, port=None).port
 
 
@@ -105,7 +105,7 @@ def test_every_setting_has_all_sources_and_a_help(home: Path) -> None:
 def test_the_process_environment_is_the_default(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without an environment given, the real one is read."""
+    """Without an explicit environment, the environment of the process is used."""
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
     monkeypatch.setenv("COPILOT_PROXY_PORT", "4")
 
@@ -171,7 +171,7 @@ def test_texts_become_values(home: Path, name: str, text: str, expected: object)
     ],
 )
 def test_toml_types_are_accepted(home: Path, line: str, expected: object) -> None:
-    """Numbers and lists of TOML are accepted as such."""
+    """TOML numbers and lists are accepted."""
     assert expected == getattr(load(home, config=line), line.partition(" ")[0])
 
 
@@ -311,13 +311,13 @@ def test_errors_name_the_file(home: Path, config: str, words: str) -> None:
 
 
 def test_a_text_without_quotes(home: Path) -> None:
-    """The hint says that text needs quotes, but not for other mistakes."""
+    """The hint says that text needs quotes, but only for this mistake."""
     assert "quotes" in (refused(home, config="default_model = gpt-5").hint or "")
     assert "quotes" not in (refused(home, config="port 80").hint or "")
 
 
 def test_the_hint_for_an_empty_key(home: Path) -> None:
-    """The hint differs from other settings, since the server may need a key."""
+    """The hint differs from those of other settings, since the server may need a key."""
     assert "Correct it, or omit it if clients need no key." == refused(home, api_key="").hint
     assert "Correct it, or omit it to use the default." == refused(home, host="").hint
 
@@ -329,7 +329,7 @@ def test_the_closest_setting_is_suggested(home: Path) -> None:
 
 
 def test_a_file_with_a_byte_order_mark(home: Path, tmp_path: Path) -> None:
-    """Windows editors add one to the start of a file, which is otherwise UTF-8."""
+    """Windows editors add a byte order mark to UTF-8 files."""
     (home / "config.toml").write_bytes(b"\xef\xbb\xbfport = 7")
     key = tmp_path / "key"
     key.write_bytes(b"\xef\xbb\xbfabcdefgh\r\n")
@@ -371,7 +371,7 @@ def test_the_home_folder_holds_everything(home: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_home_folder_the_systems_folders_are_used() -> None:
-    """By default the operating system's folders are used."""
+    """By default, the operating system's folders are used."""
     assert Path(platformdirs.user_config_dir("copilot-proxy", appauthor=False)) == config_dir(None)
     assert Path(platformdirs.user_data_dir("copilot-proxy", appauthor=False)) == Settings().data_dir
 
@@ -391,7 +391,7 @@ def test_secrets_are_not_shown(home: Path) -> None:
 
 
 def test_the_editor_headers_are_settings(home: Path) -> None:
-    """The editor headers can be changed by settings."""
+    """The editor headers can be changed in the settings."""
     environ = {
         "EDITOR_VERSION": "a/1",
         "EDITOR_PLUGIN_VERSION": "b/2",
@@ -448,7 +448,7 @@ def test_a_budget_needs_the_ledger() -> None:
 
 
 def test_a_secret_may_be_in_a_file(home: Path) -> None:
-    """Containers pass secrets as files; the variable with the value itself takes precedence."""
+    """Containers pass secrets as files; the variable that contains the value takes precedence."""
     file = home / "token"
     file.write_text("ghu_in_a_file\n")
     names = {"GITHUB_TOKEN_FILE": str(file), "API_KEY_FILE": str(file)}
@@ -462,7 +462,7 @@ def test_a_secret_may_be_in_a_file(home: Path) -> None:
 
 @pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), (" \n", "is empty")])
 def test_a_secret_file_without_a_secret(home: Path, content: str | None, problem: str) -> None:
-    """Without a key, the server would be open to everyone, so this is an error."""
+    """An empty secret file is an error, since without a key, the server would be open to all."""
     if content is not None:
         (home / "token").write_text(content)
     error = refused(home, environ={"API_KEY_FILE": str(home / "token")})

@@ -79,7 +79,7 @@ def test_a_client_that_is_still_running(temp: Path) -> None:
     with temporary_folder():
         assert folder.exists()
 
-    starter.communicate("end\n")  # until the client has closed its output, and is about to end
+    starter.communicate("end\n")  # until the client has closed its output, just before it ends
 
     def is_removed() -> bool:
         with temporary_folder():

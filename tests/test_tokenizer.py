@@ -1,4 +1,4 @@
-"""Tokens: OpenAI's table, ids, and counts as exact as those of OpenAI's own library."""
+"""Tokens: OpenAI's table, ids, and counts that match those of OpenAI's own library."""
 
 import base64
 import gzip
@@ -55,7 +55,7 @@ def test_long_words() -> None:
 
 
 def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long run of one character is counted at once, not part by part."""
+    """A long run of one character is counted all at once, not part by part."""
     counted: list[str] = []
     merged = tokenizer._count_merged
 
@@ -72,7 +72,7 @@ def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_merging_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a sample of rare characters, such as Chinese, is merged; frequent lines are all counted.
 
-    Otherwise a million characters would take seconds in the thread for large requests.
+    Otherwise, a million characters would take seconds in the thread for large requests.
     """
     merged = 0
     count_merged = tokenizer._count_merged
@@ -109,7 +109,7 @@ def test_ids() -> None:
 
 @pytest.mark.parametrize("ids", [[10**7], [-1], [10**30], [100256], [100261]])
 def test_ids_that_do_not_exist(ids: list[int]) -> None:
-    """Token ids that cannot be decoded are refused as a client error."""
+    """Token ids that cannot be decoded are refused as the client's mistake."""
     with pytest.raises(RequestError) as raised:
         tokenizer.decode(ids)
 

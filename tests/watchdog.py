@@ -52,7 +52,7 @@ def watched(url: str, token: str) -> Iterator[Watchdog]:
 class _Watch:
     """The longest pause by the wall clock, limited to the CPU time of this process.
 
-    So a pause does not count if the machine was busy with other processes.
+    Therefore, a pause does not count if the machine was busy with other processes.
     """
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
-from copilot_proxy.cost.quota import quota_unit
+from copilot_proxy.cost.quota import METERS, metering, quota_unit
 
 _PLANS: Final = (
     # The first part found in the SKU determines the plan, so the order matters.
@@ -98,17 +98,28 @@ def _quota(
     is_free = plan_name(sku) == "Free"
     snapshots = payload.get("quota_snapshots")
     if isinstance(snapshots, Mapping) and snapshots:
-        for name in ("chat",) if is_free else ("premium_interactions", "premium_models"):
-            snapshot = snapshots.get(name)
-            if isinstance(snapshot, Mapping):
-                billed = snapshot.get("token_based_billing", payload.get("token_based_billing"))
-                unit = quota_unit(name, token_based=billed is True)
-                return snapshot, _parse_quota(snapshot, unit)
+        found = {
+            name: snapshot
+            for name in METERS
+            if (name == "chat") == is_free and isinstance(snapshot := snapshots.get(name), Mapping)
+        }
+        # If none has a positive entitlement, it may just be missing.
+        meter = metering({name: _entitlement(one) for name, one in found.items()})
+        if (name := meter or next(iter(found), None)) is not None:
+            snapshot = found[name]
+            billed = snapshot.get("token_based_billing", payload.get("token_based_billing"))
+            unit = quota_unit(name, token_based=billed is True)
+            return snapshot, _parse_quota(snapshot, unit)
     left, total = payload.get("limited_user_quotas"), payload.get("monthly_quotas")
     if isinstance(left, Mapping) and isinstance(total, Mapping):
         snapshot = {"remaining": left.get("chat"), "entitlement": total.get("chat")}
         return snapshot, _parse_quota(snapshot, quota_unit("chat", token_based=False))
     return {}, None
+
+
+def _entitlement(snapshot: Mapping[str, object]) -> float | None:
+    """Return the entitlement of a snapshot, or -1 if there is no individual quota."""
+    return -1.0 if snapshot.get("unlimited") is True else _number(snapshot.get("entitlement"))
 
 
 def _parse_quota(snapshot: Mapping[str, object], unit: str) -> AccountQuota:

@@ -28,7 +28,7 @@ _LEEWAY: Final = 60.0
 """Tolerance in seconds, in case this machine's clock is ahead."""
 _BURST: Final = 10
 _EXCHANGE_INTERVAL: Final = 10.0
-"""Seconds between two exchanges for all callers together, after the first `_BURST`."""
+"""Minimum seconds between exchanges, across all callers, after the first `_BURST`."""
 _HINT: Final = (
     "The token came with the request. Send a GitHub OAuth token that works with Copilot, or any "
     "other key to use the server's own account."

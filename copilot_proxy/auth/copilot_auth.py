@@ -29,11 +29,12 @@ log = logging.getLogger(__name__)
 _REFRESH_LEAD: Final = 60.0
 """Seconds before `refresh_in` at which the token is refreshed."""
 _MIN_LIFETIME: Final = 30.0
-"""Minimum seconds of lifetime and until a refresh; lower values from GitHub are raised to it."""
+"""Minimum lifetime and minimum time until a refresh, in seconds; lower values from GitHub are
+raised to this."""
 _MAX_REFRESH_INTERVAL: Final = 24 * 3600.0
 _FORCED_BURST: Final = 5
 _FORCED_INTERVAL: Final = 30.0
-"""Seconds between two renewals caused by rejected requests, after the first `_FORCED_BURST`."""
+"""Minimum seconds between renewals caused by rejected requests, after the first `_FORCED_BURST`."""
 _HOST_TIMEOUT: Final = 2.0
 """Maximum seconds for reading the host of the stored credential."""
 
@@ -88,8 +89,8 @@ class CopilotAuth:
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
         """Return a token other than `stale`, with which upstream rejected a request (401 or 421).
 
-        Returns None after many such renewals in a short time, since the problem must then be the
-        request. Raises the error of a failed exchange; other requests keep using `stale` until
+        Returns None after many such renewals in a short time, since the request itself must then be
+        the problem. Raises the error of a failed exchange; other requests keep using `stale` until
         there is a new token.
         """
         state = self._token_state
@@ -102,9 +103,9 @@ class CopilotAuth:
         return await self._exchanged()
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return the token of a newer sign-in than that of `token`, or None if there is none.
+        """Return the token of a sign-in newer than that of `token`, or None if there is none.
 
-        For use when `token` cannot be used at the moment. The store is read at most once every few
+        This is for when `token` is temporarily unusable. The store is read at most once every few
         seconds.
         """
         state = self._token_state

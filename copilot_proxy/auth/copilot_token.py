@@ -10,7 +10,7 @@ from copilot_proxy.masking import Secret
 
 @dataclass(frozen=True)
 class Clock:
-    """Both clocks: the monotonic clock may stop during sleep, and the wall clock may jump."""
+    """The monotonic clock, which may stop during sleep, and the wall clock, which may jump."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
@@ -28,13 +28,13 @@ class CopilotToken:
     monotonic: float = field(default=0.0, repr=False)
     wall: float = field(default=0.0, repr=False)
     github_token: Secret | None = field(default=None, repr=False)
-    """The GitHub token that it was exchanged for, which identifies the sign-in; None for a Copilot
-    token sent in a request."""
+    """The GitHub token that was exchanged for this one; it identifies the sign-in. None for a
+    Copilot token sent in a request."""
     direct: bool = field(default=False, repr=False)
     """Whether the token is `github_token` itself."""
 
     def age(self, clock: Clock) -> float:
-        """Return the seconds since it was issued, by whichever clock shows more."""
+        """Return the seconds since it was issued, according to whichever clock shows more."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
 
@@ -65,7 +65,7 @@ class TokenSource(Protocol):
         ...
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return the token of a newer sign-in than that of `token`, or None if there is none."""
+        """Return the token of a sign-in newer than that of `token`, or None if there is none."""
         ...
 
     def state(self) -> AuthState:

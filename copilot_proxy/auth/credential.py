@@ -27,11 +27,11 @@ class CredentialStore(Protocol):
     name: str
 
     def describe(self) -> str:
-        """Return its location, to complete "The token is in ..."."""
+        """Return its location as a phrase that completes "The token is in ..."."""
         ...
 
     def unavailable(self) -> str | None:
-        """Return in one sentence why this machine has no such store, or None if it does."""
+        """Return in one sentence why this machine has no such store, or None if it has one."""
         ...
 
     def check_writable(self) -> None:

@@ -1,4 +1,4 @@
-"""Waits for the user to approve the sign-in: the polling of the device flow (RFC 8628, 3.4-3.5)."""
+"""Polls GitHub until the user approves the sign-in: the device flow of RFC 8628, 3.4-3.5."""
 
 import asyncio
 import time
@@ -40,9 +40,9 @@ async def wait_for_approval(
 ) -> Secret:
     """Poll until the user has entered `code`, and return the GitHub token.
 
-    Raises `LoginFailed` if the code expires or GitHub reports a final error, and GitHub's own error
-    if GitHub asks to wait longer than the code is valid. Network errors do not end the wait. May be
-    cancelled at any time.
+    Raises `LoginFailed` if the code expires or GitHub reports a final error, and GitHub's error if
+    the wait that it asks for is longer than the code is valid. Network errors do not end the wait.
+    May be cancelled at any time.
     """
     deadline = clock() + code.expires_in
     interval = code.interval

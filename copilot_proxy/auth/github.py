@@ -26,11 +26,13 @@ from copilot_proxy.settings import Settings
 
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _USER_API_VERSION: Final = "2022-11-28"
-"""The API version for ``/user``, which lacks the newer version of the Copilot endpoints."""
+"""The API version for ``/user``, which does not support the newer version of the Copilot
+endpoints."""
 _TIMEOUT: Final = 30.0
 """Read timeout in seconds; short, because no model is involved."""
 _GRACE: Final = 60.0
-"""Seconds that a Copilot token is valid after `refresh_in` if its expiry is implausible."""
+"""Seconds after `refresh_in` for which a Copilot token counts as valid if its expiry is
+implausible."""
 _DIRECT_LIFETIME: Final = 24 * 3600.0
 """Seconds until the API host for a directly used token is looked up again."""
 _CODE_LIFETIME: Final = 900.0
@@ -53,7 +55,7 @@ class DeviceCode:
 
 @dataclass(frozen=True)
 class Pending:
-    """The user has not approved yet; `interval` is the new interval in seconds, `slower` adds 5."""
+    """The user has not approved yet. `interval` is the new interval in seconds; `slower` adds 5."""
 
     interval: float | None = None
     slower: bool = False
@@ -61,7 +63,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class TokenExchange:
-    """A Copilot token. Times are in seconds from now, so a wrong local clock does no harm."""
+    """A Copilot token. Times are in seconds from now, so a wrong local clock does not matter."""
 
     token: Secret
     refresh_in: float
@@ -223,7 +225,7 @@ class GitHub:
             raise map_http_error(error) from None
 
     def _verification_uri(self, uri: object) -> str:
-        """Return the page for entering the code, replacing anything that is not a web URL."""
+        """Return `uri` if it is a web URL, or else the usual page for entering the code."""
         if isinstance(uri, str) and re.fullmatch(r"https?://[!-~]+", uri):
             return uri
         return self.addresses.web + "/login/device"
@@ -291,7 +293,8 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return a number of seconds from 0 to a day, possibly given as text, or else `default`."""
+    """Return `value`, which may be text, if it is a number of seconds from 0 to a day, else
+    `default`."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

@@ -63,7 +63,8 @@ def json_or_form(response: httpx.Response) -> dict[str, object]:
 
 
 def not_github_error(response: httpx.Response) -> CopilotProxyError:
-    """Return the error for a response that is not JSON: GitHub is down or did not send it."""
+    """Return the error for a response that is not JSON: GitHub is down, or did not send the
+    response."""
     if response.status_code >= 500 or response.status_code == 429:
         return transient_error(response)
     host = response.url.netloc.decode("ascii")
@@ -200,7 +201,8 @@ def _common_error(response: httpx.Response, data: Mapping[str, object]) -> Copil
         )
     if response.status_code >= 500:
         return transient_error(response)
-    # Rate limits are reported as 403 as often as 429; only the text or headers tell them apart.
+    # GitHub reports rate limits as 403 or 429; only the text or headers distinguish them from other
+    # refusals.
     limited = "rate limit" in clean(data.get("message")).lower()
     spent = response.headers.get("x-ratelimit-remaining") == "0"
     limited = limited or spent or "retry-after" in response.headers

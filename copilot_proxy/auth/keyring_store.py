@@ -30,8 +30,8 @@ class KeyringStore:
     """One keyring entry with the credential as JSON.
 
     Backends raise many errors besides keyring's own (D-Bus, OS errors, missing libraries), and may
-    wait indefinitely for a prompt that the user does not see. So each call runs in a thread with a
-    timeout in seconds, and every exception becomes a `StoreError`.
+    wait indefinitely for a prompt that the user does not see. Each call therefore runs in a thread
+    with a timeout in seconds, and every exception becomes a `StoreError`.
     """
 
     name = "keyring"

@@ -107,7 +107,7 @@ def _tables(path: Path) -> Iterator[tuple[str, str]]:
 def _is_for(host: str, account: str) -> bool:
     """Return whether an account such as ``https://github.com:mona`` belongs to `host`.
 
-    The name of another host may contain that of `host`, and its token must not be sent there.
+    Another host's name may contain that of `host`; its token must not be sent to `host`.
     """
     return host in _NO_HOST.split(account.lower())
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 class RateLimiter:
-    """A token bucket: allows `burst` actions at once, then one every `interval` seconds."""
+    """A token bucket: allows `burst` actions in a row, then one every `interval` seconds."""
 
     def __init__(self, burst: int, interval: float, monotonic: Callable[[], float]) -> None:
         self._interval = interval
@@ -14,7 +14,7 @@ class RateLimiter:
         """The time at which the bucket is full again."""
 
     def acquire(self) -> float:
-        """Take a token and return 0; if there is none, return the seconds until there is."""
+        """Take a token and return 0; if there is none, return the seconds until there is one."""
         now = self._monotonic()
         full_at = max(self._full_at, now)
         wait = full_at - now - self._slack

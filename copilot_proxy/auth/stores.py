@@ -69,7 +69,7 @@ class Credentials:
     def from_settings(cls, settings: Settings) -> Self:
         """Create the stores: environment, file, keyring.
 
-        The keyring comes last, because on machines that keep the token in a file, it often hangs.
+        The keyring comes last, because it often hangs on machines that keep the token in a file.
         """
         file, keyring = FileStore(settings.data_dir), KeyringStore(profile=settings.profile)
         return cls((EnvironmentStore(settings), file, keyring))

@@ -1,4 +1,4 @@
-"""The state of the token: whether it can be used, is due for a refresh, or failed. No I/O."""
+"""The state of the token: whether it is usable, and when to renew it. No I/O."""
 
 import secrets
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from copilot_proxy.auth.credential import Credential
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn, SignInError
 
 _STORE_INTERVAL: Final = 3.0
-"""Minimum seconds between two reads of the store without a valid token."""
+"""Minimum seconds between reads of the store while there is no valid token."""
 _STORE_INTERVAL_VALID: Final = 10.0
-"""Minimum seconds between two reads with a valid token, during a cooldown."""
+"""Minimum seconds between reads of the store with a valid token, during a cooldown."""
 _BACKOFF: Final = 2.0
 _MAX_BACKOFF: Final = 30.0
-"""Longest backoff without a valid token."""
+"""Maximum backoff in seconds without a valid token."""
 _MAX_BACKOFF_VALID: Final = 300.0
-"""Longest backoff while the old token is still valid."""
+"""Maximum backoff in seconds while the old token is still valid."""
 _REFUSED_BACKOFF: Final = 900.0
 """Seconds until a rejected sign-in is tried again, in case GitHub was wrong to reject it."""
 _NO_ACCESS_BACKOFF: Final = 60.0
@@ -34,11 +34,12 @@ class Failure:
     jitter: float
 
     def age(self, clock: Clock) -> float:
-        """Return the seconds since then, by whichever clock shows more."""
+        """Return the seconds since the failure, according to whichever clock shows more."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
     def backoff(self, *, has_token: bool) -> float:
-        """Return the seconds until the next try; `has_token` if the old token is still valid."""
+        """Return the seconds until the next attempt; `has_token` is whether the old token is still
+        valid."""
         if isinstance(self.error, NotSignedIn):
             return _REFUSED_BACKOFF if self.credential else _STORE_INTERVAL
         base = _NO_ACCESS_BACKOFF if isinstance(self.error, NoCopilotAccess) else _BACKOFF

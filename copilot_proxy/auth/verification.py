@@ -31,7 +31,7 @@ _REFUSED: Final = (400, 401, 403)
 
 @dataclass(frozen=True)
 class Verification:
-    """What a GitHub token gives access to; a field is None if unknown."""
+    """The access that a GitHub token grants; a field is None if unknown."""
 
     login: str | None
     plan: str
@@ -87,9 +87,9 @@ async def _with_retries(
 
 
 def _is_transient(error: UpstreamError) -> bool:
-    """Return whether the failure may pass within seconds.
+    """Return whether the failure may resolve itself within seconds.
 
-    False if GitHub asked us to wait, and if, for example, its name cannot be resolved.
+    False if GitHub asked us to wait or, for example, its name cannot be resolved.
     """
     if isinstance(error, UpstreamRefusal):
         return error.upstream_status >= 500 and "retry-after" not in error.headers

@@ -10,7 +10,7 @@ from copilot_proxy.ledger.reservation_request import Plan, Sender
 from copilot_proxy.relay.records import RequestRecord
 
 _CHECK_SECONDS: Final = 0.02
-"""Minimum seconds between two checks of the file and of the time."""
+"""Minimum seconds between checks of the file and the time."""
 _MAX_PLANS: Final = 500
 
 
@@ -29,7 +29,7 @@ class LimitFinder:
         self._minute = 0
         self._limits = Limits()
         self._plans: dict[_Key, Plan] = {}
-        """The results found in that minute, with these limits."""
+        """The plans found in the current minute, with the current limits."""
 
     def find(self, record: RequestRecord) -> Plan:
         """Return the plan for a request, with the limits that apply to it."""

@@ -1,8 +1,8 @@
 """Admits requests as long as they fit the budget.
 
 For each limit, the amount spent, the reservations of running requests and the expected cost of the
-next request must fit together. So parallel requests cannot jointly exceed a limit, except by the
-error of their estimates. An answer that has begun is never cut off.
+next request must fit within it together. Parallel requests therefore cannot jointly exceed a limit,
+except by the errors in their estimates. An answer that has begun is never cut off.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from copilot_proxy.budget.refusals import refused, with_session
 from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.formats.types import ClientRequest
-from copilot_proxy.large_work import LARGE, run_in_turn
+from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
 from copilot_proxy.private_files import failure_reason
 from copilot_proxy.relay.costs import cost_of
@@ -64,7 +64,7 @@ class Budget:
         """Learn from a completed request, for later estimates. Must be called on the event loop."""
         if not self._file.known.limits and record.reserved is None:
             return
-        # Otherwise, the tokens must be counted first, which may take long; see `_settle`.
+        # Otherwise, the tokens must be counted first, which may take a long time; see `_settle`.
         cost = cost_of(record) if record.unmetered is None else None
         if record.reserved is not None:
             self._settle(record, cost)
@@ -86,10 +86,10 @@ class Budget:
         if reserver is None:
             reserver = await self._first_reserver()
         estimate = self._estimator.estimate
-        if record.size < LARGE:
-            cost = estimate(record, request)
-        else:
+        if self._estimator.must_count(record):
             cost = await run_in_turn(estimate, record, request)
+        else:
+            cost = estimate(record, request)
         outcome = None
         if reserver is not None:
             outcome = reserver.reserve_now(record.request_id, cost, plan)
@@ -113,8 +113,8 @@ class Budget:
                 self._warn(record, limit, allowed, spent + reserved, plan.period(limit))
 
     def _report(self, problem: str | None) -> None:
-        """Log why the limits cannot be checked, once for each `problem`, or with None that they can
-        be checked again."""
+        """Log `problem`, the reason why the limits cannot be checked, but only once; with None, log
+        that they can be checked again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -124,7 +124,7 @@ class Budget:
             log.error("The budget is not enforced: %s", problem)
 
     def end(self, request_ids: Sequence[str]) -> bool:
-        """Release the reservations of requests that have rows now; called by the ledger's thread.
+        """Release the reservations of requests that now have rows; called by the ledger's thread.
 
         Returns False if this process has made no reservations.
         """
@@ -145,11 +145,10 @@ class Budget:
     async def _reserve(
         self, request_id: str, cost: int, plan: Plan, outcome: "Refusal | None"
     ) -> "list[Used] | Refusal":
-        """Reserve after a first attempt with this `outcome`.
+        """Reserve `cost` after a first attempt that had this `outcome`.
 
-        If another process was in the way, it is tried a few more times on the event loop. If that
-        fails or the cost does not fit, it is done in a thread, which takes more time than a
-        reservation.
+        If another process held the lock, try a few more times on the event loop. If that fails or
+        the cost does not fit, use a thread, which takes longer than the reservation itself.
         """
         reserver = self._reserver
         if outcome is None and reserver is not None and reserver.is_open():
@@ -178,7 +177,7 @@ class Budget:
         self._made_reserver().release(request_id)
 
     def _settle(self, record: RequestRecord, cost: Cost | None) -> None:
-        """Replace a request's estimate by its actual cost, until the ledger has its row."""
+        """Replace a request's estimate with its actual cost, until the ledger has its row."""
         reserver = self._reserver
         if reserver is None:
             return
@@ -194,8 +193,8 @@ class Budget:
     def _show_settled(self) -> None:
         """Tell other processes what requests have cost, and which have rows.
 
-        This is done immediately if a request has cost more than was reserved; otherwise, several
-        requests are collected first.
+        This is done immediately if a request has cost more than was reserved; otherwise, requests
+        are collected for a short time first.
         """
         flush, self._flush = self._flush, None
         if flush is not None:
@@ -248,7 +247,7 @@ class Budget:
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, used: int, period: str
     ) -> None:
-        """Add a note to the request, and once to the log, that most of a limit is used."""
+        """Note in the request, and once in the log, that most of a limit is used."""
         limit_text, used_text = amount(allowed), amount(used)
         if "AI credit" in limit_text:
             used_text = used_text.removesuffix(" AI credits")

@@ -1,7 +1,8 @@
 """Estimates the cost of a request before it is sent.
 
-The prompt is estimated from its length; anything that the same session has just sent counts as read
-from the cache. The output is estimated from the longer of the model's recent answers.
+The prompt is estimated from its length; if it is large, relative to the last request of the same
+session, whose tokens are known. Anything that the session has just sent counts as read from the
+cache. The output is estimated from the model's longer recent answers.
 """
 
 import time
@@ -14,6 +15,7 @@ from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.token_estimate import request_tokens
 from copilot_proxy.formats.types import ClientRequest
+from copilot_proxy.large_work import LARGE
 from copilot_proxy.relay.costs import learned_prices, prices_of
 from copilot_proxy.relay.records import RequestRecord
 
@@ -26,11 +28,17 @@ _RECENT: Final = 50
 _SHARE: Final = 0.9
 """The quantile of recent answers that serves as the expected length of the next one."""
 _MAX_SESSIONS: Final = 500
+_MAX_GROWTH: Final = 1.25
+"""The growth of a large request, relative to the last one of its session, up to which its tokens
+are in proportion to its size. Anything larger may be a file, whose data says little about its
+tokens."""
 
 
 class _Prompt(NamedTuple):
     at: float
     tokens: int
+    size: int
+    """The size of the request in bytes."""
 
 
 class _RecentOutputs:
@@ -68,7 +76,7 @@ class Estimator:
         self.add_output(model, tokens.output)
         if session is not None:
             self._prompts.pop((model, session), None)
-            self._prompts[model, session] = _Prompt(self._clock(), tokens.prompt)
+            self._prompts[model, session] = _Prompt(self._clock(), tokens.prompt, record.size)
             if len(self._prompts) > _MAX_SESSIONS:
                 del self._prompts[next(iter(self._prompts))]
 
@@ -78,6 +86,23 @@ class Estimator:
         if outputs is None:
             outputs = self._outputs[model] = _RecentOutputs()
         outputs.add(tokens)
+
+    def must_count(self, record: RequestRecord) -> bool:
+        """Return whether `estimate` must count a large prompt, which takes time."""
+        return (
+            record.size >= LARGE
+            and record.estimated_prompt is None
+            and self._in_proportion(record) is None
+        )
+
+    def _in_proportion(self, record: RequestRecord) -> int | None:
+        """Return the tokens of a large prompt, relative to the session's last prompt, which Copilot
+        has counted. None if their sizes differ too much."""
+        seen = self._prompts.get((record.model or "", record.attribution.session or ""))
+        if record.size < LARGE or seen is None or seen.size == 0:
+            return None
+        growth = record.size / seen.size
+        return round(seen.tokens * growth) if 1 / _MAX_GROWTH <= growth <= _MAX_GROWTH else None
 
     def estimate(self, record: RequestRecord, request: ClientRequest) -> int:
         """Return the expected cost of `request` in nano-AIU; 0 if the price is unknown."""
@@ -89,7 +114,9 @@ class Estimator:
                 prices = learned_prices(listed)
             if prices is None:
                 return 0
-        prompt, cached = record.estimated_prompt or request_tokens(request), 0
+        prompt, cached = record.estimated_prompt or self._in_proportion(record), 0
+        if prompt is None:
+            prompt = request_tokens(request)
         if session is not None:
             seen = self._prompts.get((model, session))
             if seen is not None and self._clock() - seen.at < _CACHE_SECONDS:

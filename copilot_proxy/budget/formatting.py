@@ -1,7 +1,7 @@
 """Amounts of money in the text of a refusal, and the command that raises the limit.
 
-Some clients repeat a request if the text of its error contains certain numbers, such as 500,
-whatever they mean. Therefore these numbers are avoided.
+Some clients retry a request if the text of its error contains a number such as 500, whatever it
+means, so these numbers are avoided.
 """
 
 import shlex
@@ -17,7 +17,7 @@ STORED_HINT: Final = (
     "The budget did not allow this request, so it was not sent to Copilot. Wait until the budget "
     f"resets, or raise it with: copilot-proxy budget raise {_USUAL_RAISE}"
 )
-"""What a refusal in the ledger means, which does not store its text."""
+"""The explanation of a refusal in the ledger, which does not store the refusal's text."""
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
 
 
@@ -49,8 +49,8 @@ def scope_flag(limit: Limit) -> str:
 def advised_raise(limit: Limit, missing: int) -> str:
     """Return the command that raises the limits of a scope by a round number of AI credits.
 
-    The number is at least `missing` nano-AIU, and the size of `limit` or `_USUAL_RAISE`, whichever
-    is less.
+    The number is at least `missing` nano-AIU, and at least the smaller of `limit` and
+    `_USUAL_RAISE`.
     """
     needed = max(1, -(-missing // NANO), min(_USUAL_RAISE, -(-limit.nano // NANO)))
     step = 10 ** (len(str(needed)) - 1)

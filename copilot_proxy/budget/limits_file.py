@@ -58,14 +58,14 @@ class Limits(NamedTuple):
         return self._replace(limits=(*self.limits, *more))
 
     def with_limit(self, limit: Limit) -> "Limits":
-        """Return these limits with `limit`, not raised yet."""
+        """Return these limits with `limit` set and not raised."""
         others = tuple(one for one in self.limits if one.target != limit.target)
         raises: list[Raise] = []
         for one in self.raises:
             if (one.kind, one.name) != (limit.kind, limit.name):
                 raises.append(one)
                 continue
-            # A raise of all periods still applies to the others.
+            # A raise of all periods still applies to the other periods.
             periods = (one.per,) if one.per else PERIODS
             raises += [one._replace(per=per) for per in periods if per != limit.per]
         return Limits((*others, limit), tuple(raises))
@@ -122,7 +122,7 @@ def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> No
     """Replace the limits in the file with the result of `changed`.
 
     Other processes wait, so that no change is lost. Raises `CopilotProxyError`, and any exception
-    of `changed`; the file is then unchanged.
+    that `changed` raises; the file is then unchanged.
     """
     try:
         make_folder(path.parent)
@@ -160,21 +160,21 @@ def _raise(stored: Mapping[str, Any]) -> Raise:
 
 
 def _check(stored: Limit | Raise) -> None:
-    """Raise `ValueError` for an amount or a scope that cannot be."""
+    """Raise `ValueError` for an impossible amount or scope."""
     is_scope = stored.kind in ("", *SCOPES) and type(stored.name) is str
     if type(stored.nano) is not int or not is_scope:
         raise ValueError("not a limit")
 
 
 class LimitsFile:
-    """Reads the file again whenever it has changed."""
+    """Reads the limits file, and rereads it whenever it has changed."""
 
     def __init__(self, path: Path, defaults: Iterable[Limit]) -> None:
         self._path = path
         self._defaults = tuple(defaults)
         self._seen: tuple[int, ...] | None = None
         self._problem: str | None = None
-        """Why the file cannot be used at present."""
+        """Why the file cannot currently be used."""
         self.known = Limits().with_defaults(self._defaults)
         """The most recently read limits."""
 

@@ -33,7 +33,7 @@ def raise_limits(
     def raised(stored: Limits) -> Limits:
         limits = stored.with_defaults(defaults).limits
         if not any((one.kind, one.name) == (kind, name) and per in ("", one.per) for one in limits):
-            # Otherwise the raise would apply to a limit that the user sets later.
+            # Otherwise, the raise would apply to a limit that the user sets later.
             scope = f" for the {kind} {name}" if kind else " for all requests" if limits else ""
             flag = scope_flag(Limit(nano, "day", kind, name))
             others = "To list the budgets, run: copilot-proxy budget\n" if limits else ""

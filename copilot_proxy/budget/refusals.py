@@ -16,7 +16,7 @@ _MAX_NAME: Final = 64
 
 
 class BudgetExceeded(CopilotProxyError):
-    """A request does not fit the budget. Its status makes every client stop; see `clients`."""
+    """A request does not fit the budget. The HTTP status makes every client stop; see `clients`."""
 
     status = 402
     type = "billing_error"

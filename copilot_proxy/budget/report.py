@@ -1,4 +1,4 @@
-"""How much of each limit is used, for commands."""
+"""Computes how much of each limit is used, for the commands that show it."""
 
 from collections.abc import Sequence
 from datetime import datetime

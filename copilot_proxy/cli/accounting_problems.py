@@ -15,7 +15,7 @@ _LOGGERS: Final = (
 
 
 class AccountingProblems(logging.Handler):
-    """Collects errors from other threads, so that they do not break into an answer."""
+    """Collects errors from other threads, so that they do not interrupt an answer."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -23,7 +23,7 @@ class AccountingProblems(logging.Handler):
         self._sources: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Later errors of the same source, such as the number of lost rows, are only its effects.
+        # Later errors of the same source, such as the number of lost rows, are only consequences.
         if record.name not in self._sources:
             self._sources.add(record.name)
             self._new.append(record.getMessage())
@@ -36,7 +36,7 @@ class AccountingProblems(logging.Handler):
 
 @contextmanager
 def collected_problems() -> Iterator[AccountingProblems]:
-    """Collect the problems while the block runs, and print the rest of them at its end."""
+    """Collect the problems while the block runs, and when it ends, print those not printed yet."""
     problems = AccountingProblems()
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""Reads what is attached to a prompt: piped text, and image files."""
+"""Reads the attachments of a prompt: piped text and image files."""
 
 import base64
 import os

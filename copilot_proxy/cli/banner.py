@@ -136,8 +136,8 @@ class Banner:
 
     def _clients(self) -> str | None:
         """Explain how to start the clients on this machine; None if there are none."""
-        # Only shown to people, because loading the client definitions takes time. If the address
-        # was given as a flag, the commands would not find the server.
+        # Only shown on a terminal, because loading the client definitions takes time. If the
+        # address was given as a flag, the commands would not find the server.
         is_flag = "flag" in (self.settings.sources.get(name) for name in ("host", "port", "uds"))
         if not stderr_is_tty() or is_flag or self.settings.uds:
             return None

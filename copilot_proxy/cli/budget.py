@@ -1,4 +1,4 @@
-"""The ``budget`` command: shows and changes the limits on what requests may cost."""
+"""The ``budget`` command: shows and changes the limits on the cost of requests."""
 
 import json
 import shlex

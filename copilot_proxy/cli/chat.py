@@ -90,7 +90,7 @@ def chat(
 
 
 def _chat(settings: "Settings", question: str, options: ChatOptions) -> None:
-    """Answer the question; without one, have a conversation."""
+    """Answer the question; without one, hold a conversation."""
     with collected_problems() as problems, asyncio.Runner() as runner:
         check_upstream(settings)
         backend = runner.run(_open(settings))
@@ -108,7 +108,7 @@ def _chat(settings: "Settings", question: str, options: ChatOptions) -> None:
 
 
 def _question(prompt: str, options: ChatOptions) -> str:
-    """Return the prompt with the piped input; empty for a conversation. Raises `UsageError`."""
+    """Return the prompt plus any piped input, or "" for a conversation. Raises `UsageError`."""
     piped = piped_text()
     question = _joined(prompt, piped)
     flags = "".join(f"-i {shlex.quote(str(image.path))} " for image in options.images)

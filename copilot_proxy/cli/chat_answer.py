@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from copilot_proxy import __version__
 from copilot_proxy.attribution import Attribution
 from copilot_proxy.cli.console import print_message
-from copilot_proxy.cli.prices import credits_text
-from copilot_proxy.cost.nano_aiu import reported_credits
+from copilot_proxy.cost.nano_aiu import reported_total, rounded
 from copilot_proxy.terminal import can_draw, escape_controls
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class PlainPrinter:
 
 @dataclass
 class ChatAnswer:
-    """The part of an answer received so far, which is kept if the stream breaks off."""
+    """The part of an answer received so far, which is kept if the stream breaks."""
 
     record: "RequestRecord"
     text: str = ""
@@ -127,8 +126,8 @@ def usage_summary(record: "RequestRecord") -> str:
     if record.first_token is not None:
         parts.append(f"first token after {record.first_token:.2f} s")
     parts.append(f"{record.duration:.2f} s in total")
-    if (credits := reported_credits(record.copilot_usage)) is not None:
-        parts.append(credits_text(credits))
+    if (cost := reported_total(record.copilot_usage)) is not None:
+        parts.append(f"{rounded(cost)} AI credits")
     parts += [f"note: {note}" for note in record.notes]
     return f"{record.model}: {', '.join(parts)}"
 

@@ -16,7 +16,7 @@ def ledger_name(name: str) -> str:
 def named_client(name: str, choices: Sequence[Client] = CLIENTS, *, others: str = "") -> Client:
     """Return the client. Raises `UsageError` with similar names, or else the names in `choices`.
 
-    `others` is the command for programs that are not clients, if any.
+    `others` is a command to suggest for programs that are not clients.
     """
     definition = find_client(name)
     if definition is None:

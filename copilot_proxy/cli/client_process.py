@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 from copilot_proxy.errors import ClientNotFound
 
 _ANSWER_TIMEOUT: Final = 20
-"""Seconds within which a client must print what it is asked for."""
-_SIGNALLED: Final = 128
-"""Shells add the number of the signal that ended a program to this, as its exit code."""
+"""Seconds within which a client must print the requested information."""
+_SIGNALED: Final = 128
+"""Exit code of a program ended by a signal, as in shells: this plus the signal's number."""
 
 
 class Ended(NamedTuple):
@@ -46,7 +46,7 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
             ) from None
         programs.append(process)
         code = process.wait()
-    return Ended(code if code >= 0 else _SIGNALLED - code, signal.SIGINT in received)
+    return Ended(code if code >= 0 else _SIGNALED - code, signal.SIGINT in received)
 
 
 def ask_program(command: Sequence[str]) -> str:
@@ -68,7 +68,8 @@ def ask_program(command: Sequence[str]) -> str:
 
 @contextmanager
 def _passed_signals() -> Iterator["tuple[list[subprocess.Popen[bytes]], set[int]]"]:
-    """Pass signals on to the listed programs while the block runs; also yield those received."""
+    """Pass signals on to the listed programs while the block runs. Yield the list of programs and
+    the set of signals received."""
     programs: list[subprocess.Popen[bytes]] = []
     received: set[int] = set()
 

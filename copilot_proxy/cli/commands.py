@@ -60,7 +60,7 @@ def with_option(arguments: Sequence[str]) -> list[str]:
 
 
 class CommandGroup(TyperGroup):
-    """The commands of ``copilot-proxy``. Listing them imports none of them."""
+    """The commands of ``copilot-proxy``. Listing them does not import them."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)

@@ -31,15 +31,15 @@ def complete_client(incomplete: str) -> list[tuple[str, str]]:
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Return families, aliases and the models of the last list seen."""
+    """Return model families, aliases, and the models in the most recent list."""
     return [name for name in dict.fromkeys(_names()) if name.startswith(incomplete)]
 
 
 def word_completer(
     words: Mapping[str, str | None],
 ) -> Callable[[typer.Context, str], list[str]]:
-    """Return a completer for a command's ``words``: first one of `words`, then the only value that
-    this word takes, if there is one."""
+    """Return a completer for a command's ``words``: first a key of `words`, then the value of that
+    key unless it is None."""
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
         match list(context.params.get("words") or ()):

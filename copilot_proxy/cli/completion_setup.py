@@ -1,4 +1,4 @@
-"""``--install-completion [SHELL]`` and ``--show-completion [SHELL]``.
+"""Implements ``--install-completion [SHELL]`` and ``--show-completion [SHELL]``.
 
 Typer's own options do not accept a shell's name, its script for zsh completes nothing on the first
 Tab, and it ignores the folders that users of zsh and fish have chosen.
@@ -90,7 +90,7 @@ def _install(shell: str) -> Path:
     match shell:
         case "bash":
             path = home / ".bash_completions" / f"{NAME}.sh"
-            # Always quoted, as by Typer, so that its line is not added again.
+            # Always quoted, as Typer does, so that a line added by Typer is not added again.
             quoted = str(path).replace("'", "'\\''")
             _add_line(home / ".bashrc", f"source '{quoted}'")
         case "zsh":
@@ -103,7 +103,7 @@ def _install(shell: str) -> Path:
 
             installed: tuple[str, Path] = install(shell, NAME, _VARIABLE)
             return installed[1]
-    from copilot_proxy.private_files import make_folder  # which every command would wait for
+    from copilot_proxy.private_files import make_folder  # slow to import
 
     make_folder(path.parent)
     with open(path, "wb", opener=_open) as file:

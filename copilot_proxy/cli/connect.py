@@ -1,4 +1,4 @@
-"""The ``connect`` command: configures a client permanently, or undoes that."""
+"""The ``connect`` command: configures a client permanently, or undoes it."""
 
 import os
 import sys
@@ -98,7 +98,7 @@ def connect(
         error.hint = (
             f"{error.hint}\nOr try it without an account: copilot-proxy connect {client} --simulate"
         )
-        error.code = "no_sign_in_to_run"  # the hint is complete
+        error.code = "no_sign_in_to_run"  # keeps others from adding to the hint
         raise
 
 
@@ -199,7 +199,8 @@ def _print_setup(setup: "Setup") -> None:
 
 
 def _report_simulator(url: str | None) -> None:
-    """Report that the models are not real; `url` is that of a server the user may think is real."""
+    """Report that the models are not real; `url` is the address of a server that the user may
+    mistake for a real one."""
     text = "This configuration is for a simulator, whose models, answers and costs are made up."
     if url is not None:
         text += (

@@ -1,4 +1,5 @@
-"""Changes a client's files for ``connect``, or undoes that: shows a diff, asks, and writes."""
+"""Changes a client's files for ``connect``, or undoes the changes: shows a diff, asks, and
+writes."""
 
 import os
 import shlex
@@ -91,6 +92,12 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
         raise _failure(problem, f"Its backups are in {journal.folder}.") from None
     needed = [plan for plan in plans if plan.is_needed]
     _show(needed, "", all_lines=dry_run)
+    for plan in plans:
+        if plan.kept:
+            print_message(
+                f"Kept in {short(plan.path)}, because it was edited after `connect`: "
+                f"{', '.join(plan.kept)}"
+            )
     if dry_run:
         return 0
     if needed and not _agreed("Undo these changes?", yes=yes):
@@ -106,7 +113,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
 
 
 def _show(plans: Sequence[FilePlan], key: str, *, all_lines: bool) -> None:
-    """Print the diffs: to stdout if nothing else was asked for."""
+    """Print the diffs, shortened and to stderr unless `all_lines` is true."""
     for plan in plans:
         secret = "" if key == NO_KEY else key
         lines = diff(short(plan.path), plan.before, plan.after, secret).split("\n")

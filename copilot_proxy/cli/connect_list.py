@@ -1,4 +1,5 @@
-"""Lists the clients that ``connect`` can configure: which are connected, and when last seen."""
+"""Lists the clients that ``connect`` can configure: whether each is connected, and when it was last
+seen."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime

@@ -12,7 +12,7 @@ from typing import Final
 from copilot_proxy import ENVIRONMENT_PREFIX
 from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences, with_profile
 from copilot_proxy.launchers import launcher
-from copilot_proxy.terminal import escape_controls
+from copilot_proxy.terminal import escape_controls, terminal_width
 
 NAME: Final = "copilot-proxy"
 _NAMES: Final = (NAME, f"g-{NAME}")
@@ -42,7 +42,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def print_drawn(line: str) -> None:
-    """Print a line with styles to stdout. Text in it must already be escaped."""
+    """Print a styled line to stdout. Its text must already be escaped."""
     _echo(line)
 
 
@@ -57,7 +57,8 @@ def print_unwrapped(text: str) -> None:
 
 
 def with_commands(text: str) -> str:
-    """Return `text` with commands that work here, each held together by non-breaking spaces."""
+    """Return `text` with its commands replaced by ones that work here, and the words of each joined
+    by non-breaking spaces."""
     text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
     return _COMMAND.sub(_runnable, text)
 
@@ -69,7 +70,7 @@ def format_message(text: str) -> str:
     commands in the text are replaced by ones that work.
     """
     text = with_commands(text)
-    width = _width()
+    width = terminal_width()
     if width:
         text = "\n".join(_wrapped(line, width) for line in text.split("\n"))
     return text.replace(_GLUE, " ")
@@ -135,14 +136,6 @@ def _echo(text: str, *, err: bool = False) -> None:
 
 def _runnable(command: re.Match[str]) -> str:
     return _GLUE.join([program_name(), *command["rest"].split(" ")])
-
-
-def _width() -> int | None:
-    """Return the width of the terminal on stderr; None if stderr is not a terminal."""
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else None
-    except (OSError, ValueError):
-        return None
 
 
 def _wrapped(line: str, width: int) -> str:

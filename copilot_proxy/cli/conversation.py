@@ -87,7 +87,7 @@ class Conversation:
     def _resolve(self, name: str) -> str:
         """Return the id of the chat model that `name` stands for.
 
-        Raises `UsageError` if it is not a chat model or cannot take the attached images.
+        Raises `UsageError` if it is not a chat model or does not accept the attached images.
         """
         model = self._runner.run(self._relay.models.model(name))
         if not model.is_chat:

@@ -37,7 +37,8 @@ def dashboard(
     needs_key = bool(settings.keys) or server.refuses_key()
     if needs_key:
         try:
-            # After the #, so that it is neither sent to a server nor logged. It works only once.
+            # The code comes after the #, so that it is neither sent to a server nor logged. It
+            # works only once.
             address += f"#code={make_code(settings.state_dir)}"
         except OSError as error:
             raise CopilotProxyError(

@@ -21,7 +21,7 @@ def is_configured(settings: "Settings") -> bool:
 
 
 def default_model_warning(catalogue: "Catalogue", settings: "Settings") -> str | None:
-    """Return a warning if the configured default model is not the one in use, or retires."""
+    """Return a warning if the configured default model is not in use, or will be retired."""
     wanted = _wanted(settings)
     used = default(catalogue, wanted)
     if not is_configured(settings) or used is None:

@@ -1,4 +1,4 @@
-"""The ``doctor`` command: finds what does not work, and shows the remedy first."""
+"""The ``doctor`` command: finds problems, and shows how to fix them."""
 
 import json
 import os

@@ -153,7 +153,7 @@ def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:
 
 
 def _report_usage_error(error: Exception, message: str, command_path: str) -> int:
-    """Report a Typer error about the command line; Typer's class for these has no public name."""
+    """Report a Typer error about the command line; the class of such errors has no public name."""
     from copilot_proxy.masking import mask
 
     context = getattr(error, "ctx", None)

@@ -148,7 +148,7 @@ async def _login(
         except UpstreamError as error:
             if has_token:
                 raise
-            # If the token were not stored, the user would have to approve again.
+            # If the token were not stored, the user would have to approve the sign-in again.
             check_error, verification = error, None
         login = verification.login if verification else None
         stored = Credential(credential.token, host, login, store_name)

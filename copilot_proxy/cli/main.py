@@ -96,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
 def _take_profile(args: list[str]) -> str | None:
     """Remove ``--profile NAME`` from the arguments before any ``--``, and return the name.
 
-    If there is no name, leave it there.
+    If there is no name, leave the flag in place.
     """
     end = args.index("--") if "--" in args else len(args)
     name = None

@@ -62,8 +62,8 @@ class MarkdownPrinter:
         for block in finished:
             self._finish(block)
         if self._rest.count("\n") >= self._console.height:
-            # Otherwise the block would outgrow the screen, and its beginning would stay hidden
-            # until the end.
+            # Otherwise, the block would outgrow the screen, and its beginning would stay hidden
+            # until it is complete.
             done, self._rest = split_long(self._rest)
             if done:
                 self._finish(done, is_partial=True)
@@ -128,7 +128,7 @@ class _Tail:
     def __init__(self) -> None:
         self.text = ""
         self.below = False
-        """Whether there is a block above, which an empty line must separate from this one."""
+        """Whether there is a block above, which must be followed by an empty line."""
         self._drawn_text = ""
         self._lines: Lines = []
         self._cost = 0.0
@@ -149,7 +149,7 @@ class _Tail:
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """Split `text` into the blocks that further text cannot change, and the rest."""
+    """Split `text` into the blocks that later text cannot change, and the rest."""
     # An incomplete line may still become part of any block.
     complete = text[: text.rfind("\n") + 1]
     tokens = Markdown(complete).parsed

@@ -70,7 +70,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Handle other stop signals like Ctrl+C while the block runs, so that it can clean up."""
+    """Treat other stop signals as Ctrl+C while the block runs, so that it can clean up."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt

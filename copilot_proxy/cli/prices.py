@@ -1,7 +1,7 @@
-"""Formats the prices of models and the cost of requests."""
+"""Formats the prices of models."""
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.model_prices import CREDIT, multiplier
+from copilot_proxy.model_prices import multiplier
 
 
 def price_text(model: Model) -> str:
@@ -22,18 +22,8 @@ def is_included(model: Model) -> bool:
     return price_text(model) == "included"
 
 
-def credits_text(credits: float) -> str:
-    """Format an amount of AI credits, such as ``0.112 AI credits ($0.0011)``.
-
-    It has three significant digits, or all digits before the decimal point.
-    """
-    amount = f"{credits:.3g}" if credits < 100 else f"{credits:,.0f}"
-    unit = "AI credit" if amount == "1" else "AI credits"
-    return f"{amount} {unit} (${_short(credits * CREDIT)})"
-
-
 def _short(dollars: float) -> str:
-    """Format dollars: two decimals from a cent up, none if whole, else two significant digits."""
+    """Format dollars: no decimals if whole, two from one cent up, else two significant digits."""
     if dollars >= 0.01:
         return f"{dollars:.2f}".removesuffix(".00")
     return f"{dollars:.2g}" if dollars >= 0.0001 else f"{dollars:.5f}".rstrip("0").rstrip(".")

@@ -70,7 +70,7 @@ def run(
         if client == _ANY:
             again += f" -- {shlex.join(words)}"
         error.hint = f"{error.hint}\nOr try it without an account: {again}"
-        error.code = "no_sign_in_to_run"  # the hint is complete
+        error.code = "no_sign_in_to_run"  # keeps others from adding to the hint
         raise
 
 

@@ -1,4 +1,4 @@
-"""Prepares a client: its models, its environment, and its files in a folder of our own."""
+"""Prepares the start of a client: its models, its environment, and its files in our folder."""
 
 import os
 import shutil
@@ -49,8 +49,8 @@ def connect(
     """Return the client's `Connection`. Raises `CopilotProxyError`.
 
     The URL of `server` has the prefix that the client will use, so this fails for an older server
-    that does not know such paths. `model` is the model that the user asked for, and `program` the
-    path of the client.
+    that does not support such paths. `model` is the model that the user asked for, and `program`
+    the path of the client.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:
@@ -80,7 +80,7 @@ def connect(
 
 def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel]) -> ClientModel:
     """Return the model that `name` refers to. Raises `CopilotProxyError`."""
-    # The user's own aliases are in the list and may set parameters, so they are kept as they are.
+    # The user's own aliases are in the list and may set parameters, so they are not resolved.
     if name in models:
         return models[name]
     entry = server.model(name)
@@ -91,7 +91,7 @@ def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel
 
 
 def _check(entry: Mapping[str, Any], client: Client) -> None:
-    """Warn about a model that must be enabled first; raises `UsageError` if it is not for chat."""
+    """Warn about a model that must be enabled first. Raises `UsageError` if it is not for chat."""
     kind, url = entry.get("type", "chat"), entry.get("enable_url")
     # The user's own program may use any kind of model, such as one for embeddings.
     if kind != "chat" and client.setup is not SDKS.setup:
@@ -116,7 +116,7 @@ def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> d
 
 @contextmanager
 def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
-    """Yield the folder for the client's files, which is removed afterwards if possible."""
+    """Yield the folder for the client's files; at the end, remove it if possible."""
     if client.keeps_folder:
         folder = state_dir / "clients" / client.name
         make_folder(folder)

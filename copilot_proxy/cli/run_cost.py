@@ -2,14 +2,16 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from copilot_proxy.cli.console import counted
+from copilot_proxy.cost.display import percent
 from copilot_proxy.cost.nano_aiu import rounded
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.ledger.activity import latest_requests
-from copilot_proxy.ledger.database import Database, opened_ledger
+from copilot_proxy.ledger.activity import refusals_of
+from copilot_proxy.ledger.database import opened_ledger
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, Sums, sums_by, total
 
@@ -30,32 +32,15 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
             with opened_ledger(ledger) as database:
                 filters = Filters(session=session)
                 sums = total(sums_by(database, "session", Period(), filters))
-                refusals = _refusals(database, filters, sums)
+                refusals = refusals_of(database, session)
             if sums.requests and (sums == previous or not was_ended):
                 break
             previous = sums
         if not sums.requests and not _is_writable(ledger):
             return f"The cost of this session is unknown: {ledger} cannot be written."
-        return f"This session: {refusals}." if refusals else line(sums)
+        return line(sums, refusals)
     except CopilotProxyError as error:
         return f"The cost of this session is unknown: {error.message}"
-
-
-def _refusals(database: Database, filters: Filters, sums: Sums) -> str | None:
-    """Describe the requests if all of them were refused; otherwise, return None."""
-    if sums.requests == 0 or sums.nano_aiu != 0 or sums.unknown_cost_requests:
-        return None
-    found = latest_requests(database, filters, limit=sums.requests)
-    outcomes = {one["outcome"] for one in found}
-    if not outcomes or not all(outcome.startswith("refused_") for outcome in outcomes):
-        return None
-    if outcomes == {"refused_budget"}:
-        reason = " because of the budget"
-    else:
-        codes = sorted({one["error_code"] for one in found if one["error_code"]})
-        reason = f" ({', '.join(codes)})" if codes else ""
-    every = "all " * (sums.requests > 1)
-    return f"{counted(sums.requests, 'request')}, {every}refused{reason}; nothing was charged"
 
 
 def _is_writable(ledger: Path) -> bool:
@@ -65,19 +50,35 @@ def _is_writable(ledger: Path) -> bool:
     )
 
 
-def line(sums: Sums) -> str:
-    """Return the line for these sums."""
+def line(sums: Sums, refusals: Sequence[tuple[str, str, int]] = ()) -> str:
+    """Return the line for these sums; `refusals` are as returned by `refusals_of`."""
     if sums.requests == 0:
         return NO_REQUESTS
-    parts = [counted(sums.requests, "request")]
+    requests = counted(sums.requests, "request")
+    refused = sum(count for *_, count in refusals)
+    if refused == sums.requests and not sums.nano_aiu and not sums.unknown_cost_requests:
+        every = "all " * (refused > 1)
+        return f"This session: {requests}, {every}{_refused(refusals)}; nothing was charged."
+    parts = [requests]
     if sums.known_nano_aiu is not None:
-        parts.append(f"{rounded(sums.nano_aiu)} AI credits")
+        about = "about " * bool(sums.estimated_requests)
+        parts.append(f"{about}{rounded(sums.nano_aiu)} AI credits")
     if estimated := sums.estimated_requests:
-        parts.append(f"{estimated:,} of estimated cost")
+        parts.append(f"{estimated:,} of estimated cost (ended early)")
     if unknown := sums.unknown_cost_requests:
         parts.append(f"{unknown:,} of unknown cost")
+    if refused:
+        parts.append(f"{refused:,} {_refused(refusals)}")
     cached = sums.cache_read_tokens
     prompt = sums.input_tokens + cached + sums.cache_write_tokens
     if prompt:
-        parts.append(f"{100 * cached // prompt} % cached")
+        parts.append(f"{percent(100 * cached / prompt)} cached")
     return f"This session: {', '.join(parts)}."
+
+
+def _refused(refusals: Sequence[tuple[str, str, int]]) -> str:
+    """Return why requests were refused, such as ``refused because of the budget``."""
+    if {outcome for outcome, *_ in refusals} == {"refused_budget"}:
+        return "refused because of the budget"
+    codes = sorted({code for _, code, _ in refusals if code})
+    return f"refused ({', '.join(codes)})" if codes else "refused"

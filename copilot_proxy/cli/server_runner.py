@@ -96,7 +96,7 @@ class ServerRunner:
         from copilot_proxy.server.listen_socket import listen
 
         single = self._settings.workers == 1
-        # Importing the server takes about as long as GitHub's response, so do both at once.
+        # Importing the server takes about as long as GitHub's response, so do both in parallel.
         models = asyncio.create_task(backend.relay.models.catalogue())
         models.add_done_callback(_retrieve_exception)
         await run_in_thread(_import_server if single else _import_supervisor)
@@ -191,7 +191,7 @@ def known_credential_first(
 ) -> "Callable[[], Awaitable[Credential | None]]":
     """Return a loader that returns `credential` the first time, and calls `load` after that.
 
-    This saves a keyring access, each of which may prompt the user.
+    This saves an access to the keyring, which may prompt the user.
     """
     known = [credential]
 

@@ -22,8 +22,8 @@ from copilot_proxy.service.installation import (
 from copilot_proxy.settings import INSTANCE_VARIABLE, load_settings
 
 _RETRY: Final = 300.0
-"""Seconds until a failed server exits so that it is started again. Until the user has fixed the
-cause, it would only fail again, and might query GitHub each time."""
+"""Seconds that a failed server waits before it exits and is started again. Until the user has fixed
+the cause, it would only fail again, and might query GitHub each time."""
 _LINES: Final = 12
 
 

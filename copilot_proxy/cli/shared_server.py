@@ -30,7 +30,7 @@ from copilot_proxy.settings import Settings
 
 _HOST: Final = "127.0.0.1"
 _START_TIMEOUT: Final = 60.0
-"""Seconds; GitHub, a keyring or a slow disk may take their time."""
+"""Seconds; GitHub, a keyring or the disk may be slow."""
 _POLL: Final = 0.05
 _ADDRESS_FILE: Final = "server.json"
 _LOG_FILE: Final = "server.log"
@@ -133,13 +133,13 @@ def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[Ru
     try:
         yield server
     finally:
-        # It may serve other clients, and exits on its own. Without an exit code, Python would print
-        # a warning.
+        # The server may serve other clients, and exits on its own. Without an exit code, Python
+        # would print a warning.
         process.returncode = process.poll() or 0
 
 
 def _spawn(command: list[str], output: int) -> "subprocess.Popen[bytes]":
-    # Ctrl+C and the closing of the terminal are for the client.
+    # Ctrl+C and closing the terminal are meant for the client.
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from copilot_proxy.errors import hints_for_simulator
+from copilot_proxy.errors import CopilotProxyError, hints_for_simulator
 from copilot_proxy.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def settings_for(
     if not simulate:
         yield load_settings(flags), None
         return
-    # Raises any errors in the flags before the simulator is started.
+    # Report any errors in the flags before starting the simulator.
     load_settings(flags)
     from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 
@@ -35,4 +36,23 @@ def settings_for(
             "github_api_url": simulator.url,
         }
         settings = load_settings({**flags, **simulated})
-        yield replace(settings, copilot_api_url=None, simulated=True), simulator
+        settings = replace(settings, copilot_api_url=None, simulated=True)
+        if settings.ledger:
+            simulator.state.spent = _spent_before(settings)
+        yield settings, simulator
+
+
+def _spent_before(settings: Settings) -> float:
+    """Return the credits that earlier simulators have charged this month, so that the quota does
+    not start again with each command; 0 if their ledger cannot be read."""
+    if not settings.ledger_file.exists():
+        return 0.0
+    from copilot_proxy.cost.nano_aiu import credits
+    from copilot_proxy.ledger.database import opened_ledger
+    from copilot_proxy.ledger.queries import month_total
+
+    try:
+        with opened_ledger(settings.ledger_file) as database:
+            return credits(month_total(database, datetime.now().astimezone()).nano_aiu)
+    except CopilotProxyError:
+        return 0.0

@@ -10,6 +10,7 @@ import typer
 from copilot_proxy.cli.console import counted, print_error, print_result, two_columns
 from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cli.simulated_settings import settings_for
+from copilot_proxy.cost.display import percent, quota_amount
 from copilot_proxy.cost.nano_aiu import grouped
 from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 from copilot_proxy.masking import mask
@@ -143,7 +144,8 @@ async def _account_of(
 def _error_of(
     account: "Account | BaseException", exchange: "TokenExchange | BaseException"
 ) -> CopilotProxyError | None:
-    """Return why Copilot is unusable or why the account is unknown, or None if neither."""
+    """Return why Copilot is unusable or why the account is unknown, or None if neither is the
+    case."""
     if isinstance(exchange, CopilotProxyError):
         if not isinstance(account, BaseException) and not isinstance(exchange, NoCopilotAccess):
             exchange.message = f"GitHub did not issue a Copilot token: {exchange.message}"
@@ -231,7 +233,8 @@ def _directly(status: AccountStatus) -> str:
 
 
 def _runs_out_on(account: "Account | None") -> "date | None":
-    """Return the day on which the quota will run out at this month's pace, or None if it lasts."""
+    """Return the day on which the quota will run out at this month's pace, or None if it will
+    last."""
     from copilot_proxy.cost.quota import Quota, runs_out
 
     quota = account.quota if account is not None else None
@@ -252,14 +255,16 @@ def quota_text(quota: "AccountQuota") -> str:
         shared = "used up: the shared pool is empty" if quota.used_up else "no individual limit"
         return f"{quota.unit}: {shared}"
     share = quota.percent_remaining
-    percent = None if share is None else f"{max(share, 0):.0f} %"
+    left_share = None if share is None else percent(share)
     # The Free plan does not count in the units that it advertises, so show only the percentage.
     if quota.entitlement and quota.remaining is not None and quota.unit != "chat messages":
-        remaining, whole = grouped(max(quota.remaining, 0)), grouped(quota.entitlement)
+        remaining, whole = quota_amount(quota.remaining), grouped(quota.entitlement)
         left = f"{remaining} of {whole} {quota.unit} left"
-        text = f"{left} ({percent})" if percent else left
+        text = f"{left} ({left_share})" if left_share else left
+    elif left_share:
+        text = f"{left_share} of the {quota.unit} left"
     else:
-        text = f"{percent} of the {quota.unit} left" if percent else f"{quota.unit}: unknown"
+        text = f"{quota.unit}: unknown"
     if quota.overage_count:
         text += f"; {grouped(quota.overage_count)} used beyond the plan"
     elif quota.used_up and quota.overage_permitted:

@@ -33,7 +33,8 @@ _FOUND: Final = re.compile(rf"^{DISTRIBUTION} \((\S+)\)$", re.MULTILINE)
 
 
 def show_update(command: str) -> None:
-    """Show the notice if it is due after `command`, and check for a new version if that is due."""
+    """Show the notice if it is due after `command`, and start a check for a new version if that is
+    due."""
     if command not in _COMMANDS or not is_interactive() or "CI" in os.environ:
         return
     try:

@@ -1,4 +1,4 @@
-"""The ``usage`` command: shows from the ledger what requests have cost."""
+"""The ``usage`` command: shows the cost of requests, from the ledger."""
 
 from dataclasses import replace
 from datetime import datetime

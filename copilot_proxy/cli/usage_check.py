@@ -7,8 +7,7 @@ from typing import Any, Final
 from copilot_proxy.cli.console import counted, print_result
 from copilot_proxy.cost.nano_aiu import credits
 from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.periods import this_month
-from copilot_proxy.ledger.queries import Filters, latest_quota, sums_by, total
+from copilot_proxy.ledger.queries import latest_quota, month_total
 from copilot_proxy.ledger.verification import Findings, verify
 
 _UNIT: Final = "AI credits"
@@ -54,11 +53,10 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
 def _month(database: Database) -> dict[str, Any]:
     """Return this month's credits according to the ledger and according to GitHub's quota.
 
-    `unit` is the quota's; only if it is AI credits can the two be compared.
+    `unit` is the quota's unit; the two can be compared only if it is AI credits.
     """
     now = datetime.now().astimezone()
-    rows = sums_by(database, "month", this_month(now), Filters(account=""))
-    ledger = credits(total(rows).nano_aiu)
+    ledger = credits(month_total(database, now).nano_aiu)
     quota, at = latest_quota(database) or (None, None)
     used = None
     if quota is not None and at is not None and quota.unit == _UNIT:

@@ -6,12 +6,13 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from copilot_proxy.cli.budget import limit_line
 from copilot_proxy.cli.console import counted, two_columns
 from copilot_proxy.cli.usage_report import Report
+from copilot_proxy.cost.display import percent, quota_amount, reset_time, short_count
 from copilot_proxy.cost.nano_aiu import credits, grouped, rounded
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.cache_queries import NextTurn
@@ -30,7 +31,7 @@ def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
     if is_bare:
         rows = [("Today", _summary(report.today)), ("This month", _summary(report.month))]
         if report.quota is not None:
-            rows.append(("Left", quota_line(report.quota)))
+            rows.append(("Quota", quota_line(report.quota)))
             if report.quota.left is not None:
                 rows.append(("Forecast", forecast(report)))
         rows += [("Budget", limit_line(one)) for one in report.limits]
@@ -72,14 +73,15 @@ def _next_turn(turn: NextTurn) -> str:
 
 
 def next_cost(turn: NextTurn) -> str:
-    """Describe the cost of a session's next turn, such as ``0.42 for 3:20, then 4.10``."""
+    """Describe the cost of a session's next turn, such as ``0.42 credits in the next 3:20, then
+    4.10``."""
     costs = [
         "?" if nano is None else rounded(nano) for nano in (turn.warm_nano_aiu, turn.cold_nano_aiu)
     ]
     if turn.seconds_left == 0 or costs[0] == costs[1]:
-        return costs[1]
+        return f"{costs[1]} credits"
     minutes, seconds = divmod(turn.seconds_left, 60)
-    return f"{costs[0]} for {minutes}:{seconds:02}, then {costs[1]}"
+    return f"{costs[0]} credits in the next {minutes}:{seconds:02}, then {costs[1]}"
 
 
 def _table(report: Report) -> Iterator[str]:
@@ -95,7 +97,8 @@ def _table(report: Report) -> Iterator[str]:
     extra = sum(widths) + 2 * len(widths) + (2 + _BAR if has_bars else 0)
     screen = terminal_width()
     room = max(12, screen - extra) if screen else sys.maxsize
-    names = [report.group.upper(), *[_name(row.name) for row in rows], "total"]
+    name_of = _week if report.group == "week" else _name
+    names = [report.group.upper(), *[name_of(row.name) for row in rows], "total"]
     width = min(room, max(map(len, names)))
     line = "".join([f"{{:<{width}}}", *[f"  {{:>{one}}}" for one in widths]]).format
     yield line(cut(names[0], width), *headings)
@@ -117,12 +120,12 @@ def _cells(row: Sums, has_losses: bool) -> tuple[str, ...]:
     prompt = fresh + read + written
     cells = (
         f"{requests:,}",
-        short(fresh),
-        short(read),
-        short(written),
-        short(output),
+        short_count(fresh),
+        short_count(read),
+        short_count(written),
+        short_count(output),
         "?" if 0 < requests == unknown else rounded(nano),
-        f"{read / prompt:.0%}" if prompt else "-",
+        percent(100 * read / prompt) if prompt else "-",
     )
     return (*cells, rounded(lost)) if has_losses else cells
 
@@ -137,14 +140,23 @@ def _name(name: str | None) -> str:
     return UNKNOWN if name is None else name
 
 
+def _week(name: str | None) -> str:
+    """Return the first and the last day of a week such as ``2026-W49``."""
+    try:
+        monday = datetime.strptime(f"{name}-1", "%G-W%V-%u").date()  # a day
+    except ValueError:
+        return _name(name)
+    return f"{monday} to {monday + timedelta(days=6):%m-%d}"
+
+
 def cut(text: str, width: int) -> str:
     """Return `text` cut to `width` characters, ending with an ellipsis if it was longer."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def terminal_width() -> int | None:
-    """Return the width of the terminal; None if the output goes to a file or program, which gets
-    names in full."""
+    """Return the width of the terminal; None if the output goes to a file or program, for which
+    names are not shortened."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -154,28 +166,21 @@ def _summary(row: Sums) -> str:
     return f"{cost}, {counted(row.requests, 'request')}"
 
 
-def short(tokens: int) -> str:
-    """Format a number of tokens, such as ``112k`` or ``4.1M``."""
-    if tokens < 1000:
-        return str(tokens)
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if tokens >= size:
-            number = tokens / size
-            return f"{number:.1f}{unit}" if number < 10 else f"{number:.0f}{unit}"
-    return str(tokens)
-
-
 def quota_line(quota: Quota) -> str:
     """Describe what remains of the quota."""
     if quota.left is None:
         return f"{quota.unit}: no individual limit"
-    whole = f"{grouped(quota.entitlement)} {quota.unit}"
-    text = f"{quota.left:,.1f} of {whole} ({quota.percent_left:.0f} %)"
+    text = _left_of(quota, quota.left)
     if quota.overage:
         text += f"; {grouped(quota.overage)} used beyond the plan"
     if quota.resets_at is not None:
-        text += f", resets on {_day(quota.resets_at.astimezone(UTC))}, {quota.resets_at:%H:%M} UTC"
+        text += f", resets on {reset_time(quota.resets_at)}"
     return text
+
+
+def _left_of(quota: Quota, left: float) -> str:
+    whole = f"{grouped(quota.entitlement)} {quota.unit}"
+    return f"{quota_amount(left)} of {whole} left ({percent(quota.percent_left)})"
 
 
 def forecast(report: Report) -> str:
@@ -187,26 +192,21 @@ def forecast(report: Report) -> str:
         return "lasts until the reset at this month's pace"
     if end <= report.now:
         return "used up"
-    return f"runs out on {_day(end.astimezone())} at this month's pace"
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%b}"
+    return f"runs out on {end.astimezone():%Y-%m-%d} at this month's pace"
 
 
 def _as_line(report: Report) -> str:
     known = report.today.known_nano_aiu
-    parts = ["? today" if known is None else f"{rounded(known)} today"]
+    parts = ["? credits today" if known is None else f"{rounded(known)} credits today"]
     if report.quota is not None and report.quota.left is not None:
-        quota = report.quota
-        parts.append(
-            f"{quota.left:,.0f} of {grouped(quota.entitlement)} left ({quota.percent_left:.0f} %)"
-        )
+        parts.append(_left_of(report.quota, report.quota.left))
         if (end := report.runs_out_at) is not None:
-            parts.append("used up" if end <= report.now else f"until {_day(end.astimezone())}")
+            lasts = f"until {end.astimezone():%Y-%m-%d}"
+            parts.append("used up" if end <= report.now else lasts)
     else:
         month = report.month.known_nano_aiu
-        parts.append("? this month" if month is None else f"{rounded(month)} this month")
+        cost = "?" if month is None else rounded(month)
+        parts.append(f"{cost} credits this month")
     if report.next_turns:
         parts.append(f"next turn {next_cost(report.next_turns[0])}")
     return " · ".join(parts)

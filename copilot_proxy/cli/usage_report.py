@@ -1,4 +1,4 @@
-"""The data shown by the ``usage`` command: sums, and the rest of the quota."""
+"""The data shown by the ``usage`` command: sums, and the remaining quota."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Report:
     total: Sums
     today: Sums
     month: Sums
-    """This month's sums, of the same requests as `today`."""
+    """This month's sums, with the same filters as `today`."""
     quota: Quota | None
     quota_at: datetime | None
     """When Copilot reported the quota."""

@@ -19,7 +19,7 @@ from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named
 _RECENT: Final = 20
 """The number of requests in the list."""
 _ID_LENGTH: Final = 8
-"""The number of characters shown of a request's id, which are enough to identify it."""
+"""How many characters of a request's id are shown, which is enough to identify it."""
 _MINUTE: Final = 16
 """The number of characters in a time without seconds."""
 _CLIENT: Final = 2
@@ -27,12 +27,12 @@ _MODEL: Final = 3
 """Columns of the list."""
 _MIN_WIDTHS: Final = {_CLIENT: 13, _MODEL: 18}
 _MIN_OUTCOME: Final = 8
-"""The widths of the names in the list, and of the outcome, that fit in 80 columns."""
+"""Minimum widths of the names in the list, and of the outcome, which fit in 80 columns."""
 ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if a request fails."
 
 
 def show(database: Database, request_id: str, *, as_json: bool, simulated: bool) -> int:
-    """Print everything that the ledger knows about a request. Raises `CopilotProxyError`."""
+    """Print all of a request's data in the ledger. Raises `CopilotProxyError`."""
     found = requests_named(database, request_id)
     if not found:
         raise CopilotProxyError(
@@ -92,7 +92,8 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
 
 
 def _fitted(widths: Sequence[int], columns: int) -> list[int]:
-    """Return `widths` made to fit `columns`; what the rest leaves is used for the names."""
+    """Return `widths` adjusted to fit `columns`; the names share the space left by the other
+    cells."""
     fitted = list(widths)
     for index, least in _MIN_WIDTHS.items():
         fitted[index] = min(widths[index], least)
@@ -158,7 +159,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
     for detail in json.loads(one["details_json"] or "{}").get("token_details") or ():
         rows.append(("", _detail(detail)))
     if one["quota_percent_left"] is not None and one["quota_entitlement"] > 0:
-        rows.append(("Quota left", f"{one['quota_percent_left']:g} % of {one['quota_unit']}"))
+        rows.append(("Quota left", f"{one['quota_percent_left']:g}% of the {one['quota_unit']}"))
     return [(name, text) for name, text in rows if text]
 
 
@@ -187,7 +188,7 @@ def _tokens(one: dict[str, Any]) -> str:
 
 
 def _cache(one: dict[str, Any]) -> str | None:
-    """Return why more was not read from the prompt cache."""
+    """Return why more of the prompt was not read from the cache."""
     if one["cache_verdict"] is None:
         return None
     text = one["cache_verdict"].replace("_", " ")

@@ -28,7 +28,8 @@ from copilot_proxy.server.worker_channel import WorkerConfig, receive_config
 
 LEEWAY: Final = 3.0
 """Seconds that a worker waits for open requests beyond the supervisor's own timeout. The supervisor
-cuts off the requests of all workers at once; a worker does so only if the supervisor is gone."""
+cuts off the requests of all workers at the same time; a worker does so only if the supervisor is
+gone."""
 
 
 def main() -> None:

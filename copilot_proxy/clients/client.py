@@ -14,7 +14,7 @@ class Connection:
     """The server and its models, as seen by a client that is started or configured."""
 
     url: str
-    """Without ``/v1``. Contains the names of client and session, for the ledger."""
+    """Without ``/v1``. Contains the names of the client and the session, for the ledger."""
     key: str
     model: ClientModel
     """The model to start with."""
@@ -38,7 +38,7 @@ class Launch:
     """How to start a client so that it uses the server."""
 
     arguments: Sequence[str] = ()
-    """Precede the user's own arguments. They must not contain a key, since other users of the
+    """Arguments to put before the user's. They must not contain a key, since other users of the
     machine can see them."""
     environ: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Setup:
     text: str = ""
     """What the user must do or copy, if there are no changes."""
     start: str = ""
-    """How to start it afterwards."""
+    """How to start it once it is configured."""
     notes: Sequence[str] = ()
     """Other things the user should know, one sentence each."""
 
@@ -123,10 +123,10 @@ class Client:
     family: str = "default"
     """The family to start with if neither the command nor the settings name a model."""
     resume: str = ""
-    """Arguments that continue its last conversation, if it has any. The command that it suggests
-    itself would start it without this server."""
+    """Arguments that continue its last conversation, if it supports that. The command that the
+    client itself suggests would start it without this server."""
     obstacle: str = ""
-    """Why it cannot use this server at all, or "" if it can."""
+    """Why it cannot use this server, or "" if it can."""
     keeps_folder: bool = False
     """Whether it stores other data next to the files, so the folder must be kept."""
 

@@ -15,13 +15,13 @@ from copilot_proxy.config_edits.changes import Change, WholeFile
 
 _PROVIDER: Final = "copilot-proxy"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""Lacks the prefix of our settings because every program that the client starts gets it, too."""
+"""Not named like our settings, because every program that the client starts inherits it."""
 _FILE: Final = "models.json"
 _MODELS_FILE: Final = "copilot-proxy.models.json"
 _WITHOUT: Final = ("upgrade", "availability_nux", "default_service_tier", "model_specialty")
 """Fields that advertise or select things that only OpenAI has."""
 _UNRANKED: Final = 100
-"""The menu position of models that are not in Codex's own list: below those that are."""
+"""The menu position of models that are not in Codex's own list: below the models that are."""
 
 
 def _launch(to: Connection) -> Launch:

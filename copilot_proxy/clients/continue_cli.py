@@ -1,4 +1,4 @@
-"""Continue's command line, ``cn``, which takes a configuration file as an argument.
+"""Continue's command line, ``cn``, which accepts a configuration file as an argument.
 
 Source: https://docs.continue.dev/reference
 """

@@ -8,7 +8,7 @@ from copilot_proxy.clients.shell import exports
 
 def _launch(to: Connection) -> Launch:
     environ = {
-        # Otherwise it would also connect to GitHub, and ask for a separate sign-in.
+        # Otherwise, it would also connect to GitHub, and ask for a separate sign-in.
         "COPILOT_OFFLINE": "true",
         "COPILOT_PROVIDER_API_KEY": to.key,
         "COPILOT_MODEL": to.model.id,

@@ -1,4 +1,4 @@
-"""Factory's droid, which takes a settings file as an argument.
+"""Factory's droid, which accepts a settings file as an argument.
 
 Source: https://docs.factory.ai/cli/byok/overview and ``droid --help``.
 """

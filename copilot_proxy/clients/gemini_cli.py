@@ -1,8 +1,8 @@
 """Gemini CLI: variables, and a settings file that selects the type of sign-in.
 
 No variable can select it. A variable can name a settings file, but Gemini CLI skips that file if
-any parent folder, such as ``/tmp``, is writable by others. So it gets a separate home, where it
-also keeps its sessions. Source: https://geminicli.com/docs/reference/configuration
+any parent folder, such as ``/tmp``, is writable by others. It therefore gets a separate home
+folder, where it also keeps its sessions. Source: https://geminicli.com/docs/reference/configuration
 """
 
 import json
@@ -34,8 +34,8 @@ _OTHER_JOBS: Final = (
     "web-fetch",
     "web-fetch-fallback",
 )
-"""Its names for jobs other than the conversation, which it maps to Google's models; taken from
-version 0.61 of the program."""
+"""Gemini CLI's names, as of version 0.61, for jobs other than the conversation; it maps them to
+Google's models."""
 
 
 def _launch(to: Connection) -> Launch:
@@ -53,7 +53,7 @@ def _launch(to: Connection) -> Launch:
 
 
 def _models_of_jobs(to: Connection) -> list[dict[str, Any]]:
-    """Return which model does which job, because the account may have none of those built in."""
+    """Return the model for each job, because the account may have none of the built-in ones."""
     small = to.families.get(_SMALL, to.model)
     models = dict.fromkeys(_SMALL_JOBS, small) | dict.fromkeys(_OTHER_JOBS, to.model)
     return [

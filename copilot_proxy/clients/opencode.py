@@ -15,7 +15,7 @@ from copilot_proxy.config_edits.json_text import Path
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"
 _KILO_VARIABLES: Final = {"KILO_DISABLE_MODELS_FETCH": "1", "KILO_TELEMETRY_LEVEL": "off"}
-"""Otherwise Kilo fetches a list of other models, and waits at the end to send telemetry, which
+"""Otherwise, Kilo fetches a list of other models, and waits at the end to send telemetry, which
 takes seconds without a network."""
 
 
@@ -32,7 +32,7 @@ def _launch_with(
 
 
 def _setup_in(folder: str, names: Sequence[str]) -> Callable[[Connection, Machine], Setup]:
-    """Return a function that changes the first file of `names` that exists."""
+    """Return a function that changes the first existing file in `names`."""
 
     def setup(to: Connection, machine: Machine) -> Setup:
         files = [machine.config / folder / name for name in names]
@@ -56,7 +56,7 @@ def _provider(to: Connection) -> dict[str, Any]:
 def _choice(to: Connection) -> dict[str, str]:
     choice = {"model": f"{_PROVIDER}/{to.model.id}"}
     if small := to.families.get(_SMALL):
-        # Otherwise the large model would write the session titles.
+        # Otherwise, the large model would write the session titles.
         choice["small_model"] = f"{_PROVIDER}/{small.id}"
     return choice
 

@@ -1,4 +1,5 @@
-"""Backups of files that are about to be changed: one folder with the latest few of each file."""
+"""Backups of files that are about to be changed: one folder with the most recent backups of each
+file."""
 
 import glob
 import hashlib
@@ -46,6 +47,6 @@ def _backups(folder: Path, path: Path) -> list[Path]:
 
 
 def _safe(path: PurePath) -> str:
-    """Return a name for backups of `path` that differs for other files of the same name."""
+    """Return a name for backups of `path` that is different for other files of the same name."""
     digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:6]
     return f"{path.name}.{digest}"

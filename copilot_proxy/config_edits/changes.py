@@ -4,16 +4,26 @@ A change computes the new content of a file, and can also remove itself from a f
 user has edited the file since.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from copilot_proxy.config_edits import json_text, toml_text
 from copilot_proxy.config_edits.document import CannotEdit, Document
 from copilot_proxy.config_edits.json_scanner import scan
 from copilot_proxy.config_edits.json_text import Item, Path
+
+
+class Removed(NamedTuple):
+    """A file's content without a change."""
+
+    content: bytes | None
+    """None for no file."""
+    kept: tuple[str, ...] = ()
+    """What the user has edited since the change, and which is therefore still there."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +36,21 @@ class WholeFile:
     """Whether an existing file belongs to the user, and must not be replaced."""
 
     def applied(self, before: bytes | None) -> bytes:
-        """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
+        """Return the file's new content; `before` is None if there is no file. Raises
+        `CannotEdit`."""
         after = self.text.encode("utf-8")
         if self.only_new and before is not None and before != after:
             raise CannotEdit("already exists, and editing it could lose some of its contents")
         return after
 
-    def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change, or None for no file."""
-        return original
+    def removed(
+        self, current: bytes, original: bytes | None, *, keeps_edits: bool = False
+    ) -> Removed:
+        """Return the content of `current`, which was edited, without the change."""
+        return Removed(current, ("the whole file",)) if keeps_edits else Removed(original)
 
     def shown(self) -> str:
-        """Return what users must write into the file if they do it by hand."""
+        """Return the text for users who change the file by hand."""
         return self.text
 
 
@@ -48,10 +61,18 @@ class JsonValues:
     path: PurePath
     values: Sequence[tuple[Path, Any]]
     where_set: Sequence[tuple[Path, Any]] = ()
-    """Values that replace existing ones, but are not added."""
+    """Values that are only set where a value already exists."""
+    digests: Sequence[str] = ()
+    """The digests of all values, if the values themselves are not known anymore."""
+
+    @property
+    def written(self) -> Sequence[str]:
+        """The digests of `values` and `where_set`."""
+        return self.digests or [_digest(data) for _, data in (*self.values, *self.where_set)]
 
     def applied(self, before: bytes | None) -> bytes:
-        """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
+        """Return the file's new content; `before` is None if there is no file. Raises
+        `CannotEdit`."""
         document = Document.decode(before or b"")
         text, expected = document.text, _data(document.text)
         replaced = [
@@ -67,24 +88,30 @@ class JsonValues:
             raise CannotEdit("has contents that this program does not understand")
         return Document(text, document.bom).encode()
 
-    def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change, or None for no file.
+    def removed(
+        self, current: bytes, original: bytes | None, *, keeps_edits: bool = False
+    ) -> Removed:
+        """Return the content of `current` without the change. Raises `CannotEdit`.
 
-        Raises `CannotEdit`.
+        With `keeps_edits`, values that differ from the written ones are kept.
         """
         now, before = Document.decode(current), Document.decode(original or b"").text
-        text = now.text
-        for path, _ in reversed([*self.values, *self.where_set]):
-            text = json_text.put_back(text, path, before)
+        text, kept = now.text, []
+        paths = [path for path, _ in (*self.values, *self.where_set)]
+        for path, digest in zip(reversed(paths), reversed(self.written), strict=True):
+            if keeps_edits and _is_edited(text, path, digest, before):
+                kept.append(_name(path))
+            else:
+                text = json_text.put_back(text, path, before)
         if original is None and not _data(text):
-            return None
+            return Removed(None)
         if json_text.is_same(text, before):
-            # Some programs rewrite their settings each time, in their own formatting.
-            return original
-        return Document(text, now.bom).encode()
+            # Some programs rewrite all of their settings in their own formatting.
+            return Removed(original)
+        return Removed(Document(text, now.bom).encode(), tuple(reversed(kept)))
 
     def shown(self) -> str:
-        """Return what users must write into the file if they do it by hand."""
+        """Return the text for users who change the file by hand."""
         data: Any = None
         for path, value in self.values:
             data = with_value(data, path, value)
@@ -99,21 +126,26 @@ class TomlTables:
     text: str
 
     def applied(self, before: bytes | None) -> bytes:
-        """Return the file's new content; `before` is None without a file. Raises `CannotEdit`."""
+        """Return the file's new content; `before` is None if there is no file. Raises
+        `CannotEdit`."""
         document = Document.decode(before or b"")
         return Document(toml_text.add_tables(document.text, self.text), document.bom).encode()
 
-    def removed(self, current: bytes, original: bytes | None) -> bytes | None:
-        """Return the content of `current` without the change, or None for no file.
+    def removed(
+        self, current: bytes, original: bytes | None, *, keeps_edits: bool = False
+    ) -> Removed:
+        """Return the content of `current` without the change.
 
-        Raises `CannotEdit`.
+        Raises `CannotEdit`, also if the tables were edited.
         """
         document = Document.decode(current)
         text = toml_text.remove_tables(document.text, self.text)
-        return None if original is None and not text else Document(text, document.bom).encode()
+        if original is None and not text:
+            return Removed(None)
+        return Removed(Document(text, document.bom).encode())
 
     def shown(self) -> str:
-        """Return what users must write into the file if they do it by hand."""
+        """Return the text for users who change the file by hand."""
         return self.text
 
 
@@ -134,6 +166,23 @@ def with_value(data: Any, path: Path, value: Any) -> Any:
         return [with_value(None, rest, value), *items]
     members = dict(data or {})
     return members | {step: with_value(members.get(step), rest, value)}
+
+
+def _is_edited(text: str, path: Path, digest: str, before: str) -> bool:
+    """Return whether the value at `path` is neither the written one nor the one from before."""
+    now = json_text.get_value(text, path)
+    if now is None or _digest(_data(now)) == digest:
+        return False
+    old = json_text.get_value(before, path)
+    return old is None or _data(now) != _data(old)
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _name(path: Path) -> str:
+    return ".".join(step.value if isinstance(step, Item) else step for step in path)
 
 
 def _data(text: str) -> Any:

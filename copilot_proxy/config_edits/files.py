@@ -62,7 +62,7 @@ def write_file(path: Path, content: bytes | None) -> list[Path]:
 
 
 def remove_folders(folders: list[Path]) -> None:
-    """Remove the empty ones of these folders, which must be listed innermost first."""
+    """Remove the empty folders among `folders`, which must be listed innermost first."""
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.config_edits.backups import remove_old_backups, save_backup
-from copilot_proxy.config_edits.changes import Change
+from copilot_proxy.config_edits.changes import Change, Removed
 from copilot_proxy.config_edits.document import CannotEdit
 from copilot_proxy.config_edits.files import read_file, remove_folders, write_file
 from copilot_proxy.config_edits.journal_entries import Entry, entry_from_json, entry_to_json
@@ -35,6 +35,8 @@ class FilePlan:
     """The content without the change."""
     change: Change | None = None
     """The change, or None to undo it."""
+    kept: tuple[str, ...] = ()
+    """What undoing leaves in the file, because the user has edited it."""
 
     @property
     def is_needed(self) -> bool:
@@ -97,7 +99,7 @@ class Journal:
             try:
                 before = read_file(path)
                 entry = known.pop(path, None)
-                base = before if entry is None else self._base(entry, before)
+                base = before if entry is None else self._base(entry, before).content
                 plans.append(FilePlan(path, before, change.applied(base), base, change))
             except CannotEdit as error:
                 raise FileProblem(path, error.reason) from None
@@ -173,7 +175,7 @@ class Journal:
             () if old is None else old.folders,
         )
 
-    def _base(self, entry: Entry, current: bytes | None) -> bytes | None:
+    def _base(self, entry: Entry, current: bytes | None, *, keeps_edits: bool = False) -> Removed:
         """Return what the file would contain without the change. Raises `CannotEdit`."""
         if entry.backup is None:
             original = None
@@ -185,15 +187,16 @@ class Journal:
                     f"was changed, but its backup {self.folder / entry.backup} is gone"
                 ) from None
         if current is None or current == original:
-            return current
+            return Removed(current)
         if _digest(current) == entry.written:
-            return original
-        return entry.change.removed(current, original)
+            return Removed(original)
+        return entry.change.removed(current, original, keeps_edits=keeps_edits)
 
     def _undone(self, entry: Entry) -> FilePlan:
         try:
             current = read_file(entry.path)
-            return FilePlan(entry.path, current, self._base(entry, current))
+            content, kept = self._base(entry, current, keeps_edits=True)
+            return FilePlan(entry.path, current, content, kept=kept)
         except CannotEdit as error:
             raise FileProblem(entry.path, error.reason) from None
 

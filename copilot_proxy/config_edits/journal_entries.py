@@ -32,7 +32,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
                 [list(step) if isinstance(step, Item) else step for step in path]
                 for path, _ in [*values, *where_set]
             ]
-            change = {"json": paths}
+            change = {"json": paths, "digests": list(entry.change.written)}
         case TomlTables(text=text):
             change = {"toml": text}
         case WholeFile():
@@ -55,7 +55,7 @@ def entry_from_json(found: Mapping[str, Any]) -> Entry:
     made: Change = WholeFile(path, "")
     if "json" in change:
         steps = [[Item(*s) if isinstance(s, list) else s for s in one] for one in change["json"]]
-        made = JsonValues(path, [(one, None) for one in steps])
+        made = JsonValues(path, [(one, None) for one in steps], digests=change["digests"])
     elif "toml" in change:
         made = TomlTables(path, change["toml"])
     return Entry(

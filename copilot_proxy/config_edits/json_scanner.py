@@ -53,7 +53,7 @@ class Member:
 
 
 def scan(text: str) -> Value | None:
-    """Return the value in `text`, or None if there are only blanks and comments.
+    """Return the value in `text`, or None if there is only whitespace and comments.
 
     Raises `CannotEdit` with the line of the error.
     """
@@ -77,7 +77,7 @@ class _Scanner:
         raise CannotEdit(f"is not valid JSON (line {line})")
 
     def blank(self, position: int) -> int:
-        """Return the end of the blanks and comments that start at `position`."""
+        """Return the end of the whitespace and comments that start at `position`."""
         found = _BLANK.match(self._text, position)
         return found.end() if found else position
 
@@ -127,7 +127,8 @@ class _Scanner:
         return Value(start, position + 1, items=items)
 
     def _after(self, part: Member) -> int:
-        """Record the comma after `part`, and return where the next part or the bracket is."""
+        """Record the comma after `part`, and return the position of the next part or of the
+        bracket."""
         position = self.blank(part.value.end)
         if self._text[position : position + 1] == ",":
             part.comma = position + 1

@@ -109,7 +109,7 @@ def put_back(text: str, path: Path, original: str) -> str:
 
 
 def is_same(text: str, other: str) -> bool:
-    """Return whether the texts differ only in blanks and key order. Raises `CannotEdit`."""
+    """Return whether the texts differ only in whitespace and key order. Raises `CannotEdit`."""
     return _data(text) == _data(other) and _comments(text) == _comments(other)
 
 
@@ -189,19 +189,19 @@ def _inserted(text: str, value: Value, step: str | Item, data: Any) -> str:
     elif "\n" not in inside:
         new += f"{end}{outer}"
     if not parts and not inside.strip():
-        # There are only blanks inside; replace them, so that no empty line is left.
+        # There is only whitespace inside; replace it, so that no empty line remains.
         return text[: value.start + 1] + f"{new.rstrip()}{end}{outer}" + text[value.end - 1 :]
     return text[:after] + new + text[after:]
 
 
 def _indent_at(text: str, position: int) -> str:
-    """Return the blanks at the start of the line that contains `position`."""
+    """Return the whitespace at the start of the line that contains `position`."""
     line = text[text.rfind("\n", 0, position) + 1 : position]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _unit(text: str) -> str:
-    """Return the blanks used for one level of indentation in the text."""
+    """Return the whitespace used for one level of indentation in the text."""
     found: list[str] = _INDENT.findall(text)
     if not found:
         return "  "

@@ -1,7 +1,7 @@
 """Determines what a request cost, and how reliable that number is.
 
 The sources, most reliable first: the total that Copilot reports; the sum of the details that it
-reports; the prices in its model list; the bundled table, with its date. Otherwise the cost is
+reports; the prices in its model list; the bundled table, with its date. Otherwise, the cost is
 unknown, which is not the same as zero.
 """
 
@@ -26,7 +26,7 @@ SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "free": "nothing was charged",
     "unknown": "Copilot did not report it, and the model's price is unknown",
 }
-"""Explanations of the sources, to follow an amount and a colon."""
+"""Explanations of the sources, which follow an amount and a colon."""
 
 
 class Cost(NamedTuple):

@@ -110,8 +110,8 @@ def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, .
 def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None:
     """Return the prices in the ``token_details`` that Copilot sends with an answer.
 
-    Returns None if the prices of input and output are not both there, for the same number of
-    tokens. The details of a short prompt do not include the prices of long ones.
+    Returns None unless both input and output have prices for the same number of tokens. The details
+    of a short prompt do not include the prices of long ones.
     """
     details = (copilot_usage or {}).get("token_details")
     prices: dict[str, Any] = {}

@@ -69,7 +69,7 @@ class Prompt:
 
     @property
     def cached(self) -> int:
-        """The number of its tokens that are in the cache afterwards."""
+        """The number of its tokens that are in the cache after the request."""
         tokens = self.tokens
         if self.marked or tokens.cache_write or tokens.cache_write_1h:
             return tokens.cache_read + tokens.cache_write + tokens.cache_write_1h
@@ -113,7 +113,7 @@ class _Match(NamedTuple):
     messages: int
     """The tokens of the conversation, without the tools and the system prompt."""
     earlier_messages: int
-    """The same for the earlier conversation, if it has the same start."""
+    """The tokens of the earlier conversation, if it has the same start."""
     prefix: int
     """The tokens in the equal blocks at the start."""
     readable: int
@@ -179,7 +179,7 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
         common += 1
     first, theirs = prompt.first_message, set(known)
     has_same_start = first == earlier.first_message <= common
-    # If the numbers of tools and system parts are equal, the differing one was edited, and would
+    # If the numbers of tools and system parts are equal, the differing block was edited, and would
     # otherwise have been read.
     is_alike = (prompt.tools, first) == (earlier.tools, earlier.first_message)
     edited = first if is_alike else 0
@@ -237,7 +237,7 @@ def _has_read(prompt: Prompt, match: _Match) -> bool:
 
 
 def _has_changed(prompt: Prompt, match: _Match) -> bool:
-    """Return whether a change of the prompt explains the miss.
+    """Return whether a change in the prompt explains the miss.
 
     Claude's cache ends where the earlier prompt ended, so any change explains it. With other
     models, everything up to the change could still have been read.

@@ -2,7 +2,7 @@
 
 Every answer has headers such as ``x-quota-snapshot-premium_interactions:
 ent=300&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z``, where ``rem`` is a percentage.
-So no separate request is needed to learn the quota.
+The quota is therefore known without a separate request.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
-_NAMES: Final = ("premium_models", "premium_interactions", "chat")
+METERS: Final = ("premium_models", "premium_interactions", "chat")
 """In order of precedence; ``chat`` only meters plans that have none of the others."""
 _MIN_ELAPSED: Final = timedelta(days=1)
 """Before this much of the month has passed, the pace is meaningless."""
@@ -62,16 +62,36 @@ def quota_of(headers: Mapping[str, str], *, token_based: bool = False) -> Quota 
     `token_based` is whether the account is known to be billed by tokens; the headers do not always
     say so.
     """
-    unlimited = None
-    for name in _NAMES:
+    found = {}
+    for name in METERS:
         text = headers.get(_PREFIX + name)
-        quota = _parse(text, name, token_based) if text else None
-        # A plan that is metered by chat messages includes no premium requests.
-        if quota is not None and quota.entitlement > 0:
-            return quota
-        if quota is not None and quota.unlimited:
-            unlimited = unlimited or quota
-    return unlimited
+        if text and (quota := _parse(text, name, token_based)) is not None:
+            found[name] = quota
+    meter = metering({name: quota.entitlement for name, quota in found.items()})
+    return found[meter] if meter else None
+
+
+def metering(entitlements: Mapping[str, float | None]) -> str | None:
+    """Return the name of the quota that meters an account, or None if none does.
+
+    `entitlements` are those of all quotas in the headers or the account's data, by name; negative
+    for no individual quota.
+    """
+    # A plan that is metered by chat messages includes no premium requests.
+    for suits in (_is_positive, _is_unlimited):
+        for name in METERS:
+            amount = entitlements.get(name)
+            if amount is not None and suits(amount):
+                return name
+    return None
+
+
+def _is_positive(entitlement: float) -> bool:
+    return entitlement > 0
+
+
+def _is_unlimited(entitlement: float) -> bool:
+    return entitlement < 0
 
 
 def runs_out(quota: Quota, now: datetime) -> datetime | None:

@@ -18,15 +18,16 @@ from copilot_proxy.errors import CopilotProxyError
 log = logging.getLogger(__name__)
 
 _TICK: Final = 0.5
-"""Seconds between two checks of running requests."""
+"""Seconds between checks of running requests."""
 _IDLE_TICK: Final = 1.0
-"""The same, while there are no running requests."""
+"""Seconds between checks while no requests are running."""
 _IDLE_TICKS: Final = 4
-"""Ticks between two checks of the ledger while idle; other processes may write to it."""
+"""Ticks between checks of the ledger while idle; other processes may write to it."""
 _MAX_SHARE: Final = 0.05
 """The maximum share of time to spend on reading the overview."""
 _MAX_PAUSE: Final = 5.0
-"""Seconds after which the overview may be read in any case; it is slow on a busy machine."""
+"""Seconds after which the overview may be read regardless of this share; reading is slow on a busy
+machine."""
 _MAX_WAITING: Final = 64
 """Maximum number of messages queued for a page; a page that does not read them is disconnected."""
 

@@ -1,4 +1,4 @@
-"""Loads the dashboard when it is first opened, so that it costs nothing before."""
+"""Loads the dashboard when it is first opened, so that it costs nothing until then."""
 
 from typing import TYPE_CHECKING
 

@@ -28,7 +28,7 @@ def overview(
     """Return everything except individual requests. Amounts are in nano-AIU, times in ISO 8601.
 
     With `key`, only requests with the API key of that name are included, and no sessions, because
-    those do not record their key. `installed` are the names of the clients on this machine.
+    sessions do not record their key. `installed` are the names of the clients on this machine.
     """
     filters = Filters(key=key)
     quota, reported_at = latest_quota(database) or (None, None)

@@ -26,7 +26,7 @@ class LedgerReader:
         """Identifies the file that the connection reads; None if there was no file yet."""
         self._is_unused = False
         self._opened = 0
-        """How often a connection has been opened."""
+        """How many times a connection has been opened."""
 
     async def read(self, query: Callable[[Database], _Result]) -> _Result:
         """Return the result of `query`. Raises `CopilotProxyError` if the ledger cannot be read."""
@@ -58,7 +58,7 @@ class LedgerReader:
                 self._disconnect()
             if self._database is None:
                 self._database = open_ledger(self.path)
-                # The server may have created the file without its tables so far.
+                # The server may have created the file, but not its tables yet.
                 self._file = file if stored_path(self._database) is not None else None
                 self._opened += 1
             try:

@@ -15,7 +15,7 @@ from copilot_proxy.ledger.queries import requests_named
 from copilot_proxy.relay.records import RequestRecord
 
 _BROKEN: Final = 502
-"""The status to look up the hint for a stream that failed after it had started with 200."""
+"""The status for looking up the hint of a stream that failed after it had started with 200."""
 
 
 _CLOCK_OFFSET: Final = time.time() - time.perf_counter()
@@ -70,8 +70,8 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
 
 
 def hint(code: str, status: int, outcome: str) -> str:
-    """Return what to do about an error in the ledger, which stores neither its message, its hint
-    nor its headers."""
+    """Return what to do about an error in the ledger, which stores no messages, hints or
+    headers."""
     if outcome == "refused_budget":
         return STORED_HINT
     if outcome == "client_left":

@@ -1,7 +1,7 @@
 """The cookies of browsers that have signed in to the page, for servers with API keys.
 
-A cookie contains its expiry time and the name of its key, and is signed with the key. So nothing
-needs to be stored, all workers accept it, and it becomes invalid with the key.
+A cookie contains its expiry time and the name of its key, and is signed with the key. This way,
+nothing needs to be stored, all workers accept the cookie, and it becomes invalid with the key.
 """
 
 import base64
@@ -41,7 +41,8 @@ class Sessions:
 
     @property
     def _name(self) -> str:
-        """The cookie's name. One per server, since browsers share cookies between ports."""
+        """The cookie's name, different for each server, since browsers share cookies between
+        ports."""
         return f"copilot-proxy-{hashlib.sha256(self._signing_key()).hexdigest()[:8]}"
 
     def cookie(self, key: ApiKey | None, *, https: bool) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 from copilot_proxy.auth.account import Account
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.keyring_store import KeyringStore
+from copilot_proxy.cost.display import percent
 from copilot_proxy.doctor.account_facts import KEYRING_SECONDS, AccountFacts
 from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Result, broken, from_error, ok, skipped, warning
@@ -18,7 +19,7 @@ from copilot_proxy.errors import (
 
 _SETTINGS_URL: Final = "https://github.com/settings/copilot"
 _LOW_QUOTA: Final = 10.0
-"""Percent."""
+"""The percentage of the quota below which `doctor` warns."""
 
 
 def _facts(context: CheckContext) -> AccountFacts | Result:
@@ -111,10 +112,10 @@ def check_quota(context: CheckContext) -> Iterator[Result]:
         )
     elif share is not None and share < _LOW_QUOTA:
         yield warning(
-            f"Only {share:.0f} % of the {quota.unit} are left{until}.",
+            f"Only {percent(share)} of the {quota.unit} are left{until}.",
             "See what uses them with: copilot-proxy usage client",
         )
     elif share is not None:
-        yield ok(f"{share:.0f} % of the {quota.unit} left{until}")
+        yield ok(f"{percent(share)} of the {quota.unit} left{until}")
     else:
         yield ok(f"{quota.unit}: no individual limit")

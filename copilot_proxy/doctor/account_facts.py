@@ -1,4 +1,5 @@
-"""Gets the account and its models from GitHub, as sparingly as ``status`` and ``models``."""
+"""Gets the account and its models from GitHub, with as few requests as ``status`` and
+``models``."""
 
 import asyncio
 import time
@@ -37,7 +38,7 @@ class AccountFacts:
 
     credential: Credential | CopilotProxyError | None = None
     store: str = ""
-    """Where the credential is, to complete "in ..."."""
+    """Where the credential is, as a phrase that completes "in ..."."""
     account: Account | CopilotProxyError | None = None
     catalogue: Catalogue | CopilotProxyError | None = None
     is_keyring_broken: bool = False
@@ -55,7 +56,7 @@ class AccountFacts:
 
 
 def read_account(settings: Settings) -> AccountFacts:
-    """Return the facts. Raises `CopilotProxyError` if no connection can be set up at all."""
+    """Return the facts. Raises `CopilotProxyError` if no connection can be set up."""
     facts = AccountFacts()
     stores = Credentials(
         [

@@ -10,7 +10,7 @@ from copilot_proxy.budget import limits_file
 from copilot_proxy.budget.formatting import advised_raise, scope_text
 from copilot_proxy.budget.report import LimitState, limit_states
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.cost.nano_aiu import credits, grouped
+from copilot_proxy.cost.nano_aiu import credits, grouped, rounded
 from copilot_proxy.cost.price_list import listed_prices
 from copilot_proxy.cost.price_table import table_date, table_prices
 from copilot_proxy.doctor.check_context import CheckContext
@@ -22,7 +22,11 @@ from copilot_proxy.server.leases import is_used
 
 _PRICES_AGE: Final = 60
 """Days after which the bundled prices are out of date; Copilot's prices change within weeks."""
-_PER: Final = {"day": "today", "month": "this month", "session": "today's most expensive session"}
+_PER: Final = {
+    "day": "today",
+    "month": "this month",
+    "session": "in today's most expensive session",
+}
 
 
 def check_ledger(context: CheckContext) -> Iterator[Result]:
@@ -104,7 +108,7 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
 
 def _left(one: LimitState) -> str:
     return (
-        f"{credits(one.left):,.1f} of {grouped(credits(one.allowed))} left "
+        f"{rounded(one.left)} of {grouped(credits(one.allowed))} left "
         f"{_PER[one.limit.per]}{scope_text(one.limit)}"
     )
 

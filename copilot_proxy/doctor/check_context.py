@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SECONDS: Final = 40.0
-"""Seconds for everything together; each wait also has its own, shorter timeout."""
+"""Maximum seconds for everything together; each wait also has a shorter timeout."""
 _OTHERS_MASK: Final = 0o077
 """The permissions of users other than the owner."""
 
@@ -86,7 +86,7 @@ class CheckContext:
         return found if isinstance(found, Catalogue) else None
 
     def server(self) -> "ServerFacts":
-        """Return the facts about what answers at the address in the settings."""
+        """Return the facts about the program that answers at the address in the settings."""
         from copilot_proxy.doctor.server_facts import read_server
 
         return self._shared("server", lambda: read_server(self.settings))

@@ -1,4 +1,5 @@
-"""Checks the clients on this machine: their versions, and whether anything sends them elsewhere.
+"""Checks the clients on this machine: their versions, and whether any setting points them
+elsewhere.
 
 `run` starts a client with everything it needs, no matter what is found here. The checks are for
 clients that the user starts directly.
@@ -24,7 +25,7 @@ from copilot_proxy.settings import Settings
 
 _NUMBER: Final = re.compile(r"\d+")
 _MUCH_OLDER: Final = 10
-"""A version 0 client counts as much older if it is this many minor versions behind."""
+"""A client with major version 0 counts as much older if it is this many minor versions behind."""
 
 
 class Programs(NamedTuple):
@@ -99,7 +100,7 @@ def is_ours(url: str, settings: Settings) -> bool:
 
 
 def _variables(context: CheckContext, client: Client) -> Iterator[Result]:
-    """Find variables that send the client elsewhere when it is not started by `run`."""
+    """Find variables that point the client at another server when it is not started by `run`."""
     environ, settings = context.environ, context.settings
     shared = variables("http://127.0.0.1", "")
     environment = client.launch(any_connection(settings)).environ if client.launch else {}

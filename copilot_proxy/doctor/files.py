@@ -58,7 +58,7 @@ def check_privacy(context: CheckContext) -> Iterator[Result]:
             yield warning(what, f"Run: chmod 600 {path}", _make_private(path))
             continue
         with suppress(CopilotProxyError):
-            context.account()  # reads the file, and so makes it private
+            context.account()  # reads the file, which makes it private
         yield warning(
             f"{what} It contains your GitHub token, and is now private.",
             "If others use this machine, replace the token: copilot-proxy login",
@@ -98,7 +98,8 @@ def _existing(folder: Path) -> Path:
 
 
 def _unwritable(folder: Path) -> str | None:
-    """Return why files cannot be written in `folder`, or None. Only an actual write can tell."""
+    """Return why files cannot be written in `folder`, or None. Only an actual attempt to write
+    shows this."""
     if not folder.is_dir():
         return f"{folder} is not a folder"
     try:

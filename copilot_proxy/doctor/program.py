@@ -18,7 +18,7 @@ from copilot_proxy.launchers import launcher
 _COMMAND: Final = "copilot-proxy"
 _ALIAS: Final = "g-copilot-proxy"
 _ENTRY: Final = b"copilot_proxy.__main__"
-"""The script of this program contains this, no matter how it was installed."""
+"""Every script that starts this program contains this, no matter how it was installed."""
 _SCRIPT_BYTES: Final = 64 * 1024
 
 
@@ -62,7 +62,7 @@ def _own_script() -> Path | None:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Return whether both are the same script, or copies, as pipx makes on Windows."""
+    """Return whether both are the same script, or copies of it, such as pipx makes on Windows."""
     try:
         return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
     except OSError:

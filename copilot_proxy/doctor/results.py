@@ -35,7 +35,7 @@ class Result:
     fix: Callable[[], str] | None = None
     """Carries out the remedy, if safe, and returns a sentence about it. Raises `OSError`."""
     is_off: bool = False
-    """Whether it is fine because the subject is not used."""
+    """Whether the result is fine because the feature is not used."""
     public: str | None = None
     """Replaces `what` in a report for others, if `what` contains the user's own names."""
 

@@ -1,4 +1,4 @@
-"""Finds out what answers at the address in the settings, without a request to Copilot."""
+"""Finds out which program answers at the address in the settings, without a request to Copilot."""
 
 import http.client
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class ServerFacts:
 
 
 def read_server(settings: Settings) -> ServerFacts:
-    """Find out what answers at the address in the settings."""
+    """Find out which program answers at the address in the settings."""
     if settings.uds is not None:
         facts = ServerFacts(str(settings.uds))
     else:

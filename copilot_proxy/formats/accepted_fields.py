@@ -1,4 +1,4 @@
-"""The request fields that Copilot's APIs accept, for objects in which they refuse any others.
+"""The request fields that Copilot's APIs accept, for objects in which they refuse all other fields.
 
 Observed in Copilot's responses to requests, 2026-11: "Extra inputs are not permitted".
 """

@@ -1,4 +1,4 @@
-"""What Copilot's APIs accept from any model: rows like those of `model_families`."""
+"""What Copilot's APIs accept from any model, in the same format as `model_families`."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ CLAUDE_TRAITS: Final[Mapping[str, Any]] = {
     "may_end_with_assistant": False,
     "max_cache_marks": 4,
 }
-"""The traits of every Claude model, and thus of the Messages API."""
+"""The traits of every Claude model, and therefore of the Messages API."""
 
 API_TRAITS: Final = (
     Family(
@@ -65,7 +65,7 @@ API_TRAITS: Final = (
         },
     ),
     Family(
-        # On Chat Completions, only the catalogue knows whether a model accepts PDFs.
+        # On Chat Completions, only the catalogue shows whether a model accepts PDFs.
         name="Documents on Messages",
         source="GitHub's Copilot client: document blocks with PDFs; public bug reports",
         apis=("messages",),

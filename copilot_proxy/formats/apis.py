@@ -86,10 +86,10 @@ def choose(
 ) -> UpstreamApi:
     """Return the API to call `model` on for a client that uses the API `client`.
 
-    `refused` are the APIs on which Copilot has refused to serve the model, in that order. `has_pdf`
-    prefers an API on which the model accepts PDFs. `wants_reasoning` prefers Messages, since Chat
-    Completions can neither ask Claude to show its thinking nor give every Claude model a budget.
-    Among the remaining APIs, the client's own is preferred.
+    `refused` are the APIs on which Copilot has refused to serve the model, earliest refusal first.
+    `has_pdf` prefers an API on which the model accepts PDFs. `wants_reasoning` prefers Messages,
+    since Chat Completions can neither ask Claude to show its thinking nor give every Claude model a
+    budget. Among the remaining APIs, the client's own is preferred.
     """
     left = _not_refused(client, model, refused)
     if wants_reasoning and model is not None and MESSAGES in left:

@@ -70,7 +70,7 @@ def read_data_url(url: str) -> DataUrl | None:
 
 def inline_source(source: Any) -> Json | None:
     """Return a ``base64`` source for a Messages `source` that contains its data, possibly as a
-    data: URL; None for any other."""
+    data: URL; None for any other source."""
     match source:
         case {"type": "url", "url": str(url)} if is_data_url(url):
             return {"type": "base64", "data": url}
@@ -82,7 +82,7 @@ def inline_source(source: Any) -> Json | None:
 
 def read_source(source: Json) -> DataUrl | None:
     """Return the type and the data of a Messages `source` in their standard form. Its ``data`` may
-    be base64 or a whole data: URL; returns None if the URL is not base64."""
+    be base64 or a data: URL; returns None if the URL is not base64."""
     data, declared = source["data"], source.get("media_type")
     kind = standard_type(declared) if isinstance(declared, str) else ""
     if not is_data_url(data):

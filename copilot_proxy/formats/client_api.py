@@ -42,7 +42,7 @@ class StreamFormat(NamedTuple):
     keep_alive: bytes
     """Bytes that clients ignore, sent while there are no events."""
     frame_json: Callable[[bytes], bytes] | None = None
-    """Encodes an event that is already JSON; None if the JSON is not sufficient for that."""
+    """Encodes an event that is already JSON; None if the JSON alone is not enough."""
 
 
 class ClientApi(Protocol):
@@ -55,7 +55,8 @@ class ClientApi(Protocol):
 
     @property
     def client_path(self) -> str:
-        """The path that clients call, such as ``/v1/messages``, which may have further segments."""
+        """The path that clients call, such as ``/v1/messages``, possibly followed by more
+        segments."""
         ...
 
     def has_path(self, path: str) -> bool:
@@ -87,11 +88,11 @@ class ClientApi(Protocol):
         ...
 
     def metrics(self, request: ClientRequest) -> RequestMetrics:
-        """Return what to log about a request, without reading its messages."""
+        """Return the facts to log about a request, without reading its messages."""
         ...
 
     def count_images(self, request: ClientRequest) -> int:
-        """Return the number of images in the whole conversation."""
+        """Return the number of images in the entire conversation."""
         ...
 
     def initiator(self, request: ClientRequest) -> Initiator:
@@ -167,7 +168,8 @@ class ClientApi(Protocol):
     def model_object(
         self, model: Model, *, name: str | None = None, default: Model | None = None
     ) -> Json:
-        """Return the object that represents `model`; `name` is its id if the client used an alias.
+        """Return the object that represents `model`; `name` replaces the model's id if the client
+        used an alias.
 
         `default` is the model that ``default`` refers to.
         """

@@ -1,6 +1,6 @@
 """The paths of APIs that are not imported until a client uses them.
 
-Also the path of embeddings, whose errors are OpenAI's.
+Includes the path of embeddings, whose errors are in OpenAI's format.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ GEMINI_METHODS: Final = (
     "embedContent",
     "batchEmbedContents",
 )
-"""What can follow a model and a colon in a path."""
+"""The methods that can follow a model and a colon in a path."""
 COMPLETIONS_PATH: Final = "/v1/completions"
 EMBEDDINGS_PATH: Final = "/v1/embeddings"
 OLLAMA_PATHS: Final = frozenset(

@@ -26,7 +26,7 @@ class Conversation(NamedTuple):
 
 
 def texts(content: object) -> list[str]:
-    """Return the texts in some content, which is either a text or a list of parts."""
+    """Return the texts in `content`, which is either a text or a list of parts."""
     parts = content if isinstance(content, list) else [] if content is None else [content]
     found = (part.get("text") if isinstance(part, dict) else part for part in parts)
     return [text if isinstance(text, str) else "" for text in found]

@@ -1,4 +1,4 @@
-"""Represents custom tools, whose input is plain text, as functions for models that need those.
+"""Represents custom tools, whose input is plain text, as functions for models without custom tools.
 
 The function has one argument, the text: ``{"input": "..."}``. Chat Completions keeps the parts of a
 grammar in an object, and Responses keeps them next to the type.
@@ -72,8 +72,8 @@ def custom_arguments(text: str) -> str:
 def custom_input(arguments: str) -> str:
     """Extract the input of a custom tool from the arguments of its function.
 
-    Models know some of these tools with a different argument name, such as ``patch``, which is also
-    accepted. Arguments in any other form are returned unchanged.
+    For some of these tools, models expect a different argument name, such as ``patch``, which is
+    also accepted. Arguments in any other form are returned unchanged.
     """
     try:
         decoded: Any = msgspec.json.decode(arguments)
@@ -90,7 +90,7 @@ def custom_input(arguments: str) -> str:
 class InputDecoder:
     """Extracts the input of a custom tool from the arguments of its function as they arrive.
 
-    `feed` takes a chunk of the arguments and returns the text that it adds; `close` returns the
+    `feed` accepts a chunk of the arguments and returns the text that it adds; `close` returns the
     rest. Arguments in an unexpected form are left to `close`, which handles them like
     `custom_input`.
     """

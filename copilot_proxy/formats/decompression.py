@@ -1,4 +1,4 @@
-"""Decompresses bodies in chunks, so that a small body cannot fill the memory.
+"""Decompresses bodies in chunks, so that a small body cannot exhaust memory.
 
 The libraries for zstd and brotli are imported only when needed, and the brotli library is optional.
 """

@@ -1,7 +1,7 @@
 """Finds documents in requests, and checks their data, in the formats of all client APIs.
 
 Only PDFs are sent as documents, to models whose profiles accept them. The text of any other file is
-inserted into the conversation, which every model can read.
+inserted into the conversation, so every model can read it.
 """
 
 import base64
@@ -37,17 +37,18 @@ _FILE_TYPES: Final = ("file", "input_file", "document")
 """The types of parts that contain a file, in the three client APIs."""
 _RESPONSE: Final = "functionResponse"
 _NESTED: Final = ("content", "output", "parts", _RESPONSE)
-"""The fields that contain further parts, in any API."""
+"""The fields that contain nested parts, in any API."""
 _MAGIC: Final = b"%PDF-"
 _MAGIC_RANGE: Final = 1024
-"""PDF readers find the magic number if it is within this many bytes."""
+"""PDF readers look for the magic number within this many bytes."""
 _HEAD: Final = 1368
 """The number of base64 characters for these bytes; a multiple of 4."""
 _PIECE: Final = 1024 * 1024
-"""The number of base64 characters to decode at once; a multiple of 4."""
+"""The number of base64 characters to decode at a time; a multiple of 4."""
 _NO_BASE64: Final = "is a data: URL that is not base64"
 _BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-"""Control characters that do not occur in text; escapes (``\\x1b``) do, in terminal output."""
+"""Control characters that do not occur in text; escapes (``\\x1b``) are not included, since
+terminal output has them."""
 
 
 class Document(NamedTuple):
@@ -92,7 +93,7 @@ def is_pdf(content: bytes) -> bool:
 
 
 def _decoded(encoded: str, param: str) -> bytes:
-    # In small parts, because all other threads stop while one is decoded.
+    # Decoded in small parts, because all other threads stop while one is decoded.
     pieces = [encoded[i : i + _PIECE] for i in range(0, len(encoded), _PIECE)]
     try:
         if any("=" in piece for piece in pieces[:-1]):
@@ -168,7 +169,7 @@ def check_file(file: Json, path: str) -> None:
 def checked_source(source: Any, path: str) -> Any:
     """Return the `source` of a ``document`` block of Messages in its standard form.
 
-    Its data may be a whole data: URL. Raises `RequestError` if the data is not a document.
+    Its data may be a data: URL. Raises `RequestError` if the data is not a document.
     """
     if (inline := inline_source(source)) is None:
         return source

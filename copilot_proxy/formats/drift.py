@@ -1,7 +1,8 @@
 """Finds the names of unknown things that Copilot sends, but never their content.
 
 Pure. The known names are from Copilot's API as observed until 2026-11. Unknown things still work:
-they are passed on or ignored. They only suggest that a newer version of this program may know more.
+they are passed on or ignored. They only suggest that a newer version of this program may support
+more.
 """
 
 import re

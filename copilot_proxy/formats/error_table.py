@@ -290,7 +290,7 @@ _PLAIN_CODES: Final = frozenset(
         *("server_error", "timeout_error", "unauthorized"),
     }
 )
-"""Codes that say no more than the status."""
+"""Codes that add nothing to the status."""
 
 
 def is_known_code(code: str) -> bool:

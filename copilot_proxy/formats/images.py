@@ -1,4 +1,4 @@
-"""Images: data URLs, media types, and the hint for images that are given by URL."""
+"""Images: data URLs, media types, and the hint for images specified by URL."""
 
 import base64
 from contextlib import suppress
@@ -56,7 +56,8 @@ def parse_data_url(url: str, recipient: str, param: str) -> DataUrl:
 
 
 def media_type(data: bytes) -> str | None:
-    """Return an image's media type by its first bytes, or None if Copilot does not accept it."""
+    """Return an image's media type based on its first bytes, or None if Copilot does not accept
+    it."""
     for magic, image_type in _MAGIC:
         if data.startswith(magic):
             return image_type
@@ -64,7 +65,8 @@ def media_type(data: bytes) -> str | None:
 
 
 def is_image(data: str) -> bool:
-    """Return whether base64 in any form is an image that Copilot accepts, by its first bytes."""
+    """Return whether base64 in any form is an image that Copilot accepts, judging by its first
+    bytes."""
     with suppress(ValueError):
         return _type_of(standard_base64(data[:_HEAD])) is not None
     return False
@@ -99,8 +101,8 @@ def checked_url(url: str, path: str) -> str:
 def checked_source(source: Any, path: str) -> Any:
     """Return the `source` of a Messages image, at `path`, in its standard form.
 
-    Its data may be a whole data: URL. Raises `RequestError` if it does not contain an image.
-    Sources other than base64 are not checked.
+    Its data may be a data: URL. Raises `RequestError` if it does not contain an image. Sources
+    other than base64 are not checked.
     """
     if (inline := inline_source(source)) is None:
         return source

@@ -2,7 +2,7 @@
 
 A long conversation has thousands of parts, but only a few kinds of parts. The kinds are collected
 once, in a few quick passes, so that no other code searches the conversation for parts that do not
-occur.
+occur in it.
 """
 
 from typing import Any, Final, NamedTuple
@@ -13,7 +13,7 @@ from copilot_proxy.formats.types import ClientRequest
 
 _ROOTS: Final = (*FIELDS, "systemInstruction")
 _NESTED: Final = {"content", "output", "parts", "functionResponse", "source"}
-"""The fields that contain further parts, in any API."""
+"""The fields that contain nested parts, in any API."""
 _IMAGES: Final = ("image_url", "input_image", "image", "computer_screenshot")
 _FILES: Final = ("file", "input_file", "document")
 _IMAGE_FIELDS: Final = ("inlineData", "images", "image_url")
@@ -43,7 +43,8 @@ _PLAIN: Final = Kinds(
     {"function", "text", "input_text", "output_text"},
     {"content", "role", "text", "tool_call_id", "tool_calls", "type"},
 )
-"""What may occur in a plain conversation without images: no files, and none of OpenAI's marks."""
+"""The kinds that may occur in a plain conversation without images: no files, and none of OpenAI's
+marks."""
 _TEXTS: Final = Kinds(set(), {"content", "role"})
 """The kinds in a conversation whose messages all consist of a single text."""
 _PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})

@@ -1,8 +1,8 @@
 """Decodes and encodes large JSON bodies in many short steps.
 
 A step that holds Python's global lock stops all other threads, even if it runs in its own thread,
-and its duration grows with its input. So the number of values is limited, and long strings are
-decoded and encoded in small parts.
+and its duration grows with its input. Therefore, the number of values is limited, and long strings
+are decoded and encoded in small parts.
 """
 
 import re
@@ -85,7 +85,7 @@ def decode_large(body: bytes, decode: Decode) -> Any:
 
 
 def _long_strings(body: bytes) -> Iterator[list[int]]:
-    """Yield for each long string where each of its parts begins, and where the last one ends."""
+    """For each long string, yield the start of each part and the end of the last part."""
     position = body.find(b'"') + 1
     while position:
         ends = [position]

@@ -1,6 +1,6 @@
-"""A table of what model families accept, in which each row names its source.
+"""A table of the features that model families accept; each row names its source.
 
-The table only contains what is not in the catalogue, and starts with what the APIs accept.
+The table only contains facts that are not in the catalogue, and starts with those about APIs.
 "Observed" means seen in Copilot's responses to requests, including those in public bug reports.
 """
 

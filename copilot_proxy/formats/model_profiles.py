@@ -67,9 +67,9 @@ class ModelProfile:
     default_top_p: float = 1
     """The default of ``top_p``."""
     accepts_explicit_defaults: bool = True
-    """Whether these fields may be sent with their default values."""
+    """Whether the `fixed_sampling` fields may be sent with their default values."""
     one_of_temperature_and_top_p: bool = False
-    """Whether only one of the two is accepted."""
+    """Whether temperature and top_p must not be sent together."""
     max_temperature: float | None = None
     """The maximum temperature; None for OpenAI's scale, which ends at 2."""
     samples_while_thinking: bool = True
@@ -87,7 +87,7 @@ class ModelProfile:
     default_output: int | None = None
     """The limit to set if the client sets none; None not to set one."""
     default_unstreamed_output: int | None = None
-    """The same without streaming."""
+    """The limit to set without streaming if the client sets none; None not to set one."""
     streams: bool = True
     """Whether streaming is supported."""
 
@@ -101,7 +101,8 @@ class ModelProfile:
     tool_id: re.Pattern[str] | None = None
     """The pattern that a call id must match completely; None for any."""
     tool_id_form: str | None = None
-    """The format of ids with the ``{name}`` of the tool and a ``{number}``; None for others."""
+    """The format of ids with the ``{name}`` of the tool and a ``{number}``; None if ids have no
+    such format."""
     max_tool_id_length: int | None = None
     """The maximum length of a call id in characters; None for any length."""
     max_calls: int | None = None
@@ -127,7 +128,7 @@ class ModelProfile:
     validated_choice: bool = False
     """Whether the tool choice may be ``validated``."""
     eager_input_streaming: bool = True
-    """Whether tools may have the field with this name."""
+    """Whether tools may have the field ``eager_input_streaming``."""
     signed_calls: bool = False
     """Whether calls in the current turn must be signed, so only the model's own are accepted."""
     object_arguments: bool = False
@@ -169,7 +170,7 @@ class ModelProfile:
     cache_breakpoints: bool = True
     """Whether parts may have a ``prompt_cache_breakpoint``, OpenAI's cache mark."""
     one_hour_cache: bool = False
-    """Whether a cache mark may request one hour."""
+    """Whether a cache mark may have a TTL of one hour."""
 
     def accepted_stops(self, stops: Sequence[str]) -> list[str]:
         """Return the stop sequences that the model accepts, in order."""
@@ -182,7 +183,7 @@ class ModelProfile:
 
 
 def profile_of(model: Model | None, api: Api) -> ModelProfile:
-    """Return the profile of `model` on `api`; without a model, what the API itself requires."""
+    """Return the profile of `model` on `api`; without a model, that of the API itself."""
     if model is None:
         return _api_profile(api)
     profile: ModelProfile | None = model.derived.get(api)

@@ -1,4 +1,4 @@
-"""Checks whether each tool call of a conversation has its result, where an API requires it.
+"""Checks whether each tool call of a conversation has its result, as some APIs require.
 
 The calls and results come as steps, so that it does not matter how a conversation is stored.
 """

@@ -3,7 +3,7 @@
 An agent's long conversation consists of thousands of objects, and each step that handles a request
 would iterate over all of them. If a conversation only contains texts, images, calls and results in
 their usual form, it is decoded into structs, which validates it at the same time. Steps that change
-nothing in such a conversation pass it on as it is; all others request the decoded JSON.
+nothing in such a conversation pass it on unchanged; all others request the decoded JSON.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,9 +17,9 @@ from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.large_json import LARGE, MAX_VALUES, check_value_count
 
 MIN_SIZE = 128 * 1024
-"""The minimum size of a body in bytes for which this is worth it."""
+"""The minimum size of a body in bytes for which this is worthwhile."""
 MIN_TURNS = 100
-"""The minimum number of decoded messages for which this is worth it."""
+"""The minimum number of decoded messages for which this is worthwhile."""
 _QUICK: Final = 1280 * 1024
 """The maximum size of a body in bytes that can always be decoded within 25 ms, whatever it
 contains. Counting its values takes almost as long as decoding a typical conversation."""
@@ -38,10 +38,11 @@ class PlainTurns(list[Any]):
         self.parts = parts
         """Information about the conversation; its type depends on the API."""
         self.wide_size = 0
-        """Bytes that its texts may take in addition to those of their JSON; only set for Responses.
+        """The bytes of memory that its texts may need beyond the size of their JSON; only set for
+        Responses.
 
-        A single character such as a curly quotation mark makes Python store the whole text with two
-        bytes per character, an emoji with four, whereas most characters take one byte in JSON.
+        A single character such as a curly quotation mark makes Python store the entire text with
+        two bytes per character, an emoji with four, whereas most characters take one byte in JSON.
         """
         self.images = images
         """The number of images in the conversation."""
@@ -125,7 +126,8 @@ class PlainDecoder:
 
 
 def expanded(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request with its conversation as decoded JSON; the same object if it already is."""
+    """Return a request with its conversation as decoded JSON; the same object if it is already
+    decoded."""
     plain = [name for name in FIELDS if isinstance(request.get(name), PlainTurns)]
     if not plain and isinstance(request, dict):
         return request

@@ -1,6 +1,7 @@
 """Restores the client's parameter names in tool calls; `rules.property_names` renames them.
 
-`RestoredNames` takes the events of another translator: Chat Completions chunks or Messages events.
+`RestoredNames` accepts the events of another translator: Chat Completions chunks or Messages
+events.
 """
 
 from collections.abc import Mapping

@@ -7,8 +7,8 @@ the model that produced it and the caller that received it. Callers are distingu
 identifier, since two callers may use the same ids.
 
 Ollama clients even drop the ids. Their calls get ids by position, which start with
-`POSITION_ID_PREFIX`, and are recognized by their names and arguments: of equal calls, the latest
-counts.
+`POSITION_ID_PREFIX`, and are recognized by their names and arguments: if calls are equal, the
+latest one is used.
 """
 
 import hashlib
@@ -150,7 +150,7 @@ class RefusedReasoning:
         return bool(self._digests)
 
     def add(self, model: str, encrypted: Iterable[str]) -> None:
-        """Remember that `model` has refused these."""
+        """Remember that `model` has refused this reasoning."""
         for one in encrypted:
             self._digests[model, _digest(one)] = None
         while len(self._digests) > self._limit:

@@ -8,7 +8,8 @@ from typing import Final
 RESPONSES_LABEL: Final = "responses:"
 MESSAGES_LABEL: Final = "messages:"
 CHAT_LABEL: Final = "chat:"
-"""Only used in the formats of other APIs: in chat messages, the chat API's reasoning has none."""
+"""Only used in the formats of other APIs: in chat messages, the chat API's reasoning has no
+label."""
 OTHER_APIS: Final = (RESPONSES_LABEL, MESSAGES_LABEL)
 """The labels that chat messages can have."""
 LABELS: Final = (*OTHER_APIS, CHAT_LABEL)

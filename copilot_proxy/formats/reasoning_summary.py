@@ -9,7 +9,8 @@ from typing import Final
 from copilot_proxy.formats.types import ChatRequest, Json
 
 REASONING_SUMMARY: Final = "reasoning_summary"
-"""The field: ``auto``, ``concise``, ``detailed``, or ``none`` for a client that wants none."""
+"""The field: ``auto``, ``concise``, ``detailed``, or ``none`` for a client that does not want a
+summary."""
 
 
 def summary_of(reasoning: Json) -> str:

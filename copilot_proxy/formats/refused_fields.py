@@ -14,8 +14,8 @@ from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import UpstreamBody
 
 FieldPath = tuple[str, ...]
-"""The names on the way to a field; ``*`` stands for each element of a list. The fields of a type of
-part have a step with this type, which is not a name."""
+"""The names on the way to a field; ``*`` stands for each element of a list. A step may also be the
+type of a part, which is not a name."""
 
 _REFUSED: Final = re.compile(
     r"(?P<extra>[a-z]\S*): Extra inputs are not permitted"
@@ -23,7 +23,8 @@ _REFUSED: Final = re.compile(
 )
 _STEP: Final = re.compile(r"[^.\[\]]+")
 _LISTS: Final = ("messages", "input", "system", "tools")
-"""The fields of a request that hold lists. Clients may rely on fields of the request itself."""
+"""The fields of a request that contain lists. Fields of the request itself are never removed, since
+clients may rely on them."""
 _NEEDED: Final = ("content", "role", "type")
 _UNTYPED: Final = "custom"
 """The type of Anthropic's tools that do not state one."""

@@ -22,7 +22,7 @@ class Dropped:
 
     reason: str
     harmless: tuple[Any, ...] = ()
-    """Values that ask for the default behavior, and need no note."""
+    """Values that request the default behavior, and need no note."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Refused:
     message: str
     hint: str
     harmless: tuple[Any, ...] = ()
-    """Values that ask for the default behavior, and are dropped."""
+    """Values that request the default behavior, and are dropped."""
     code: str | None = "unsupported_parameter"
     more: Mapping[str, Json] = field(default_factory=dict)
     """Additional fields of the error object."""
@@ -149,7 +149,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
             "`thread` is not supported: neither Copilot nor this server stores conversations.",
             "Send the whole conversation in `messages`, without `thread`.",
             code=None,
-            # Anthropic's SDKs recognize this, and then send the whole conversation.
+            # Anthropic's SDKs recognize this, and then send the entire conversation.
             more={
                 "details": {
                     "error_code": "thread_unsupported_request",

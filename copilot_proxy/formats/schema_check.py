@@ -12,7 +12,7 @@ _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*?)`)?$", re.DO
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 _WRONG_TYPE: Final = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`")
 _WRONG_VALUE: Final = re.compile(r"Invalid (?:enum )?value (?P<value>.*)", re.DOTALL)
-"""The messages of msgspec."""
+"""msgspec's error messages about invalid values."""
 _STEP: Final = re.compile(r"\[(?P<index>[^\]]*)\]|(?P<name>[^.\[]+)")
 """A part of a path such as ``messages[0].content``."""
 _TYPES: Final = {
@@ -70,7 +70,8 @@ def _either(names: list[str]) -> str:
 
 
 def _allowed(schema: Any, path: str) -> list[str]:
-    """Return the allowed values of the field at `path`: its type's values, or the tags of types."""
+    """Return the allowed values of the field at `path`: the values of its type, or the tags of a
+    union."""
     # Only needed for errors, and slow to import.
     from msgspec import inspect
 

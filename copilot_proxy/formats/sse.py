@@ -98,8 +98,8 @@ class EventDecoder:
         return events
 
     def _without_bom(self, chunk: bytes) -> bytes:
-        """Return the buffered bytes and `chunk` without a leading BOM, or nothing while it is
-        unclear whether they start with one."""
+        """Return the buffered bytes and `chunk` without a leading BOM, or b"" while it is unclear
+        whether they start with one."""
         chunk = b"".join(self._line) + chunk
         self._line = []
         if len(chunk) < len(_BOM) and _BOM.startswith(chunk):

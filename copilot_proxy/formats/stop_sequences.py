@@ -25,7 +25,7 @@ it is not part of OpenAI's schema."""
 _REASONING: Final = ("reasoning_content", "reasoning_opaque")
 _REFUSED: Final = re.compile(r"'stop' is not supported|does not support '?stop\b", re.I)
 """Copilot's error for some GPT models: "Unsupported parameter: 'stop' is not supported with this
-model". Other models of the same family accept it, and the catalogue does not tell them apart."""
+model". Other models of the same family accept it, and the catalogue does not distinguish them."""
 _MAX_CHARACTERS: Final = 10_000
 """Maximum total length of all sequences, because the text is searched for each of them."""
 
@@ -99,7 +99,7 @@ class StopTranslator:
 
     Any text, reasoning and tool calls after it are discarded. Once an answer has been cut, it
     counts as finished, so Copilot's stream is only read a little longer, for its token counts. If
-    it does not end in time, there are none. With `names_stop`, the last chunk has the field
+    it does not end in time, there are no counts. With `names_stop`, the last chunk has the field
     `STOP_SEQUENCE`.
     """
 

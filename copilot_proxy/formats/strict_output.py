@@ -18,7 +18,7 @@ _KEYWORDS: Final = frozenset(
         "type",
     }
 )
-"""The keywords that are certainly accepted with ``strict``.
+"""The keywords that are known to be accepted with ``strict``.
 
 Source: OpenAI's guide to structured outputs,
 https://platform.openai.com/docs/guides/structured-outputs

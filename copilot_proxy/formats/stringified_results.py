@@ -37,7 +37,7 @@ def unpack_results(api: str, request: ClientRequest) -> None:
 
 
 def any_stringified(api: str, texts: Iterable[str]) -> bool:
-    """Return whether `unpack_results` would change any of these texts of results."""
+    """Return whether `unpack_results` would change any of these result texts."""
     return any(unpacked(api, text) is not None for text in texts if text[:1] in _BEGINNINGS)
 
 

@@ -1,4 +1,4 @@
-"""Finds what counts as tokens in a request, for an estimate without a call to Copilot.
+"""Finds the parts of a request that count as tokens, for an estimate without a call to Copilot.
 
 The caller counts the tokens of the texts. Each image counts as `IMAGE_TOKENS`, which errs on the
 high side: Claude's own rule is width times height divided by 750, but at most 1600. Each document
@@ -28,7 +28,7 @@ class CountedFields(NamedTuple):
     json: tuple[str, ...]
     """The fields whose JSON counts as text."""
     nested: tuple[str, ...]
-    """The fields that contain further texts and objects."""
+    """The fields that contain nested texts and objects."""
 
 
 def request_tokens(request: Mapping[str, Any]) -> int:

@@ -32,7 +32,7 @@ def is_json(text: str) -> bool:
 
 
 class RunawayGuard:
-    """Stops a model that is stuck writing blank lines into a tool call, which cost money."""
+    """Stops a model that is stuck writing blank lines into a tool call, which would cost money."""
 
     __slots__ = ("_blanks",)
 
@@ -58,7 +58,8 @@ class RunawayGuard:
 class Arguments:
     """The arguments of a call; truthy once there are any.
 
-    Each chunk is scanned once and the whole is parsed once, no matter how often `is_json` is read.
+    Each chunk is scanned once and the complete text is parsed once, no matter how often `is_json`
+    is read.
     """
 
     __slots__ = ("_end", "_guard", "_is_valid", "_pieces", "_seen", "_size")
@@ -103,8 +104,8 @@ class Arguments:
 class _End:
     """Finds the end of the first object, list or string in a text that arrives in chunks.
 
-    A text that has not reached this end is not JSON yet, and a text with anything but blanks after
-    it never will be. Otherwise, a parser must decide.
+    A text that has not reached this end is not JSON yet, and a text with anything but whitespace
+    after it never will be. Otherwise, a parser must decide.
     """
 
     __slots__ = ("_depth", "_first", "_has_more", "_in_string", "_is_escaped", "_is_found")
@@ -124,7 +125,7 @@ class _End:
 
     @property
     def is_last(self) -> bool:
-        """Whether the end was found, and only blanks follow it."""
+        """Whether the end was found, and only whitespace follows it."""
         return self._is_found and not self._has_more
 
     def feed(self, piece: str) -> None:

@@ -32,7 +32,7 @@ class RepeatedEvents(Protocol):
 class StreamTranslator(Protocol):
     """Translates Copilot's response to a request to events, or to a whole response.
 
-    `feed` takes the decoded JSON of one of Copilot's events, or of a whole body, and returns the
+    `feed` accepts the decoded JSON of one of Copilot's events, or of a whole body, and returns the
     resulting events. `close` is called once, after Copilot's response has ended, and returns the
     last events; `done` is whether Copilot marked the end, in which case a missing finish reason
     does not mean that the response was cut off. Both raise `UpstreamError` if Copilot's response is
@@ -67,7 +67,8 @@ class StreamTranslator(Protocol):
 
     @property
     def finish_reason(self) -> str | None:
-        """The reason why the model stopped, in the terms of Copilot's API or OpenAI's, or None."""
+        """The reason why the model stopped, as named by Copilot's API or by OpenAI's; None if
+        unknown."""
         ...
 
     @property

@@ -20,14 +20,14 @@ from copilot_proxy.formats.error_table import (
     default_hint,
     find_mapping,
 )
-from copilot_proxy.formats.types import Json
+from copilot_proxy.formats.types import CopilotUsage, Json
 from copilot_proxy.masking import mask
 
 _MAX_MESSAGE: Final = 2000
 _MAX_CODE: Final = 200
 _LIMITED: Final = 429
 _MAX_WAIT: Final = 31 * 24 * 3600
-"""Seconds."""
+"""Maximum seconds to wait; after a month, every quota has been reset."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN: Final = re.compile(
     r"(\d{1,9}(?:\.\d{1,9})?) ?"
@@ -41,7 +41,8 @@ _WAIT: Final = re.compile(
 )
 _AUTHORIZATION_REQUIRED: Final = "Copilot requires a separate authorization"
 _LONG_WAIT: Final = 60
-"""Seconds of Retry-After above which SDKs are told not to retry; some would sleep for days."""
+"""Seconds of Retry-After above which SDKs get ``x-should-retry: false``; some would sleep for
+days."""
 
 
 def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRefusal:
@@ -59,7 +60,7 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
     upstream: dict[str, object] = {"status": status, "code": code}
     if github_id := headers.get("x-github-request-id"):
         upstream["request_id"] = mask(github_id)
-    return UpstreamRefusal(
+    refusal = UpstreamRefusal(
         message or f"Copilot answered with status {status} and no message.",
         upstream_status=status,
         upstream_code=code,
@@ -73,6 +74,8 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
         headers=client_headers,
         extra={"upstream": upstream},
     )
+    refusal.copilot_usage = _charge(body)
+    return refusal
 
 
 def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
@@ -80,7 +83,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
     `remaining` seconds."""
     message = error.message
     if isinstance(error, UpstreamRefusal):
-        # The message may mention a waiting time, of which a part has passed.
+        # The message may mention a waiting time, part of which has already passed.
         message = f"Copilot's earlier response: {message}"
         status, code = error.upstream_status, error.upstream_code
         mapping = find_mapping(status, code, error.message)
@@ -155,6 +158,21 @@ def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
     if text[:200].lstrip().lower().startswith(("<!doctype", "<html")):
         text = _page_message(text)
     return mask(text)[:_MAX_MESSAGE], _truncated(code), _truncated(param), wait
+
+
+def _charge(body: bytes) -> CopilotUsage | None:
+    """Return ``copilot_usage`` of an error's body or event, wherever it is; None if it has none."""
+    if b'"copilot_usage"' not in body:
+        return None
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    for holder in (data, data.get("error") if isinstance(data, dict) else None):
+        found = holder.get("copilot_usage") if isinstance(holder, dict) else None
+        if isinstance(found, dict):
+            return found
+    return None
 
 
 def _wait_in(message: str) -> dict[str, str]:

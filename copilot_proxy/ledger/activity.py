@@ -74,7 +74,8 @@ def newest_id(database: sqlite3.Connection) -> int:
 
 
 def clients_since(database: sqlite3.Connection, first: date, key: str | None) -> list[ClientUse]:
-    """Return the clients since a local day, latest first; with `key`, only those that used it."""
+    """Return the clients seen since a local day, latest first; with `key`, only those that used
+    it."""
     scope = " AND key = ?" if key is not None else ""
     found = database.execute(
         "SELECT client, max(last_us), sum(requests), sum(nano_aiu) FROM sums "  # noqa: S608
@@ -92,6 +93,16 @@ def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None,
         (session,),
     ).fetchone()
     return client or None, requests, nano
+
+
+def refusals_of(database: sqlite3.Connection, session: str) -> list[tuple[str, str, int]]:
+    """Return the outcome, the error code or "", and the number of a session's refused requests."""
+    return database.execute(
+        "SELECT outcome, ifnull(error_code, ''), count(*) FROM requests WHERE id > ? "
+        "AND session = ? AND corrects IS NULL AND outcome LIKE 'refused\\_%' ESCAPE '\\' "
+        "GROUP BY 1, 2 ORDER BY 1, 2",
+        (newest_id(database) - _MAX_SEARCHED, session),
+    ).fetchall()
 
 
 def data_version(database: sqlite3.Connection) -> int:

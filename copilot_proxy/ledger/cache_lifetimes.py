@@ -22,8 +22,8 @@ ORDER BY id
 def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
     """Return for each model the longest pause, in seconds, after which it still read its prompt.
 
-    Only pauses longer than `TTL` count, and only if no prompt was gone after a pause of that length
-    or less. Sessions that asked for an hour do not count.
+    Only pauses longer than `TTL` count, and only if no prompt was gone after a pause that was as
+    long or shorter. Sessions that requested a TTL of one hour do not count.
     """
     before: dict[tuple[str, str], tuple[int, int]] = {}
     for_an_hour: set[tuple[str, str]] = set()

@@ -38,7 +38,7 @@ class NextTurn(NamedTuple):
     warm_nano_aiu: int | None
     """The cost while the prompt is in the cache; None if the price is unknown."""
     cold_nano_aiu: int | None
-    """The cost after that."""
+    """The cost once the prompt has left the cache."""
     seconds_left: int
     """Minimum seconds for which the prompt will stay cached; 0 if it may already be gone."""
     cache_seconds: int

@@ -25,7 +25,7 @@ from copilot_proxy.ledger.schema import COLUMNS, Row
 CLIENT: Final = "copilot-cli"
 FILE_NAME: Final = "session-store.db"
 _BATCH: Final = 1000
-"""The number of rows to write in one transaction, so that a server need not wait for long."""
+"""The number of rows to write in one transaction, so that a server does not have to wait long."""
 _MAX_TEXT: Final = 200
 _SAME_US: Final = 120 * 1_000_000
 """Maximum difference between the times that the CLI and this server record for a request."""
@@ -38,9 +38,9 @@ class Imported(NamedTuple):
 
     added: int
     known: int
-    """Imported before."""
+    """Imported earlier."""
     own: int
-    """Sent through this server, which has recorded them itself."""
+    """Sent through this server, which has already recorded them."""
 
 
 def import_events(ledger: Database, path: Path) -> Imported:

@@ -1,7 +1,7 @@
 """Opens the ledger's file: private, in write-ahead mode, and shared with other processes.
 
 `open_ledger` is for commands and the dashboard, and raises errors for the user. The server uses
-`open_for_writing`, because it must tell a damaged file from one that is in use.
+`open_for_writing`, because it must distinguish a damaged file from one that is in use.
 """
 
 import os
@@ -22,7 +22,7 @@ Database = sqlite3.Connection
 BUSY_SECONDS: Final = 5.0
 """Seconds to wait while another process writes."""
 _CACHE_KIB: Final = 512
-"""Memory in KiB that a writer uses for pages; new rows only change a few, always the same."""
+"""Memory in KiB that a writer uses for pages; new rows only change the same few pages."""
 _CREATING: Final = threading.Lock()
 """Only one thread may create the file: closing it would end SQLite's locks in other threads."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -35,8 +35,8 @@ def _unchanged(value: None) -> None:
     return value
 
 
-# Without an adapter, sqlite3 searches for one for every null, which takes a quarter of the time for
-# writing a row.
+# Without an adapter, sqlite3 searches for one for every null, which takes a quarter of the time
+# needed to write a row.
 sqlite3.register_adapter(type(None), _unchanged)
 
 
@@ -144,7 +144,8 @@ def open_in_memory() -> sqlite3.Connection:
 
 
 def file_id(path: Path) -> tuple[int, int] | None:
-    """Return a value that tells the file from one that replaces it; None if there is no file."""
+    """Return a value that distinguishes the file from one that replaces it; None if there is no
+    file."""
     try:
         status = os.stat(path)
     except OSError:

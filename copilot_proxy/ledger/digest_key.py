@@ -1,4 +1,4 @@
-"""The key of this installation's digests, without which they reveal nothing about a prompt."""
+"""The key of this installation's digests; without it, they reveal nothing about a prompt."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ def read_key(folder: Path) -> bytes:
     """Return the key in `folder`, creating it if there is none. Raises `OSError`."""
     path = folder / NAME
     make_folder(folder)
-    # Written under a different name first, so that other processes never read half of it.
+    # Written under a different name first, so that other processes never read an incomplete file.
     draft = path.with_name(f"{NAME}.{secrets.token_hex(4)}")
     if not path.exists():
         with os.fdopen(open_private(draft, NEW), "wb") as file:

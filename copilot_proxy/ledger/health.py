@@ -14,7 +14,7 @@ from copilot_proxy.ledger.queries import last_seen
 _SECONDS: Final = 5.0
 """Maximum seconds for the search for damage; a file of a gigabyte takes longer."""
 _STEPS: Final = 10_000
-"""Steps of SQLite's virtual machine between two checks of the clock."""
+"""Steps of SQLite's virtual machine between checks of the clock."""
 
 
 class DamagedLedger(CopilotProxyError):

@@ -1,4 +1,4 @@
-"""Writes rows into the ledger: all rows of a batch with their chain and sums, or nothing."""
+"""Writes rows into the ledger: all rows of a batch, with their chain and sums, or none."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, INDEX, Row, to
 
 _Value = TypeVar("_Value")
 _CHUNKS: Final = (64, 8, 1)
-"""Numbers of rows per statement. Between statements, this thread and the event loop hand over
+"""Numbers of rows per statement. Between statements, this thread and the event loop pass on
 Python's global lock, which costs more than the statement."""
 _KNOWN: Final = {
     size: f"SELECT request_id FROM requests WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608

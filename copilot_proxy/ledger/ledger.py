@@ -1,8 +1,8 @@
-"""Takes the records of requests on the event loop, and hands them to a thread that writes them.
+"""Accepts the records of requests on the event loop, and hands them to a thread that writes them.
 
 On the event loop, a request only costs an entry in a list. The thread creates rows in batches,
-because for single rows, the processor's caches would each time be filled by other requests. The
-first request starts the thread.
+because between single rows, other requests would fill the processor's caches. The first request
+starts the thread.
 """
 
 import logging
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _INTERVAL: Final = 0.2
-"""Seconds between two batches. The first request after a pause is written immediately."""
+"""Seconds between batches. The first request after a pause is written immediately."""
 _BATCH: Final = 256
 """The number of requests after which a batch is written earlier, because each record takes a few
-KiB until then. A large request is written immediately, since its record holds the whole
+KiB until then. A large request is written immediately, since its record holds the entire
 conversation."""
 _CHECK: Final = 64
 """The number of waiting requests after which to check whether the thread has ended."""
@@ -57,8 +57,8 @@ class Ledger:
     def __init__(
         self, path: Path, try_release: Callable[[Sequence[str]], bool] | None = None
     ) -> None:
-        """`try_release` is called in the ledger's thread with the ids of requests that have rows
-        now, and returns whether it releases their reservations."""
+        """`try_release` is called in the ledger's thread with the ids of requests that now have
+        rows, and returns whether it releases their reservations."""
         self.path = path
         self._try_release = try_release
         self._entries: deque[_Entry] = deque()
@@ -71,7 +71,7 @@ class Ledger:
     def __call__(self, record: RequestRecord) -> None:
         """Record a completed request. Must be called on the event loop."""
         if record.error == "not_signed_in" and record.reserved is None:
-            return  # no account was asked, so none can be charged
+            return  # nothing was sent, so no account can be charged
         entries = self._entries
         entries.append((record, time.time_ns() // 1000))
         count = len(entries)
@@ -138,7 +138,8 @@ class Ledger:
     def _rows(
         self, entries: Iterable[_Entry], release: Callable[[str], None]
     ) -> tuple[list[RequestRecord], "list[Row]"]:
-        """Return the records and rows of `entries`; call `release` with the ids of the others."""
+        """Return the records and rows of `entries`; call `release` with the ids of entries without
+        rows."""
         from copilot_proxy.ledger.rows import row_of
 
         records: list[RequestRecord] = []

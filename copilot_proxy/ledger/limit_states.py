@@ -34,7 +34,7 @@ class SpentSums:
     """
 
     version: object
-    """A different object whenever sums may have changed."""
+    """An object that is replaced whenever sums may have changed."""
 
     def __init__(self) -> None:
         self._data_version = -1

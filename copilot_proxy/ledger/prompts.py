@@ -155,15 +155,14 @@ class PromptComparer:
     def _digest(self, record: RequestRecord, body: Any, row: Row, tokens: Tokens) -> Prompt:
         if self._keyed is None:
             self._keyed = sha256(read_key(self._folder))
-        keyed, digests, sizes, places = self._keyed, [], [], []
+        keyed, digests = self._keyed.copy, []
         route = record.route or ""
-        for kind, number, name, data in blocks(route, body):
-            (digest := keyed.copy()).update(data)
-            digests.append(digest.digest()[:DIGEST_BYTES])
-            sizes.append(size_of(data))
-            places.append((kind, number, name))
-            if len(digests) % _BATCH == 0:
-                time.sleep(0)  # yields to the event loop
+        found = blocks(route, body)
+        for start in range(0, len(found), _BATCH):
+            for *_, data in found[start : start + _BATCH]:
+                (digest := keyed()).update(data)
+                digests.append(digest.digest()[:DIGEST_BYTES])
+            time.sleep(0)  # yields to the event loop
         started = row[INDEX["started_us"]]
         first_ms = row[INDEX["first_token_ms"]] or 0
         return Prompt(
@@ -174,8 +173,8 @@ class PromptComparer:
             tier=row[INDEX["tier"]],
             marked=needs_marks(route) or tokens.cache_write > 0,
             digests=tuple(digests),
-            sizes=tuple(sizes),
-            places=tuple(places),
+            sizes=tuple([size_of(block[3]) for block in found]),
+            places=tuple([block[:3] for block in found]),
         )
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from copilot_proxy.cost.quota import Quota
-from copilot_proxy.ledger.periods import Period
+from copilot_proxy.ledger.periods import Period, this_month
 from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS
 
 Group = Literal["day", "week", "month", "session", "client", "model", "key", "project"]
@@ -33,7 +33,8 @@ UNKNOWN: Final = "unknown"
 
 
 class Filters(NamedTuple):
-    """Which requests to sum up. None matches all requests, and "" those whose value is unknown."""
+    """The requests to sum up. None matches all requests, and "" matches those whose value is
+    unknown."""
 
     model: str | None = None
     client: str | None = None
@@ -124,6 +125,11 @@ def total(rows: Sequence[Sums], name: str | None = None) -> Sums:
         return Sums(name, *[0] * len(AMOUNTS))
     _, *columns = zip(*rows, strict=True)
     return Sums(name, *map(sum, columns))
+
+
+def month_total(database: sqlite3.Connection, now: datetime) -> Sums:
+    """Return the sum of this month's requests of the server's own account."""
+    return total(sums_by(database, "month", this_month(now), Filters(account="")))
 
 
 def _by_week(days: Sequence[Sums]) -> list[Sums]:

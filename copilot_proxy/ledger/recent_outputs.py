@@ -1,4 +1,5 @@
-"""Reads the length of recent answers, so that estimates are good from the server's start."""
+"""Reads the length of recent answers, so that estimates are accurate as soon as the server
+starts."""
 
 import sqlite3
 from collections.abc import Sequence

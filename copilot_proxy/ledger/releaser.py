@@ -1,7 +1,8 @@
 """Releases reservations, for the thread that writes the rows of requests.
 
-A reservation is released after the row was written: the cost briefly counts twice, but is never
-missing. This process's own reservations are released by its reserver, which locks the file anyway.
+A reservation is released after the row has been written: the cost briefly counts twice, but is
+never missing. This process's own reservations are released by its reserver, which locks the file
+anyway.
 """
 
 import logging
@@ -74,7 +75,7 @@ class Releaser:
         self._file = None
 
     def _open(self) -> ReservationFile | None:
-        """Return the file, or None if there is none, as when there is no budget."""
+        """Return the file, or None if there is none, for example because there is no budget."""
         if self._file is not None and not self._file.is_current():
             self.close()
         if self._file is None and path_for(self._ledger).exists():

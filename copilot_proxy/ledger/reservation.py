@@ -13,11 +13,12 @@ from copilot_proxy.ledger.reservation_request import Plan
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 MAX_AGE_US: Final = 24 * 3600 * 1_000_000
-"""Age after which the process that made a reservation is assumed to have ended: a day."""
+"""Age in microseconds after which the process that made a reservation is assumed to have ended: one
+day."""
 _LOADED_US: Final = time.time_ns() // 1000
 """When this process loaded the module, which is before its first reservation."""
 _MAX_BYTES: Final = 120
-"""Maximum size of a text in UTF-8. A whole reservation must fit into a slot of the file; see
+"""Maximum size of a text in UTF-8. An entire reservation must fit into a slot of the file; see
 `reservation_file`."""
 
 Target = tuple[str, str, str, str]

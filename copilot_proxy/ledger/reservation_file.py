@@ -1,9 +1,9 @@
 """The file with the reservations of running requests, shared by all processes that use the ledger.
 
 Each reservation has a slot of `SLOT` bytes, so a single small write is enough for it, and a killed
-process leaves either a whole slot or none. The header names the process that used the file last; if
-that is the current process, it does not need to read the slots again. The file is used only under
-its lock. It is not mapped into memory, since a full disk could then kill the process.
+process leaves either a complete slot or none. The header names the process that used the file last;
+if that is the current process, it does not need to read the slots again. The file is used only
+under its lock. It is not mapped into memory, since a full disk could then kill the process.
 """
 
 import errno
@@ -30,11 +30,11 @@ from copilot_proxy.private_files import NEW, UPDATE, make_folder, open_private
 log = logging.getLogger(__name__)
 
 _BUSY_SECONDS: Final = 5.0
-"""Seconds to wait while others use the file, which takes them microseconds."""
+"""Seconds to wait while others use the file; each use takes only microseconds."""
 _FIRST_WAIT: Final = 0.001
 _MAX_WAIT: Final = 0.016
-"""Maximum seconds between two tries. A busy server locks the file in most turns of its event loop,
-and each try by a thread takes time from that loop."""
+"""Maximum seconds between attempts. A busy server locks the file in most iterations of its event
+loop, and each attempt by a thread takes time from that loop."""
 _MAGIC: Final = b"CPLRES2\n"
 _USER_BYTES: Final = 8
 
@@ -78,9 +78,10 @@ class ReservationFile:
             return False
 
     def lock(self, *, wait: bool = False) -> bool:
-        """Lock the file, and read what others have changed; return False if others have locked it.
+        """Lock the file, and read the changes made by others; return False if others have locked
+        it.
 
-        With `wait`, wait for others, and raise `TimeoutError` if that takes too long. Raises
+        With `wait`, wait for the lock, and raise `TimeoutError` if that takes too long. Raises
         `DamagedReservations`, in which case the file is not locked.
         """
         if not try_lock(self._file) and not (wait and self._wait()):
@@ -100,7 +101,7 @@ class ReservationFile:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the file for the block, like `lock`, waiting for others."""
+        """Lock the file for the block, like `lock`, waiting for the lock."""
         self.lock(wait=True)
         try:
             yield
@@ -114,7 +115,7 @@ class ReservationFile:
         self.table.add(request_id, slot)
 
     def clear(self, request_ids: Iterable[str]) -> None:
-        """Release the reservations of these requests, where they exist, and save that."""
+        """Release the reservations of these requests, if they exist, and save the change."""
         self.table.end(request_ids)
         self.save()
 
@@ -168,8 +169,8 @@ class ReservationFile:
             self.table = SlotTable()
             raise DamagedReservations from None
         self.reads += 1
-        # This comes before any change by this process. If it is killed after a change, the next
-        # process finds another name than its own, and reads the slots.
+        # The header comes before any change by this process. If this process is killed after a
+        # change, the next one finds a name other than its own, and reads the slots.
         _write(self._file, self._header, 0)
 
     def _read_from(self, start: int) -> bytes:
@@ -201,7 +202,7 @@ def replace_damaged(file: ReservationFile) -> None:
 
 def stored_reservations(ledger: Path) -> list[Reservation]:
     """Return the reservations in the file, or none if it is unreadable. This is for commands: it
-    takes no lock, so they must not change anything based on the result."""
+    takes no lock, so commands must not change anything based on the result."""
     try:
         content = path_for(ledger).read_bytes()[SLOT:]
         return [slot.reservation(request_id) for request_id, slot in parse(content).items()]

@@ -1,4 +1,4 @@
-"""What the budget asks the ledger to reserve for requests; loaded without SQLite."""
+"""The data that the budget passes to the ledger to reserve amounts; loaded without SQLite."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from copilot_proxy.cost.limits import Limit
 
 FLUSH_SECONDS: Final = 0.02
-"""Seconds until all processes know what a completed request has cost."""
+"""Seconds until all processes see the cost of a completed request."""
 
 
 class Sender(NamedTuple):

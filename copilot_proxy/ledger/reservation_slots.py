@@ -33,10 +33,10 @@ class Slot(msgspec.Struct, gc=False):
     common: bytes
     """The encoded `Common`."""
     totals: Sequence[Total] = ()
-    """What `nano` was added to."""
+    """The totals that `nano` was added to."""
 
     def packed(self, request_id: str) -> bytes:
-        """Return the bytes of the slot, without its unused rest."""
+        """Return the bytes of the slot, without the unused space at its end."""
         id, common = request_id.encode(), self.common
         return _pack(len(id), len(common), self.started_us, self.nano) + id + common
 

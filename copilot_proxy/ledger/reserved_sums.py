@@ -1,4 +1,4 @@
-"""Sums up the reserved amounts for everything that a limit can count."""
+"""Sums up the reserved amounts for each target of a limit."""
 
 from collections.abc import Sequence
 from typing import Final

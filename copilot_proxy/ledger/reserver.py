@@ -1,4 +1,5 @@
-"""Makes the reservations of one process, and tracks the amounts spent to check them."""
+"""Makes the reservations of one process, and tracks the amounts spent that they are checked
+against."""
 
 import sqlite3
 import threading
@@ -28,9 +29,9 @@ from copilot_proxy.ledger.slot_table import SlotTable
 Used = tuple[int, int]
 """The values of a `State`, as a tuple, because creating a `State` takes several times as long."""
 _CHECK_SECONDS: Final = 0.02
-"""Minimum seconds between two checks for new rows of other processes."""
+"""Minimum seconds between checks for new rows of other processes."""
 _PATH_CHECK_SECONDS: Final = 0.2
-"""Minimum seconds between two checks whether the files were replaced."""
+"""Minimum seconds between checks for replaced files."""
 
 
 class Refusal(NamedTuple):
@@ -66,12 +67,12 @@ class Reserver:
         self._settled: dict[str, int | None] = {}
         """The cost of completed requests that the table of slots does not contain yet."""
         self._recorded: deque[Iterable[str]] = deque()
-        """Groups of requests that have rows now, which the table does not know yet."""
+        """Groups of requests that now have rows, but whose reservations are still in the table."""
         self._awaited: set[str] = set()
         """Completed requests that have no rows yet."""
         self._spent = SpentSums()
         self._refreshed_at = float("-inf")
-        """When new rows were last checked for."""
+        """When the ledger was last checked for new rows."""
         self._reads = 0
         """The value of `reads` at that time."""
 
@@ -136,8 +137,8 @@ class Reserver:
             outcome = self._reserve(files, request_id, cost, plan, time.monotonic())
         if not isinstance(outcome, Refusal):
             return outcome
-        # Some of the reserved amounts may no longer count, or may turn out lower. Requests that fit
-        # their limits do not have to wait in the meantime.
+        # Some of the reserved amounts may soon be released or lowered. Requests that fit their
+        # limits do not wait for this.
         time.sleep(FLUSH_SECONDS)
         with self._waiting() as files:
             self._save(files)
@@ -148,7 +149,7 @@ class Reserver:
                 return self._reserve(files, request_id, cost, plan, time.monotonic())
 
     def settle(self, request_id: str, nano: int | None) -> None:
-        """Replace the estimate of a request by its actual cost, unless `nano` is None, until its
+        """Replace the estimate of a request with its actual cost, unless `nano` is None, until its
         row is written.
 
         This process applies it with its next reservation; others see it after `flush_now` or
@@ -213,8 +214,8 @@ class Reserver:
     ) -> list[Used] | Refusal:
         """Do the work of `reserve`; requires the file's lock. It makes few calls, because it runs
         for every request that has limits."""
-        # A reservation is only released after its row was written. So reservations are read first:
-        # any that are gone are included in the amount spent.
+        # A reservation is only released after its row has been written. Reading the reservations
+        # first ensures that any that are gone are included in the amount spent.
         file = files.reservations
         table = file.table
         if self._settled or self._recorded:

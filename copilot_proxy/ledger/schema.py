@@ -63,10 +63,9 @@ _REQUESTS: Final = (
     ("reserved_nano_aiu", "INTEGER"),
     ("cache_verdict", "TEXT"),
     ("cache_lost_nano_aiu", "INTEGER"),
+    ("cache_detail", "TEXT"),
 )
-_ADDED: Final = (("cache_detail", "TEXT"),)
-"""The columns that later versions have added."""
-COLUMNS: Final = tuple(name for name, _ in (*_REQUESTS, *_ADDED))
+COLUMNS: Final = tuple(name for name, _ in _REQUESTS)
 """The columns of a row, except `id` and `chain`."""
 Row = tuple[Any, ...]
 """The values of `COLUMNS`, in that order, as SQLite stores them."""
@@ -117,24 +116,6 @@ CREATE TABLE sums (
     PRIMARY KEY ({", ".join(GROUPS)})
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sums_session ON sums (session);
-CREATE TABLE reservations (
-    request_id TEXT PRIMARY KEY,
-    host TEXT NOT NULL,
-    pid INTEGER NOT NULL,
-    started_us INTEGER NOT NULL,
-    day TEXT NOT NULL,
-    month TEXT NOT NULL,
-    key TEXT NOT NULL,
-    client TEXT NOT NULL,
-    project TEXT NOT NULL,
-    session TEXT NOT NULL,
-    model TEXT NOT NULL,
-    api TEXT NOT NULL,
-    nano_aiu INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-"""
-_PROMPTS: Final = f"""
-ALTER TABLE requests ADD COLUMN {" ".join(_ADDED[0])};
 CREATE TABLE prompts (
     conversation TEXT NOT NULL,
     head BLOB NOT NULL,
@@ -157,7 +138,7 @@ CREATE INDEX requests_missed ON requests (
     month, day, ended_us, client, cache_verdict, cache_detail, cache_lost_nano_aiu
 ) WHERE {MISSED};
 """
-_MIGRATIONS: Final = (_FIRST_VERSION, _PROMPTS)
+_MIGRATIONS: Final = (_FIRST_VERSION,)
 """The script at index n migrates a file from version n to n + 1. Only append to this list."""
 VERSION: Final = len(_MIGRATIONS)
 
@@ -169,7 +150,7 @@ class NewerLedger(CopilotProxyError):
 def version_of(database: sqlite3.Connection) -> int:
     """Return the version of the file's tables, or 0 for an empty file.
 
-    Raises `NewerLedger` if this program does not know it.
+    Raises `NewerLedger` if this program does not support it.
     """
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:

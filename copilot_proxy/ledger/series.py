@@ -14,7 +14,7 @@ SPANS: Final[tuple[Span, ...]] = get_args(Span)
 _DAYS: Final = {"week": 7, "month": 30}
 _HOURS: Final = 24
 _HOUR: Final = 3_600_000_000
-"""Microseconds."""
+"""An hour in microseconds."""
 
 
 class Spent(NamedTuple):

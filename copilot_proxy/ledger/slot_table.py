@@ -56,7 +56,7 @@ class SlotTable:
         return [slot.reservation(request_id) for request_id, slot in self.slots.items()]
 
     def take(self, content: bytes) -> None:
-        """Replace the table by the `content` of the file without its header.
+        """Replace the table with the `content` of the file without its header.
 
         Unsaved changes and slots that are still the same are kept. Raises `struct.error`,
         `ValueError` or `msgspec.MsgspecError` if the content is damaged.
@@ -109,7 +109,8 @@ class SlotTable:
         self.slots[request_id] = slot
 
     def settle(self, request_id: str, nano: int) -> None:
-        """Replace the reserved amount of a request by its cost; does nothing if it has no slot."""
+        """Replace the reserved amount of a request with its cost; does nothing if it has no
+        slot."""
         slot = self.slots.get(request_id)
         if slot is not None and slot.nano != nano:
             slot.change(nano - slot.nano)
@@ -117,7 +118,7 @@ class SlotTable:
             self._settled[request_id] = slot
 
     def end(self, request_ids: Iterable[str]) -> None:
-        """Release the reservations of these requests, where they exist."""
+        """Release the reservations of these requests, if they exist."""
         for request_id in request_ids:
             slot = self.slots.pop(request_id, None)
             if slot is not None:

@@ -25,7 +25,7 @@ class Findings(NamedTuple):
 
 def verify(database: sqlite3.Connection) -> Findings:
     """Check all rows, and return the results."""
-    database.execute("BEGIN")  # the whole check must see the same state of the file
+    database.execute("BEGIN")  # the entire check must see the same state of the file
     try:
         return _verify(database)
     finally:

@@ -17,7 +17,6 @@ from copilot_proxy.ledger.database import file_id, is_damaged, open_for_writing,
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.releaser import Releaser
 from copilot_proxy.ledger.schema import INDEX, Row
-from copilot_proxy.ledger.settling import settle_old_table
 from copilot_proxy.private_files import failure_reason
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ _RESERVED: Final = INDEX["reserved_nano_aiu"]
 RETRY_SECONDS: Final = 5.0
 """Seconds until writing is tried again after a failure."""
 SETTLE_SECONDS: Final = 30.0
-"""Seconds between two checks for processes that were killed during their requests."""
+"""Seconds between checks for processes that were killed during their requests."""
 
 
 class Writer:
@@ -47,7 +46,7 @@ class Writer:
         self._failed_at: float | None = None
         """When writing last failed; None if the last attempt succeeded."""
         self._settled_at = 0.0
-        """When killed processes were last checked for."""
+        """When the last check for killed processes took place."""
 
     @property
     def has_waiting(self) -> bool:
@@ -143,7 +142,6 @@ class Writer:
         if self._database is None:
             self._database = open_for_writing(self._path)
             self._inode = file_id(self._path)
-            settle_old_table(self._database)
             self._settle_abandoned(self._database)
         return self._database
 

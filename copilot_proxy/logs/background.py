@@ -19,14 +19,15 @@ _MAX_LINE: Final = 64 * 1024
 _STOP_TIMEOUT: Final = 1.0
 """Maximum seconds for writing the waiting records when the server stops."""
 _PAUSE: Final = 0.01
-"""Seconds between batches of records. Waking the thread for each would slow down every request."""
+"""Seconds between batches of records. Waking the thread for each record would slow down every
+request."""
 
 
 class BackgroundHandler(QueueHandler):
     """Lets `target` format and write each record in a separate thread, until `close`.
 
-    While `_MAX_LINES` records are waiting, further records are dropped. Once these have been
-    written, a line says how many were dropped, and why (`if_slow`).
+    While `_MAX_LINES` records are waiting, new records are dropped. Once the waiting records have
+    been written, a line says how many were dropped, and why (`if_slow`).
     """
 
     queue: "SimpleQueue[logging.LogRecord]"
@@ -81,12 +82,12 @@ class BackgroundHandler(QueueHandler):
         self.queue.put_nowait(record)
 
     def flush(self) -> None:
-        """Wait for up to `_STOP_TIMEOUT` until all records so far are written."""
+        """Wait up to `_STOP_TIMEOUT` seconds until all records have been written."""
         if self._listener is not None:
             self._is_flushed()
 
     def close(self) -> None:
-        """Flush, and stop the thread; records that still wait are lost. Safe to call twice."""
+        """Flush, and stop the thread; any records still waiting are lost. Safe to call twice."""
         listener, self._listener = self._listener, None
         if listener is not None:
             if self._is_flushed():
@@ -150,7 +151,7 @@ class _Listener(QueueListener):
 
     def handle(self, record: logging.LogRecord) -> None:
         """Write `record`, and after the last one the notice about dropped records. A record with
-        `written` is not written; instead its event is set, because all records before it have been
+        `written` is not written; instead, its event is set, because all records before it have been
         written."""
         written: Event | None = getattr(record, "written", None)
         try:

@@ -1,7 +1,7 @@
 """Logs each finished request, and once a day any unknown names in Copilot's answers.
 
-Requests are logged in batches. For single requests, the processor's caches would each time be
-filled by other requests, and the thread that writes the log would have to wake up.
+Requests are logged in batches. Between single requests, other requests would fill the processor's
+caches, and the thread that writes the log would have to wake up each time.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ REQUESTS: Final = "copilot_proxy.requests"
 STOPPED: Final = "server_stopped"
 """The error code of an answer that was cut off by a shutdown."""
 _INTERVAL: Final = 0.05
-"""Seconds between two batches."""
+"""Seconds between batches."""
 _BATCH: Final = 16
 """The number of requests after which a batch is logged earlier."""
 _DAY: Final = 24 * 60 * 60
@@ -80,7 +80,7 @@ class Reporter:
 
 def _entry(record: "RequestRecord", ended: float) -> logging.LogRecord:
     """Return a log record for `record`. It is a copy of a template, which takes a tenth of the time
-    of `log.info`: that looks for its caller, and for much else that no log line shows."""
+    of `log.info`, since that also looks up data that no log line shows, such as its caller."""
     entry = logging.LogRecord.__new__(logging.LogRecord)
     entry.__dict__.update(_TEMPLATE)
     entry.created = ended

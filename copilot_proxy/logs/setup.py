@@ -11,7 +11,7 @@ from copilot_proxy.logs.log_file import LogFile
 from copilot_proxy.logs.reporter import REQUESTS, Reporter
 from copilot_proxy.logs.stderr import StderrHandler
 from copilot_proxy.logs.text_format import TextFormatter
-from copilot_proxy.terminal import can_style
+from copilot_proxy.terminal import can_style, terminal_width
 
 _LEVELS: Final = {
     "": logging.WARNING,
@@ -26,19 +26,21 @@ _OMITTED: Final = (
     "No supported WebSocket library",
     "Invalid HTTP request",
 )
-"""The start of uvicorn's messages that repeat what our own log lines say."""
+"""The start of uvicorn's messages that duplicate our own log lines."""
 
 
 @contextmanager
 def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None) -> Iterator[None]:
     """Log to stderr and to `file` while the block runs; `form` is ``text`` or ``json``.
 
-    Both are written in the background. At the end of the block, this waits for each of them for up
-    to a second.
+    Both are written in the background. At the end of the block, this waits up to a second for each
+    of them.
     """
     screen = StderrHandler()
     screen.setFormatter(
-        JsonFormatter() if form == "json" else TextFormatter(colour=can_style(), announce=True)
+        JsonFormatter()
+        if form == "json"
+        else TextFormatter(color=can_style(), announce=True, width=terminal_width)
     )
     handlers = [
         BackgroundHandler(screen, if_slow="stderr was not being read", abandon=screen.abandon)

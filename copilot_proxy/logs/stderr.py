@@ -9,8 +9,8 @@ from typing import Final, TextIO
 from copilot_proxy.terminal import discard
 
 _BATCH: Final = 1024
-"""Maximum number of characters per write: at most 4096 bytes, so that a pipe accepts them as a
-whole, and lines from different processes do not mix."""
+"""Maximum number of characters per write: at most 4096 bytes, so that a pipe accepts them in one
+piece, and lines from different processes do not mix."""
 
 
 class StderrHandler(logging.Handler):
@@ -18,7 +18,8 @@ class StderrHandler(logging.Handler):
     only.
 
     If nothing reads stderr, a write may block forever. A lock held during that time would keep the
-    program from exiting, so this takes neither the handler's lock nor that of stderr's buffer.
+    program from exiting, so this acquires neither the handler's lock nor the one of stderr's
+    buffer.
     """
 
     def __init__(self) -> None:

@@ -1,36 +1,48 @@
-"""Formats log lines as text in columns, one line per request."""
+"""Formats log lines as text, one line per request, with the most important facts first."""
 
 import logging
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from copilot_proxy.cost.nano_aiu import reported_credits
+from copilot_proxy.cost.display import percent, short_count
+from copilot_proxy.cost.nano_aiu import reported_total, rounded
 from copilot_proxy.logs.fields import http_fields, printable, token_counts
-from copilot_proxy.logs.reporter import STOPPED
 from copilot_proxy.masking import mask
 from copilot_proxy.terminal import escape_controls
 
 if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestRecord
 
-_COLOURS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
+_COLORS: Final = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
 _RESET: Final = "\x1b[0m"
-_NAME_WIDTH: Final = 24
+_NAME_WIDTH: Final = 17
+"""The width of the column for the model, which fits most names."""
+_MAX_NAME: Final = 32
 _MAX_NOTE: Final = 120
+_GAP: Final = "  "
 
 
 class TextFormatter(logging.Formatter):
-    """``15:40:31 200 claude-sonnet-4.5  1.20s  first 0.31s  in 12 out 26  3 msgs 2 tools``.
+    """``15:40:31 200 claude-sonnet-4.5  1.29 credits  8.2s  124k in (95% cached) 1.3k out``.
 
-    With `dated`, lines start with the date. With `announce`, a record's `announcement`, which is
-    text for the user who started the server, is shown unchanged.
+    An answer that was cut off has ``cut`` instead of its status, which was sent before. With
+    `dated`, lines start with the date. With `announce`, a record's `announcement`, which is text
+    for the user who started the server, is shown unchanged. Details that would make a request's
+    line longer than `width()` are omitted.
     """
 
     def __init__(
-        self, *, colour: bool = False, dated: bool = False, announce: bool = False
+        self,
+        *,
+        color: bool = False,
+        dated: bool = False,
+        announce: bool = False,
+        width: Callable[[], int | None] = lambda: None,
     ) -> None:
         super().__init__()
-        self._colour = colour
+        self._color = color
+        self._width = width
         self._announce = announce
         self._clock_format = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
         self._second, self._clock = -1, ""
@@ -43,13 +55,15 @@ class TextFormatter(logging.Formatter):
         clock = self._time(int(entry.created))
         record: RequestRecord | None = getattr(entry, "record", None)
         if record is not None:
-            status, rest = record.status, _request_columns(record)
+            status, color = _status(record)
+            rest = self._request(record, len(clock) + len(status) + 2)
         elif (http := http_fields(entry)) is not None:
-            status, rest = http["status"], _http_columns(http)
+            status, color = str(http["status"]), _status_color(http["status"])
+            rest = _http_columns(http)
         else:
             text = escape_controls(super().format(entry))
             return mask(f"{clock} {self._level(entry)} {text}")
-        return mask(f"{clock} {self._status(status)} {rest}".rstrip())
+        return mask(f"{clock} {self._colored(status, color)} {rest}".rstrip())
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the message as a single line, so that it cannot look like several entries."""
@@ -62,47 +76,82 @@ class TextFormatter(logging.Formatter):
         return self._clock
 
     def _level(self, entry: logging.LogRecord) -> str:
-        text = entry.levelname.lower()
-        return f"{_COLOURS['yellow']}{text}{_RESET}" if self._colour else text
+        return self._colored(entry.levelname.lower(), "yellow")
 
-    def _status(self, status: int) -> str:
-        if not self._colour:
-            return str(status)
-        colour = "green" if status < 400 else "yellow" if status < 500 else "red"
-        return f"{_COLOURS[colour]}{status}{_RESET}"
+    def _colored(self, text: str, color: str) -> str:
+        return f"{_COLORS[color]}{text}{_RESET}" if self._color else text
+
+    def _request(self, record: "RequestRecord", start: int) -> str:
+        """Return the rest of a request's line, which begins with `start` characters."""
+        text = _GAP.join(_facts(record))
+        screen = self._width()
+        for detail in _details(record):
+            if screen is not None and start + len(text) + len(_GAP) + len(detail) > screen:
+                break
+            text += _GAP + detail
+        return text
 
 
-def _request_columns(record: "RequestRecord") -> str:
-    first = record.first_token
-    # Show the route only if it differs from the client's API.
-    route = record.route if record.route != record.api else None
-    remarks = [f"key {record.key}"] if record.key else []
-    remarks += filter(None, (_request_size(record), route, _counted(record), _failure(record)))
+def _status(record: "RequestRecord") -> tuple[str, str]:
+    """Return the status and its color."""
+    if record.status >= 400 or not (record.error or record.client_gone):
+        return str(record.status), _status_color(record.status)
+    return "cut", "red" if record.error else "yellow"
+
+
+def _status_color(status: int) -> str:
+    return "green" if status < 400 else "yellow" if status < 500 else "red"
+
+
+def _facts(record: "RequestRecord") -> Iterator[str]:
+    """Yield the parts of a line that are always shown."""
+    yield f"{printable(record.model or '-', _MAX_NAME):<{_NAME_WIDTH}}"
+    if (cost := _cost(record)) is not None:
+        yield f"{rounded(cost)} credits"
+    yield f"{record.duration:.2f}s" if record.duration < 10 else f"{record.duration:.0f}s"
+    if tokens := _tokens(record):
+        yield tokens
+    if remarks := list(_remarks(record)):
+        yield ", ".join(remarks)
+
+
+def _remarks(record: "RequestRecord") -> Iterator[str]:
+    if record.key:
+        yield f"key {record.key}"
+    if record.error:
+        yield record.error
     if record.local:
-        remarks.append("not sent")
+        yield "not sent"
     if record.client_gone:
-        remarks.append("client disconnected")
+        yield "client disconnected"
     if record.notes:
-        remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
+        yield f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}"
         if record.sent_notes is not None:
             # The client cannot see these, because they were added after the headers.
-            remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
-    if (credits := reported_credits(record.copilot_usage)) is not None:
-        remarks.append(_credits(credits))
+            for note in record.notes[record.sent_notes :]:
+                yield printable(note, _MAX_NOTE)
     if record.error:
         # The client gets the id, too, so that a bug report can be matched with this line.
-        remarks.append(record.request_id)
-    name = printable(record.model or "-", _NAME_WIDTH)
-    times = f"{record.duration:6.2f}s {'' if first is None else f'first {first:.2f}s':>12}"
-    return f"{name:<{_NAME_WIDTH}} {times}  {_tokens(record):<26} {', '.join(remarks)}"
+        yield record.request_id
 
 
-def _counted(record: "RequestRecord") -> str | None:
-    if record.usage is not None:
-        return None
-    from copilot_proxy.relay.costs import COUNT_TOKENS, INPUT_TOKENS
+def _details(record: "RequestRecord") -> Iterator[str]:
+    """Yield the parts that are shown if there is room for them."""
+    if record.first_token is not None and record.stream:
+        yield f"first {record.first_token:.2f}s"
+    # Show the route only if it differs from the client's API.
+    if record.route and record.route != record.api:
+        yield f"via {record.route}"
+    if size := _request_size(record):
+        yield size
 
-    return "tokens counted" if record.api in (COUNT_TOKENS, INPUT_TOKENS) else None
+
+def _cost(record: "RequestRecord") -> int | None:
+    """Return the cost in nano-AIU, if it is known without an estimate."""
+    cost = reported_total(record.copilot_usage)
+    if cost is None and record.assessed is not None and not record.error:
+        cost = record.assessed[2].nano
+    return cost
 
 
 def _request_size(record: "RequestRecord") -> str:
@@ -125,13 +174,6 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}s" if count > 1 else f"{count} {noun}"
 
 
-def _credits(value: float) -> str:
-    """Return a cost with three significant digits, or all digits before the decimal point, such as
-    ``0.0125 credits``."""
-    text = f"{value:.0f}" if value >= 999.5 else f"{value:.3g}"
-    return f"{text} credit{'' if text == '1' else 's'}"
-
-
 def _size(count: int) -> str:
     for unit in ("B", "kB"):
         if count < 1000:
@@ -140,16 +182,17 @@ def _size(count: int) -> str:
     return f"{count} MB"
 
 
-def _failure(record: "RequestRecord") -> str | None:
-    return f"cut: {STOPPED}" if record.error == STOPPED else record.error
-
-
 def _tokens(record: "RequestRecord") -> str:
     if record.usage is None:
-        return ""
+        from copilot_proxy.relay.costs import COUNT_TOKENS, INPUT_TOKENS
+
+        return "tokens counted" if record.api in (COUNT_TOKENS, INPUT_TOKENS) else ""
     count = token_counts(record)
-    cached = f" ({count['tokens_cached']} cached)" if count["tokens_cached"] else ""
-    return f"in {count['tokens_in']}{cached} out {count['tokens_out']}"
+    prompt, read, output = (
+        count[name] or 0 for name in ("tokens_in", "tokens_cached", "tokens_out")
+    )
+    cached = f" ({percent(100 * read / prompt)} cached)" if read and prompt else ""
+    return f"{short_count(prompt)} in{cached} {short_count(output)} out"
 
 
 def _http_columns(http: dict[str, Any]) -> str:

@@ -72,7 +72,7 @@ class Metrics:
         """Count a request."""
         model = _bounded(self._models, record.listed.id if record.listed else OTHER, MAX_MODELS)
         client = _bounded(self._clients, record.attribution.client or "unknown", MAX_CLIENTS)
-        # Estimating the cost of a large request would take too long here. It is in the ledger.
+        # Estimating the cost of a large request would take too long here. The ledger has the cost.
         is_slow = record.unmetered is not None and record.size >= LARGE
         cost = _UNKNOWN if is_slow else cost_of(record)
         status = f"{record.status // 100}xx"

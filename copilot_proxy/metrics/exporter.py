@@ -68,7 +68,7 @@ class OtlpExporter:
         """Send the remaining data, for at most three seconds."""
         if self._task is None:
             return
-        # A batch that is being sent is not in the queue, so let the task end by itself.
+        # A batch that is being sent is not in the queue, so let the task end on its own.
         self._closing.set()
         self._added.set()
         await asyncio.wait([self._task], timeout=_CLOSE_SECONDS)
@@ -95,7 +95,7 @@ class OtlpExporter:
         while self._spans:
             batch = [self._spans.popleft() for _ in range(min(len(self._spans), _MAX_BATCH))]
             if not await self._send("traces", otlp.traces(batch, self._resource)):
-                # Send them with the next batch, unless there are too many by that time.
+                # Send them with the next batch, unless there are too many by then.
                 room = _MAX_SPANS - len(self._spans)
                 self._spans.extendleft(reversed(batch[-room:] if room else []))
                 return

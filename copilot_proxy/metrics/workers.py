@@ -1,8 +1,8 @@
 """Shares the counters of worker processes: each writes its own to a file, and reads those of the
 others.
 
-Requests are counted in batches, because for single requests, the processor's caches would each time
-be filled by other requests.
+Requests are counted in batches, because between single requests, other requests would fill the
+processor's caches.
 
 A worker that replaces a dead one continues its counters, so that no counter ever goes down.
 """
@@ -23,10 +23,10 @@ from copilot_proxy.relay.records import RequestRecord
 log = logging.getLogger(__name__)
 
 _INTERVAL: Final = 1.0
-"""Seconds between two writes, while there are requests."""
+"""Seconds between writes while there are requests."""
 _BATCH: Final = 16
 """The number of requests after which a batch is counted earlier. A large request is counted
-immediately, since its record holds the whole conversation."""
+immediately, since its record holds the entire conversation."""
 
 
 class SharedMetrics:
@@ -91,7 +91,7 @@ class SharedMetrics:
     def _update(self) -> None:
         self._timer = None
         self._count()
-        # A few kilobytes, at most once a second; a thread would take longer.
+        # This writes a few kilobytes, at most once a second; using a thread would take longer.
         if self._file is None:
             return
         new = self._file.with_suffix(".new")

@@ -52,7 +52,8 @@ class AccessMiddleware:
         self._keys = ApiKeys(keys)
         names = {name.lower() for name in allowed_hosts}
         # A server on an address other than loopback has an API key, which a page that uses DNS
-        # rebinding does not know. So any host name is allowed there, unless the user lists them.
+        # rebinding does not have. Any host name is therefore allowed there, unless the user lists
+        # them.
         self._any_host = not names and not is_loopback(host)
         self._hosts = names | {host.lower().strip("[]")}
         self._origins = set(cors_origins)

@@ -1,4 +1,4 @@
-"""Limits the number of concurrent requests; further requests wait in a queue, or get 503.
+"""Limits the number of concurrent requests; other requests wait in a queue, or get a 503.
 
 A request holds its slot from before its body is read until its response has ended for any reason.
 Only ``POST`` requests take a slot, because only they may cost something upstream. The dashboard's
@@ -23,7 +23,8 @@ _MAX_BUFFERED: Final = 64 * 1024
 class ConcurrencyLimiter:
     """A fixed number of slots, with a first-in, first-out queue.
 
-    `limit` requests have a slot at once; `max_queue` may wait for one, for `timeout` seconds.
+    At most `limit` requests have a slot at a time; up to `max_queue` others wait for one, for up to
+    `timeout` seconds.
     """
 
     def __init__(self, limit: int, max_queue: int, timeout: float) -> None:

@@ -13,7 +13,7 @@ _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:]+))(?::[0-9]{0,5})?", re.I
 def host_name(host: str) -> str:
     """Return the name in a Host header, without port and IPv6 brackets, or "" if it is invalid.
 
-    The whole value must be valid: for ``evil.example:80:.localhost``, a browser and a lenient
+    The entire value must be valid: for ``evil.example:80:.localhost``, a browser and a lenient
     parser could disagree on which part is the host.
     """
     if ":" in host and is_host(host):

@@ -29,8 +29,9 @@ _PROBED_PATHS: Final = (
 )
 """Paths of Ollama, LM Studio, llama.cpp, vLLM and LiteLLM. Some clients request all of these each
 time they start, to find out which server this is."""
+_MODELS: Final = "/v1/models"
 _PROBE_INTERVAL: Final = 60.0
-"""Seconds without a probe after which the next one is logged again."""
+"""Seconds without a probe or a lookup of models, after which the next is logged again."""
 
 
 class LogFilter:
@@ -38,15 +39,15 @@ class LogFilter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._next_probe = float("-inf")
+        self._next_probe = self._next_lookup = float("-inf")
 
     def __call__(self, context: RequestContext) -> bool:
         """Return True for failures, and for GET requests unless they are to quiet paths, such as
         those of the dashboard.
 
         Requests that call Copilot have a record, which is logged when they end. Among several
-        probes for other servers, or for parts of an API that this server lacks, only the first is
-        logged.
+        lookups of models, probes for other servers, or requests for parts of an API that this
+        server lacks, only the first is logged.
         """
         if context.has_record:
             return False
@@ -57,5 +58,10 @@ class LogFilter:
             self._next_probe = self._clock() + _PROBE_INTERVAL
             return is_first
         is_failure = context.status is not None and context.status >= 400
-        is_quiet = context.path in _QUIET_PATHS or context.path.startswith("/dashboard/")
-        return is_failure or (context.method == "GET" and not is_quiet)
+        if is_failure or context.method != "GET":
+            return is_failure
+        if context.path == _MODELS or context.path.startswith(f"{_MODELS}/"):
+            is_first = self._clock() >= self._next_lookup
+            self._next_lookup = self._clock() + _PROBE_INTERVAL
+            return is_first
+        return context.path not in _QUIET_PATHS and not context.path.startswith("/dashboard/")

@@ -22,7 +22,7 @@ _GEMINI_METHODS: Final = tuple(f":{name}" for name in GEMINI_METHODS)
 
 
 class BasePath(NamedTuple):
-    """A path, and the parts split off its start: who sends the request."""
+    """A path, and the parts split off its start, which name the sender of the request."""
 
     path: str
     client: str | None = None

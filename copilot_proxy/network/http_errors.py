@@ -18,7 +18,7 @@ _CLOSED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUnreachable:
     """Return the error for a failed request to `url`, by default the URL in `error`.
 
-    Its `sent` is false only if certainly nothing was sent.
+    Its `sent` is false only if it is certain that nothing was sent.
     """
     host = _host(error) if url is None else httpx.URL(url).netloc.decode("ascii")
     proxy = _proxy(error, url)
@@ -85,7 +85,7 @@ def _proxy_not_connected(
     """Return the error for a request that did not get through its proxy.
 
     Errors of the proxy and of the host behind it look the same, unless a name cannot be resolved or
-    a connection fails: for the host, the proxy would report these with a status.
+    a connection fails: for the host, the proxy would report such a failure as a status.
     """
     causes = list(_causes(error))
     if isinstance(error, httpx.ConnectError) and any(

@@ -27,13 +27,13 @@ class ProxyInUse(NamedTuple):
     setting: str
     """The variable that defines it, or words that describe the system's setting."""
     shown: str
-    """Its URL without username and password, to complete "It is set to ..."."""
+    """Its URL without username and password, which completes "It is set to ..."."""
     host: str
     port: int
 
 
 def is_direct() -> bool:
-    """Return whether there is no proxy configured at all."""
+    """Return whether no proxy is configured."""
     return not {"http", "https", "all"} & urllib.request.getproxies().keys()
 
 
@@ -77,7 +77,7 @@ def local_proxy_variable(url: str) -> str | None:
     """Return the variable that makes other programs use a proxy for `url`, which is on this
     machine.
 
-    Unlike this program, many HTTP libraries use one unless NO_PROXY lists the host.
+    Unlike this program, many HTTP libraries use a proxy unless NO_PROXY lists the host.
     """
     target = urlsplit(url)
     proxies = urllib.request.getproxies_environment()

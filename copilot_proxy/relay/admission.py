@@ -31,6 +31,7 @@ class AdmitAll:
 async def admit(
     admission: Admission, resolved: ResolvedModel, record: RequestRecord, request: ClientRequest
 ) -> None:
-    """Ask `admission` about a request to a model. Raises `CopilotProxyError` if it is refused."""
+    """Ask `admission` about a request to a model. Raises `CopilotProxyError` if the request is
+    refused."""
     record.model, record.listed = resolved.id, resolved.model
     await admission.admit(record, request)

@@ -1,9 +1,9 @@
 """Refuses prompts that have become so long that each of their tokens costs more.
 
 Some models have a second, higher price for long prompts. Agents compact a conversation when the
-model refuses it as too long, but not when it becomes expensive. So the refusal here looks the same.
-Requests for a summary are admitted, because this is how agents compact, and so are requests without
-tools, because chat clients cannot compact.
+model refuses it as too long, but not when it becomes expensive. This refusal therefore looks the
+same. Requests for a summary are admitted, because this is how agents compact, and so are requests
+without tools, because chat clients cannot compact.
 """
 
 from typing import Final

@@ -20,7 +20,8 @@ from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.upstreams.base import Upstream
 
 _LIST_TIMEOUT: Final = 10.0
-"""Seconds that a request waits for the catalogue; after that, the name is sent to Copilot as is."""
+"""Seconds that a request waits for the catalogue; after that, the name is sent to Copilot
+unchanged."""
 _UNKNOWN_MAX_AGE: Final = 1.0
 """Maximum age in seconds of a catalogue that is trusted to say that a name is unknown."""
 _MAX_RESOLUTIONS: Final = 500
@@ -107,7 +108,8 @@ class ModelResolver:
         return model if is_allowed else None
 
     async def aliases(self, caller: Caller = SERVER_USER) -> list[tuple[str, Model]]:
-        """Return the user's aliases that the caller may use, with the models they refer to now."""
+        """Return the user's aliases that the caller may use, with the models they currently refer
+        to."""
         catalogue = await self._upstream.catalogue(caller.auth)
         found = [(name, self._resolve_model(catalogue, name)) for name in self._aliases]
         return [
@@ -180,10 +182,10 @@ class ModelResolver:
     ) -> ResolvedModel:
         """Return the model for a request of the given `kind`, ``chat`` or ``embeddings``.
 
-        It has no entry if the catalogue cannot be read, which leaves the decision to Copilot. With
-        `required`, or if `name` is a family, the error is raised instead. `betas` are values of
-        ``anthropic-beta`` headers. Raises `RequestError` as `model` does, and for a model of
-        another kind.
+        If the catalogue cannot be read, the result has no entry, which leaves the decision to
+        Copilot. With `required`, or if `name` is a family, the error is raised instead. `betas` are
+        values of ``anthropic-beta`` headers. Raises `RequestError` as `model` does, and for a model
+        of another kind.
         """
         try:
             resolution = self._cached_resolution(name, caller)

@@ -68,6 +68,7 @@ def _add_failure(record: RequestRecord, error: CopilotProxyError) -> None:
         record.attempts -= 1
     elif isinstance(error, UpstreamRefusal):
         record.upstream_status = error.upstream_status
+        record.copilot_usage = error.copilot_usage or record.copilot_usage
         record.unknown += unknown_codes(error.upstream_code)
     elif isinstance(error, UpstreamUnreachable):
         record.sent = error.sent

@@ -35,7 +35,7 @@ class RequestContext:
     headers: Mapping[bytes, bytes] = field(repr=False)
     """Names are in lowercase. If a header is repeated, this is its last value."""
     client_api: ClientApi = CHAT_COMPLETIONS
-    """The API that the client speaks, as far as its path and headers reveal."""
+    """The API that the client speaks, judging by its path and headers."""
     simulated: bool = False
     """Whether the server uses the simulator, so that commands in hints need ``--simulate``."""
     profile: str | None = None
@@ -62,7 +62,7 @@ class RequestRecord:
     api: str
     """The client's API: ``chat_completions``, ``responses``, ``messages``, ``embeddings``, ..."""
     client_api: ClientApi = field(default=CHAT_COMPLETIONS, repr=False)
-    """The API that the client speaks, which knows the fields of the request."""
+    """The API that the client speaks, which defines the fields of the request."""
     key: str | None = None
     """The name of the API key, if it has one."""
     attribution: Attribution = UNATTRIBUTED
@@ -78,7 +78,7 @@ class RequestRecord:
     body_bytes: int = 0
     """Size of the client's body in bytes, decompressed."""
     conversation_bytes: int = 0
-    """Size of the whole conversation in bytes, if the body refers to earlier parts of it."""
+    """Size of the entire conversation in bytes, if the body refers to earlier parts of it."""
     effort: str | None = None
     """The reasoning effort, in the client's spelling."""
     model: str | None = None
@@ -104,17 +104,17 @@ class RequestRecord:
     local: bool = False
     """Whether the error is a refusal repeated without calling Copilot (a cooldown)."""
     client_gone: bool = False
-    """Whether the client disconnected before it had the whole answer."""
+    """Whether the client disconnected before it had received the entire answer."""
     complete: bool = False
-    """Whether the last event has been produced, at which some clients disconnect."""
+    """Whether the last event has been produced, after which some clients disconnect."""
     finished: bool = False
     """Whether the model has finished, so that its token counts are final."""
     finish_reason: str | None = None
-    """The reason why the model stopped, in the terms of Copilot's API or OpenAI's."""
+    """The reason why the model stopped, as named by Copilot's API or by OpenAI's."""
     first_token: float | None = None
     """Seconds from the request to the first part of the answer."""
     duration: float = 0.0
-    """Seconds."""
+    """Seconds from the start of the request to its end."""
     usage: dict[str, Any] | None = None
     """Token counts in the format of Chat Completions, for any API."""
     copilot_usage: dict[str, Any] | None = None
@@ -139,7 +139,7 @@ class RequestRecord:
     sent_notes: int | None = None
     """The number of notes sent to the client in a header; None if there was no such header."""
     unknown: list[Unknown] = field(default_factory=list)
-    """The names of things that Copilot sent and this program does not know."""
+    """The names of things in Copilot's answers that are unknown to this program."""
     started: float = field(default_factory=time.perf_counter, repr=False)
     assessed: tuple[object, object, Cost] | None = field(default=None, repr=False)
     """The `usage` and `copilot_usage` of the last cost calculation, and its result; see `costs`."""
@@ -163,7 +163,7 @@ class RequestRecord:
         self.upstream_id = headers.get("x-github-request-id")
 
     def mark_first_token(self) -> None:
-        """Record when the first part of the answer arrived; further calls have no effect."""
+        """Record when the first part of the answer arrived; later calls have no effect."""
         if self.first_token is None:
             self.first_token = time.perf_counter() - self.started
 
@@ -178,15 +178,16 @@ def new_request_id() -> str:
     """Return a new request id, a UUID, which appears in the client's response, the log and
     Copilot's logs.
 
-    Its first eight digits are the lower half of the time in microseconds. So requests that end
-    together have similar ids, which are close in the ledger's index, and fewer of its pages change.
+    Its first eight digits are the lower half of the time in microseconds, so requests that end
+    together have similar ids. These are close together in the ledger's index, so fewer of its pages
+    change.
     """
     start = f"{time.time_ns() // 1000 & 0xFFFFFFFF:08x}"
     while True:
-        # Formatted here because `uuid` takes several times as long. The id is not secret.
+        # Formatted here because `uuid` is several times slower. The id is not secret.
         x = f"{_random.getrandbits(96) & _RANDOM | _VERSION:024x}"
         request_id = f"{start}-{x[:4]}-{x[4:8]}-{x[8:12]}-{x[12:]}"
         # Some agents retry a request if its error contains a number such as 429, even in an id.
         if not has_retryable_number(request_id):
             return request_id
-        start = f"{_random.getrandbits(32):08x}"  # the time may have such a number for a second
+        start = f"{_random.getrandbits(32):08x}"  # a time may contain such a number for a second

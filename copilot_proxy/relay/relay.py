@@ -36,7 +36,7 @@ _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` gets each request's record at its end."""
+    """Answers requests through one upstream; `report` receives each request's record at its end."""
 
     def __init__(
         self,
@@ -48,7 +48,8 @@ class Relay:
         aliases: Mapping[str, Alias] | None = None,
         small_model: str | None = None,
     ) -> None:
-        """`small_model` answers clients' small jobs; if None, these go to the model they name."""
+        """`small_model` answers clients' small jobs; if None, the model that the client named
+        does."""
         self._upstream = upstream
         self._small_model = small_model
         self.models = ModelResolver(upstream, default_model, aliases)
@@ -80,24 +81,28 @@ class Relay:
             request = client.with_parameters(request, alias.parameters)
         return _Answer(self, client, request, record, caller, betas)
 
-    async def _with_small_model(
+    async def _model_for(
         self, request: ClientRequest, record: RequestRecord, caller: Caller
-    ) -> ClientRequest:
-        """Return the request, for the small model if it is a small job that this model can do."""
+    ) -> str:
+        """Return the model for the request: the small one if this is a small job that it can do.
+
+        The request keeps the client's name, since some clients compare it with the answer's.
+        """
+        wanted: str = request["model"]
         name = self._small_model
         job = small_job(record, request) if name is not None else None
         if name is None or job is None:
-            return request
+            return wanted
         try:
             small = await self.models.for_request("chat", name, caller)
         except CopilotProxyError:
-            return request  # the account does not have this model, or the key may not use it
+            return wanted  # the account does not have this model, or the key may not use it
         limit = small.model.limit("max_prompt_tokens") if small.model is not None else None
         tokens = await run_if_large(record.size, request_tokens, request)
-        if request["model"] == small.id or tokens > (limit or _SMALL_PROMPT):
-            return request
+        if wanted == small.id or tokens > (limit or _SMALL_PROMPT):
+            return wanted
         record.notes.append(f"small job ({job}): changed model to {small.id}")
-        return {**request, "model": small.id}
+        return small.id
 
     async def embeddings(
         self,
@@ -150,7 +155,7 @@ class Relay:
         """Return the token count of a validated request, and additional response headers.
 
         Copilot counts the tokens if it serves the model on the client's API and that API has a path
-        for it. Otherwise the count is an estimate, and a note says so. Raises `CopilotProxyError`.
+        for it. Otherwise, the count is an estimate, and a note says so. Raises `CopilotProxyError`.
         """
         with self._recording(client, record, request, caller):
             record.add_metrics(client.metrics(request))
@@ -229,6 +234,7 @@ class _Answer:
         self._relay = relay
         self._client = client
         self._request = request
+        self._name: str = request["model"]
         self._record = record
         self._caller = caller
         self._betas = betas
@@ -240,10 +246,9 @@ class _Answer:
         try:
             record.add_metrics(client.metrics(request))
             if relay._small_model is not None:
-                request = await relay._with_small_model(request, record, self._caller)
-                self._request = request
+                self._name = await relay._model_for(request, record, self._caller)
             self._reply = await relay._sender.send(
-                client, request, record, self._caller, self._betas
+                client, request, self._name, record, self._caller, self._betas
             )
         except BaseException as error:
             await self._end(error)
@@ -264,7 +269,7 @@ class _Answer:
             if isinstance(error, CopilotProxyError):
                 name_client_field(error, self._client)
                 if isinstance(error, UpstreamRefusal):
-                    await self._relay.hints.add(error, self._request["model"], self._caller)
+                    await self._relay.hints.add(error, self._name, self._caller)
         finally:
             self._recording.end(error)
 

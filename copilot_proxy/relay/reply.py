@@ -1,4 +1,4 @@
-"""Copilot's reply to an accepted request, as events of the client's API or a whole answer."""
+"""Copilot's reply to an accepted request, as events of the client's API or as one whole answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -7,7 +7,13 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamError, code_of
+from copilot_proxy.errors import (
+    BrokenResponse,
+    CopilotProxyError,
+    UpstreamError,
+    UpstreamRefusal,
+    code_of,
+)
 from copilot_proxy.formats.drift import unknown_in_event
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sse import DONE
@@ -73,7 +79,7 @@ _Receive = Callable[[_Process], Awaitable[_Translated | None]]
 
 
 class Reply:
-    """A reply. Use either `whole` or `events`, once, and close the reply in any case."""
+    """A reply. Use either `whole` or `events`, once, and always close the reply."""
 
     def __init__(
         self, response: UpstreamResponse, prepared: PreparedRequest, record: RequestRecord
@@ -102,7 +108,7 @@ class Reply:
         }
 
     def fail(self, error: CopilotProxyError) -> list[ClientEvent]:
-        """Return the events that report `error` in the middle of the stream, and end it."""
+        """Return the events that report `error` in the middle of the stream and end it."""
         return self._translator.fail(error, self._record.request_id)
 
     async def whole(self) -> ClientResponse:
@@ -184,7 +190,7 @@ class Reply:
             return None
 
     async def _receive_whole(self, process: _Process) -> _Translated | None:
-        """Process a whole answer as a single decoded event; return None the second time."""
+        """Process a whole answer as a single decoded event; return None on the second call."""
         if self._is_read:
             return None
         self._is_read = True
@@ -251,6 +257,8 @@ class Reply:
         self._record.finish_reason = translator.finish_reason
         if (failure := translator.failure) is not None:
             self._record.mark_failed(code_of(failure), failure.status)
+            if isinstance(failure, UpstreamRefusal) and failure.copilot_usage is not None:
+                self._record.copilot_usage = failure.copilot_usage
 
 
 def _model_of(event: Json) -> str | None:

@@ -44,13 +44,13 @@ class ResumedRequest:
     """A request with all the items that it refers to, and the data to remember about it."""
 
     request: ResponsesRequest
-    """Its `input` is the whole conversation, and its `store` is whether it will be remembered."""
+    """Its `input` is the entire conversation, and its `store` is whether it will be remembered."""
     items: Sequence[bytes] | PlainItems
-    """The new input, in the form to remember; empty if the response will not be remembered."""
+    """The new input, in its stored form; empty if the response will not be remembered."""
     previous: Exchange | None = None
     """The conversation before the request."""
     size: int = 0
-    """The approximate size of the whole conversation in bytes."""
+    """The approximate size of the entire conversation in bytes."""
     repeated_size: int = 0
     """The maximum number of bytes of the request that its response can repeat, such as tools."""
     web_socket: bytes = b""

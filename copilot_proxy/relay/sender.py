@@ -1,4 +1,4 @@
-"""Sends a conversation to Copilot, and again in a different form if Copilot refuses the first.
+"""Sends a conversation to Copilot, and again in a different form if Copilot refuses it.
 
 Copilot does not bill refused requests. A request is only sent again if Copilot refuses the API, the
 reasoning of earlier answers, stop sequences, or message fields that it names, and only once for
@@ -39,6 +39,7 @@ class _Attempt:
 
     client: ClientApi
     request: ClientRequest
+    name: str
     caller: Caller
     betas: Collection[str]
     resolved: ResolvedModel
@@ -46,7 +47,7 @@ class _Attempt:
     listed: _Listed | None
     """None if the catalogue could not be read."""
     refused: list[UpstreamApi] = field(default_factory=list)
-    """The APIs on which Copilot has refused the model, in that order."""
+    """The APIs on which Copilot has refused the model, earliest refusal first."""
     reroutes: int = 0
     """The number of times the request was sent on another API after such a refusal."""
     foreign: frozenset[str] = frozenset()
@@ -66,7 +67,7 @@ class _Ready(NamedTuple):
     prepared: PreparedRequest
     body: UpstreamBody
     content: bytes | None
-    """`body` as JSON; None if the upstream takes it as an object."""
+    """`body` as JSON; None if the upstream accepts it as an object."""
 
 
 class Sender:
@@ -88,23 +89,25 @@ class Sender:
         self,
         client: ClientApi,
         request: ClientRequest,
+        name: str,
         record: RequestRecord,
         caller: Caller,
         betas: Collection[str],
     ) -> Reply:
-        """Send the request on an API that the catalogue lists for the model.
+        """Send the request to the model `name`, on an API that the catalogue lists for it.
 
         Raises `CopilotProxyError`.
         """
         fixed_api = self._upstream.fixed_api
         resolved = await self._models.for_request(
-            "chat", request["model"], caller, betas, required=fixed_api is not None
+            "chat", name, caller, betas, required=fixed_api is not None
         )
         await admit(self._admission, resolved, record, request)
         listed = (resolved.id, resolved.model.endpoints) if resolved.model is not None else None
         attempt = _Attempt(
             client=client,
             request=request,
+            name=name,
             caller=caller,
             betas=betas,
             resolved=resolved,
@@ -185,7 +188,7 @@ class Sender:
             if (changed := without_field(body, path)) is not body:
                 body, names = changed, f"dropped {path[-1]} from some {path[0]}"
                 prepared.notes.append(f"{names}: Copilot refuses the field")
-        # An upstream with its own API is not sent JSON over HTTP.
+        # An upstream with its own API does not receive JSON over HTTP.
         is_json = attempt.fixed_api is None
         return _Ready(prepared, body, encode_request(body, record.size) if is_json else None)
 
@@ -204,11 +207,9 @@ class Sender:
             attempt.reroutes += 1
             earlier = [api for api in attempt.refused if api is not prepared.api]
             attempt.refused = [*earlier, prepared.api]
-            name, caller = attempt.request["model"], attempt.caller
             used = attempt.resolved.model
-            if (model := await self._models.reload(name, caller, used)) is not None:
-                notes = attempt.resolved.notes
-                attempt.resolved = ResolvedModel(model.id, model, notes)
+            if (model := await self._models.reload(attempt.name, attempt.caller, used)) is not None:
+                attempt.resolved = ResolvedModel(model.id, model, attempt.resolved.notes)
                 attempt.listed = (model.id, model.endpoints)
             return await self._prepare(attempt, record)
         if fields := _droppable(error, attempt, prepared):
@@ -221,9 +222,8 @@ class Sender:
         is_foreign = is_foreign_reasoning(error.upstream_code, error.message)
         if not is_foreign or not attempt.restores_reasoning:
             return None
-        client, request = attempt.client, attempt.request
         attempt.restores_reasoning = False
-        attempt.foreign = frozenset(client.encrypted_reasoning(request))
+        attempt.foreign = frozenset(attempt.client.encrypted_reasoning(attempt.request))
         with suppress(RequestError):  # there was only reasoning
             repaired = await self._prepare(attempt, record)
             return repaired if repaired.prepared.body != prepared.body else None

@@ -38,7 +38,7 @@ class WarmUpReply:
     async def events(
         self, writer: EventWriter | None = None
     ) -> AsyncGenerator[list[ClientEvent], None]:
-        """Yield the events, all at once."""
+        """Yield the events in a single list."""
         if self._before_last is not None:
             await self._before_last(self._events[-1])
         yield self._events

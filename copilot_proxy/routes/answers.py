@@ -42,7 +42,7 @@ def answer(
 
     `body_bytes` is the size of the body as received, `conversation_bytes` the size including
     everything it refers to, `betas` are the values of the request's ``anthropic-beta`` headers, and
-    `notes` are the changes made to the body so far. `extend` may add something to the reply before
+    `notes` are the changes already made to the body. `extend` may add something to the reply before
     it is sent.
     """
     services = get_services(request)
@@ -151,9 +151,9 @@ def respond(
     is_large: bool,
     request_id: str,
 ) -> ASGIApp:
-    """Return the response with the reply from `open_reply`, streamed if `body` says so.
+    """Return the response with the reply from `open_reply`, streamed if `body` requests a stream.
 
-    `is_large` is whether encoding it may take long.
+    `is_large` is whether encoding it may take a long time.
     """
     if body.get("stream") is not True:
         return WholeAnswer(_answer_maker(open_reply, is_large=is_large))

@@ -64,7 +64,7 @@ async def completions(request: LitestarRequest) -> ASGIApp:
         single = {**requests[number], "stream_options": {"include_usage": True}}
         record = start_record(request, COMPLETIONS.name, single, len(data), notes)
         if number:
-            # Each call has its own record. The client knows the id of the first.
+            # Each call has its own record. The client already has the id of the first.
             record.request_id = new_request_id()
         async with services.relay.answer(COMPLETIONS, single, record, caller=caller) as reply:
             yield reply

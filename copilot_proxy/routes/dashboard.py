@@ -73,7 +73,7 @@ async def dashboard_part(request: LitestarRequest, name: FromPath[str]) -> Respo
 
 @get("/dashboard/events", include_in_schema=False)
 async def dashboard_events(request: LitestarRequest) -> ASGIApp:
-    """Stream what changes, as server-sent events."""
+    """Stream changes as server-sent events."""
     from copilot_proxy.routes.dashboard_stream import DashboardStream
 
     return DashboardStream(get_services(request).dashboard.get().feed, _scope(request))

@@ -1,4 +1,4 @@
-"""Tells the framework about the routes that `direct` calls without it.
+"""Declares to the framework the routes that `direct` calls without it.
 
 This makes them appear in the OpenAPI document, and under other spellings of their paths.
 """

@@ -20,7 +20,7 @@ class HealthCooldown:
     private text, and this page is public."""
     code: str
     retry_in: int
-    """Seconds."""
+    """Seconds until matching requests are sent to Copilot again."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Health:
     signed_in: Literal["yes", "no", "unknown"]
     """``unknown`` until a request first needs a token."""
     token_expires_in: int | None
-    """Seconds. The token is renewed long before it expires."""
+    """Seconds until the token expires; it is renewed long before that."""
     last_error: str | None
     cooldowns: list[HealthCooldown]
     """Refusals that the server repeats to clients without asking Copilot again."""

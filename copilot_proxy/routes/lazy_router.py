@@ -33,7 +33,7 @@ class LazyRouter:
     async def _loaded(self) -> ASGIApp:
         async with self._lock:
             if self._router is None:
-                # In a thread, so that streams continue in the meantime.
+                # Loaded in a thread, so that streams continue in the meantime.
                 self._router = await run_in_thread(_load)
             return self._router
 

@@ -1,4 +1,4 @@
-"""``GET /metrics``: counters for Prometheus, without any text of conversations."""
+"""``GET /metrics``: counters for Prometheus, without any conversation text."""
 
 from collections import Counter
 from collections.abc import Iterator

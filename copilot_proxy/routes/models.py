@@ -22,7 +22,7 @@ async def model_list(request: Request) -> ASGIApp:
     catalogue = await models.catalogue(caller)
     aliases, default = await models.aliases(caller), await models.default(caller)
     client = get_context(request).client_api
-    # Clients let the user choose from the whole list, and few check the state of a model.
+    # Clients let the user choose from the entire list, and few check the state of a model.
     offered = [(name, model) for name, model in aliases if not model.is_disabled]
     return JsonResponse(client.model_list(catalogue.offered, offered, default))
 

@@ -1,7 +1,7 @@
 """The OpenAPI document, with the schemas of request bodies that the routes decode themselves.
 
-Routes decode their own bodies in order to preserve unknown fields, so Litestar does not know the
-schemas. This module adds them.
+Routes decode their own bodies in order to preserve unknown fields, so Litestar has no schemas for
+them. This module adds them.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -127,7 +127,7 @@ def answers_with(
 
 
 class _Document(OpenAPI):
-    """The document, including the schemas that Litestar does not know."""
+    """The document, including the schemas that Litestar lacks."""
 
     def to_schema(self) -> dict[str, Any]:
         document = super().to_schema()

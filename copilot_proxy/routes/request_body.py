@@ -27,7 +27,7 @@ _MAGICS: Final = tuple(_MAGIC.values())
 
 
 class ClientGone(CopilotProxyError):
-    """The client disconnected before it sent the whole request, so no response can reach it."""
+    """The client disconnected before it sent the entire request, so no response can reach it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -58,8 +58,8 @@ async def receive_body(
     else:
         body = await _receive_all(receive, limit, timeout)
     encodings = _encodings(headers, body)
-    # In a thread, because a small body can be decompressed to a large one, and other requests must
-    # not wait.
+    # Decompressed in a thread, because a small body can be decompressed to a large one, and other
+    # requests must not wait.
     return await asyncio.to_thread(_decompress, body, encodings, limit) if encodings else body
 
 

@@ -1,7 +1,7 @@
 """Sends answers to clients as they arrive, and ends the call to Copilot when a client disconnects.
 
-The response headers are sent when Copilot's first event or error arrives, or a grace period is
-over. So an early error keeps its own status, and clients with a short timeout still receive
+The response headers are sent when Copilot's first event or error arrives, or when a grace period
+ends. This way, an early error keeps its own status, and clients with a short timeout still receive
 something. After that, bytes that clients ignore are sent while the stream is silent, and an error
 becomes an event.
 """
@@ -69,7 +69,7 @@ class EventStream:
 
     `open_reply` and the reply may raise `CopilotProxyError` at any time. `fail_early` returns the
     events that report an error after the headers have been sent, but before there is a reply.
-    `is_large` is whether encoding an event that repeats parts of the request may take long.
+    `is_large` is whether encoding an event that repeats parts of the request may take a long time.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class EventStream:
                         await self._send_in_pieces(
                             send, await run_in_turn(self._encode_large, event)
                         )
-            # For Ollama clients, a blank after the last line would be an incomplete line.
+            # For Ollama clients, a space after the last line would be an incomplete line.
             self._timer.cancel()
             if self._end:
                 await self._send(send, self._end)
@@ -169,7 +169,8 @@ class EventStream:
             or not writer.is_ready()
         ):
             return False
-        # Not any earlier, because encoding an event may change how the next one is encoded.
+        # Encoded as late as possible, because encoding an event may change how the next one is
+        # encoded.
         writer.write(self._encode_all(events))
         self._last_sent = time.monotonic()
         return True
@@ -267,7 +268,7 @@ class EventStream:
         """Wait until no keep-alive is being sent."""
         while (write := self._keep_alive_write) is not None:
             await write
-            # If the loop was held up, another keep-alive may have started before this task
+            # If the event loop was blocked, another keep-alive may have started before this task
             # continued.
             if self._keep_alive_write is write:
                 self._keep_alive_write = None

@@ -1,9 +1,9 @@
 """The Responses API over a WebSocket: every message is handled like a POST request.
 
 The handshake passes through the application as a GET request, and each ``response.create`` as a
-POST with the headers of the handshake. So the same checks, limits and records apply, and only the
-server-sent events of the answer become messages. As with OpenAI, messages with the same
-``stream_id``, or without one, are handled one after another, and others concurrently.
+POST with the headers of the handshake. The same checks, limits and records therefore apply, and
+only the server-sent events of the answer become messages. As in OpenAI's API, messages with the
+same ``stream_id``, or without one, are handled one after another, and others concurrently.
 """
 
 import asyncio
@@ -262,7 +262,7 @@ class _Answer:
                 text = error_message(self._status, body, self._headers, self._lane)
                 await self._web_socket.send_text(text)
         else:
-            # `EventStream` only writes whole events, and JSON has no line breaks.
+            # `EventStream` only writes complete events, and JSON has no line breaks.
             for block in message["body"].split(b"\n\n"):
                 _, found, event = block.partition(b"\ndata: ")
                 if found:

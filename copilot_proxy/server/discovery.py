@@ -22,9 +22,9 @@ class RunningServer:
     """A server that has responded."""
 
     url: str
-    """Without ``/v1``."""
+    """The server's URL, without ``/v1``."""
     key: str | None
-    """The API key to send; None if none is needed, as far as the settings reveal."""
+    """The API key to send; None if none is needed, according to the settings."""
     simulated: bool
     prefix: str = ""
     """The path that clients add to the URL to identify themselves, such as ``/c/codex``."""
@@ -46,7 +46,7 @@ class RunningServer:
         return self._get(f"/v1/models/{quote(name)}")
 
     def refuses_key(self) -> bool:
-        """Return whether it has keys, but not the one in the settings, for example due to
+        """Return whether it has keys, but not the one in the settings, for example because of
         --api-key."""
         try:
             self._get("/api/hello")

@@ -1,6 +1,6 @@
 """Raises the limit on open files to the maximum that the system allows.
 
-A stream takes two descriptors, one for the client and one for Copilot, and many systems start with
+A stream needs two descriptors, one for the client and one for Copilot, and many systems start with
 a limit of 256 or 1,024.
 """
 

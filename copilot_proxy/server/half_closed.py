@@ -1,8 +1,9 @@
-"""Detects whether a client that has closed its side of the connection still waits for an answer.
+"""Detects whether a client that has closed its side of the connection is still waiting for an
+answer.
 
 A client that has left looks the same, except that its system responds to data with a reset, which
-makes the next write fail. So interim responses, which all clients skip (RFC 9110, section 15.2),
-are sent until the answer begins.
+makes the next write fail. Therefore, interim responses, which all clients skip (RFC 9110, section
+15.2), are sent until the answer begins.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Any, Final
 _INTERIM: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FIRST_WAIT: Final = 0.05
 _MAX_WAIT: Final = 5.0
-"""Maximum seconds between two interim responses; each wait is twice as long as the previous one."""
+"""Maximum seconds between interim responses; each wait is twice as long as the previous one."""
 
 
 class HalfClosedProbe:

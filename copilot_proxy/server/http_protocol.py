@@ -30,7 +30,7 @@ _MAX_PIPELINED: Final = 8
 """Number of requests on a connection that may queue behind the current one before reading from it
 is paused."""
 _MAX_UNSENT: Final = 128 * 1024
-"""Maximum unsent bytes that the system buffers for a client; some default to 4 MiB."""
+"""Maximum unsent bytes that the system buffers for a client; some systems default to 4 MiB."""
 
 
 class BoundedProtocol(TolerantProtocol):
@@ -39,7 +39,7 @@ class BoundedProtocol(TolerantProtocol):
     `receive_timeout` applies to a request head, and to the rest of a body whose response has
     already been sent. `send_timeout` applies to a client that does not read its response. A
     connection has at most one timer for each. The timer checks whether it still applies when it
-    fires, so that timers need not be created and cancelled for every request.
+    fires, so timers do not have to be created and cancelled for every request.
     """
 
     def __init__(
@@ -197,11 +197,11 @@ class BoundedProtocol(TolerantProtocol):
         self._is_in_head = True
         super().on_message_complete()
         if not self.pipeline:
-            # Paused because of a large body, but a disconnect of the client must be noticed.
+            # Reading was paused because of a large body, but a disconnect must be noticed.
             self.flow.resume_reading()
         cycle = self.cycle  # None if the first request opens a WebSocket
         if cycle is not None and cycle is self._just_begun and cycle.body:
-            # `receive` has not been called yet, and need not be called at all.
+            # `receive` has not been called yet, and no longer needs to be.
             cycle.scope["state"][BODY] = cycle.body
         if cycle is not None and cycle.response_complete and not cycle.keep_alive:
             self.transport.close()  # see `LingeringTransport`
@@ -226,7 +226,7 @@ class BoundedProtocol(TolerantProtocol):
             self._send_timer = self.loop.call_later(self._send_timeout, self._check_send_timeout)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection, immediately if its client has not read the whole response."""
+        """Close an idle connection, immediately if its client has not read the entire response."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:

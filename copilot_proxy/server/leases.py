@@ -49,7 +49,7 @@ def wait_until_unused(folder: Path) -> None:
 
 
 def is_used(folder: Path) -> bool:
-    """Return whether a client holds a lease, or held one until just now."""
+    """Return whether a client holds a lease, or did so until just now."""
     return bool(_leases(folder))
 
 

@@ -8,9 +8,9 @@ class LingeringTransport:
     """The transport for a request whose connection will be closed after the response.
 
     If part of the request has not been read by then, closing the connection would reset it, and the
-    client, which is still sending, would not see the response (RFC 9112, section 9.6). So only the
-    server's side is closed at first, and the protocol closes the rest after the whole request has
-    arrived.
+    client, which is still sending, would not see the response (RFC 9112, section 9.6). Therefore,
+    only the server's side is closed at first, and the protocol closes the other side once the
+    entire request has arrived.
     """
 
     def __init__(self, transport: asyncio.Transport, cycle: Any) -> None:

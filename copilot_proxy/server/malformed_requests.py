@@ -74,7 +74,7 @@ _FAULTS: Final = (
         "Send a method in uppercase, such as POST, and then the path.",
     ),
 )
-"""The faults that the parser tells apart; the first one whose word is in its message counts."""
+"""The faults that the parser distinguishes; the first one whose word is in its message is used."""
 _OTHER: Final = _Fault("", "", "Check for a proxy that changes the request.")
 _TLS: Final = _Fault(
     "",
@@ -93,7 +93,7 @@ _AFTER_A_BODY: Final = _Fault(
 def invalid(reason: str = "", *, is_tls: bool = False, is_first: bool = True) -> RequestError:
     """Return the error for data that is not valid HTTP; `reason` is the parser's message.
 
-    `is_first` tells whether this is the first request on its connection.
+    `is_first` is whether this is the first request on its connection.
     """
     reason = reason.lower()
     fault = _TLS if is_tls else next((one for one in _FAULTS if one.word in reason), _OTHER)

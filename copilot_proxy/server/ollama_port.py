@@ -1,7 +1,7 @@
 """Binds the second port, where clients expect Ollama.
 
-Some clients only try port 11434, and others try it first. The port serves the same as the server's
-main port.
+Some clients only try port 11434, and others try it first. The port serves the same paths as the
+server's main port.
 """
 
 import socket
@@ -23,7 +23,7 @@ class OllamaPort(NamedTuple):
     problem: str | None = None
     """Why the port could not be used; None if it could, or was not wanted."""
     url: str | None = None
-    """Without a path; None if there is no second port."""
+    """The URL of the second port, without a path; None if there is no second port."""
 
     @property
     def listeners(self) -> list[socket.socket]:

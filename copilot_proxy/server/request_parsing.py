@@ -62,7 +62,7 @@ class TolerantProtocol(HttpToolsProtocol):
         return bool(is_idle and self.parser.get_method() == b"GET" and super()._should_upgrade())
 
     def use_target_host(self) -> None:
-        """Replace Host by the host of an absolute request target (RFC 9112, section 3.2.2)."""
+        """Replace Host with the host of an absolute request target (RFC 9112, section 3.2.2)."""
         try:
             name = urlsplit(self.url.decode("latin-1")).netloc.encode("latin-1")
         except ValueError:

@@ -201,7 +201,7 @@ class Supervisor:
     async def _wait_until(
         self, condition: Callable[[], bool], timeout: float | None = None
     ) -> None:
-        """Wait until `condition` holds, for at most `timeout` seconds.
+        """Wait until `condition` returns true, for at most `timeout` seconds.
 
         The condition is checked again after each event from a worker and each request to stop.
         """

@@ -111,7 +111,8 @@ def _failed(error: OSError, path: Path) -> CopilotProxyError:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """Return a value that tells this file from a later one at the same path, or None if it is gone.
+    """Return a value that distinguishes this file from a later one at the same path, or None if it
+    is gone.
 
     The inode number is not enough, because it may be reused.
     """

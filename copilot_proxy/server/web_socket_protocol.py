@@ -48,11 +48,11 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
         if self.writable.is_set():
             super().handle_ping()
         else:
-            # The client does not read, and must not fill the memory with pongs.
+            # The client does not read, and must not exhaust memory with pongs.
             self.conn.data_to_send()
 
     async def send(self, message: Any) -> None:
-        # Checked after waiting, which also ends when the connection does.
+        # Checked after waiting, which also ends when the connection closes.
         await self.writable.wait()
         if self.close_sent and self.handshake_complete:
             # uvicorn would report a bug in the application, which cannot know this yet.

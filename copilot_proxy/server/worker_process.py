@@ -81,8 +81,8 @@ class WorkerProcess:
         return cls(process, reader, writer)
 
     async def follow(self, on_event: Callable[[], None]) -> int:
-        """Read events until the process has exited, and return its exit code, negative for a
-        signal.
+        """Read events until the process has exited, and return its exit code, which is negative if
+        a signal ended it.
 
         `on_event` is called after each event, and when the process has exited.
         """

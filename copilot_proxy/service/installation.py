@@ -109,7 +109,7 @@ def remove_installation(folder: Path) -> None:
 
 
 def read_failure(folder: Path) -> Failure | None:
-    """Return why the server failed to start the last time, or None if it did not fail."""
+    """Return why the server's last start failed, or None if it did not fail."""
     try:
         return Failure(**json.loads(_read(folder / _FAILURE)))
     except (OSError, ValueError, TypeError):

@@ -52,7 +52,8 @@ def service_for(settings: Settings, *, on_demand: bool = False) -> Service:
         listen = str(settings.uds.absolute()) if settings.uds else port
     return Service(
         profile=settings.profile,
-        # -P: a folder where the service happens to start must not provide modules.
+        # -P keeps Python from importing modules from the folder in which the service happens to
+        # start.
         command=(stable_path(sys.executable), "-P", "-m", _PROGRAM, str(folder_of(settings))),
         stop_timeout=int(settings.shutdown_timeout) + _STOP_MARGIN,
         listen=listen,
@@ -84,7 +85,7 @@ def install(
 ) -> dict[str, Any]:
     """Install the service, start it, and return its ``/health`` as soon as it answers.
 
-    An older installation is replaced. If the server does not start, the old installation is
+    An existing installation is replaced. If the server does not start, the old installation is
     restored, and the server's error is raised.
     """
     folder = folder_of(settings)
@@ -98,7 +99,7 @@ def install(
         manager.activate(service)
         return wait_until_ready(settings, installation.instance, folder)
     except BaseException:
-        # Also after Ctrl+C. A second error must not hide the first.
+        # This also runs after Ctrl+C. A second error must not hide the first.
         with suppress(CopilotProxyError, OSError):
             _restore(manager, service, settings, before, installation_before)
         raise

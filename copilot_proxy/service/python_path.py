@@ -1,4 +1,4 @@
-"""Finds a path of Python that still runs this program in a service after an upgrade.
+"""Finds a path to Python that still runs this program in a service after an upgrade.
 
 mise and Homebrew install each version into a separate folder, so a service would keep running the
 version that installed it. Both also have a link to the newest version.

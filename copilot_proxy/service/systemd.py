@@ -180,6 +180,6 @@ def _lingers() -> bool | None:
     except (ServiceError, OSError):
         return None
     if code != 0:
-        # loginctl does not know users without a session; in that case, this file decides.
+        # loginctl does not list users without a session; in that case, this file decides.
         return None if not output else Path("/var/lib/systemd/linger", getpass.getuser()).exists()
     return output == "Linger=yes"

@@ -1,4 +1,4 @@
-"""The folders of the program: those of the operating system's conventions, or all in `home_dir`."""
+"""The program's folders: the operating system's usual ones, or all in `home_dir`."""
 
 from pathlib import Path
 from typing import Final

@@ -27,7 +27,7 @@ def _setting(
     default: Any, parser: Callable[[object], object], help: str, *, own: bool = False
 ) -> Any:
     """Declare a setting. If it is `own`, profiles do not inherit it from the top of
-    ``config.toml``, because it belongs to one account, or two servers cannot share it."""
+    ``config.toml``, because it belongs to one account, or cannot be shared by two servers."""
     return field(default=default, metadata={"parse": parser, "help": help, "own": own})
 
 

@@ -66,7 +66,7 @@ def api_keys(value: object) -> tuple[ApiKey, ...]:
 
 
 def check_distinct(keys: tuple[ApiKey, ...]) -> None:
-    """Raise `ValueError` if two names have the same key; the log could not tell them apart."""
+    """Raise `ValueError` if two names have the same key; the log could not distinguish them."""
     seen: dict[Secret, str | None] = {}
     for api_key in keys:
         if api_key.key in seen:

@@ -55,7 +55,7 @@ class Call:
         self._watcher: asyncio.Task[None] | None = None
 
     async def read(self) -> None:
-        """Read the whole body, then watch for a disconnect of the client."""
+        """Read the entire body, then watch for the client to disconnect."""
         parts = []
         while True:
             message = await self._receive()
@@ -153,7 +153,7 @@ class Call:
     async def hang_up(self, *, reset: bool = False) -> None:
         """Close the connection and raise `Broken`.
 
-        Data written before still arrives, unless `reset` requests a TCP reset.
+        Data that was already written still arrives, unless `reset` requests a TCP reset.
         """
         transport = _transport(self._send)
         if reset:
@@ -163,7 +163,7 @@ class Call:
             transport.abort()
         else:
             transport.close()
-        # uvicorn logs an error about an unfinished response unless it knows about the disconnect.
+        # uvicorn logs an error about an unfinished response unless it has noticed the disconnect.
         await self.gone.wait()
         raise Broken
 

@@ -17,7 +17,7 @@ NEEDS = {
     "tool_search_call": "tool_search",
     "tool_search_output": "tool_search",
 }
-"""Kind of item -> the kind of tool that the model must know."""
+"""Kind of item -> the kind of tool that the model must support."""
 OUTPUTS = {
     "function_call": "function_call_output",
     "custom_tool_call": "custom_tool_call_output",

@@ -32,12 +32,13 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     chat_rules.check_length(model, conversation.prompt_tokens)
     if "ignored_tool_choice" in quirks:
         conversation.forced = None
+    pricing.check_quota(call, model)
     if call.state.prompt_cache is not None:
         call.state.prompt_cache.use(conversation, body)
     reply = make_reply(conversation)
     if "refusal" in quirks:
         refuse(reply)
-    pricing.charge(call, model)
+    pricing.charge(call, model, reply)
     if "fenced_json" in quirks and conversation.schema is not None:
         reply.text = f"Here it is:\n```json\n{reply.text}\n```"
     facts = ChatFacts(

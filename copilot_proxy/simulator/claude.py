@@ -1,4 +1,4 @@
-"""What Claude models of each generation accept and send: thinking, sampling, bound history."""
+"""The features of each generation of Claude models: thinking, sampling, bound history."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NO_SAMPLING = 4.7
 """The first version that only accepts the default temperature, and hides its thinking."""
 ALWAYS_THINKING = {"fable", "mythos"}
 """Families whose models always think, no matter what the request says."""
-FIRST_UNBOUND = 5.0
+LAST_UNBOUND = 5.0
 """The newest version, in any family, that does not support ``block_binding``."""
 BINDING = {"opus": 5.5, "fable": 5.1, "mythos": 5.1}
 """Family -> the first version whose thinking blocks are bound to the conversation."""

@@ -20,7 +20,7 @@ class Tool:
     namespace: str | None = None
     """The name of the group that the tool belongs to."""
     deferred: bool = False
-    """Whether the model only sees it after a search."""
+    """Whether the model sees it only after a search."""
     definition: OfferedTool = field(default_factory=dict)
     """The tool, or the group it belongs to, as in the request."""
 
@@ -67,7 +67,7 @@ class Conversation:
 
 @dataclass
 class ToolCall:
-    """A tool call; `arguments` is JSON text, truncated where the token limit cuts it."""
+    """A tool call; `arguments` is JSON text, truncated at the token limit."""
 
     name: str
     arguments: str

@@ -57,7 +57,7 @@ def _size(body: EmbeddingsRequest, model: Model) -> int:
 
 
 def vector(text: str, size: int) -> list[float]:
-    """Return a vector of `size` numbers and length 1, which is always the same for a text."""
+    """Return a unit vector of `size` numbers, which is always the same for the same text."""
     raw = hashlib.shake_256(text.encode()).digest(size * 2)
     values = [
         int.from_bytes(raw[offset : offset + 2], "big") / 32768 - 1 + 1 / 65536

@@ -39,7 +39,7 @@ def text(status: int, text: str) -> Callable[[Value], Refusal]:
 
 
 def limited(code: str, default: str = "30", message: str = "") -> Callable[[Value], Refusal]:
-    """Return a function that creates 429s. A fault's value is Retry-After: seconds, date, or
+    """Return a function that creates 429s. A fault's value is the Retry-After: seconds, a date, or
     ``none``."""
 
     def make(value: Value) -> Refusal:

@@ -29,7 +29,7 @@ EDITORS = {
     "vscode", "vscode-insiders", "VisualStudio", "Xcode", "Eclipse", "Neovim", "Vim", "Zed",
     "emacs", "JetBrains-IU", "JetBrains-PY", "JetBrains-IC", "JetBrains-PC",
 }  # fmt: skip
-"""The editors that GitHub knows, as in the part of Editor-Version before the slash."""
+"""The editors that GitHub accepts, as named before the slash in Editor-Version."""
 API_VERSIONS = {
     "2025-04-01", "2025-05-01", "2025-07-16", "2025-10-01", "2026-01-09", "2026-06-01",
     "2026-08-01",

@@ -131,7 +131,7 @@ def _step(call: Call, login: DeviceCode) -> str:
 
 
 async def device_page(call: Call) -> None:
-    """``/login/device``: the page for entering the code; takes a form, or JSON from programs."""
+    """``/login/device``: the page for entering the code; accepts a form, or JSON from programs."""
     if call.method == "GET":
         code = html.escape(call.query.removeprefix("user_code="), quote=True)
         message = "Enter the code shown on your device."

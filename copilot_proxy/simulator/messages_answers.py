@@ -1,4 +1,4 @@
-"""Answers in the format of Claude's own API, as a whole body or a stream of events."""
+"""Answers in the format of Claude's own API, as a single body or a stream of events."""
 
 from __future__ import annotations
 
@@ -135,7 +135,8 @@ def _input(call: ToolCall) -> Any:
     try:
         return msgspec.json.decode(call.arguments or "{}")
     except msgspec.DecodeError:
-        # The token limit cut off the arguments, and a whole answer cannot contain half an object.
+        # The token limit cut off the arguments, and a non-streamed answer cannot contain an
+        # incomplete object.
         return {}
 
 

@@ -21,7 +21,7 @@ MARK_SIZE = 8
 
 
 def mark_of(body: MessagesRequest) -> bytes:
-    """Return the mark of the whole conversation of a request."""
+    """Return the mark of a request's entire conversation."""
     *_, (_, _, last) = _marks(body)
     return last
 
@@ -37,7 +37,7 @@ def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[J
     """Return the entries of ``input_transformations``: one for each dropped block.
 
     Raises a 400 for an invalid signature, and for a block from another conversation unless the
-    request asks to drop those.
+    request asks to drop such blocks.
     """
     binding = (body.get("thinking") or {}).get("block_binding") or {}
     drops = binding.get("prefix_mismatch_behavior") == "drop_block"
@@ -61,7 +61,7 @@ def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[J
 
 
 def _is_valid(block: Block, marks: list[bytes], model: Model, strings: OpaqueStrings) -> bool:
-    """Return whether a block is bound to one of these marks, or not bound at all."""
+    """Return whether a block is bound to one of these marks, or is not bound."""
     signature = block.get("signature")
     if isinstance(signature, str) and strings.is_valid(BOUND, signature):
         return not claude.binds_history(model) or strings.mark(signature, MARK_SIZE) in marks

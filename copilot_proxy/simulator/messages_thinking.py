@@ -88,7 +88,7 @@ def _fields(thinking: Thinking, model: Model, betas: set[str]) -> None:
         if BINDING_BETA in betas:
             raise invalid_request(f"thinking.block_binding: Field required with {BINDING_BETA}")
         return
-    if BINDING_BETA not in betas or catalogue.claude_version(model)[1] <= claude.FIRST_UNBOUND:
+    if BINDING_BETA not in betas or catalogue.claude_version(model)[1] <= claude.LAST_UNBOUND:
         raise invalid_request(f"thinking.{kind}.block_binding: Extra inputs are not permitted")
     path = f"thinking.{kind}.block_binding"
     if not isinstance(binding, dict):

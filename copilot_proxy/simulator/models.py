@@ -57,7 +57,7 @@ async def models(call: Call, headers: dict[str, str]) -> None:
 
 
 def _without_prices(model: Model) -> Model:
-    """Return the entry as an account sees it that is billed by requests."""
+    """Return the entry as seen by an account that is billed by requests."""
     billing = dict(model.get("billing", {}))
     if billing.pop("token_prices", None) is None:
         return model
@@ -93,7 +93,8 @@ async def policy(call: Call, headers: dict[str, str]) -> None:
 
 
 def find(state: State, body: Json, endpoint: str) -> Model:
-    """Return the entry of the model that a request names; raise a 400 if `endpoint` lacks it."""
+    """Return the entry of the model that a request names; raise a 400 if `endpoint` does not serve
+    it."""
     model_id = body.get("model")
     model = None
     if model_id is None and endpoint == CHAT:

@@ -1,4 +1,4 @@
-"""The cost of an answer: ``copilot_usage``, and premium requests for plans billed by request."""
+"""The cost of an answer: ``copilot_usage``, and what is charged to the account's quota."""
 
 from __future__ import annotations
 
@@ -58,21 +58,38 @@ def _tier(prices: Json, reply: Reply) -> Json:
     return tier
 
 
-def charge(call: Call, model: Model) -> None:
-    """Charge a request to the account's quota; raise a 402 if the quota is used up."""
+def check_quota(call: Call, model: Model) -> None:
+    """Raise a 402 if the account's quota is used up.
+
+    Plans that count premium requests or chat messages are charged here, because the number does not
+    depend on the answer: the model's multiplier, or one message, for a request of a user.
+    """
     account = call.state.account
     billing = model.get("billing", {})
+    left = account.entitlement - account.used - call.state.spent
     if account.exhausted and billing.get("is_premium"):
         raise copilot(402, "You have no quota", "quota_exceeded")
+    if account.credits:
+        is_limited = account.entitlement > 0 and (account.free or billing.get("is_premium"))
+        if is_limited and left <= 0 and not account.overage:
+            code = "free_quota_exceeded" if account.free else "quota_exceeded"
+            raise copilot(402, "You have no quota", code)
+        return
     if call.record.initiator == "agent":
         return
     if account.free:
-        if account.used + call.state.spent + 1 > account.entitlement:
+        if left < 1:
             raise copilot(402, "You have no quota", "free_quota_exceeded")
         call.state.spent += 1
         return
     cost = billing.get("multiplier", 1 if billing.get("is_premium") else 0)
-    left = account.entitlement - account.used - call.state.spent
     if account.entitlement > 0 and cost > max(left, 0) and not account.overage:
         raise copilot(402, "You have no quota", "quota_exceeded")
     call.state.spent = round(call.state.spent + cost, 2)
+
+
+def charge(call: Call, model: Model, reply: Reply) -> None:
+    """Charge an answer to the account if its plan is billed in AI credits."""
+    if call.state.account.credits:
+        total = copilot_usage(model, reply)["total_nano_aiu"]
+        call.state.spent = round(call.state.spent + total / 1e9, 9)

@@ -1,6 +1,6 @@
 """The provider's prompt cache, which tests can turn on. It keeps prefixes of prompts.
 
-Claude keeps prefixes that a request marks; GPT keeps whole prompts, in steps of 128 tokens.
+Claude keeps prefixes that a request marks; GPT keeps entire prompts, in steps of 128 tokens.
 """
 
 from __future__ import annotations

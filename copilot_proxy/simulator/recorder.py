@@ -121,7 +121,7 @@ class Recorder:
             self._changed.notify_all()
 
     def finish(self, record: RecordedRequest, reason: str) -> None:
-        """Record how a request ended; only the first call counts."""
+        """Record how a request ended; only the first call has an effect."""
         with self._changed:
             if record.finished is None:
                 record.finished = reason

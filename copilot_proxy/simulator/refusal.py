@@ -1,4 +1,4 @@
-"""Error responses of GitHub and the Copilot API, in all formats that these use."""
+"""Error responses of GitHub and the Copilot API, in all the formats that they use."""
 
 from __future__ import annotations
 

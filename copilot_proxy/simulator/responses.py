@@ -29,12 +29,13 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
     quirks = call.state.faults.take_all(QUIRKS, call.path)
     conversation = read(body, model)
     responses_rules.check_length(model, conversation.prompt_tokens)
-    pricing.charge(call, model)
+    pricing.check_quota(call, model)
     if call.state.prompt_cache is not None:
         call.state.prompt_cache.use(conversation, body)
     reply = make_reply(conversation)
     if "refusal" in quirks:
         refuse(reply)
+    pricing.charge(call, model, reply)
     facts = ResponseFacts(model, reply, body, call.state.opaque_strings, quirks)
     await send(call, answer(facts), headers, streamed=bool(body.get("stream")))
 

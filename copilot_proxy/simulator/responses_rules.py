@@ -40,7 +40,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "prompt_cache_options": (dict,),
 }
 INTERNAL = "internal_chat_message_metadata_passthrough"
-"""An item field that Codex sends, and that only OpenAI's own servers know."""
+"""An item field that Codex sends, and that only OpenAI's own servers accept."""
 FOREIGN_ID = "input item ID does not belong to this connection"
 MAX_ITEM_ID = 64
 MIN_OUTPUT_TOKENS = 16
@@ -168,7 +168,7 @@ def _item(item: Item, model: Model, call: Call) -> None:
     kind = item.get("type", "message")
     if kind == "item_reference":
         raise copilot(400, FOREIGN_ID)
-    # Official clients send reasoning back with its id, but have no other ids.
+    # Official clients send reasoning back with its id, but no other ids.
     own = opaque_strings.is_valid("item", given)
     if own and not (kind == "reasoning" and item.get("encrypted_content")):
         raise copilot(400, FOREIGN_ID)

@@ -1,4 +1,5 @@
-"""The WebSocket of ``/responses``: requests as messages, events as messages, and a memory."""
+"""The WebSocket of ``/responses``: requests as messages, events as messages, and remembered
+responses."""
 
 from __future__ import annotations
 

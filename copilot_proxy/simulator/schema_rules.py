@@ -12,7 +12,8 @@ MAX_SIZES = ("maxItems", "maxLength")
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 MAPS = ("properties", "$defs", "definitions")
 MAX_MINIMUM = 100_000
-"""The maximum value of a minimum size in a schema, since an answer must be created to fit it."""
+"""The maximum value of a minimum size in a schema, since an answer must be generated to satisfy
+it."""
 
 
 def is_schema(value: Any) -> bool:

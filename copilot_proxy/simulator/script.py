@@ -21,7 +21,7 @@ from .tool_use import call_tools
 IMAGE_TOKENS = 765
 """The token count of an image of any size."""
 MAX_WORDS = 100_000
-"""Maximum number of words in an answer that the prompt wants to be long."""
+"""Maximum number of words in an answer if the prompt asks for a long one."""
 
 COUNT_TO = re.compile(r"\bcount\b[^.?!\n]{0,30}?\bto\s+(\d{1,6})\b", re.I)
 WORD_COUNT = re.compile(r"\b(\d{1,6})\s+words\b", re.I)

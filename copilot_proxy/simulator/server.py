@@ -60,7 +60,7 @@ class _Server(uvicorn.server.Server):
                 continue
 
     def leave(self) -> None:
-        """Make the main loop end."""
+        """End the main loop."""
         self._leave.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -200,8 +200,8 @@ class Simulator:
 
 def _listener(port: int) -> socket.socket:
     """Bind a socket to loopback; the message of an OSError names the port."""
-    # asyncio disables Nagle's algorithm only for sockets that name their protocol. With the
-    # algorithm, a response in two writes takes 40 ms longer.
+    # asyncio disables Nagle's algorithm only for sockets created with an explicit protocol.
+    # Otherwise, a response in two writes takes 40 ms longer.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -142,7 +142,7 @@ class State(Settings):
         self.exchanges = 0
         """The number of Copilot tokens issued."""
         self.spent = 0.0
-        """Premium requests, or chat messages on a free plan, used since the start."""
+        """Credits, premium requests or messages used since the start, as the plan counts."""
         self.logins: dict[str, DeviceCode] = {}
         self._oauth = {SIMULATED_TOKEN: True, FOREIGN_TOKEN: False, SIMULATED_PAT: False}
         self._copilot: dict[str, float] = {}

@@ -39,7 +39,7 @@ DONE = Event("[DONE]")
 
 @dataclass
 class Answer:
-    """An answer as events and as a whole body, and how its API reports errors within a stream."""
+    """An answer as events and as a single body, and how its API reports errors within a stream."""
 
     events: Callable[[], Iterable[Event]]
     whole: Callable[[], Json]

@@ -62,4 +62,4 @@ EmbeddingsRequest = dict[str, Any]
 QuotaSnapshot = dict[str, Any]
 """One entry of ``quota_snapshots``."""
 AccountBody = dict[str, Any]
-"""The answer of ``/copilot_internal/user``."""
+"""The answer from ``/copilot_internal/user``."""

@@ -59,7 +59,8 @@ class AccountCooldowns:
 
 
 class _Elapsed:
-    """Elapsed seconds by the clock that shows more; the monotonic clock may stop during sleep."""
+    """Elapsed seconds according to whichever clock shows more; the monotonic clock may stop during
+    sleep."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""The protocol of an upstream, which takes a `Call` and returns an `UpstreamResponse`.
+"""The protocol of an upstream, which accepts a `Call` and returns an `UpstreamResponse`.
 
 The receiver must always close the response, which aborts an unfinished request immediately.
 """

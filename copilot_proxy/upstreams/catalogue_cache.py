@@ -15,7 +15,7 @@ MAX_AGE: Final = 600.0
 """Seconds for which a list is used; Copilot's own client refreshes it just as often."""
 
 _BACKOFF: Final = 5.0
-"""Seconds from a failure to the next attempt, doubled after each further failure."""
+"""Seconds from a failure to the next attempt, doubled after each additional failure."""
 
 _MAX_BACKOFF: Final = 300.0
 

@@ -63,13 +63,14 @@ _ACCOUNT: Final = _Target()
 
 @dataclass(eq=False)
 class _Breaker:
-    """An open or half-open circuit breaker. Only `probe_at` changes; otherwise it is replaced."""
+    """An open or half-open circuit breaker. Only `probe_at` changes; for other changes, the object
+    is replaced."""
 
     error: CopilotProxyError
     probe_at: float
     """When a probe may be sent."""
     until: float | None = None
-    """The end of the time that Copilot gave; None if it gave none."""
+    """The end of the time that Copilot stated; None if it stated none."""
     failed_probes: int = 0
 
     def left(self, now: float) -> float:
@@ -88,9 +89,9 @@ class Cooldown:
     scope: Literal["model", "account"]
     model: str | None
     code: str
-    """Copilot's code without its suffix, or our own if it gave none."""
+    """Copilot's code without its suffix, or our own code if Copilot sent none."""
     retry_in: int
-    """Seconds."""
+    """Seconds until requests are sent again."""
 
 
 class Cooldowns:
@@ -168,7 +169,7 @@ class Cooldowns:
             failed = before.failed_probes + 1
             pause = min(_MIN_COOLDOWN * 2 ** min(failed, 10), _MAX_COOLDOWN)
             self._open(target, _Breaker(error, now + pause, failed_probes=failed))
-        # Otherwise, the request was sent before the cooldown began, so its refusal is not news.
+        # Otherwise, the request was sent before the cooldown began, so its refusal is nothing new.
 
     def _open_for(
         self,
@@ -210,7 +211,8 @@ class Cooldowns:
 
 
 class _Guard:
-    """The context of a request. A class, because a generator would take several times as long."""
+    """The context of a request. This is a class because a generator would take several times as
+    long."""
 
     __slots__ = ("_api", "_cooldowns", "_model", "_probed")
 
@@ -235,7 +237,8 @@ def _targets(model: str, api: str) -> tuple[_Target, ...]:
 
 
 def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
-    """Return what `error` applies to; None if only to this request, or if it is not a refusal."""
+    """Return the target that `error` applies to; None if it only applies to this request, or is not
+    a refusal."""
     if isinstance(error, CopilotProxyError) and error.code == "caller_token_refused":
         return _ACCOUNT
     if not isinstance(error, UpstreamRefusal):
@@ -248,7 +251,7 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
     if error.upstream_status == 421 or (error.upstream_status == error.status == 401):
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
-        # It may only apply to this API of the model, such as counting tokens.
+        # The refusal may only apply to this API of the model, such as counting tokens.
         return _Target(model, api)
     return None
 

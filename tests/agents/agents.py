@@ -1,4 +1,4 @@
-"""The coding agents that the tests run, started by ``copilot-proxy run`` or connected.
+"""The coding agents that the tests run, with ``copilot-proxy run`` or after ``connect``.
 
 They run without a terminal, with one prompt, and print the answer.
 """
@@ -46,14 +46,14 @@ class Agent:
     """A coding agent."""
 
     client: Client
-    """The product's definition, which says how to point the agent at the server."""
+    """The product's definition of this client."""
     program: Path
     arguments: Sequence[str]
     """Arguments before the prompt."""
     own_files: Mapping[str, str] = field(default_factory=dict)
-    """Contents of files in the home folder, by path: a configuration for another server."""
+    """Files in the home folder, by path, that configure another server."""
     connected: Sequence[str] | None = None
-    """The arguments after ``connect``, if different; ``~`` is the home folder."""
+    """The arguments after ``connect`` has been called, if different; ``~`` is the home folder."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """The variables that the agent needs after ``connect``."""
     tool: str = "bash"
@@ -63,7 +63,7 @@ class Agent:
     is_script: bool = True
     """Whether Node runs the program."""
     requests: int = 1
-    """How many requests the agent makes of a model that refuses them all."""
+    """How many requests the agent sends to a model that refuses all of them."""
     unknown_model: str = ""
     """The agent's own message for a refused model, if it does not show the server's."""
     is_slow: bool = False
@@ -73,7 +73,7 @@ class Agent:
     only a few tests.
     """
     is_split: bool = False
-    """Whether the agent quotes a prompt of several words, unless each is an argument."""
+    """Whether the agent puts a prompt of several words in quotes if it is a single argument."""
 
     @property
     def command(self) -> list[str]:
@@ -270,7 +270,7 @@ _BY_HAND = (
         AGENTS / f"@kilocode/cli-linux-{MACHINE}/bin/kilo",
         ["run"],
         {
-            # The agent adds the schema and the permission itself, if they are missing.
+            # The agent adds the schema or the permission if it is missing.
             ".config/kilo/kilo.jsonc": f"""{{
   "$schema": "https://app.kilo.ai/config.json",
   // mine
@@ -291,7 +291,7 @@ _BY_HAND = (
         is_slow=True,
         is_split=True,
     ),
-    # Needs another version of the openai package than llm, and so its own environment.
+    # Needs a different version of the openai package than llm, so it has its own environment.
     Agent(
         GPTME,
         TESTS.parent / ".venv-gptme" / "bin" / "gptme",

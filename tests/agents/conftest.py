@@ -1,4 +1,4 @@
-"""Runs agents with ``run`` or after ``connect``, without network, on a server with a simulator."""
+"""Runs agents offline, with ``run`` or after ``connect``, on a server with a simulator."""
 
 import os
 import re
@@ -47,7 +47,7 @@ class Runner:
         self._is_refused = False
 
     def set_budget(self, limit: str) -> None:
-        """Limit the cost of requests, as the user would."""
+        """Set a cost limit, as the user would."""
         command = [sys.executable, "-m", "copilot_proxy", "budget", "set", limit]
         subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=True)
 
@@ -61,13 +61,13 @@ class Runner:
     def run_connected(self, agent: Agent, prompt: str) -> Ran:
         """Configure `agent` with ``connect``, start it directly, and wait for it to end.
 
-        Its own files are symbolic links, like those of users who keep them in a repository.
+        The agent's files are symbolic links, as if the user kept them in a repository.
         """
         self._prepare(agent, linked=True)
         model = ("--model", "claude-sonnet", "--yes", "--no-probe")
         connected = self.connect(agent, *model)
         assert 0 == connected.code, connected.shown
-        # Only until the agent writes them itself: Cline replaces a link with a file.
+        # Checked before the agent runs, since Cline replaces a link with a file.
         assert all((self.home / name).is_symlink() for name in agent.own_files)
         # Copilot CLI only reads variables, which are printed for the shell.
         exports = re.findall(r"^export (\w+)=(.*)$", connected.shown, re.M)
@@ -78,7 +78,7 @@ class Runner:
         words = prompt.split() if agent.is_split else [prompt]
         return self._call(
             *(agent.client.programs[0], *arguments, *words),
-            # `run` handles this itself; users with a proxy have set it.
+            # `run` sets this for the agent; users of a proxy have set it themselves.
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
             **agent.environ,
             **variables,

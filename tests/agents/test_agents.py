@@ -1,4 +1,4 @@
-"""Coding agents get answers through the server, use tools, and stop at once when refused."""
+"""Coding agents get answers through the server, use tools, and stop immediately when refused."""
 
 import pytest
 
@@ -17,7 +17,7 @@ REFUSALS = {
     "model_not_supported": "model is not supported",
     BUDGET: "budget for today, 0.01 AI credits",
 }
-"""Faults that make Copilot refuse every request, or our own limit, and the agent's message."""
+"""Faults that make Copilot or our own limit refuse every request, and the agent's message."""
 TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]
 
 pytestmark = pytest.mark.timeout(600)
@@ -84,7 +84,7 @@ def test_connected(runner: Runner, agent: Agent) -> None:
 @pytest.mark.parametrize("fault", TRIED)
 @EACH_QUICK
 def test_a_refusal(runner: Runner, agent: Agent, fault: str) -> None:
-    """A permanent refusal stops the agent at once, and it shows the message."""
+    """The agent stops immediately after a permanent refusal, and shows its message."""
     if fault == BUDGET:
         runner.set_budget(BUDGET)
     else:

@@ -1,4 +1,4 @@
-"""Continue with its Ollama provider, which uses an address without ``/v1`` and Ollama's names."""
+"""Continue with its Ollama provider, which uses Ollama's model names and a URL without ``/v1``."""
 
 import json
 import os

@@ -34,7 +34,7 @@ def test_codex(runner: Runner) -> None:
 
 
 def test_copilot_cli(runner: Runner) -> None:
-    """Copilot CLI also sends only new input."""
+    """After its first request, Copilot CLI sends only new input."""
     words = [*COPILOT_CLI.command, *COPILOT_CLI.arguments, 'Call bash with "ls"']
     environ = {
         "COPILOT_OFFLINE": "true",

@@ -1,7 +1,7 @@
 """Attack the server from outside, as in the table of docs/reliability.md: ``make attack``.
 
-``python -m tests.attack [NAME...]`` runs all attacks or those named, one after another, and prints
-a line for each. The exit code is 1 if a promise was broken.
+``python -m tests.attack [NAME...]`` runs the named attacks, or all of them, one after another, and
+prints a line for each. The exit code is 1 if a promise was broken.
 """
 
 import sys

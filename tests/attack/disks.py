@@ -29,7 +29,7 @@ def _fill(folder: Path) -> None:
 
 
 def full_log(site: Site) -> str:
-    """If the disk of the log file is full, requests are answered, and one line reports it."""
+    """If the log file's disk is full, requests are answered, and one line reports the full disk."""
     with _small_disk(site.folder / "small") as small:
         with site.serve("--log-file", str(small / "log")) as server:
             server.check()
@@ -45,7 +45,7 @@ def full_log(site: Site) -> str:
 
 
 def full_dumps(site: Site) -> str:
-    """If the disk of the dumps is full, requests are answered."""
+    """If the disk for dumps is full, requests are answered."""
     with _small_disk(site.folder / "small") as small:
         with site.serve("--dump-dir", str(small / "dumps")) as server:
             for _ in range(100):
@@ -57,7 +57,7 @@ def full_dumps(site: Site) -> str:
 
 
 def full_data(site: Site) -> str:
-    """If the disk of the ledger is full, requests are answered, and recorded later."""
+    """If the ledger's disk is full, requests are answered, and recorded later."""
     with _small_disk(site.folder / "home", "4m") as small:
         _fill(small)
         with site.serve() as server:
@@ -114,7 +114,7 @@ def moved_log(site: Site) -> str:
         for number in range(10):
             for _ in range(10):
                 server.check()
-            # A line is written after its answer has left.
+            # The line is written after the answer has been sent.
             until(log.exists, "a new log file")
             os.rename(log, site.folder / f"moved-{number}")
         server.check()

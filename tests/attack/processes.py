@@ -11,7 +11,7 @@ from .site import Server, Site, Stream, can_listen, until
 
 
 def killed_worker(site: Site) -> str:
-    """If a worker is killed, the other's streams are complete, and its own are visibly cut off."""
+    """If a worker is killed, its streams are visibly cut off; the other worker's are complete."""
     with site.serve("--workers", "2") as server:
         first, second = server.children()
         kept = _streams_without(second, server)
@@ -26,7 +26,7 @@ def killed_worker(site: Site) -> str:
 
 
 def _streams_without(worker: int, server: Server) -> list[Stream]:
-    """Begin six streams while `worker` is stopped, so that another worker gets them."""
+    """Start six streams while `worker` is stopped, so that another worker gets them."""
     os.kill(worker, signal.SIGSTOP)
     stat = Path(f"/proc/{worker}/stat")
     until(lambda: ") T " in stat.read_text(), "stop of the worker")
@@ -37,7 +37,7 @@ def _streams_without(worker: int, server: Server) -> list[Stream]:
 
 
 def stopped_worker(site: Site) -> str:
-    """If a worker is stopped for seconds and continued, all streams arrive complete."""
+    """If a worker is suspended for a few seconds, all streams arrive complete."""
     with site.serve("--workers", "2") as server:
         streams = [Stream(server, rate=50, count=100) for _ in range(8)]
         worker = server.children()[0]
@@ -51,7 +51,7 @@ def stopped_worker(site: Site) -> str:
 
 
 def stopped_server(site: Site) -> str:
-    """If the entire server is stopped and continued, all streams arrive complete."""
+    """If the whole server is suspended and resumed, all streams arrive complete."""
     with site.serve() as server:
         streams = [Stream(server, rate=50, count=100) for _ in range(8)]
         server.process.send_signal(signal.SIGSTOP)
@@ -63,7 +63,7 @@ def stopped_server(site: Site) -> str:
 
 
 def killed_parent(site: Site) -> str:
-    """If the main process is killed, open streams are completed, and no worker keeps the port."""
+    """If the main process is killed, open streams complete, and no worker holds on to the port."""
     with site.serve("--workers", "3") as server:
         stream = Stream(server, rate=50, count=100)
         workers = server.children()

@@ -24,7 +24,7 @@ from tests.ports import free_port
 
 PROGRAM: Final = Path(sys.executable).with_name("copilot-proxy")
 PATIENCE: Final = 60.0
-"""A timeout in seconds for anything that should happen at once."""
+"""A timeout in seconds for anything that should happen immediately."""
 CHAT: Final = "/v1/chat/completions"
 
 
@@ -33,7 +33,7 @@ class Impossible(Exception):
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Return the first true value of `condition`; raise AssertionError after `seconds`."""
+    """Return the first truthy value of `condition`; raise AssertionError after `seconds`."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         if found := condition():
@@ -125,7 +125,7 @@ class Server:
         return http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
 
     def question(self, stream: bool, rate: int, count: int, more: str = "") -> tuple[Any, ...]:
-        """Return a request, as arguments of ``HTTPConnection.request``."""
+        """Return a chat request, as arguments of ``HTTPConnection.request``."""
         prompt = make_prompt(rate=rate, count=count, number=1) + more
         body = {
             "model": CHAT_MODEL,
@@ -135,7 +135,7 @@ class Server:
         return "POST", CHAT, json.dumps(body), {"content-type": "application/json"}
 
     def ask(self, more: str = "") -> Answer:
-        """Send a question."""
+        """Send a chat request, and return its answer."""
         with contextlib.closing(self.connect()) as connection:
             connection.request(*self.question(False, 0, 1, more))
             response = connection.getresponse()
@@ -149,12 +149,12 @@ class Server:
             return Answer(response.status, response.read().decode())
 
     def check(self) -> None:
-        """Fail unless the server answers a question."""
+        """Fail unless the server answers a chat request."""
         answer = self.ask()
         assert 200 == answer.status, answer
 
     def is_answering(self) -> bool:
-        """Return whether a question is answered."""
+        """Return whether the server answers a chat request."""
         with contextlib.suppress(OSError, http.client.HTTPException):
             return self.ask().status == 200
         return False
@@ -225,8 +225,8 @@ class Site:
     ) -> Iterator[Server]:
         """Run ``copilot-proxy serve ARGUMENTS`` while the block runs.
 
-        `before` is a program with arguments that starts the server, and `shell` has redirections
-        for a shell that does. `prepare` runs in the new process.
+        `before` is a program, with arguments, that starts the server; `shell` contains redirections
+        for a shell that starts it. `prepare` runs in the new process.
         """
         port = port or free_port(host)
         command = [
@@ -262,7 +262,7 @@ class Site:
 
 @contextlib.contextmanager
 def site() -> Iterator[Site]:
-    """Yield an empty folder, with its own upstream."""
+    """Yield a site with an empty folder and a new upstream."""
     with (
         tempfile.TemporaryDirectory(prefix="attack-") as folder,
         helper("upstream") as (upstream, _),

@@ -11,7 +11,7 @@ from keyring.errors import KeyringError, KeyringLocked, PasswordDeleteError
 class MemoryKeyring(KeyringBackend):
     """A working keyring, in memory."""
 
-    priority: ClassVar[float] = -1  # never found by itself
+    priority: ClassVar[float] = -1  # keyring never chooses it automatically
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ class Answer:
 
 
 class ScriptedServer(HttpServer):
-    """Returns `answers` in turn, repeating the last one, and records the requests."""
+    """Returns `answers` one by one, repeating the last, and records the requests."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers) or [Answer()]

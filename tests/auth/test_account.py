@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from copilot_proxy.auth.account import AccountQuota, parse_account, plan_name
+from copilot_proxy.cost.quota import quota_of
 
 PRO = {
     "login": "mona",
@@ -80,7 +81,7 @@ def test_a_paid_plan_is_metered_by_premium_requests() -> None:
 
 
 def test_a_free_plan_is_metered_by_chat_messages() -> None:
-    """The older shape of a free plan, without snapshots, is read as chat messages."""
+    """In the older format, without snapshots, a free plan's quota is read as chat messages."""
     account = parse_account(
         {
             "access_type_sku": "free_limited_copilot",
@@ -117,7 +118,7 @@ def test_a_free_plan_billed_in_credits_shows_chat() -> None:
 
 
 def test_unlimited_without_quota_is_not_shown_as_unlimited() -> None:
-    """An empty shared pool is not shown as unlimited, although GitHub says so."""
+    """An empty shared pool is not shown as unlimited, although GitHub reports it as unlimited."""
     snapshot = {"entitlement": -1, "remaining": 0, "percent_remaining": 100, "unlimited": True}
     full, empty = (
         parse_account(
@@ -150,6 +151,37 @@ def test_credits_beyond_the_plan_are_counted() -> None:
     assert AccountQuota("AI credits", 1500.0, None, 0.0, False, True, True, 1025.0) == quota
 
 
+@pytest.mark.parametrize(
+    ("models", "interactions", "expected"),
+    [
+        (300, 1500, 300.0),
+        (0, 1500, 1500.0),
+        (-1, 1500, 1500.0),
+        (None, 1500, 1500.0),
+        (-1, 0, None),
+    ],
+)
+def test_two_quotas(models: int | None, interactions: int, expected: float | None) -> None:
+    """The account and the headers agree which of two quotas meters the plan."""
+    entitlements = {"premium_interactions": interactions, "premium_models": models}
+    shown = {name: amount for name, amount in entitlements.items() if amount is not None}
+    account = parse_account(
+        {
+            "access_type_sku": "monthly_subscriber_quota",
+            "quota_snapshots": {
+                name: {"entitlement": amount, "percent_remaining": 50, "unlimited": amount == -1}
+                for name, amount in shown.items()
+            },
+        }
+    )
+    quota = quota_of({f"x-quota-snapshot-{k}": f"ent={v}&rem=50" for k, v in shown.items()})
+
+    assert account.quota is not None
+    assert quota is not None
+    assert expected == account.quota.entitlement
+    assert expected == (None if quota.unlimited else quota.entitlement)
+
+
 @pytest.mark.parametrize("more", [0, 500, -1, None, "odd"])
 def test_the_overage_entitlement_is_not_part_of_the_quota(more: object) -> None:
     """`overage_entitlement`, which may be -1 for no limit, changes neither quota nor state."""
@@ -168,7 +200,7 @@ def test_the_overage_entitlement_is_not_part_of_the_quota(more: object) -> None:
 
 
 def test_the_reset_day_may_be_in_the_snapshot() -> None:
-    """The reset day is read from `quota_reset_at` in the newest shape."""
+    """In the newest format, the reset day is read from `quota_reset_at`."""
     account = parse_account(
         {"quota_snapshots": {"premium_interactions": {"quota_reset_at": 1796083200}}}
     )

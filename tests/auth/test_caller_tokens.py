@@ -60,7 +60,7 @@ async def test_other_tokens_are_ignored(callers: CallerTokens, value: str | None
 async def test_a_github_token_gets_its_own_exchange(
     callers: CallerTokens, simulator: Simulator, form: str
 ) -> None:
-    """A GitHub token is exchanged, whatever scheme it is sent with."""
+    """A GitHub token is exchanged, whatever authorization scheme the client uses."""
     source = callers.for_header(form.format(SIMULATED_TOKEN))
 
     assert source is not None
@@ -110,7 +110,7 @@ async def test_the_number_of_callers_is_bounded(
 async def test_made_up_tokens_do_not_push_out_working_ones(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    """Made-up tokens do not push out callers whose exchange has succeeded."""
+    """Made-up tokens do not evict callers whose exchange has succeeded."""
     callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK, limit=2)
     good = callers.for_header(SIMULATED_TOKEN)
     assert good is not None
@@ -129,7 +129,7 @@ async def test_made_up_tokens_do_not_push_out_working_ones(
 async def test_made_up_tokens_do_not_hammer_github(
     client: httpx.AsyncClient, settings: Settings, simulator: Simulator
 ) -> None:
-    """A few tokens are tried at once, then one every ten seconds; others get a Retry-After."""
+    """A few tokens are tried immediately, then one every ten seconds; others get a Retry-After."""
     now = Time()
     callers = CallerTokens(GitHub(client, settings), settings, github_com, clock=now.clock)
     codes = []

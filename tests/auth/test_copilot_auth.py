@@ -59,7 +59,7 @@ async def test_the_token_is_kept_until_a_minute_before_refresh_in(
 async def test_requests_do_not_wait_for_a_refresh_ahead_of_time(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Requests get the old token at once while one refresh runs in the background."""
+    """Requests immediately get the old token while one refresh runs in the background."""
     first = await auth.token()
     now.advance(1500)
     tokens = await asyncio.gather(*(auth.token() for _ in range(50)))
@@ -126,7 +126,7 @@ async def test_a_short_lived_token_is_renewed_before_it_expires(
 async def test_the_host_of_the_credential_determines_the_addresses(
     client: httpx.AsyncClient, now: Time, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tenant's token is only sent to the tenant, whose API is the default for the exchange."""
+    """A tenant's token is only sent to the tenant, whose own API is the default."""
     asked: list[str] = []
 
     async def answer(
@@ -188,7 +188,7 @@ async def test_the_host_of_the_sign_in(
     url: str | None,
     expected: str,
 ) -> None:
-    """The host is the setting's, else the stored sign-in's, else github.com."""
+    """The host comes from the setting, else from the stored sign-in; else it is github.com."""
     settings = load_settings({"github_url": url} if url else {})
     store.holds = holds
     auth = CopilotAuth(GitHub(client, settings), store.load, settings)
@@ -218,7 +218,7 @@ async def test_reading_the_state_does_not_call_github(auth: CopilotAuth) -> None
 
 
 async def test_the_state_counts_down(auth: CopilotAuth, now: Time) -> None:
-    """The remaining life counts down to zero, and not below."""
+    """The remaining lifetime counts down to zero, but not below."""
     await auth.token()
     now.advance(300)
     left = auth.state().expires_in

@@ -130,7 +130,7 @@ LIMITED = UpstreamRefusal("Slow.", upstream_status=429, status=429, headers={"re
 
 
 async def test_retry_after_is_honoured() -> None:
-    """A Retry-After is reported at once, and the next poll waits for it."""
+    """A Retry-After is reported immediately, and the next poll waits for it."""
     script = Script(LIMITED, Pending(), TOKEN)
 
     assert TOKEN == await script.wait()
@@ -139,7 +139,7 @@ async def test_retry_after_is_honoured() -> None:
 
 
 async def test_retry_after_beyond_the_life_of_the_code_ends_the_wait() -> None:
-    """A Retry-After beyond the lifetime of the code ends the wait at once."""
+    """A Retry-After beyond the lifetime of the code ends the wait immediately."""
     script = Script(LIMITED)
     with pytest.raises(UpstreamRefusal, match="Slow"):
         await script.wait(expires_in=66)

@@ -114,7 +114,7 @@ async def test_githubs_retry_after_is_honoured(
 async def test_github_is_asked_once_about_a_revoked_sign_in(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
-    """After a revocation only the store is read again; GitHub is not asked."""
+    """After a revocation, only the store is read again; GitHub is not called."""
     simulator.state.revoke()
     errors = []
     for _ in range(60):
@@ -180,7 +180,7 @@ async def test_a_sign_in_after_the_start_is_used(
 async def test_a_failed_store_is_read_again_later(
     auth: CopilotAuth, now: Time, store: Store
 ) -> None:
-    """A store that failed is read again later, since the keyring may be unlocked then."""
+    """A store that failed is read again later, since the keyring may be unlocked by then."""
     store.holds = StoreError("The file /home/mona/credentials.json is odd.")
     error = await failing(auth.token)
     assert isinstance(error, StoreError)
@@ -233,7 +233,7 @@ async def test_github_is_rarely_asked_about_an_account_without_copilot(
 async def test_a_cancelled_request_does_not_cancel_the_exchange(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """The exchange continues for other requests when one is cancelled."""
+    """If one request is cancelled, the exchange continues for the others."""
     callers = [asyncio.create_task(auth.token()) for _ in range(3)]
     await asyncio.sleep(0)
     callers[0].cancel()
@@ -247,7 +247,7 @@ async def test_a_cancelled_request_does_not_cancel_the_exchange(
 async def test_the_token_of_a_cancelled_request_is_used_by_the_next(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """The token of an exchange whose request was cancelled is used by the next one."""
+    """If a request is cancelled, the next one uses the token from its exchange."""
     caller = asyncio.create_task(auth.token())
     await asyncio.sleep(0)
     caller.cancel()
@@ -270,7 +270,7 @@ async def test_closing_stops_an_exchange(auth: CopilotAuth, simulator: Simulator
 async def test_an_unexpected_exception_is_raised_and_logged(
     auth: CopilotAuth, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An unexpected exception reaches the request, and the log without its text."""
+    """An unexpected exception is raised to the request, and logged without its text."""
 
     async def broken() -> Credential | None:
         raise ZeroDivisionError("ghu_secret")

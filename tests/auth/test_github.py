@@ -334,7 +334,7 @@ async def test_an_exchange_without_a_usable_token_is_an_error(
 
 
 async def test_a_revoked_token(github: GitHub, simulator: Simulator) -> None:
-    """A 401 asks the user to sign in again."""
+    """A 401 becomes an error that asks the user to sign in again."""
     simulator.state.revoke()
     with pytest.raises(NotSignedIn, match="no longer accepts the token") as caught:
         await github.exchange(TOKEN)
@@ -379,7 +379,7 @@ async def test_a_refusal_of_the_account_without_details(client: httpx.AsyncClien
     ],
 )
 async def test_a_rate_limit_is_temporary(client: httpx.AsyncClient, answer: Answer) -> None:
-    """A rate limit is temporary and is not about the account."""
+    """A rate limit is temporary, and is not about the account."""
     error = await refusal(client, answer, "exchange")
 
     assert isinstance(error, UpstreamRefusal)
@@ -396,7 +396,7 @@ async def test_retry_after_is_passed_on(client: httpx.AsyncClient) -> None:
 
 
 async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncClient) -> None:
-    """GitHub's message about a personal access token causes the same error as its prefix."""
+    """GitHub's message about a personal access token causes the same error as its prefix does."""
     said = {"message": "Resource not accessible by personal access token"}
     by_words = await refusal(client, Answer(said, status=403), "exchange")
     by_prefix = await refusal(client, Answer(status=403), "exchange", Secret("ghp_abc"))
@@ -405,7 +405,7 @@ async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncCli
 
 
 async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: Simulator) -> None:
-    """If the exchange answers 404, the API host comes from the account."""
+    """If the exchange answers 404, the API host comes from the account endpoint."""
     found = await github.exchange(Secret(FOREIGN_TOKEN))
 
     assert (True, FOREIGN_TOKEN, simulator.url) == (
@@ -416,7 +416,7 @@ async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: 
 
 
 async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator: Simulator) -> None:
-    """If the exchange answers 404, the account may also lack Copilot."""
+    """If the exchange answers 404, the account may still lack Copilot."""
     simulator.state.plan = "none"
     with pytest.raises(NoCopilotAccess):
         await github.exchange(Secret(FOREIGN_TOKEN))
@@ -425,7 +425,7 @@ async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator:
 async def test_a_fine_grained_token_is_never_exchanged(
     github: GitHub, simulator: Simulator
 ) -> None:
-    """An exchange would always be refused."""
+    """GitHub would refuse the exchange of such a token, so none is attempted."""
     found = await github.exchange(Secret(SIMULATED_PAT))
 
     assert found.direct
@@ -540,7 +540,7 @@ async def test_refusals_of_the_account_endpoints(
 
 
 async def test_another_host_is_another_github(client: httpx.AsyncClient) -> None:
-    """A credential's host determines the addresses; the same host reuses the object."""
+    """A credential's host determines the addresses; for the same host, the object is reused."""
     github = GitHub(client, Settings())
 
     assert github is github.at("github.com")

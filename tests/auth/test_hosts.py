@@ -29,7 +29,7 @@ def settings(**environ: str) -> Settings:
     ],
 )
 def test_any_url_of_a_tenant_is_accepted(pasted: str) -> None:
-    """Any URL or host of a GHE.com tenant means the tenant."""
+    """Any URL or host of a GHE.com tenant is read as the tenant."""
 
     assert "acme.ghe.com" == hosts.normalize(pasted)
 
@@ -39,7 +39,7 @@ def test_any_url_of_a_tenant_is_accepted(pasted: str) -> None:
     ["github.com", "https://github.com/", "GitHub.com", "www.github.com", "api.github.com"],
 )
 def test_any_url_of_github_com_is_accepted(pasted: str) -> None:
-    """Any URL or host of github.com means github.com."""
+    """Any URL or host of github.com is read as github.com."""
 
     assert "github.com" == hosts.normalize(pasted)
 
@@ -115,7 +115,7 @@ def test_settings_without_sources_count_as_set_if_they_differ() -> None:
 
 
 def test_the_settings_host() -> None:
-    """A tenant in GITHUB_URL is the host of tokens without a host."""
+    """A tenant in GITHUB_URL is the host for tokens that are stored without one."""
 
     assert "acme.ghe.com" == hosts.host_of(Settings(github_url="https://acme.ghe.com"))
     assert "github.com" == hosts.host_of(Settings(github_url="http://127.0.0.1:1"))
@@ -233,7 +233,7 @@ def test_without_an_endpoint_that_of_the_token_is_used(endpoint: object) -> None
 
 
 def test_an_unknown_host_in_the_token_is_refused() -> None:
-    """An unknown host in the token's field is refused as well."""
+    """An unknown host in the token's field is refused, too."""
     with pytest.raises(SignInError):
         hosts.copilot_url(None, {"proxy-ep": "proxy.evil.example"}, "github.com", DEFAULTS)
 

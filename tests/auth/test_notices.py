@@ -15,7 +15,7 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 def test_a_notice_is_logged_once(
     proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Every token repeats the notice, but only a new one is logged again."""
+    """Every token repeats the notice, but only a new notice is logged."""
     caplog.set_level(logging.INFO)
     with proxy.client() as client:
         for text in ("The trial ends soon.", "The trial ends soon.", "The trial has ended."):

@@ -23,7 +23,7 @@ BUS = """<busconfig>
     <allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
   </policy>
 </busconfig>"""
-"""A bus that starts no programs by itself, unlike the usual one."""
+"""The configuration of a bus that, unlike the default, starts no programs on its own."""
 LOCK = """
 import secretstorage
 connection = secretstorage.dbus_init()
@@ -94,7 +94,7 @@ class Desktop:
         self._keyring.wait()
 
     def run(self, *arguments: str, program: Path = PROGRAM, answer: str = "") -> tuple[int, str]:
-        """Run a command; return its exit code and its whole output."""
+        """Run a command; return its exit code and all of its output."""
         done = subprocess.run(
             [program, *arguments],
             env=self.environment,
@@ -172,7 +172,7 @@ def test_a_locked_keyring(desktop: Desktop) -> None:
 
 @only_in_ci
 def test_a_keyring_that_dies(desktop: Desktop) -> None:
-    """Without the daemon, commands report this, and a token can be stored in a file."""
+    """If the daemon dies, commands report it, and a token can still be stored in a file."""
     assert 0 == desktop.sign_in()[0]
     desktop.kill_keyring()
     code, shown = desktop.run("status")

@@ -22,7 +22,7 @@ async def renewed(auth: CopilotAuth, stale: CopilotToken) -> CopilotToken:
 async def test_requests_refused_together_share_one_renewal(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """One exchange serves all requests that were refused together."""
+    """One exchange serves all requests that were refused at the same time."""
     stale = await auth.token()
     now.advance(600)
     tokens = await asyncio.gather(*(auth.renew(stale) for _ in range(200)))
@@ -36,7 +36,7 @@ async def test_requests_refused_together_share_one_renewal(
 async def test_a_newer_token_is_returned_at_once(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """A request that was refused with an older token gets the current one."""
+    """A request that was refused with an older token gets the current token."""
     stale = await auth.token()
     now.advance(600)
     fresh = await auth.renew(stale)
@@ -46,7 +46,7 @@ async def test_a_newer_token_is_returned_at_once(
 
 
 async def test_a_few_renewals_are_made_at_once(auth: CopilotAuth, simulator: Simulator) -> None:
-    """Two refusals within a minute are both followed by a renewal at once."""
+    """Two refusals within a minute each cause an immediate renewal."""
     token = await auth.token()
     for _ in range(5):
         token = await renewed(auth, token)
@@ -57,14 +57,14 @@ async def test_a_few_renewals_are_made_at_once(auth: CopilotAuth, simulator: Sim
 async def test_a_request_that_is_always_refused_causes_few_exchanges(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Repeated refusals of one request do not cause an exchange each."""
+    """Repeated refusals of one request do not each cause an exchange."""
     for _ in range(600):
         token = await auth.token()
         auth.accepted(token)
         await auth.renew(token)
         now.advance(1)
 
-    # The first, five at once, and one in half a minute.
+    # The first, then five immediately, and then one every half minute.
     assert 25 == simulator.state.exchanges
 
 

@@ -325,14 +325,14 @@ def test_a_file_system_without_folder_sync(
 def test_an_unreadable_file_is_reported(
     file: FileStore, monkeypatch: pytest.MonkeyPatch, place: object, call: str
 ) -> None:
-    """The error has the system's reason."""
+    """The error includes the system's reason."""
     monkeypatch.setattr(place, call, failing(13, "Permission denied"))
     with pytest.raises(StoreError, match="cannot be read: Permission denied"):
         file.load()
 
 
 def test_a_system_error_without_a_message(file: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system error without a message is named by its class."""
+    """For a system error without a message, the name of its class is shown."""
 
     def fail(*args: object) -> None:
         raise PermissionError
@@ -343,7 +343,7 @@ def test_a_system_error_without_a_message(file: FileStore, monkeypatch: pytest.M
 
 
 def test_modes_are_not_checked_on_windows(file: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows file modes are not checked."""
+    """On Windows, file modes are not checked."""
     monkeypatch.setattr(file_store, "_POSIX", False)
     monkeypatch.setattr(private_files, "_POSIX", False)
     file.path.chmod(0o644)
@@ -468,7 +468,7 @@ def test_a_linked_folder_must_belong_to_the_user(
 
 
 def test_the_keyrings_entry_is_one_json_text(memory_keyring: MemoryKeyring) -> None:
-    """The entry is stored under our name, so users can find it in the system's program."""
+    """The entry has the program's name, so users can find it in the system's password manager."""
     KeyringStore().save(ACME)
     entry = json.loads(memory_keyring.entries["g-copilot-proxy", "github"])
 
@@ -530,7 +530,7 @@ def test_any_exception_of_a_keyring_becomes_a_message(error: Exception) -> None:
 
 
 def test_a_keyring_error_without_a_message() -> None:
-    """An error without a message is named by its class."""
+    """For an error without a message, the name of its class is shown."""
     keyring.set_keyring(BrokenKeyring(OSError()))
     with pytest.raises(StoreError, match=r"The keyring failed: OSError\."):
         KeyringStore().load()
@@ -595,7 +595,7 @@ def test_an_unanswered_prompt_times_out() -> None:
 def test_a_keyring_that_hangs_does_not_delay_loading_from_the_file(
     credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token in the file is found at once; only saving one waits for the keyring, briefly."""
+    """A token in the file is found immediately; only saving one briefly waits for the keyring."""
     monkeypatch.setattr(stores, "_CLEANUP_TIMEOUT", 0.05)
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
@@ -610,7 +610,7 @@ def test_a_keyring_that_hangs_does_not_delay_loading_from_the_file(
 def test_a_long_wait_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After a while, the program says that it is waiting for the keyring."""
+    """After a while, the program reports that it is waiting for the keyring."""
     monkeypatch.setattr(keyring_store, "_WARN_AFTER", 0.01)
     backend = PromptingKeyring()
     keyring.set_keyring(backend)

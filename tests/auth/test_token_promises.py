@@ -126,7 +126,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_requests_work_while_github_is_down_for_an_hour(
     simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A valid token is used; attempts and log lines become less frequent."""
+    """A valid token stays in use; attempts and log lines become less frequent."""
     simulator.state.expires_in = 3 * 3600
     with Proxy(settings_at(simulator), clock=now.clock) as proxy, proxy.client() as client:
         client.post(PATH, json=CHAT)
@@ -173,7 +173,7 @@ def test_a_clock_that_jumps_is_not_noticed(
 
 
 def test_pauses_end_during_a_sleep(proxy: Proxy, simulator: Simulator, now: Time) -> None:
-    """Pauses from before a laptop's sleep are over after it."""
+    """Pauses that began before a laptop went to sleep are over when it wakes up."""
     with proxy.client() as client:
         client.post(PATH, json=CHAT)
         simulator.state.github_down = True

@@ -50,7 +50,7 @@ def state_after(now: Time, events: str) -> TokenState:
         ("accepted", True),
         ("1799", True),
         ("1800", False),
-        # Refusals may be about the request, even many of them, as long as exchanges work.
+        # As long as exchanges work, even many refusals may be about the requests.
         ("refused", True),
         ("refused refused refused", True),
         # Without a successor, the second refusal ends the use of the token, not the first.
@@ -108,7 +108,7 @@ def test_is_refresh_due(now: Time, events: str, due: bool) -> None:
         ("down 1", "down"),
         ("down 3", None),
         ("down renewed", None),
-        # A laptop that was asleep has waited long enough.
+        # A laptop that was asleep has already waited long enough.
         ("down down down down down down slept", None),
         ("down down down down down down 20", "down"),
         ("down down down down down down 38", None),

@@ -125,7 +125,7 @@ WAIT = {"retry-after": "600"}
 async def test_a_rate_limit_is_not_retried(
     client: httpx.AsyncClient, answer: Answer, wait: str | None
 ) -> None:
-    """A rate limit is reported at once with its wait, without further attempts."""
+    """A rate limit is reported immediately, with the time to wait."""
     pauses = Pauses()
     with ScriptedServer(answer) as server, pytest.raises(UpstreamError) as raised:
         await verify(GitHub(client, settings_for(server.url)), MONA, sleep=pauses)

@@ -62,7 +62,7 @@ def test_the_upstream_is_measured_without_tls_too(tmp_path: Path) -> None:
 
 
 def test_sizes_of_events_match_the_documentation() -> None:
-    """Chat events have about 220 bytes, whole answers about 1.5 KB."""
+    """Chat events are about 220 bytes, whole answers about 1.5 KB."""
     chat = SHAPES["/chat/completions"]
     assert 200 < len(chat.event(1, mark(1))) < 250
     assert 1300 < len(chat.whole(1)) < 1700
@@ -91,7 +91,7 @@ def test_streams_of_every_route_arrive_whole(
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/messages"])
 def test_the_upstream_can_be_measured_like_a_proxy(path: str, fake: Fake) -> None:
-    """The upstream also answers on the paths of a proxy, including requests of agents."""
+    """The upstream also answers on a proxy's paths, including requests from agents."""
     result = measured(
         fake.url, "streams", path="/v1" + path, streams=1, rate=60, count=2, size=200_000
     )

@@ -19,7 +19,7 @@ from tests.billing.copilot import FakeCopilot
 from tests.billing.server import Server
 
 _TURNS = 1000
-"""More turns than an agent ever makes: order number = agent * `_TURNS` + turn."""
+"""More turns than an agent ever makes; order number = agent * `_TURNS` + turn."""
 _WORDS = [
     "the",
     "cache",
@@ -45,7 +45,7 @@ AND ended_us >= (SELECT max(started_us) FROM requests WHERE reserved_nano_aiu IS
 """
 """The cost and reservations of requests that were running when the last one was admitted.
 
-From the end of a request on, its cost is reserved instead of its estimate.
+Once a request has ended, its cost is reserved instead of its estimate.
 """
 
 
@@ -56,16 +56,16 @@ class Spending(NamedTuple):
     requests: int
     refused: int
     spent: int
-    """According to the fake Copilot."""
+    """The amount according to the fake Copilot."""
     recorded: int
-    """According to the ledger."""
+    """The amount according to the ledger."""
     excess: int
-    """Amount spent beyond the limit; negative if something is left."""
+    """Amount spent beyond the limit; negative if part of the limit is left."""
     running_error: int
     """Upper bound on the amount over the limit.
 
-    It is the total by which requests that were running when the last one was admitted cost more
-    than they had reserved.
+    It is the excess of cost over reservation, summed over the requests that were running when the
+    last one was admitted.
     """
     ratios: Sequence[float]
     """For each request, the cost divided by its reservation, in order."""
@@ -100,7 +100,7 @@ async def _all(server: Server, agents: int) -> int:
 
 
 async def _agent(server: Server, number: int) -> bool:
-    """Work until the budget refuses a request; return whether it did."""
+    """Send requests until the budget refuses one; return whether it did."""
     choose = random.Random(number)
     text = " ".join(choose.choices(_WORDS, k=choose.randrange(2_000, 40_000)))
     turns: list[dict[str, Any]] = [{"role": "user", "content": ""}, _turn("assistant", text)]

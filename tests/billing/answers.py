@@ -20,12 +20,14 @@ class Stream(NamedTuple):
 
     begin: bytes
     cost: bytes
-    """The rest, with the cost and the finish reason."""
+    """The rest of the answer, with the cost and the finish reason."""
     end: bytes
     failure: bytes
-    """Replaces the end: an error, at the point where a Responses stream has its cost."""
+    """An error that replaces the end, where a Responses stream reports its cost."""
     early: bytes
-    """Replaces the cost: an error that names a limit, as if the request had been refused."""
+    """An error that replaces the cost and names a limit, as if the request had been refused."""
+    billed: bytes
+    """An error that replaces the cost but contains it."""
 
 
 def usage_of(bill: Bill, *, total: bool, parts: bool) -> Json:
@@ -99,6 +101,7 @@ def _chat_stream(bill: Bill, charged: Json) -> Stream:
         b"data: [DONE]\n\n",
         _data({"error": _BROKE}),
         _data({"error": _LIMIT}),
+        _data({"error": _BROKE, **charged}),
     )
 
 
@@ -147,6 +150,7 @@ def _response_stream(bill: Bill, charged: Json) -> Stream:
         _data(*end, named=True),
         _data({"type": "response.failed", "response": failed, **charged}, named=True),
         _data({**_LIMIT, "type": "error"}, named=True),
+        _data({**_BROKE, "type": "error", **charged}, named=True),
     )
 
 
@@ -192,4 +196,5 @@ def _message_stream(bill: Bill, charged: Json) -> Stream:
         _data({"type": "message_stop"}, named=True),
         _data({"type": "error", "error": error}, named=True),
         _data({"type": "error", "error": _LIMIT}, named=True),
+        _data({"type": "error", "error": error, **charged}, named=True),
     )

@@ -20,6 +20,7 @@ _EXPECTED: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "silent": (("ok",), ("models",)),
     "failing": (("ok", "broken", "refused_upstream"), ("reported",)),
     "erring": (("broken", "refused_upstream"), ("estimated", "unknown")),
+    "billed": (("broken", "refused_upstream"), ("reported",)),
     "stale": (("ok",), ("reported",)),
     "cut": (("broken",), ("estimated", "unknown")),
     "left": (("client_left",), ("estimated",)),
@@ -39,7 +40,7 @@ class Audit(NamedTuple):
     recorded: int
     """The ledger's costs for the same orders."""
     killed: int
-    """Orders that were running, or not written yet, when their server was killed."""
+    """Orders that were running, or not yet written when their server was killed."""
     sources: Counter[str]
     """The number of rows by cost source."""
     problems: list[str]
@@ -84,13 +85,13 @@ def audit(
 
 
 def _differences(row: dict[str, Any], outcome: Outcome, charge: Charge) -> list[str]:
-    """Return what is wrong with the row of an order."""
+    """Return the problems with an order's row."""
     order = outcome.order
     kind = order.kind if order.stream or order.kind != "erring" else "good"
     outcomes, sources = _EXPECTED[kind]
     if order.path.endswith("/count_tokens"):
         outcomes, sources = ("ok",), ("free",)
-    if order.kind == "stale" and not charge.calls:  # tokens are not renewed at any rate
+    if order.kind == "stale" and not charge.calls:  # renewals are limited
         outcomes, sources = _EXPECTED["refused"]
     if order.kind == "left" and not charge.calls:  # before the request was sent
         sources = ("free", *sources)

@@ -1,6 +1,6 @@
-"""The fake Copilot's charges: amounts that follow from a number, in exact arithmetic.
+"""The fake Copilot's charges: amounts computed from a number, in exact arithmetic.
 
-Nothing is shared with the product: a cost is a fraction of a credit here, and is rounded once.
+Shares no code with the product: here, a cost is a fraction of a credit, and is rounded once.
 """
 
 import random
@@ -64,7 +64,7 @@ def bill_of(number: int, *, at_list_price: bool = False) -> Bill:
 
 
 def bill_of_turn(number: int, chars: int, seen: int) -> tuple[Bill, int]:
-    """Return the bill of an agent's turn with this many characters, and its prompt tokens.
+    """Return the bill and the prompt tokens of an agent's turn with `chars` characters.
 
     `seen` is the number of tokens in the previous prompt, which are read from the cache.
     """

@@ -1,4 +1,4 @@
-"""Clients that place orders: several at once, each sending one request after the other."""
+"""Clients that place orders concurrently, each sending one request at a time."""
 
 import asyncio
 import time
@@ -59,7 +59,7 @@ async def _client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def _place(server: Server, client: httpx.AsyncClient, order: Order) -> Outcome:
-    """Place one order; it is placed again only if it certainly did not arrive."""
+    """Place one order; place it again only if it certainly did not arrive."""
     until = time.monotonic() + _START_SECONDS
     outcome = Outcome(order, 0.0)
     while True:

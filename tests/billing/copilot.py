@@ -20,7 +20,7 @@ _STREAMED: Final = re.compile(r'"stream":\s*true')
 _REFUSAL: Final = {"error": {"message": "It is not allowed.", "code": "invalid_request_body"}}
 _WRONG_API: Final = {"error": {"message": "It is not here.", "code": "unsupported_api_for_model"}}
 _TURN_SECONDS: Final = 0.2
-"""Duration of an agent's answer in seconds, so that many run at once."""
+"""Duration of an agent's answer in seconds, so that many run concurrently."""
 _REASONS: Final = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 500: "Server Error"}
 
 
@@ -29,7 +29,7 @@ class Charge:
     """The charges for the calls of one order."""
 
     calls: int = 0
-    """The calls that were processed, without refusals."""
+    """The number of calls that were processed, excluding refused ones."""
     nano: int = 0
     seen: set[str] = field(default_factory=set)
     """Paths that have refused the order once."""
@@ -145,6 +145,9 @@ class FakeCopilot(ThreadedServer):
         charged = answers.usage_of(
             bill, total=kind not in ("parts", "silent"), parts=kind != "silent"
         )
+        if kind == "billed" and not _STREAMED.search(body):
+            _send(writer, {"error": {"message": "It broke."}, **charged}, 500)
+            return True
         if path == "/embeddings":
             vectors = [
                 {"object": "embedding", "index": index, "embedding": [0.5]}
@@ -194,6 +197,8 @@ async def _stream(
         await asyncio.sleep(_TURN_SECONDS)
     if kind == "erring":
         _write_chunk(writer, parts.early)
+    elif kind == "billed":
+        _write_chunk(writer, parts.billed)
     else:
         _write_chunk(writer, parts.cost + (parts.failure if kind == "failing" else parts.end))
     writer.write(b"0\r\n\r\n")

@@ -9,6 +9,7 @@ Kind = Literal[
     "silent",  # answered without a cost, so the price list decides
     "failing",  # fails after the cost was reported
     "erring",  # fails before the cost was reported, with an error in the stream
+    "billed",  # fails with an error that has the cost, in the stream or with status 500
     "cut",  # breaks off before the cost
     "left",  # the client disconnects before the cost
     "refused",  # Copilot refuses it, and charges nothing
@@ -16,11 +17,12 @@ Kind = Literal[
     "unwell",  # Copilot answers with a server error, which may have been charged
 ]
 _KINDS: Final[tuple[tuple[Kind, int], ...]] = (
-    ("good", 56),
+    ("good", 53),
     ("parts", 6),
     ("silent", 6),
     ("failing", 7),
     ("erring", 4),
+    ("billed", 3),
     ("cut", 5),
     ("left", 8),
     ("refused", 5),
@@ -34,9 +36,9 @@ MESSAGES: Final = "/v1/messages"
 EMBEDDINGS: Final = "/v1/embeddings"
 COUNTING: Final = "/v1/messages/count_tokens"
 MODELS: Final = {"gpt-4o": CHAT, "gpt-5.4": RESPONSES, "claude-opus-4.7": MESSAGES}
-"""Models that Copilot serves on one API each."""
+"""Models that Copilot serves on a single API."""
 MOVED_MODEL: Final = "gpt-5-mini"
-"""A model listed for Chat Completions, which refuses it, and for the Responses API."""
+"""A model that is listed for Chat Completions, which refuses it, and for the Responses API."""
 EMBEDDING_MODEL: Final = "text-embedding-3-small"
 CLIENTS: Final = (
     "claude-cli/2.1.332",
@@ -87,7 +89,7 @@ class Order(NamedTuple):
 
 
 def make_orders(count: int, seed: int = 1) -> list[Order]:
-    """Return orders in a fixed random sequence: every API with every model, streamed or not."""
+    """Return orders in a reproducible random sequence, with every API, model and streaming mode."""
     choose = random.Random(seed)
     kinds = [kind for kind, share in _KINDS for _ in range(share)]
     orders = []

@@ -22,7 +22,7 @@ class Trial(NamedTuple):
 
 
 def run_trial(home: Path, count: int) -> Trial:
-    """Place `count` orders by eight clients at once, with two workers and a sufficient budget.
+    """Place `count` orders with eight concurrent clients, two workers and a sufficient budget.
 
     One worker is killed after a third of the orders, and the whole server after two thirds.
     """

@@ -32,7 +32,7 @@ def browser() -> Iterator["Browser"]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with playwright.sync_playwright() as tool:
-        # In a container there is no sandbox, and the pages are our own.
+        # A container has no sandbox, and the pages are our own.
         running = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield running
         running.close()
@@ -50,7 +50,7 @@ def settings(simulator: Simulator) -> Settings:
 def serve(simulator: Simulator) -> Iterator["Serve"]:
     """Starts servers, which stop only after the pages have been closed.
 
-    A page asks for data on its own, and a server that is already gone would be a problem.
+    Pages request data on their own, and would report a problem if the server were gone.
     """
     with ExitStack() as running:
         yield lambda settings, *, simulated=True: running.enter_context(
@@ -80,7 +80,7 @@ class Opened:
         self._expected: list[str] = []
 
     def expect(self, text: str) -> None:
-        """Do not count problems that contain `text`; they may also come later in the test."""
+        """Ignore problems that contain `text`, even if they come later in the test."""
         self._expected.append(text)
 
     def problems(self) -> list[str]:
@@ -113,7 +113,7 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: "Browser", serve: Serve) -> Iterator[Opened]:
-    """Opens pages, closes them before their server stops, and allows no problems."""
+    """Opens pages, closes them before their server stops, and fails if they have problems."""
     pages = Opened(browser)
     yield pages
     pages.close()
@@ -122,7 +122,7 @@ def opened(browser: "Browser", serve: Serve) -> Iterator[Opened]:
 
 def serious_problems(page: "Page") -> list[str]:
     """Return the serious and critical findings of axe-core."""
-    # Our policy lets no page add scripts, so the checker is added through the debugger.
+    # Our policy forbids adding scripts to a page, so the checker is added through the debugger.
     page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
     found = page.evaluate("() => axe.run()")
     return [

@@ -45,7 +45,7 @@ def test_every_view(opened: Opened, server: Proxy) -> None:
 
 
 def test_one_request(opened: Opened, server: Proxy) -> None:
-    """A request shows its cost with its parts, the cache, its notes, and its error's hint."""
+    """A request is shown with the parts of its cost, the cache, its notes and its error's hint."""
     page = opened(server.url)
     page.locator("#rows .badge.warn").first.click()
     page.wait_for_selector("#request[open]")
@@ -66,7 +66,7 @@ def test_one_request(opened: Opened, server: Proxy) -> None:
 
 
 def test_unknown_costs(opened: Opened, server: Proxy) -> None:
-    """An unknown cost is not shown as zero; a single further name is in the singular."""
+    """An unknown cost is not shown as zero, and "1 other" is singular."""
     body = {"model": "text-embedding-3-small", "input": "words"}
     with server.client() as client:
         for number in range(3):
@@ -83,7 +83,7 @@ def test_unknown_costs(opened: Opened, server: Proxy) -> None:
 
 
 def test_requests_as_they_run(opened: Opened, server: Proxy, simulator: Simulator) -> None:
-    """A request appears when it starts, and becomes a ledger row when it ends."""
+    """A request appears when it starts, and turns into a ledger row when it ends."""
     page = opened(server.url)
     before = page.locator("#rows tr").first.get_attribute("data-id")
     simulator.state.pace = 0.1
@@ -188,7 +188,7 @@ def test_keyboard_only(opened: Opened, server: Proxy) -> None:
 
 
 def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
-    """Beside a long right column, the list of requests takes the space that is left."""
+    """Next to a longer right column, the list of requests ends at the same height."""
     page = opened(server.url, viewport={"width": 1600, "height": 900})
     page.locator("#rows tr").nth(49).wait_for()
     bottoms = page.evaluate(

@@ -1,4 +1,4 @@
-"""The budget: requests over the limit are refused in a way that stops every client."""
+"""The budget refuses requests over the limit in a way that stops every client."""
 
 import asyncio
 import json
@@ -69,7 +69,7 @@ def amounts(settings: Settings) -> tuple[int, int]:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", BODIES)
 def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
-    """The status is one that no client retries, and the text does not look like a failure."""
+    """A refusal has a status that no client retries, and text that does not look like a failure."""
     with Proxy(settings_with(simulator, "0/day")) as proxy, proxy.client() as client:
         answer = ask(client, path, stream=stream)
         count = {"model": MODEL, "messages": USER}
@@ -112,7 +112,7 @@ def test_one_after_another(simulator: Simulator) -> None:
     """A request that has just ended counts with its cost, not with its higher estimate."""
     with Proxy(settings_with(simulator, "2.4/day")) as proxy, proxy.client() as client:
         statuses = []
-        # The first is estimated at 2.3 AI credits; before it, one whose row is written at once.
+        # A first request, whose row is written immediately; then one estimated at 2.3 AI credits.
         for number, model in enumerate(["gpt-5-mini", MODEL, MODEL], 1):
             body = {"model": model, "messages": USER, "max_tokens": 900}
             statuses.append(client.post("/v1/messages", json=body).status_code)
@@ -122,7 +122,7 @@ def test_one_after_another(simulator: Simulator) -> None:
 
 @pytest.mark.anyio
 async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> None:
-    """A request's actual cost counts for the next on any server, with or without its row."""
+    """An ended request's actual cost counts on every server, whether or not its row is written."""
     ledger = tmp_path / "ledger.sqlite3"
     servers = [Budget(ledger, [Limit(10 * NANO, "day")]) for _ in range(2)]
     first, second, third = record("1", credits=6.0), record("2", credits=6.0), record("3")
@@ -144,7 +144,7 @@ async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_the_first_estimate_of_a_server(tmp_path: Path) -> None:
-    """The server knows from the ledger how long a model's answers are."""
+    """The server estimates the length of a model's answers from the ledger."""
     ledger = tmp_path / "ledger.sqlite3"
     answers = [record(str(number), tokens=(10, 0, 40)) for number in range(3)]
     broken = record("broken", tokens=(10, 0, 9000), error="server_error")
@@ -184,7 +184,7 @@ async def test_a_row_that_was_just_written_is_not_counted_twice(tmp_path: Path) 
 async def test_a_note_about_an_ended_request(tmp_path: Path) -> None:
     """A request that has just ended counts even without a row in the ledger.
 
-    A request of another client does not.
+    A request from another client does not count.
     """
     limits = [Limit(10 * NANO, "day"), Limit(9 * NANO, "day", "client", "codex")]
     budget = Budget(tmp_path / "ledger.sqlite3", limits)
@@ -215,7 +215,7 @@ def wait_for_notices() -> None:
 
 
 def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two servers run the command once when most of a limit is used, and once for refusals."""
+    """Two servers run the command once when most of a limit is used, and once when they refuse."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "a-key-for-clients")
     monkeypatch.setenv("COPILOT_PROXY_PORT", "1234")
     (script := tmp_path / "notified.py").write_text(NOTIFIED)
@@ -275,8 +275,8 @@ def test_raising_while_the_server_runs(
     cli: Callable[..., Any],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`budget` shows, sets, raises and removes limits, and the server applies them at once."""
-    # The commands run in this process, so the server may not check between two of them.
+    """`budget` shows, sets, raises and removes limits, and the server applies them immediately."""
+    # The commands run in this process, so the server might not check between two of them.
     monkeypatch.setattr("copilot_proxy.budget.applying_limits._CHECK_SECONDS", 0.0)
     settings = settings_with(simulator)
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -321,7 +321,7 @@ def test_limits_that_the_server_has_not_read(
 
 
 def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    """An unknown limit is an error, which says that limits in the settings remain."""
+    """Removing an unknown limit is an error, which says that limits in the settings remain."""
     cli("budget", "set", "5/day")
     ran = cli("budget", "off", "--client", "codex")
     assert (2, "There is no budget for the client codex to remove.") == (
@@ -337,7 +337,7 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_limits_of_one_client(cli: Callable[..., Any]) -> None:  # noqa: F811
-    """Without an action, a name selects what is shown."""
+    """Without an action, `--client` selects the limits that are shown."""
     cli("budget", "set", "5/day")
     cli("budget", "set", "7/day", "--client", "claude")
     shown = cli("budget", "--client", "claude")
@@ -508,7 +508,7 @@ asyncio.run(main())
     ("when", "cost"), [("running", 200 * 2_500_000 + 2 * 625_000), ("ended", 900_000_000)]
 )
 async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
-    """The server's reservations may have been charged, so they become rows with estimates.
+    """The reservations of a killed server may have been charged, so they become estimated rows.
 
     If a request had ended, its row has the actual cost.
     """

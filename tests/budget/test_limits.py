@@ -43,7 +43,7 @@ def test_limits(text: str, expected: Limit) -> None:
     "text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day", "0.0001/day"]
 )
 def test_invalid_limits(text: str) -> None:
-    """Anything else is an error, and so are two limits for the same period."""
+    """Anything else is an error, including two limits for the same period."""
     with pytest.raises(ValueError, match="such as 500/day, with at most three decimals"):
         parse_limit(text)
     with pytest.raises(ValueError, match="two limits"):
@@ -85,7 +85,7 @@ def test_the_file_is_read_again(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_with_unknown_values(tmp_path: Path, limits: list[Any], raises: list[Any]) -> None:
-    """A file with values that no limit can have is damaged, instead of failing every request."""
+    """A file with impossible values is treated as damaged, instead of failing every request."""
     default = Limit(5, "day")
     path = tmp_path / "budget.json"
     path.write_text(json.dumps({"limits": limits, "raises": raises}))
@@ -96,7 +96,7 @@ def test_a_file_with_unknown_values(tmp_path: Path, limits: list[Any], raises: l
 
 
 def test_raising(tmp_path: Path) -> None:
-    """A daily limit is raised for that day, a monthly one for that month; old raises are gone."""
+    """A daily limit is raised for that day, a monthly one for that month; old raises expire."""
     path = tmp_path / "budget.json"
     more = Raise(100, *days_of(NOW))
     change(path, NOW, lambda _: Limits((Limit(5, "day"), Limit(6, "month")), (more,)))

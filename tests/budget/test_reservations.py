@@ -1,7 +1,6 @@
 """Reservations are summed up in memory, but always match the file."""
 
 import asyncio
-import os
 import random
 import threading
 import time
@@ -22,7 +21,7 @@ from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.limit_states import State, state
 from copilot_proxy.ledger.maintenance import forget
 from copilot_proxy.ledger.releaser import Releaser
-from copilot_proxy.ledger.reservation import common_of, reservation_of
+from copilot_proxy.ledger.reservation import common_of
 from copilot_proxy.ledger.reservation_file import (
     ReservationFile,
     path_for,
@@ -54,7 +53,7 @@ def asked(
 
 
 def test_two_servers(tmp_path: Path) -> None:
-    """While two servers reserve, write and release, each knows the total at once.
+    """While two servers reserve, write and release, each immediately knows the total.
 
     Together, they never exceed a limit.
     """
@@ -85,7 +84,7 @@ def test_two_servers(tmp_path: Path) -> None:
                         owners[name].end([name])
                         if dice.random() < 0.3:
                             owners[name].flush()
-                        else:  # its next reservation shows it, or reuses the slot
+                        else:  # its next reservation writes this, or reuses the slot
                             unsaved = owners[name]
                 elif dice.random() < 0.3:
                     server.settle(name, dice.randrange(30))
@@ -125,7 +124,7 @@ def test_two_servers(tmp_path: Path) -> None:
 
 
 def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request first waits for others to end before it is refused; meanwhile, others start."""
+    """While a request waits for others to end before it is refused, other requests can start."""
     server, found = Reserver(tmp_path / "ledger.sqlite3"), []
     limits = [(LIMITS[0], 100)]
     first, second, other = (
@@ -160,9 +159,9 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
-    """If another process replaces a damaged ledger, the new one counts at once.
+    """If another process replaces a damaged ledger, the new one counts immediately.
 
-    So do the reservations of running requests.
+    The reservations of running requests still count.
     """
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
@@ -245,7 +244,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with such a reservation, as from another version, has a budget."""
+    """A server that starts with such a reservation, such as another version's, has a budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
@@ -301,28 +300,6 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
     assert size < 6 * 2**20
 
 
-def test_reservations_of_an_older_version(tmp_path: Path) -> None:
-    """Older versions kept reservations in the ledger. Those of dead processes become rows, once."""
-    path = tmp_path / "ledger.sqlite3"
-    common = common_of(asked(record("a"), 60, [])[2])
-    old = reservation_of("a", time.time_ns() // 1000, 60, common)
-    with closing(open_for_writing(path)) as database:
-        for name, pid in (("dead", 2**22 + 1), ("running", os.getpid())):
-            values = old._replace(request_id=name, pid=pid)
-            marks = ", ".join("?" * len(values))
-            database.execute(f"INSERT INTO reservations VALUES ({marks})", values)  # noqa: S608
-    for _ in range(2):
-        writer = Writer(path)
-        writer.write([row(record("b"), NOW.timestamp())])
-        writer.close()
-    with closing(open_for_writing(path)) as database:
-        assert [("dead", 60)] == database.execute(
-            "SELECT request_id, nano_aiu FROM requests WHERE error_code = 'server_killed'"
-        ).fetchall()
-        left = database.execute("SELECT request_id FROM reservations").fetchall()
-    assert [("running",)] == left
-
-
 def test_a_killed_process_next_to_a_running_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,8 +350,10 @@ def test_a_process_that_was_killed_after_a_row_was_written(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
-    """The ledger tells the budget of its process which requests have rows; even if no other request
-    follows, no reservation stays in the file."""
+    """The ledger tells the budget of its process which requests have rows.
+
+    No reservation stays in the file, even if no other request follows.
+    """
     path = tmp_path / "ledger.sqlite3"
     budget = Budget(path, [Limit(10**12, "month")])
     ledger = Ledger(path, budget.end)

@@ -50,7 +50,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """A simulator of GitHub that the settings point to, without waits between polls."""
+    """A simulator of GitHub that the settings point to, without pauses between polls."""
     monkeypatch.setattr(device_flow, "_MARGIN", 0.0)
     monkeypatch.setattr(verification, "_RETRY_DELAYS", (0.0, 0.0, 0.0))
     with Simulator(catalogue="2026-03", pace=0, device_flow=["pending", "ok"]) as running:
@@ -79,7 +79,7 @@ def program() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 class Terminal:
-    """A pseudo-terminal of 100 columns with a program in it."""
+    """A program in a pseudo-terminal with 100 columns."""
 
     def __init__(self, *arguments: str, **environ: str) -> None:
         self._screen = pyte.Screen(100, 40)

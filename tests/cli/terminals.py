@@ -76,7 +76,7 @@ class Terminal:
         return "\n".join(self.lines)
 
     def wait_for(self, text: str, times: int = 1) -> str:
-        """Read until `text` occurs `times` times, and return the whole text."""
+        """Read until `text` occurs `times` times, and return all of the text."""
         deadline = time.monotonic() + TIMEOUT
         while self.text.count(text) < times:
             assert time.monotonic() < deadline, f"no {text!r} in:\n{self.text}"
@@ -123,8 +123,10 @@ class Terminal:
         self._child.closed = True
 
     def wait(self) -> int:
-        """Wait for the program without reading its output; return its exit code, negative for a
-        signal."""
+        """Wait for the program without reading its output; return its exit code.
+
+        A signal's exit code is negative.
+        """
         self._child.wait()
         if self._child.signalstatus is not None:
             return -int(self._child.signalstatus)
@@ -137,8 +139,7 @@ class Terminal:
         return self.wait()
 
     def _read(self, timeout: float | None = None) -> bool:
-        """Read what was written, and return false at the end, or if nothing came in `timeout`
-        seconds."""
+        """Read new output; return False at the end, or after `timeout` seconds without output."""
         try:
             data = self._child.read_nonblocking(65536, timeout=timeout or TIMEOUT)
             self.written += data
@@ -175,7 +176,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 class _Ready(logging.Handler):
-    """Set `shown` when the log has the banner."""
+    """Set `shown` when the log contains the banner."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,8 +188,10 @@ class _Ready(logging.Handler):
 
 
 def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | None = None) -> int:
-    """Run ``serve`` here, on a port or on the Unix socket `uds`, until `use` returns in another
-    thread; then press Ctrl+C. Returns the exit code."""
+    """Run ``serve`` in this thread until `use` returns in another; then press Ctrl+C.
+
+    Listens on a port, or on the Unix socket `uds`. Returns the exit code.
+    """
     port = free_port()
     where = ["--uds", str(uds)] if uds else ["--port", str(port)]
     ended = threading.Event()
@@ -214,7 +217,7 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
     worker.start()
     logger = logging.getLogger("copilot_proxy.cli.lifecycle_messages")
     logger.addHandler(banner)
-    # If `use` has stopped the server itself, a second SIGINT may come after `run` has returned.
+    # If `use` has stopped the server itself, a second SIGINT may arrive after `run` has returned.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         code = run(["serve", *where, *flags])
@@ -230,7 +233,7 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
 
 
 def client_of(where: Path | int) -> httpx.Client:
-    """Return a plain HTTP client of the server at a Unix socket or a port."""
+    """Return a plain HTTP client for the server on a Unix socket or a port."""
     uds, host = (str(where), "localhost") if isinstance(where, Path) else (None, "127.0.0.1")
     return httpx.Client(
         base_url=f"http://{host}" if uds else f"http://{host}:{where}",

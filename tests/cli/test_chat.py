@@ -52,7 +52,7 @@ def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 def last_request(simulator: Simulator, number: int = -1) -> dict[str, Any]:
-    """Return the request that the simulator got, without cache control markers."""
+    """Return the request that the simulator received, without cache control markers."""
     body = [one.body for one in simulator.state.requests if one.path == "/chat/completions"][number]
     assert isinstance(body, dict)
     for message in body["messages"]:
@@ -192,7 +192,7 @@ def test_verbose(chat: Chat) -> None:
     ran = chat("Hi", "-v")
     assert re.match(r"claude-sonnet-[\d.]+: ", ran.err)
     assert " tokens in, " in ran.err
-    assert " AI credits ($" in ran.err
+    assert re.search(r" in total, \d\.\d\d AI credits$", ran.err.rstrip())
 
 
 def test_the_summary_of_an_answer() -> None:
@@ -224,7 +224,7 @@ def test_simulated(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_ledger_that_cannot_be_used(
     chat: Chat, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests are sent, but it is said once that they are neither limited nor recorded."""
+    """Requests are sent, and one warning says that they are neither limited nor recorded."""
     (own_home / "ledger.sqlite3").mkdir(parents=True)
     ran = chat("Hi")
     assert (0, 1) == (ran.code, ran.err.count("ledger.sqlite3")), ran.err
@@ -253,7 +253,7 @@ def test_hints_of_the_simulator(chat: Chat, arguments: tuple[str, ...], command:
 
 
 def test_hints_of_the_simulator_in_a_conversation(chat: Chat) -> None:
-    """An error in a conversation names it, too."""
+    """An error in a conversation names the command, too."""
     ran = chat("--simulate", keyboard="/model nope\n")
     assert "copilot-proxy models --simulate" in ran.err
 
@@ -299,7 +299,7 @@ def test_no_copilot(chat: Chat, account: Simulator) -> None:
     [("finish_length", "reached the limit of output tokens"), ("content_filter", "content filter")],
 )
 def test_an_answer_that_was_stopped(chat: Chat, account: Simulator, fault: str, said: str) -> None:
-    """The reason why the answer ended early is shown on stderr."""
+    """The reason why an answer ended early is shown on stderr."""
     account.state.faults.on(fault)
     ran = chat("Hi")
     assert ran.code == 0
@@ -692,7 +692,7 @@ def test_ctrl_c_before_the_answer(talking: Terminal, account: Simulator) -> None
 
 
 def converse(chat: Chat, *lines: str, arguments: tuple[str, ...] = ()) -> Ran:
-    """Run a conversation without a terminal, with its answers going to a file."""
+    """Run a conversation without a terminal, whose answers go to a file."""
     return chat(*arguments, keyboard="".join(line + "\n" for line in lines))
 
 
@@ -759,7 +759,7 @@ def test_images_are_sent_with_the_first_question(
 
 
 def test_a_conversation_that_cannot_start(chat: Chat, account: Simulator, image: Path) -> None:
-    """An unknown model, or an image for a model without vision, is an error at once."""
+    """An unknown model, or an image for a model without vision, is an immediate error."""
     assert converse(chat, "Hi", arguments=("-m", "nope")).code == 1
     assert converse(chat, "Hi", arguments=("-m", "gpt-4", "-i", str(image))).code == 2
 

@@ -61,7 +61,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_shell_can_be_named(cli: Cli, user: Path) -> None:
-    """Completion is installed for the named shell, and a second time changes nothing."""
+    """Completion is installed for the named shell; installing it again changes nothing."""
     (user / ".zshrc").write_text("export A=1")
     first = cli("--install-completion", "zsh")
     before = (user / ".zshrc").read_text()
@@ -80,7 +80,7 @@ def test_the_shell_can_be_named(cli: Cli, user: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="there is no umask")
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_no_other_user_can_change_the_script(cli: Cli, user: Path, shell: str) -> None:
-    """The script is not writable for others under any umask, because the shell runs it."""
+    """The script is not writable by others under any umask, because the shell runs it."""
     before = os.umask(0)
     try:
         assert 0 == cli("--install-completion", shell).code
@@ -106,7 +106,7 @@ def test_custom_folders(cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_home_folder_with_an_apostrophe(
     cli: Cli, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line in .bashrc is valid whatever the name of the user's home folder."""
+    """The line in .bashrc is valid whatever characters the name of the home folder contains."""
     home = user / "O'Brien"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))

@@ -90,6 +90,19 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     )
 
 
+def test_undo_keeps_edited_values(cli: Cli, home: Path, running: Proxy) -> None:
+    """A value that the user has changed since is kept, and the output says so."""
+    path = home / ".claude" / "settings.json"
+    cli("connect", "claude", "--yes", "--no-probe", "--model", "haiku")
+    path.write_text(path.read_text().replace('"claude-haiku-5.5"', '"mine"', 1))
+    ran = cli("connect", "claude", "--undo", "--yes")
+
+    edited = "Kept in ~/.claude/settings.json, because it was edited after `connect`: env."
+    assert edited in ran.err
+    assert '"mine"' in path.read_text()
+    assert "ANTHROPIC_BASE_URL" not in path.read_text()
+
+
 def test_all_clients(cli: Cli, home: Path, running: Proxy) -> None:
     """Each client is configured and restored, or only its instructions are printed."""
     before = snapshot(home)
@@ -129,7 +142,7 @@ def test_it_asks(home: Path, running: Proxy) -> None:
 
 
 def test_a_simulated_server(cli: Cli, home: Path, copilot: Simulator, tmp_path: Path) -> None:
-    """That the models are not real is said before asking, and with instructions."""
+    """The models are described as simulated, both before the question and with the instructions."""
     with (
         Proxy(settings_at(copilot, ledger=True), simulated=True) as proxy,
         pytest.MonkeyPatch.context() as patch,
@@ -202,7 +215,7 @@ def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_banner(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, the banner names the installed clients and their commands.
 
-    It does not if an address flag means that those commands would look elsewhere.
+    With an address flag, it names none, since those commands would look elsewhere.
     """
     (tmp_path / "bin").mkdir()
     for name in ("codex", "claude"):
@@ -231,7 +244,7 @@ def test_ctrl_c(home: Path, running: Proxy) -> None:
 
 
 def test_a_variable_that_wins(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that would send the client elsewhere is named."""
+    """A variable that would send the client to another server is named."""
     monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "x")
 
     ran = cli("connect", "claude", "--yes", "--no-probe")
@@ -285,7 +298,7 @@ def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_mistakes(cli: Cli, home: Path) -> None:
-    """A mistyped name gets a suggestion; without a sign-in, the simulator is one."""
+    """A mistyped name gets a suggestion; without a sign-in, the simulator is suggested."""
     mistyped, nobody = cli("connect", "zedd"), cli("connect", "zed")
 
     assert 2 == mistyped.code

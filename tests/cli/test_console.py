@@ -17,7 +17,7 @@ from tests.cli.terminals import Terminal
 
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "_width", lambda: 40)
+    monkeypatch.setattr(console, "terminal_width", lambda: 40)
 
 
 @pytest.mark.usefixtures("narrow")
@@ -71,7 +71,7 @@ def test_commands_in_messages_can_be_run(
     called: str,
     name: str,
 ) -> None:
-    """If the program is not on the PATH, commands have the path that started it."""
+    """If the program is not on the PATH, commands in messages use the path that started it."""
     for folder in ("folder", "found"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "copilot-proxy").write_text("#!/bin/sh\n")
@@ -112,7 +112,7 @@ def test_a_token_in_the_environment(
 def test_a_personal_access_token_in_the_environment(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The hint has the full name of the variable, and says to unset it first."""
+    """The hint names the variable in full, and says to unset it first."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_0123456789")
     ran = cli("status")
     assert ran.code == 3
@@ -144,7 +144,7 @@ def test_no_escape_codes_for_a_dumb_terminal(
         if flags:
             assert terminal.end() == 0
         else:
-            terminal.wait_for("Error")  # no server listens there
+            terminal.wait_for("Error")  # no server is listening there
     assert b"\x1b" not in terminal.written
 
 
@@ -162,7 +162,7 @@ def shell(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_characters_that_stdout_cannot_write() -> None:
-    """Characters that stdout cannot encode are replaced, because the answer is already paid for."""
+    """Characters that stdout cannot encode are replaced, since the answer has been paid for."""
     ran = shell("copilot-proxy chat --simulate 'smile 😀' | cat", PYTHONIOENCODING="cp1252")
     assert ran.stderr == ""
     assert ran.stdout.endswith("You said: smile ?\n")
@@ -171,7 +171,7 @@ def test_characters_that_stdout_cannot_write() -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 @pytest.mark.parametrize("command", ["chat --simulate hello", "models --simulate", "--version"])
 def test_a_full_disk(command: str) -> None:
-    """The error has the system's message."""
+    """The error contains the system's message."""
     ran = shell(f"copilot-proxy {command} >/dev/full")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "Error: The output cannot be written: No space left on device.\n" in ran.stderr
@@ -218,7 +218,7 @@ def raising(error: Exception) -> int:
 def test_system_errors_have_the_systems_message(
     capsys: pytest.CaptureFixture[str], error: OSError, said: str
 ) -> None:
-    """The error has the system's message, and the file if there is one."""
+    """The error contains the system's message, and the file if there is one."""
     assert raising(error) == 1
     assert capsys.readouterr().err == said
 

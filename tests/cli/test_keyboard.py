@@ -54,7 +54,7 @@ def test_paste_without_brackets(talking: Terminal, simulator: Simulator, count: 
 
 
 def test_a_last_line_without_an_end(talking: Terminal, simulator: Simulator) -> None:
-    """The last line can still be edited, and is sent with the others."""
+    """A last line without a newline can still be edited, and is sent with the others."""
     talking.send("one\rtwo\rthr")
     talking.wait_for(". thr")
     talking.type("ee")
@@ -85,7 +85,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], int]]:
 
 
 def test_waiting_lines(line: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]) -> None:
-    """Waiting lines belong to the first one, even if answers go to a file."""
+    """Lines that are already waiting belong to the first one, even if answers go to a file."""
     line("eins\nzwei ü\n\ndrei\n".encode())
     assert keyboard.read_input() == "eins\nzwei ü\n\ndrei"
     line(b"one\n")

@@ -177,7 +177,7 @@ def test_an_old_token_that_cannot_be_deleted_is_reported(
 def test_a_failed_sign_in_stores_nothing(
     cli: Cli, simulator: Simulator, own_home: Path, step: str, words: str
 ) -> None:
-    """The error says how to start again."""
+    """The error says how to start over."""
     simulator.state.device_flow = ["pending", step]
     ran = cli("login", "--store", "file")
 

@@ -50,7 +50,7 @@ def editor_folder(user: Path) -> Path:
 def test_the_token_of_an_editor_is_exchanged(
     cli: Cli, simulator: Simulator, own_home: Path, user: Path
 ) -> None:
-    """Of several apps, the editor plugins' own is preferred; other hosts are ignored."""
+    """Among tokens of several apps, the editor plugins' is preferred; other hosts are ignored."""
     apps = {
         "github.com:Iv23other": {"user": "mona", "oauth_token": FOREIGN_TOKEN},
         "acme.ghe.com:Iv1.b507a08c87ecfe98": {"oauth_token": "ghu_of_another_host"},
@@ -70,7 +70,7 @@ def test_the_token_of_an_editor_is_exchanged(
 def test_the_token_of_github_cli_is_used_directly(
     cli: Cli, program: Program, simulator: Simulator, user: Path
 ) -> None:
-    """This token cannot be exchanged, but Copilot accepts it directly, and a message says so."""
+    """GitHub CLI's token cannot be exchanged, but Copilot accepts it, and a message says so."""
     install_gh(user, f'test "$*" = "auth token --hostname github.com" && echo {FOREIGN_TOKEN}')
     ran = cli("login", "--from", "gh", "--yes", "--store", "file")
 
@@ -91,7 +91,7 @@ def test_the_token_of_github_cli_is_used_directly(
 def test_the_token_of_copilot_cli(
     cli: Cli, simulator: Simulator, user: Path, table: str, entry: object
 ) -> None:
-    """The file may have comments and either form of the table."""
+    """The file may contain comments, and either form of the token table."""
     text = json.dumps({table: {"https://github.com:mona": entry}, "a": "https://b"}, indent=1)
     write(user / ".copilot/config.json", f"// Managed automatically.\n{text}")
     ran = cli("login", "--from", "copilot-cli", "--yes", "--store", "file")
@@ -109,7 +109,7 @@ def test_the_token_of_another_host_is_not_taken(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    """The token would be sent to the wrong host, whose name only contains that of its own."""
+    """The token of another host is not sent, even if that host's name contains the right one."""
     text = json.dumps({"copilotTokens": {name: FOREIGN_TOKEN}})
     write(user / ".copilot/config.json", text)
     monkeypatch.setattr(
@@ -182,7 +182,7 @@ def test_an_encrypted_token_is_named_as_such(cli: Cli, simulator: Simulator, use
 def test_it_asks_for_consent_first(
     cli: Cli, simulator: Simulator, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a terminal, the flag is required; nothing is read before that."""
+    """Without a terminal, a flag must give consent; nothing is read before that."""
     monkeypatch.setattr(other_programs, "find_token", None)
     ran = cli("login", "--from", "gh", "--store", "file")
 
@@ -192,7 +192,7 @@ def test_it_asks_for_consent_first(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the program is a shell script")
 def test_one_error_names_all_flags(cli: Cli, simulator: Simulator, user: Path) -> None:
-    """Without a terminal and a keyring, the hint has the flags that answer both questions."""
+    """Without a terminal and a keyring, the hint has the flags that replace both questions."""
     install_gh(user, f"echo {FOREIGN_TOKEN}")
     ran = cli("login", "--from", "gh")
     hint = ran.err.replace("\xa0", " ").splitlines()[-1]
@@ -221,7 +221,7 @@ def test_one_question_is_enough(
 def test_a_fine_grained_token_with_the_permission_works(
     cli: Cli, program: Program, simulator: Simulator
 ) -> None:
-    """Copilot accepts the token as if from Copilot CLI."""
+    """Copilot accepts the token as if it came from Copilot CLI."""
     ran = cli("login", "--with-token", "--store", "file", stdin=SIMULATED_PAT)
 
     assert 0 == ran.code, ran.err

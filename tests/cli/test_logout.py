@@ -22,7 +22,7 @@ def keep(credential: Credential, store: str) -> None:
 
 
 def test_the_store_that_held_the_token_is_named(cli: Cli, own_home: Path) -> None:
-    """The message also says where to revoke the authorization."""
+    """The message names the store, and says where to revoke the authorization."""
     keep(MONA, "file")
     ran = cli("logout")
 

@@ -58,7 +58,7 @@ def test_the_version_names_the_distribution(cli: Cli) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
 def test_the_help_lists_the_commands_and_the_first_step(cli: Cli, arguments: list[str]) -> None:
-    """Without arguments, the program shows its help as well."""
+    """Without arguments, the program shows the same help."""
     ran = cli(*arguments)
 
     assert 0 == ran.code
@@ -118,7 +118,7 @@ def test_a_umask_that_removes_all_permissions(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("extra", [("foo",), ("foo", "bar")])
 def test_surplus_arguments(cli: Cli, extra: tuple[str, ...]) -> None:
-    """The message is ours instead of Typer's."""
+    """The message is the program's own, not Typer's."""
     ran = cli("status", *extra)
 
     assert 2 == ran.code
@@ -174,7 +174,7 @@ def test_a_usage_error_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], w
 def test_a_malformed_url_is_a_wrong_setting(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str, name: str
 ) -> None:
-    """Every command reports a malformed URL before any request, and as an error in the settings."""
+    """Every command reports a malformed URL as an error in the settings, before any request."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_0123456789abcdef")
     monkeypatch.setenv(f"COPILOT_PROXY_{name}", "https://api..github.com")
     ran = cli(*command.split(), terminal=True)
@@ -242,7 +242,7 @@ def test_a_group_without_a_command_shows_its_help(cli: Cli) -> None:
 
 
 def test_an_interruption_while_the_command_is_loaded(tmp_path: Path) -> None:
-    """Ctrl+C during the imports does not print a traceback either."""
+    """Ctrl+C during the imports prints no traceback."""
     slow = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
     (tmp_path / "typer.py").write_text(slow)
 
@@ -287,7 +287,7 @@ def test_debug_shows_where_it_came_from_without_secrets(
 
 @pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
 def test_debug_is_accepted_anywhere(cli: Cli, arguments: list[str]) -> None:
-    """Users add it at the end of the line that failed."""
+    """Users add the flag at the end of the line that failed."""
     ran = cli(*arguments)
 
     assert 3 == ran.code
@@ -295,7 +295,7 @@ def test_debug_is_accepted_anywhere(cli: Cli, arguments: list[str]) -> None:
 
 
 def test_debug_after_two_dashes_is_an_argument(cli: Cli) -> None:
-    """After ``--`` it is an argument of the command."""
+    """After ``--``, the flag is an argument of the command."""
     ran = cli("status", "--", "--debug")
 
     assert 2 == ran.code
@@ -303,7 +303,7 @@ def test_debug_after_two_dashes_is_an_argument(cli: Cli) -> None:
 
 
 def test_an_invalid_setting_is_a_usage_error(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error has the name of the setting."""
+    """The error names the setting."""
     monkeypatch.setenv("COPILOT_PROXY_PORT", "many")
     ran = cli("status")
 
@@ -459,6 +459,6 @@ def test_a_server_imports_no_unused_modules() -> None:
 
 
 def test_a_worker_imports_no_command_line() -> None:
-    """Each worker would need extra memory for it."""
+    """Each worker would need extra memory for the command line."""
     code = "import copilot_proxy.cli.worker"
     assert "[]" == loaded_by(code, ("typer", "copilot_proxy.cli.main", "copilot_proxy.cli.serve"))

@@ -10,8 +10,7 @@ import pytest
 
 from copilot_proxy.catalogue import Model, parse_models
 from copilot_proxy.cli import model_table
-from copilot_proxy.cli.prices import credits_text, price_text
-from copilot_proxy.cost.nano_aiu import reported_credits
+from copilot_proxy.cli.prices import price_text
 from copilot_proxy.simulator import Simulator
 from tests.catalogues import entry
 from tests.cli.conftest import Cli
@@ -35,7 +34,7 @@ def row(table: str, name: str) -> str:
 
 
 def test_the_table(cli: Cli) -> None:
-    """Each model has a row with what matters when choosing; explanations go to stderr."""
+    """Each model has a row with the facts that matter for a choice; explanations go to stderr."""
     ran = cli("models")
     assert ran.code == 0
     assert ran.out.startswith("MODEL ")
@@ -103,7 +102,7 @@ def test_a_filter(cli: Cli) -> None:
 
 
 def test_a_filter_finds_models_that_are_not_in_the_picker(cli: Cli) -> None:
-    """A model that is named is shown even if Copilot's picker omits it."""
+    """A model that the filter matches is shown even if Copilot's picker omits it."""
     assert "text-embedding-3-small" in cli("models", "embedding").out
 
 
@@ -286,16 +285,6 @@ def test_prices(billing: dict[str, object], price: str) -> None:
     Without tiers, GitHub's numbers are nano-AIU.
     """
     assert price_text(model(billing=billing)) == price
-
-
-def test_credits() -> None:
-    """The cost of an answer is shown in credits and dollars."""
-    assert reported_credits(None) is None
-    assert reported_credits({"total_nano_aiu": 112_500_000}) == 0.1125
-    assert credits_text(0.1125) == "0.113 AI credits ($0.0011)"
-    assert credits_text(1) == "1 AI credit ($0.01)"
-    assert credits_text(1234.4) == "1,234 AI credits ($12.34)"
-    assert credits_text(0.0001) == "0.0001 AI credits ($0)"
 
 
 def test_apis() -> None:

@@ -89,7 +89,7 @@ def test_a_profile_ignores_settings_of_another_account(tmp_path: Path) -> None:
 
 
 def test_the_default_profile_is_as_before(tmp_path: Path) -> None:
-    """Its files stay where they are, and other profiles' tables do not matter."""
+    """The default profile's files do not move, and tables of other profiles do not affect it."""
     config = "port = 8123\n[profiles.work]\nport = 8200"
     found = settings(tmp_path / "home", config, profile="default")
 
@@ -112,7 +112,7 @@ def test_the_default_profile_is_as_before(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_explained(tmp_path: Path, config: str, message: str) -> None:
-    """This includes mistakes in the table of a profile that is not in use."""
+    """Mistakes are explained, even in the table of a profile that is not in use."""
     with pytest.raises(UsageError) as caught:
         settings(tmp_path / "home", config, profile="home")
     assert message in caught.value.message
@@ -128,7 +128,7 @@ def test_a_name_cannot_lead_to_another_folder(cli: Cli, name: str) -> None:
 
 @pytest.mark.parametrize("words", [["--profile"], ["status", "--profile"]])
 def test_a_flag_without_a_name(cli: Cli, words: list[str]) -> None:
-    """The error is not about an unknown option, wherever the flag is."""
+    """The error says that the name is missing, wherever the flag is."""
     ran = cli(*words)
     assert (2, "Error: --profile needs a name.") == (ran.code, ran.err.splitlines()[0])
 

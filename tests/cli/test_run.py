@@ -121,7 +121,7 @@ def test_a_client(cli: Cli, record: Callable[[], Any], running: Proxy, tmp_path:
     assert before == snapshot(tmp_path / "user")
     last = ran.err.strip().splitlines()[-1]
     assert re.match(r"This session: 1 request, (<)?0\.", last), ran.err
-    assert last.endswith(" % cached.")
+    assert last.endswith("% cached.")
     [row] = [one for one in rows(running.settings) if one["session"]]
     assert ("claude-code", "2.1.330") == (row["client"], row["client_version"])
 
@@ -169,7 +169,7 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
 
 
 def test_the_list(cli: Cli, record: object) -> None:
-    """Without a client, all are listed with their versions, or how to install them."""
+    """Without a client, all clients are listed with their versions, or how to install them."""
     ran = cli("run")
 
     lines = ran.out.splitlines()
@@ -213,7 +213,7 @@ def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
 
 
 def test_a_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server for the clients stops, since no client can find it anymore."""
+    """If its folder is removed, the clients' server stops, since no client can find it anymore."""
     stopped: list[bool] = []
     monkeypatch.setattr(server_process, "_stop", lambda: stopped.append(True))
     server_process._stop_when_unused(tmp_path / "removed")
@@ -223,7 +223,7 @@ def test_a_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_requests_that_the_server_refuses(
     cli: Cli, record: object, running: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client is not started for an unknown model, or if the server has another key."""
+    """The client is not started for an unknown model, or if the server requires another key."""
     unknown = cli("run", "claude", "--model", "nonesuch")
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "another-key")
     refused = cli("run", "claude")
@@ -238,7 +238,7 @@ def test_requests_that_the_server_refuses(
 def test_a_model_that_the_client_cannot_use(
     cli: Cli, record: Callable[[], Any], running: Proxy
 ) -> None:
-    """An embedding model is refused, except for a program of the user's own.
+    """An embedding model is refused, except for the user's own programs.
 
     For a model that must be enabled, the link is shown.
     """
@@ -279,8 +279,8 @@ def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPat
 def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
     """The first client starts a server, which later ones use; it stops after the last one ends.
 
-    It survives Ctrl+C, which is meant for the client. The cost has a line of its own, even if the
-    client has not ended its last line.
+    It survives Ctrl+C, which is meant for the client. The cost is on a new line, even if the
+    client's last line has no line break.
     """
     with Terminal("run", "claude", "--simulate", "--", "wait") as terminal:
         terminal.wait_for("waiting")

@@ -25,7 +25,7 @@ def test_a_slow_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             writer.close()
 
     monkeypatch.setattr(time, "sleep", sleep)
-    assert "This session: 1 request, 2.00 AI credits, 0 % cached." == session_cost(ledger, "run-1")
+    assert "This session: 1 request, 2.00 AI credits, 0% cached." == session_cost(ledger, "run-1")
     assert "This session: no requests." == session_cost(ledger, "run-2")
 
 
@@ -66,11 +66,20 @@ def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ),
         (
             [{"error": "budget_exceeded"}, {"credits": 2.0}],
-            "2 requests, 2.00 AI credits, 0 % cached",
+            "2 requests, 2.00 AI credits, 1 refused because of the budget, 0% cached",
+        ),
+        (
+            [
+                {"credits": 2.0},
+                {"error": "budget_exceeded"},
+                {"error": "rate_limit_exceeded", "upstream_status": 429},
+            ],
+            "3 requests, 2.00 AI credits, 2 refused (budget_exceeded, rate_limit_exceeded), "
+            "0% cached",
         ),
         (
             [{"credits": 2.0}, {"credits": None, "client_gone": True}],
-            "2 requests, 2.00 AI credits, 1 of estimated cost, 0 % cached",
+            "2 requests, about 2.00 AI credits, 1 of estimated cost (ended early), 0% cached",
         ),
     ],
 )

@@ -48,7 +48,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs on a port that do not answer are not waited for."""
+    """Do not wait for programs that listen on a port without answering."""
     monkeypatch.setattr(port_owner, "_TIMEOUT", 0.05)
 
 
@@ -76,7 +76,7 @@ def test_the_banner_has_a_curl_command_that_works(
 def test_the_banner_has_everything_that_a_client_needs(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The banner has base URL, key, three priced models, and how to stop; stdout stays empty."""
+    """The banner has the base URL, key, three priced models and how to stop; stdout is empty."""
     urls: list[str] = []
     assert serve_while(lambda client: urls.append(str(client.base_url))) == 0
     out, err = capsys.readouterr()
@@ -201,7 +201,7 @@ def test_a_json_log_is_json_from_the_first_line_to_the_last(
 
     assert serve_while(use, "--log-format", "json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    # The simulated list has invented fields, which the line after the first request names.
+    # The simulated list has invented fields; the line after the first request names them.
     assert lines.pop(3)["event"] == "drift"
     assert [line["event"] for line in lines] == ["notice", "ready", "request", "http", "stopped"]
     assert lines[1]["message"].endswith(" is ready.")
@@ -232,7 +232,7 @@ def test_the_notice_is_shown_once(account: Simulator, capsys: pytest.CaptureFixt
 
 
 def test_the_notice_with_a_read_only_folder(tmp_path: Path) -> None:
-    """The notice is shown even if the program cannot record that."""
+    """The notice is shown even if the program cannot save that it was shown."""
     (tmp_path / "file").touch()
     assert banner.first_time_notice(tmp_path / "file" / "data") is not None
 
@@ -333,7 +333,7 @@ def test_github_is_down_at_the_start(
 
 
 def test_health_is_answered_before_github_answers(account: Simulator) -> None:
-    """The server accepts requests at once; only the banner waits for GitHub."""
+    """The server accepts requests immediately; only the banner waits for GitHub."""
     account.state.faults.on("stall_before_headers", path="/copilot_internal/v2/token")
     port = free_port()
     with Terminal("serve", "--port", str(port)) as terminal:
@@ -507,7 +507,7 @@ def test_port_65535_has_no_next(capsys: pytest.CaptureFixture[str]) -> None:
 def test_port_taken_before_listening(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A port that is taken between binding and listening has the same error."""
+    """A port that is taken between binding and listening causes the same error."""
     settings = load_settings({"port": free_port()})
     with listen_socket.bind(settings) as ours, socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -575,7 +575,7 @@ def test_base_url(host: str, url: str) -> None:
 
 @pytest.mark.parametrize("host", ["::1", "::", "localhost"])
 def test_listens_on_other_hosts(host: str) -> None:
-    """Names and IPv6 work; listening on all IPv6 addresses includes IPv4."""
+    """Host names and IPv6 work; listening on all IPv6 addresses includes IPv4."""
     if not socket.has_ipv6:
         pytest.skip("this machine has no IPv6")
     settings = load_settings({"host": host, "port": 0, "api_key": "k" * 8})
@@ -708,8 +708,7 @@ def test_nohup(account: Simulator) -> None:
 def test_stopping_here(
     account: Simulator, capsys: pytest.CaptureFixture[str], stream: bool
 ) -> None:
-    """A request that takes longer than the shutdown timeout is aborted, and its client gets an
-    error."""
+    """A request that outlasts the shutdown timeout is aborted, and its client gets an error."""
     account.state.faults.on("stall_before_headers", path="/chat/completions")
     answers: list[httpx.Response] = []
 

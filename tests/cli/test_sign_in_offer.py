@@ -39,7 +39,7 @@ def test_it_offers_to_sign_in_and_then_serves(start: Callable[[int], Terminal]) 
 
 
 def test_no_is_an_answer(start: Callable[[int], Terminal]) -> None:
-    """The command then ends as it does without a terminal."""
+    """After a no, the command ends as it does without a terminal."""
     screen = start(free_port())
     screen.expect("Sign in now? [Y/n]")
     screen.type("n")
@@ -49,7 +49,7 @@ def test_no_is_an_answer(start: Callable[[int], Terminal]) -> None:
 
 
 def test_chat_offers_it(simulator: Simulator, terminal: Callable[..., Terminal]) -> None:
-    """The question is answered after the sign-in."""
+    """The prompt is answered after the sign-in."""
     simulator.state.device_flow = ["ok"]
     screen = terminal("chat", "Say hello", BROWSER="true")
     _sign_in(screen)

@@ -1,4 +1,4 @@
-"""``simulate``: the simulator by itself."""
+"""``simulate``: the simulator without the proxy."""
 
 import os
 import signal
@@ -115,7 +115,7 @@ def test_a_port_that_is_taken(cli: Cli) -> None:
 def test_signals_stop_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Either signal stops it, and the signal handlers are restored."""
+    """Both signals stop the simulator, and the previous signal handlers are restored."""
     before = signal.getsignal(signal.SIGTERM)
     wait = module._wait
 

@@ -222,20 +222,20 @@ def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("quota", "expected"),
     [
-        (paid(remaining=171.67, percent=57.2), "171.67 of 300 premium requests left (57 %)"),
+        (paid(remaining=171.67, percent=57.2), "171.7 of 300 premium requests left (57%)"),
         (
             paid(remaining=0, percent=0, used_up=True),
-            "0 of 300 premium requests left (0 %); further use is billed",
+            "0.0 of 300 premium requests left (0%); further use is billed",
         ),
         (
             paid(remaining=-5, percent=-0.3, used_up=True, overage=1025),
-            "0 of 300 premium requests left (0 %); 1,025 used beyond the plan",
+            "0.0 of 300 premium requests left (0%); 1,025 used beyond the plan",
         ),
-        (paid(remaining=5, percent=None), "5 of 300 premium requests left"),
-        (paid(remaining=None, percent=40), "40 % of the premium requests left"),
+        (paid(remaining=5, percent=None), "5.0 of 300 premium requests left"),
+        (paid(remaining=None, percent=40), "40% of the premium requests left"),
         (
             AccountQuota("chat messages", 500, 410, 82, False, False, False, 0),
-            "82 % of the chat messages left",
+            "82% of the chat messages left",
         ),
         (
             AccountQuota("chat messages", None, None, None, False, False, False, 0),
@@ -244,7 +244,7 @@ def test_an_unknown_login(cli: Cli, simulator: Simulator, monkeypatch: pytest.Mo
     ],
 )
 def test_the_remaining_quota(quota: AccountQuota, expected: str) -> None:
-    """Numbers are shown where they are meaningful, and the percentage always."""
+    """Numbers are shown where they are meaningful; the percentage is always shown."""
 
     assert expected == quota_text(quota)
 
@@ -345,6 +345,21 @@ def test_the_simulators_account(cli: Cli) -> None:
     assert "mona (github.com)" == rows(ran.out)["Signed in as"]
     assert "in the simulator" == rows(ran.out)["Token"]
     assert "simulator" == json.loads(cli("status", "--simulate", "--json").out)["store"]
+
+
+def test_the_simulators_quota(cli: Cli) -> None:
+    """The simulated quota falls by what the ledger has, in all commands and after each start."""
+    before = json.loads(cli("status", "--simulate", "--json").out)["quota"]["remaining"]
+    for _ in range(2):
+        assert 0 == cli("chat", "--simulate", "--no-stream", "word " * 20_000, terminal=True).code
+    month = json.loads(cli("usage", "--simulate", "--verify", "--json").out)["month"]
+    after = json.loads(cli("status", "--simulate", "--json").out)["quota"]["remaining"]
+
+    assert month["ledger"] > 2
+    assert after == pytest.approx(before - month["ledger"], abs=0.01)
+    # The answer's headers have the amount before that answer, in steps.
+    last = month["ledger"] / 2
+    assert month["others"] == pytest.approx(1500 - before, abs=last + month["step"])
 
 
 def test_an_unexpected_error_is_not_reported_as_a_refusal(

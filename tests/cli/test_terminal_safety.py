@@ -22,7 +22,7 @@ EVIL = "a\x1b]52;c;ZXZpbA==\x07\x9b2J\u202egnp\u2066\u2028b\nFAKE 200 line\r\x00
 
 
 def is_safe(text: str) -> bool:
-    """Return whether every character of `text` only shows itself or begins a line."""
+    """Return whether `text` contains only printable characters and line breaks."""
     return all(
         unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp") for char in text if char != "\n"
     )

@@ -63,7 +63,7 @@ def test_pip_finds_the_newest_version(index: None) -> None:
 def test_it_is_found_in_the_background_and_shown_once(
     index: None, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first command looks it up, and the next one shows it, at most once a day."""
+    """The first command looks the version up, and the next one shows it, at most once a day."""
     show_update("status")
     assert "" == capsys.readouterr().err
     deadline = time.monotonic() + 60

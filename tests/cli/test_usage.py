@@ -62,7 +62,7 @@ def at(days: float = 0, hours: float = 0) -> float:
 
 @pytest.fixture
 def ledger() -> Path:
-    """A ledger with four requests of this month, two of them today, and one of last month."""
+    """A ledger with four requests from this month, two of them today, and one from last month."""
     path = load_settings().ledger_file
     writer = Writer(path)
     writer.write(
@@ -90,25 +90,25 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
     assert [
         "Today         1.00 AI credits, 2 requests",
         "This month    7.00 AI credits, 4 requests",
-        "Left          900.0 of 1,500 AI credits (60 %), resets on 1 Dec, 00:00 UTC",
+        "Quota         900.0 of 1,500 AI credits left (60%), resets on 2026-12-01 00:00 UTC",
         "Forecast      lasts until the reset at this month's pace",
         "",
         "MODEL          REQ  FRESH  CACHED  WRITTEN  OUT  CREDITS  CACHE",
         "claude-opus-5    3     30       0        0    6     7.00     0%",
-        "mystery-1        1   1.2k    4.1M        0    5        ?   100%",
-        "total            4   1.2k    4.1M        0   11     7.00   100%",
+        "mystery-1        1   1.2k    4.1M        0    5        ?   >99%",
+        "total            4   1.2k    4.1M        0   11     7.00   >99%",
     ] == ran.out.splitlines()
     assert (0, "1 request with an unknown cost, not included in the sums.\n") == (ran.code, ran.err)
 
 
 def test_another_period(cli: Cli, ledger: Path) -> None:
-    """Requests of today and this month are not included."""
+    """Requests from today and this month are not included."""
     shown = cli("usage", "--last", "4w").out
     assert shown.startswith("MODEL "), shown
 
 
 def test_json(cli: Cli, ledger: Path) -> None:
-    """The documented keys; an unknown cost is null, and months begin at midnight UTC."""
+    """JSON has the documented keys; an unknown cost is null, and months begin at midnight UTC."""
     found = json.loads(cli("usage", "client", "--json").out)
 
     assert ["group", "since", "until", "total", "rows", "quota", "budget"] == list(found)
@@ -176,6 +176,13 @@ def test_views_and_periods(
     assert expected == {one["key"]: int(float(one["credits"] or 0)) for one in rows}
 
 
+def test_weeks(cli: Cli, ledger: Path) -> None:
+    """A week is shown with its first and last day."""
+    lines = cli("usage", "week").out.splitlines()
+
+    assert ["2026-10-19 to 10-25", "2026-11-16 to 11-22"] == [line[:19] for line in lines[1:3]]
+
+
 @pytest.mark.parametrize("flag", ["--since", "--until"])
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "9999-12-31T23:00", "2026-13-01"])
 def test_impossible_dates(cli: Cli, flag: str, text: str) -> None:
@@ -208,11 +215,14 @@ def test_line_and_threshold(cli: Cli, ledger: Path) -> None:
     """The status bar gets one line; the exit code tells scripts when to stop."""
     ran = cli("usage", "--line")
 
-    assert "1.00 today · 900 of 1,500 left (60 %)\n" == ran.out
+    assert "1.00 credits today · 900.0 of 1,500 AI credits left (60%)\n" == ran.out
     assert [0, 1] == [cli("usage", "--line", "--threshold", n).code for n in ("900", "901")]
 
 
-@pytest.mark.parametrize(("left", "code", "text"), [(5.0, 1, "until 21 Nov"), (0.0, 2, "used up")])
+@pytest.mark.parametrize(
+    ("left", "code", "text"),
+    [(5.0, 1, "until 2026-11-21"), (0.0, 2, "used up")],
+)
 def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) -> None:
     """The forecast names the day; a used-up quota results in exit code 2."""
     writer = Writer(ledger)
@@ -325,7 +335,7 @@ def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
     writer.write([row(record("tiny", credits=0.004), time.time())])
     writer.close()
     assert "<0.01 AI credits, 1 request" in cli("usage").out
-    assert "<0.01 this month" in cli("usage", "--line").out
+    assert "<0.01 credits this month" in cli("usage", "--line").out
     assert " <0.01 " in cli("usage", "show").out
     assert "<0.01 spent" in cli("budget", "set", "5/day").out
 
@@ -518,11 +528,13 @@ def test_why(cli: Cli, missed: Path) -> None:
 
 
 def test_the_next_turn(cli: Cli, missed: Path) -> None:
-    """The cost of the next turn is shown for now, with its time limit, and for later."""
-    assert cli("usage", "--line").out.endswith(" · next turn 0.42 for 3:00, then 4.10\n")
+    """The cost of the next turn is shown for the cache's lifetime and for later."""
+    assert cli("usage", "--line").out.endswith(
+        " · next turn 0.42 credits in the next 3:00, then 4.10\n"
+    )
     assert [
-        "Next turn of s-1 with claude-opus-5: 0.42 for 3:00, then 4.10",
-        "Next turn of an unnamed session with claude-opus-5: 4.10",
+        "Next turn of s-1 with claude-opus-5: 0.42 credits in the next 3:00, then 4.10",
+        "Next turn of an unnamed session with claude-opus-5: 4.10 credits",
     ] == cli("usage", "session").out.splitlines()[-2:]
     turns = json.loads(cli("usage", "session", "--json").out)["next_turns"]
     assert [("s-1", 180), (None, 0)] == [(one["session"], one["seconds_left"]) for one in turns]
@@ -551,7 +563,9 @@ def test_the_cache_lifetime_is_learned(cli: Cli, missed: Path) -> None:
     assert [(300, "default")] * 2 == learned()
     write("read", (100, 0), (91, 4900), (66, 4900))
     assert [(1500, "observed")] * 2 == learned()
-    assert cli("usage", "--line").out.endswith(" · next turn 0.42 for 23:00, then 4.10\n")
+    assert cli("usage", "--line").out.endswith(
+        " · next turn 0.42 credits in the next 23:00, then 4.10\n"
+    )
     write("gone", (60, 0), (48, 0), gone=True)
     assert [(540, "observed")] * 2 == learned()
     writer.close()

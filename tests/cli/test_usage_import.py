@@ -15,7 +15,7 @@ from copilot_proxy.settings import load_settings
 from tests.cli.conftest import Cli
 from tests.ledger.rows import record, row
 
-# The tables of Copilot CLI 1.0.102, without columns that are not read.
+# The tables of Copilot CLI 1.0.102, without the columns that the import ignores.
 TABLES = """
 CREATE TABLE sessions (id TEXT PRIMARY KEY, cwd TEXT, repository TEXT);
 CREATE TABLE assistant_usage_events (
@@ -89,7 +89,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def test_imported_requests(cli: Cli, store: Store) -> None:
-    """Exact costs, tokens by class, session and repository are imported, but no folders or text."""
+    """Exact costs, token counts, sessions and repositories are imported, but no folders or text."""
     store.add()
     store.add(session_id="s2", model="gpt-6.1-sol", api_endpoint="ws:/responses",
               total_nano_aiu=None)  # fmt: skip
@@ -127,7 +127,7 @@ def test_importing_again(cli: Cli, store: Store) -> None:
 
 
 def test_requests_through_this_server(cli: Cli, store: Store) -> None:
-    """Requests through this server are in the ledger already; a similar direct request is not."""
+    """Requests through this server are already in the ledger; a similar direct request is not."""
     own = record("own", credits=2.85882, model="claude-opus-5.5", tokens=(6602, 6601, 43),
                  client="openai-js")  # fmt: skip
     writer = Writer(load_settings().ledger_file)

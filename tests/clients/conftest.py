@@ -38,7 +38,7 @@ class Server:
         assert httpx.request(method, url, trust_env=False, timeout=60).is_success
 
     def requests(self) -> list[dict[str, Any]]:
-        """Return the simulator's new requests, without those for model lists."""
+        """Return the simulator's new requests, except those for model lists."""
         answer = httpx.get(
             f"{self.simulator}/_simulator/requests", trust_env=False, timeout=60
         ).json()
@@ -86,7 +86,7 @@ def _await_server(log: Path, process: subprocess.Popen[bytes]) -> Server:
 
 @pytest.fixture
 def server(running: Server) -> Server:
-    """The server, without requests so far in this test."""
+    """The server; requests from earlier tests are not counted."""
     running.requests()
     return running
 

@@ -1,4 +1,4 @@
-"""Claude Code, set up as docs/clients.md says."""
+"""Claude Code, set up as described in docs/clients.md."""
 
 import json
 import re

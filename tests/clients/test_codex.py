@@ -1,4 +1,4 @@
-"""The Codex CLI, set up as docs/clients.md says."""
+"""The Codex CLI, set up as described in docs/clients.md."""
 
 import base64
 import json

@@ -123,6 +123,25 @@ def test_the_user_edits_the_file(home: Path, state: Path) -> None:
     assert '{\n  "model": "mine", // old\n  "b": 2, "c": 3\n}\n' == path.read_text()
 
 
+def test_the_user_edits_our_values(home: Path, state: Path) -> None:
+    """Values that the user has edited since are kept and named; others are restored."""
+    path, own = home / "s.json", home / "own.yaml"
+    path.write_text('{"model": "mine", "b": 1}')
+    connect(state, values(path), WholeFile(own, "x: 1\n"))
+    path.write_text(path.read_text().replace("http://x", "http://other"))
+    own.write_text("x: 2\n")
+    plans = {plan.path: plan for plan in Journal.load(state).undo_plan()}
+    undo(state)
+
+    assert ("provider.me",) == plans[path].kept
+    assert {"provider": {"me": {"url": "http://other"}}, "model": "mine", "b": 1} == json.loads(
+        path.read_text()
+    )
+    assert ("the whole file",) == plans[own].kept
+    assert "x: 2\n" == own.read_text()
+    assert [] == Journal.load(state).entries
+
+
 def test_the_client_reformats_the_file(home: Path, state: Path) -> None:
     """If a program only reformatted the file, undoing restores the original exactly."""
     path = home / "s.json"
@@ -135,7 +154,7 @@ def test_the_client_reformats_the_file(home: Path, state: Path) -> None:
 
 
 def test_the_user_edits_tables(home: Path, state: Path) -> None:
-    """The same is true for TOML; tables edited by hand are left for the user to remove."""
+    """TOML files work the same way; tables edited by hand are left for the user to remove."""
     path, tables = home / "c.toml", "[[providers]]\nname = 'x'\n"
     path.write_text("a = 1\n")
     connect(state, TomlTables(path, tables))
@@ -258,7 +277,7 @@ def test_a_file_of_the_user(home: Path, state: Path) -> None:
 def test_a_write_that_fails(home: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the second of two files cannot be written, the first one is restored.
 
-    The error names the file, even if another one is fine.
+    The error names the file, even if another file could be written.
     """
     done, first, second = home / "done.json", home / "a" / "first.json", home / "second.json"
     second.write_bytes(HARD[1])
@@ -341,7 +360,7 @@ def test_without_a_journal_nothing_is_changed(home: Path, state: Path, where: st
 
 
 def test_values_that_only_replace(home: Path, state: Path) -> None:
-    """Such values are changed if present, and are not added elsewhere."""
+    """Values that only replace existing ones are changed if present, and not added elsewhere."""
     path = home / "s.json"
     path.write_text('{"env": {"BEDROCK": "1"}}')
     change = JsonValues(path, [(("a",), 1)], [(("env", n), "") for n in ("BEDROCK", "VERTEX")])

@@ -1,4 +1,4 @@
-"""Values in JSON with comments are set or removed, and everything else stays as it is."""
+"""Values in JSON with comments are set or removed, and everything else is unchanged."""
 
 import json
 from typing import Any
@@ -113,7 +113,7 @@ def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
 
 
 def test_a_list() -> None:
-    """An item is found by its name, and then replaced, or else becomes the first one."""
+    """An item with the same name is replaced; without one, the new item comes first."""
     path = ("models", Item("id", "b"))
     text = '{\n  "models": [\n    // mine\n    {"id": "a", "x": 1},\n  ],\n}'
     after = set_value(text, path, {"id": "b"})
@@ -179,7 +179,7 @@ def texts(draw: st.DrawFn) -> tuple[str, Any]:
 
 @given(texts(), JSON)
 def test_any_text(generated: tuple[str, Any], value: Any) -> None:
-    """In any file, the value is set, and all other data and characters stay."""
+    """In any file, the value is set, and all other data and characters are unchanged."""
     text, before = generated
     assert before == data(text)
     if "provider" in before and not isinstance(before["provider"], dict):

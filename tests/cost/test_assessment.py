@@ -107,7 +107,7 @@ def test_counts_of_zero_are_none(usage: dict[str, Any]) -> None:
 
 
 def test_zero_is_a_cost() -> None:
-    """A model that is included in the plan costs nothing, and that is known."""
+    """A model that is included in the plan has a known cost of zero."""
     assert 0 == assess("x", None, USAGE, {"total_nano_aiu": 0}).nano
 
 
@@ -124,7 +124,7 @@ def test_a_long_prompt_has_different_prices(prompt: int, tier: str, price: int) 
 
 
 def test_offers_do_not_change_an_estimate() -> None:
-    """List prices apply: an offer may end, and the Auto model's discount does not count here.
+    """List prices apply, since an offer may end; the Auto model's discount does not count.
 
     A budget must not assume less than a request may cost.
     """
@@ -174,7 +174,7 @@ def test_calls_are_merged_only_if_all_report() -> None:
 
 @pytest.mark.parametrize("odd", [[], {}, None, 5, "tea"])
 def test_prices_of_unknown_kinds_of_tokens(odd: object) -> None:
-    """Unknown prices are ignored, and the others count."""
+    """Unknown prices are ignored, and all others count."""
     entry = {"batch_size": 1, "cost_per_batch": 3}
     known = [{**entry, "token_type": kind} for kind in ("input", "output")]
 

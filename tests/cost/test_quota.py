@@ -14,7 +14,7 @@ CREDITS = "ent=1500&ov=0.0&ovPerm=false&rem=87.3&rst=2026-12-01T00%3A00%3A00Z&tb
 
 
 def test_the_remaining_quota() -> None:
-    """`rem` is a percentage of `ent`."""
+    """In the headers, `rem` is a percentage of `ent`."""
     quota = quota_of({PREMIUM: CREDITS})
 
     assert Quota("AI credits", 1500, 87.3, 0, RESET) == quota
@@ -24,7 +24,7 @@ def test_the_remaining_quota() -> None:
 
 
 def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
-    """The list of models does, since only accounts that are billed by tokens see their prices."""
+    """The model list says how an account is billed, since only token billing shows prices."""
     headers = {PREMIUM: CREDITS.removesuffix("&tbb=true")}
     billing = (
         {"multiplier": 1},
@@ -92,7 +92,7 @@ def test_forecast(day: int, left: float, expected: datetime | None) -> None:
 
 @pytest.mark.parametrize(("left", "used_up"), [(-3.2, True), (0.0, True), (50.0, False)])
 def test_without_a_reset(left: float, used_up: bool) -> None:
-    """A quota that is used up is reported as such, whether or not its reset is known."""
+    """A used-up quota is reported as such, whether or not its reset date is known."""
     now = datetime(2026, 11, 16, tzinfo=UTC)
 
     assert (now if used_up else None) == runs_out(Quota("AI credits", 1500, left, 48, None), now)

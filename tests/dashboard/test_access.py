@@ -124,7 +124,7 @@ def test_a_named_key_shows_its_own_requests(
     assert {"scripts"} == {one["key"] for one in (*listed, *rows)} == {one["name"] for one in spent}
     assert 404 == other.status_code
     assert [] == overview["sessions"]
-    # Nor the programs installed on the owner's machine
+    # Installed programs are shown only to the owner.
     assert {"codex"} <= {one["name"] for one in known if one["installed"]}
     assert not [one for one in overview["clients"] if one["installed"]]
     assert {"llm", "aider"} == {one["name"] for one in overview["clients"] if one["last_seen"]}
@@ -132,7 +132,7 @@ def test_a_named_key_shows_its_own_requests(
 
 
 def test_raising_the_budget(locked: Proxy) -> None:
-    """The owner can raise a budget; the page shows it at once."""
+    """The owner can raise a budget; the page shows it immediately."""
     with locked.client(headers={"x-api-key": OWNER_KEY}) as client, events(client) as stream:
         stream.next("overview")
         raised = client.post("/dashboard/raise", json={"credits": "50"}, headers=PAGE)
@@ -143,7 +143,7 @@ def test_raising_the_budget(locked: Proxy) -> None:
 
 
 def test_raising_one_limit(simulator: Simulator) -> None:
-    """With a period, only its limit is raised; an invalid amount is explained for the page."""
+    """With a period, only its limit is raised; an invalid amount is explained on the page."""
     settings = settings_at(simulator, ledger=True, budget=["500/day", "100/session"])
     with Proxy(settings) as server, server.client(headers=PAGE) as client:
         body = {"credits": "50", "per": "session"}
@@ -162,7 +162,7 @@ def test_raising_one_limit(simulator: Simulator) -> None:
 
 
 def test_raising_the_budget_twice_at_once(locked: Proxy) -> None:
-    """No raise replaces another."""
+    """Of two simultaneous raises, neither is lost."""
     with locked.client(headers={"x-api-key": OWNER_KEY, **PAGE}) as client:
         with ThreadPoolExecutor(8) as threads:
             raises = [
@@ -229,7 +229,7 @@ def test_changes_by_other_pages(simulator: Simulator, headers: dict[str, str]) -
     ["x%00.js", "..%5Capp.js", "x%5C..%5C..%5Cdashboard%5Cstatic%5Capp.js", "C:app.js", "%2E.js"],
 )
 def test_only_the_pages_own_files(locked: Proxy, name: str) -> None:
-    """No name leads out of the folder, and none causes an internal error."""
+    """No file name leads out of the folder or causes an internal error."""
     with locked.client() as client:
         assert 404 == client.get(f"/dashboard/{name}").status_code
         assert 200 == client.get("/dashboard/app.js").status_code

@@ -31,7 +31,7 @@ def test_the_page_is_for_browsers(server: Proxy) -> None:
 
 
 def test_files_load_nothing_from_other_hosts(server: Proxy) -> None:
-    """Every file that the page names is served here, names no other host, and is small."""
+    """Every file that the page loads is served here, refers to no other host, and is small."""
     size, todo, seen = 0, ["/"], set()
     with server.client(headers={"accept": "text/html"}) as client:
         while todo:
@@ -145,7 +145,7 @@ def test_unknown_costs_over_time(server: Proxy, span: str) -> None:
 
 
 def test_pages_of_requests(locked: Proxy) -> None:
-    """Older requests are on further pages; filters apply."""
+    """Older requests are on later pages; filters apply."""
     with locked.client(headers={"x-api-key": OWNER_KEY}) as client:
 
         def ask(**query: str) -> list[dict[str, Any]]:
@@ -166,7 +166,7 @@ def test_pages_of_requests(locked: Proxy) -> None:
 
 
 def test_an_error_has_its_hint(locked: Proxy) -> None:
-    """A failed request says how to fix it."""
+    """A failed request is shown with a hint."""
     with locked.client(headers={"x-api-key": OWNER_KEY}) as client:
         failed = client.get("/dashboard/requests", params={"failed": "1"}).json()["requests"][0]
         one = client.get("/dashboard/request", params={"id": failed["request_id"]}).json()
@@ -189,7 +189,7 @@ def test_an_error_has_its_hint(locked: Proxy) -> None:
     ],
 )
 def test_hints_for_a_browser(case: tuple[str, int, str], expected: str) -> None:
-    """A hint does not refer to a header or a message that the page does not have."""
+    """A hint does not mention a header or a message that the page does not have."""
     text = hint(*case)
 
     assert expected in text
@@ -222,7 +222,7 @@ def test_without_a_ledger(simulator: Simulator) -> None:
 
 
 def test_head(server: Proxy) -> None:
-    """HEAD of the stream ends at once."""
+    """A HEAD request for the stream ends immediately."""
     with server.client() as client:
         assert 200 == client.head("/dashboard/events").status_code
 
@@ -249,7 +249,7 @@ def test_a_ledger_that_is_being_created(server: Proxy) -> None:
 
 
 def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> None:
-    """The page gets the reason for the missing data, and the log has it once."""
+    """The page shows why data is missing, and the log has the reason once."""
     path = server.settings.ledger_file
     fill(path, days=1)
     with server.client() as page:

@@ -14,7 +14,7 @@ class Source:
     """A ledger without requests."""
 
     def __init__(self, hanging_read: int = 0) -> None:
-        """Reading the rows with the number `hanging_read` never returns."""
+        """Block forever when the rows are read for the time number `hanging_read`."""
         self._hanging_read = hanging_read
         self._reads = 0
         self.hangs = asyncio.Event()
@@ -42,7 +42,7 @@ class Source:
 
 
 async def test_a_page_that_is_closed_before_its_first_data() -> None:
-    """Nothing more is read for a page that is closed while its first data is being read."""
+    """If a page is closed while its first data is being read, nothing more is read for it."""
     source, idle = Source(hanging_read=2), asyncio.Event()
     opening = asyncio.ensure_future(Feed(source, on_idle=idle.set).subscribe(None))
     await source.hangs.wait()

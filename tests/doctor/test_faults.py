@@ -30,7 +30,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 
 
 def test_a_machine_without_problems(machine: Machine, cli: Cli) -> None:
-    """Otherwise, a test below could find a different fault from the one it planted."""
+    """Without a planted fault, the doctor finds nothing, so each test below finds only its own."""
     ran = cli("doctor")
     assert (0, "") == (ran.code, ran.err)
     assert "No problems found.\n" in ran.out
@@ -38,7 +38,7 @@ def test_a_machine_without_problems(machine: Machine, cli: Cli) -> None:
 
 
 def test_correct_settings_are_not_reported(machine: Machine, cli: Cli) -> None:
-    """Names of families, aliases and other servers' settings are fine."""
+    """Names of families, aliases and other servers' settings are accepted."""
     machine.config('default_model = "mine"\nsmall_model = "gpt-mini"\n[aliases]\nmine = "opus"\n')
     machine.set(budget="500/day", host="::1")
     machine.client("opencode", "1.99.0")

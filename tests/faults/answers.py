@@ -57,7 +57,7 @@ def _read_stream(client: Client, body: str, seen: Seen) -> None:
     if seen.error is None and any(name in body for name in _COUNTS):
         assert client.read(client.fold(body)).text == seen.text
     elif seen.error is None:
-        # Usage comes last, so it was lost with the end of the stream.
+        # The usage comes last, so it was lost with the end of the stream.
         assert client.stopped in body
     elif len(events) > 1:
         client.check_broken(body)
@@ -69,7 +69,7 @@ def events_of(body: str) -> Iterator[ClientEvent]:
     for line in body.splitlines():
         if line.startswith("data: {"):
             yield json.loads(line.removeprefix("data: "))
-        elif line.lstrip().startswith("{"):  # Ollama's
+        elif line.lstrip().startswith("{"):  # for Ollama
             yield json.loads(line)
 
 

@@ -73,7 +73,7 @@ COMPLETIONS: Final = Completions()
 
 @dataclass(frozen=True)
 class Route:
-    """A client's API, and a model whose requests go to one of Copilot's."""
+    """A client API, and a model that is called on one of Copilot's APIs."""
 
     name: str
     client: Client

@@ -1,7 +1,7 @@
 """The part of the table in which Copilot refuses the request, with every known status and body.
 
 Pure data; `cause` is the name of the simulator's fault. A refusal comes before the answer, so it is
-the same for both forms, and is not tested again with the models of other APIs.
+the same for streams and whole answers, and is not tested again with the models of other APIs.
 """
 
 from typing import Any, Final

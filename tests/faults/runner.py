@@ -87,7 +87,7 @@ def check_intact(seen: Seen, cell: Cell, setup: Setup, full: str) -> None:
 
 
 def until(condition: Callable[[], bool]) -> bool:
-    """Wait until `condition` is true; return false after the timeout."""
+    """Wait until `condition` is true; return False after the timeout."""
     deadline = time.monotonic() + TIMEOUT
     while not condition():
         if time.monotonic() > deadline:

@@ -29,7 +29,7 @@ NAME: Final = "copilot.test"
 MIDDLE: Final = 8
 """Number of events before the simulator fails mid-stream, enough for some text on any API."""
 TIMEOUT: Final = 60.0
-"""Seconds after which something that should happen at once counts as failed."""
+"""Seconds after which something that should happen immediately counts as failed."""
 SHORT_TIMEOUTS: Final = {
     "script:stall_after_all": "copilot_proxy.relay.reply._END_TIMEOUT",
     "stall_after_finish": "copilot_proxy.relay.reply._END_TIMEOUT",
@@ -60,7 +60,8 @@ class Setup:
     ) -> None:
         """`is_hasty` is whether the server has short timeouts.
 
-        On a busy machine, they may end requests that should succeed, so those are retried.
+        On a busy machine, short timeouts may end requests that should succeed, so those are
+        retried.
         """
         self.simulator = simulator
         self.gateway = gateway

@@ -21,8 +21,8 @@ START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -
 def _course(cell: Cell) -> object:
     """Return the same key for cells that differ only in unimportant ways.
 
-    These are the translation that a fault interrupts, and the route if the request fails before an
-    answer begins.
+    The translation that a fault interrupts is unimportant, and so is the route if the request fails
+    before an answer begins.
     """
     if cell.row.whole == cell.row.stream is not None:
         return cell.row, cell.setup
@@ -44,7 +44,7 @@ def setups() -> Iterator[Setups]:
 
 @pytest.mark.parametrize("cell", sample(cells(), alike=_course), ids=str)
 def test_fault(setups: Setups, cell: Cell) -> None:
-    """The client gets the table's result with a hint, and all output before the failure.
+    """The client gets the result in the table with a hint, and all output before the failure.
 
     Copilot gets as many requests as the table says; no task, connection or file is left open; and
     the next request is answered.

@@ -13,7 +13,7 @@ NOW = 1_795_330_000
 
 
 def event(finish: str | None = None, *, usage: ChatUsage | None = None, **delta: Any) -> ChatChunk:
-    """An event as Copilot's Claude sends it: without `object` and null fields."""
+    """Return an event as Copilot sends it for Claude: without `object` and null fields."""
     choice: Json = {"index": 0, "delta": delta}
     if finish is not None:
         choice["finish_reason"] = finish
@@ -31,7 +31,7 @@ def event(finish: str | None = None, *, usage: ChatUsage | None = None, **delta:
 def call(
     id: str | None = None, name: str | None = None, arguments: Any = None, index: Any = 0
 ) -> Json:
-    """A fragment of a tool call, without the fields that are None."""
+    """Return a fragment of a tool call, without the fields that are None."""
     function = {"name": name, "arguments": arguments}
     fragment: Json = {"function": {k: v for k, v in function.items() if v is not None}}
     fragment.update({k: v for k, v in (("id", id), ("index", index)) if v is not None})
@@ -39,7 +39,7 @@ def call(
 
 
 def calling(*fragments: Json) -> ChatChunk:
-    """An event with these fragments of tool calls."""
+    """Return an event with these fragments of tool calls."""
     return event(content=None, tool_calls=list(fragments))
 
 

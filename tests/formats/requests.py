@@ -19,7 +19,7 @@ TOOL: Json = {
 
 
 def recorded(model_id: str) -> Model:
-    """Return a model of the recorded catalogue."""
+    """Return a model from the recorded catalogue."""
     model = RECORDED.get(model_id)
     assert model is not None
     return model

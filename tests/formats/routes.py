@@ -66,7 +66,8 @@ def sent(
 ) -> PreparedRequest:
     """Return the prepared request of `client` with a conversation of `steps`.
 
-    `wish` takes the options of `asking.body_of`, and `own` has further fields of the request.
+    `wish` takes the options of `asking.body_of`, and `own` contains additional fields of the
+    request.
     """
     own = wish.pop("own", {})
     body = {"model": model.id, **body_of(client, *steps, **wish), **own}
@@ -98,7 +99,7 @@ class Answer(NamedTuple):
 
 
 def answer_of(request: PreparedRequest, events: Iterable[object], client: str) -> Answer:
-    """Return the whole answer to `request`, made from Copilot's `events` with a proper end."""
+    """Return the whole answer to `request`, built from Copilot's `events` with a proper end."""
     translator = request.translator
     out = [event for data in events for event in translator.feed(data)]
     out += translator.close(done=True)

@@ -109,7 +109,7 @@ def test_other_clients_keep_their_display(client: str, own: Json, display: str |
 
 @pytest.mark.parametrize("client", ["chat_completions", "messages"])
 def test_the_display_survives_the_change_to_a_budget(client: str) -> None:
-    """Adaptive thinking that becomes a budget keeps its display."""
+    """When adaptive thinking becomes a budget, the display setting is kept."""
     own = {"thinking": {"type": "adaptive", "display": "omitted"}}
     model = claude("claude-sonnet-4.5", adaptive_thinking=None, reasoning_effort=None)
 
@@ -131,7 +131,7 @@ def test_the_display_survives_the_change_to_a_budget(client: str) -> None:
     ],
 )
 def test_bound_thinking_goes_with_its_beta(client: str, id: str, bound: bool) -> None:
-    """Models whose thinking is bound to the conversation get the field and its beta, or neither."""
+    """Models with thinking bound to the conversation get the field and its beta; others neither."""
     own = {
         "chat_completions": {"reasoning_effort": "high"},
         "responses": {"reasoning": {"effort": "high"}},
@@ -159,7 +159,7 @@ def test_a_clients_own_binding_is_kept_or_dropped_with_its_beta() -> None:
 
 
 def test_disabled_thinking_has_no_other_fields() -> None:
-    """Fields that only apply to thinking are left out when it is disabled."""
+    """Fields that only apply to thinking are left out if thinking is disabled."""
     own = {"thinking": {"type": "disabled", "display": "summarized"}}
 
     assert {"type": "disabled"} == thinking("messages", "claude-sonnet-5.5", own=own)
@@ -292,7 +292,7 @@ def test_hidden_thinking_is_remembered_for_clients_that_drop_it() -> None:
 
 @pytest.mark.parametrize("own", [{"type": "adaptive"}, {"type": "enabled", "budget_tokens": 2000}])
 def test_thinking_continues_in_the_tool_loop(own: Json) -> None:
-    """A turn with hidden thinking counts as one with thinking, so the model keeps thinking."""
+    """A turn with hidden thinking counts as a turn with thinking, so the model keeps thinking."""
     messages = [
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": [HIDDEN, USE]},
@@ -350,7 +350,7 @@ def test_omitted_thinking_is_hidden_from_messages_clients() -> None:
 
 @pytest.mark.parametrize("client", APIS)
 def test_reasoning_summary_never_leaves_the_program(client: str) -> None:
-    """A request for a summary is expressed in fields that Copilot knows."""
+    """A request for a summary is expressed in fields that Copilot accepts."""
     own = {"reasoning": {"effort": "low", "summary": "auto"}} if client == "responses" else {}
 
     for route in APIS:

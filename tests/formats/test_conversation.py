@@ -65,7 +65,7 @@ def test_each_api(api: Any) -> None:
 
 
 def test_without_a_limit() -> None:
-    """Ollama uses -1 to set no limit."""
+    """Ollama clients send -1 for no limit."""
     limits = {
         api.name: api.output_limit({"options": {"num_predict": -1}, "max_tokens": None})
         for api in client_apis()

@@ -34,7 +34,7 @@ def decoded(arguments: str, cuts: list[int]) -> list[str]:
 
 
 def test_the_function_has_the_grammar() -> None:
-    """The grammar is in the description of the only argument."""
+    """The description of the only argument contains the grammar."""
     for form in (FLAT, NESTED):
         function = function_of({"name": "p", "description": "Edits.", "format": form})
 
@@ -70,7 +70,7 @@ def test_any_input_arrives_whole(text: str, cuts: list[int], escape: bool) -> No
 
 
 def test_the_input_is_not_held_back() -> None:
-    """Each piece of the arguments returns its text at once."""
+    """Each piece of the arguments immediately returns its text."""
     pieces = ['{"in', 'put": "ab', "c\\", "n\\ud83d", "\\ude00d", '"}']
     decoder = InputDecoder()
 
@@ -134,7 +134,7 @@ def test_a_custom_call_without_input(arguments: str | None) -> None:
 
 
 def test_other_functions_stay_functions() -> None:
-    """Only calls of the client's custom tools are changed."""
+    """Only calls of the client's custom tools are converted."""
     events = [
         calling(call("a", "f", '{"input":"x"}'), call("b", "apply_patch", '{"input":"y"}', 1)),
         event("stop"),
@@ -147,7 +147,7 @@ def test_other_functions_stay_functions() -> None:
 
 
 def test_a_native_custom_call_is_passed_on() -> None:
-    """A model that knows custom tools calls them itself."""
+    """A custom call by a model that supports custom tools is passed on."""
     parts = [
         {"index": 0, "id": "a", "type": "custom", "custom": {"name": "p", "input": "*** "}},
         {"index": 0, "custom": {"input": "\t" * 30 + "x"}},

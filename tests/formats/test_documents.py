@@ -101,7 +101,7 @@ def with_result(client: str, file: Json) -> Json:
 
 
 def sent(client: str, request: Json, model: Model | None, **options: Any) -> PreparedRequest:
-    """Return the request to Copilot for a request parsed as in the server."""
+    """Return the request to Copilot for a request that is parsed as in the server."""
     api = CLIENTS[client]
     parsed = api.parse(json.dumps(request).encode())
     return prepare(api, parsed, model, ReasoningCache(), **options)
@@ -283,7 +283,7 @@ def test_invalid_files_are_refused(client: str, url: str, code: str) -> None:
 
 
 def test_only_the_bytes_say_what_a_file_is() -> None:
-    """A PDF may have other bytes before its magic number, and no media type."""
+    """A PDF may have other bytes before its signature, and no media type."""
     data = base64.b64encode(b"\n" * 1000 + PDF_BYTES).decode()
 
     for url in (data, f"data:;base64,{data}", f"data:text/plain;base64,{data}"):
@@ -330,7 +330,7 @@ def test_names(name: str | None, expected: str) -> None:
 
 
 def test_translation_losses_are_noted() -> None:
-    """Document citations are kept for Claude, and noted otherwise; the context becomes text."""
+    """Citations in documents are kept for Claude and noted for others; the context becomes text."""
     block = {**BLOCK, "title": "T", "context": "C", "citations": {"enabled": True}}
 
     kept = sent("messages", body("messages", block), CLAUDE)

@@ -65,7 +65,7 @@ def test_unknown_in_models(entry: dict[str, Any], expected: tuple[str, str]) -> 
 
 
 def test_a_list_that_is_all_unknown() -> None:
-    """The number of reports is limited."""
+    """The number of reported items is limited."""
     assert 100 == len(unknown_in_models(parse_models([{"id": f"a-{n}"} for n in range(300)])))
 
 

@@ -113,7 +113,7 @@ def test_order_and_usage() -> None:
 @examples(50)
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=20))
 def test_base64_round_trip(vector: list[float]) -> None:
-    """The base64 encoding has little-endian 32-bit floats."""
+    """With base64 encoding, vectors are little-endian 32-bit floats."""
     request = parsed(input="x", encoding_format="base64")
     body = embeddings.embedding_list(request, [vector], {})
     packed = base64.b64decode(body["data"][0]["embedding"])

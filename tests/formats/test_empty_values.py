@@ -59,7 +59,7 @@ CASES: Final = [(client, own) for client, cases in EMPTY.items() for own in case
 @every_model
 @pytest.mark.parametrize(("client", "own"), CASES, ids=str)
 def test_empty_fields(client: str, own: dict[str, Any], model: Model) -> None:
-    """The model gets the same request as without the fields, and the client gets no note."""
+    """The model gets the same request as without the empty fields, and the client gets no note."""
     expected = sent(client, model)
     request = sent(client, model, own=own)
 
@@ -76,7 +76,7 @@ def test_values_that_only_equal_empty_ones() -> None:
 @every_model
 @pytest.mark.parametrize("content", [[], None, "", ...], ids=str)
 def test_empty_results_of_chats(model: Model, content: Any) -> None:
-    """A tool may return nothing, and clients in Go omit the field then."""
+    """A tool may return nothing, in which case clients in Go omit the field."""
     result = {"role": "tool", "tool_call_id": "a", "content": content}
     if content is ...:
         del result["content"]
@@ -124,7 +124,7 @@ def test_gemini_without_stop_sequences() -> None:
 
 @every_model
 def test_completions_without_penalties(model: Model) -> None:
-    """Clients of the older API send the default value of every field."""
+    """Clients of the older API send the default value of every field, without getting a note."""
     base = {"model": "m", "prompt": "Hi"}
     defaults = {"best_of": 1, "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}}
     requests = [

@@ -1,4 +1,4 @@
-"""Responses that end in unusual ways reach the clients of every API unaltered in meaning."""
+"""Responses that end in unusual ways reach the clients of every API with the same meaning."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def chat_event(*calls: Json) -> Json:
     ],
 )
 def test_an_answer_with_only_token_counts_has_no_text(client: str, probe: Json) -> None:
-    """A one-token probe that Copilot answers with only token counts is not a failure."""
+    """A one-token probe that Copilot answers with only token counts is successful."""
     model = model_on("chat_completions", "claude-sonnet-4.6", "Anthropic")
 
     answer = answer_of(sent(client, model, limit=1), [probe], client)
@@ -160,7 +160,7 @@ def test_a_streamed_refusal_keeps_its_details() -> None:
 
 @every_client
 def test_a_paused_turn_is_not_complete(client: str) -> None:
-    """Messages has a stop reason for it; elsewhere the response is cut off, with a note."""
+    """Messages has a stop reason for a pause; elsewhere, the response is cut off, with a note."""
     request = sent(client, model_on("messages", "claude-opus-5", "Anthropic"))
     paused = {"type": "message_delta", "delta": {"stop_reason": "pause_turn"}, "usage": {}}
     events = [START, BLOCK, paused, STOP]

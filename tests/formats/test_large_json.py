@@ -26,7 +26,7 @@ VALUES = st.recursive(
 
 @pytest.fixture(autouse=True, scope="module")
 def small_pieces() -> Any:
-    """Treat every body as large, and split it into the smallest possible pieces."""
+    """Treat every body as large, and split it into pieces that are as small as possible."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("copilot_proxy.formats.request_json.LARGE", 0)
         patch.setattr(large_json, "_LONG", 8)
@@ -46,7 +46,7 @@ def test_large_bodies_are_decoded_like_small_ones(value: Any, ascii_only: bool) 
 @examples(300)
 @given(VALUES)
 def test_large_bodies_are_encoded_like_small_ones(value: Any) -> None:
-    """Text encoded in pieces results in the same JSON as when encoded whole."""
+    """Text encoded in pieces results in the same JSON as text encoded all at once."""
     assert msgspec.json.encode(value) == encode_json(value, large_json.LARGE)
 
 

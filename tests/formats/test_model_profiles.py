@@ -1,4 +1,4 @@
-"""Profiles take their traits from the catalogue, and otherwise from the model's family."""
+"""Profiles use the traits in the catalogue, or else those of the model's family."""
 
 from typing import Any
 

@@ -54,7 +54,7 @@ def test_the_properties_of_a_model() -> None:
     [("chat", "/chat/completions", "text"), ("embeddings", "/embeddings", "embeddings")],
 )
 def test_a_model_with_few_properties(type: str, endpoints: str, output: str) -> None:
-    """Fields that Copilot does not send are left out, or have a default for the model type."""
+    """Fields that Copilot does not send are left out, or get a default for the model type."""
     body = model_object(a_model("m", type=type))
 
     msgspec.convert(body, ModelObject)
@@ -126,7 +126,7 @@ def test_the_default_is_marked() -> None:
 
 
 def test_an_alias_is_answered_by_its_own_name() -> None:
-    """A model requested by an alias has the alias as id, and names the actual model."""
+    """A model requested by an alias has the alias as its id, and names the actual model."""
     body = model_object(recorded("gpt-4o"), name="default")
 
     assert ("default", "gpt-4o") == (body["id"], body["resolved_id"])
@@ -142,7 +142,7 @@ def test_an_alias_is_answered_by_its_own_name() -> None:
     ],
 )
 def test_a_model_that_needs_enabling(policy: Any, state: str, url: str | None) -> None:
-    """A model whose terms are not accepted has the URL of the page to accept them."""
+    """A model whose terms have not been accepted has the URL of the page to accept them."""
     (model,) = parse_models([{"id": "m", "policy": policy}])
     body = model_object(model)
 

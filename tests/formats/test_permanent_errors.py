@@ -43,7 +43,7 @@ def test_permanent_errors_are_reworded(api: ClientApi, status: int) -> None:
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_errors_that_may_pass_are_not_changed(api: ClientApi, status: int) -> None:
-    """Clients may retry temporary errors, so their text is unchanged."""
+    """Clients may retry after temporary errors, so their text is unchanged."""
     error = CopilotProxyError("The rate limit is 500.", status=status)
     assert "The rate limit is 500." in str(api.error_body(error, "id"))
 

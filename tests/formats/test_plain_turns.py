@@ -94,7 +94,7 @@ def chat_parts(id: str) -> list[Any]:
 def test_nothing_depends_on_how_it_is_read(
     client: Any, field: str, turns: list[Any], tools: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both decoders give every model the same messages and notes, and produce the same errors."""
+    """Both decoders produce the same messages, notes and errors for every model."""
     offered = {"tools": [TOOLS[client]]} if tools else {}
     body = {"model": "gpt-4o", field: turns, **MORE[client], **offered}
     content = json.dumps(body).encode()
@@ -147,7 +147,7 @@ def test_values_are_counted(client: Any) -> None:
 @pytest.mark.parametrize("text", ["def f(a: int) -> int:\n", "写一个函数\n"], ids=["code", "中文"])
 @pytest.mark.parametrize("client", FIELDS, ids=lambda client: client.name)
 def test_tokens_are_estimated_alike(client: Any, text: str) -> None:
-    """The estimate is nearly the same with either decoder."""
+    """Both decoders lead to nearly the same estimate."""
     body = agent_body(client.client_path, 200_000, "Go on.")
     (field,) = FIELDS[client]
     said = [{"role": "user", "content": text * 2000}]

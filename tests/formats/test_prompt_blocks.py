@@ -15,7 +15,7 @@ def names(api: str, body: dict[str, Any]) -> list[str]:
 
 
 def data(api: str, body: dict[str, Any]) -> list[bytes]:
-    return [one.data for one in blocks(api, body)]
+    return [one[3] for one in blocks(api, body)]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_text_about_marks() -> None:
     result = {"type": "tool_result", "content": 'Set "cache_control": 1 here.'}
     (block,) = blocks("messages", {"messages": [{"role": "user", "content": [result]}]})
 
-    assert b"cache_control" in block.data
+    assert b"cache_control" in block[3]
 
 
 def test_sizes() -> None:

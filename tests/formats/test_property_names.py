@@ -38,7 +38,7 @@ WEATHER: Final = {
     "required": ["$city"],
 }
 MODELS: Final = ("claude-sonnet-4.5", "claude-opus-5")
-"""Asked on Chat Completions, except by clients of Messages, and on Messages."""
+"""Called on Chat Completions, except for clients of Messages, and on Messages."""
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_schemas(client: str) -> None:
 
 @pytest.mark.parametrize("client", ["chat_completions", "responses", "messages"])
 def test_other_models(client: str) -> None:
-    """Other models accept any names."""
+    """For other models, names are unchanged, since they accept any name."""
     request = sent(client, model_on("responses", "gpt-6-sol"), tool="f", schema=SCHEMA)
 
     assert (

@@ -1,4 +1,4 @@
-"""If Copilot refuses a request without a reason, the request itself is searched for one."""
+"""If Copilot refuses a request without a reason, the request is searched for the cause."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def inside(schema: Json) -> Json:
     ],
 )
 def test_the_suspicious_part_of_a_tool_is_named(schema: Json, where: str) -> None:
-    """The error has the client's name of the tool and the suspicious part of its schema."""
+    """The error has the client's name for the tool, and the suspicious part of its schema."""
     body = {"tools": [tool("fine", inside({"type": "string"})), tool("short", inside(schema))]}
 
     error = refused(body, tool_names={"short": "mcp__long"})

@@ -19,8 +19,10 @@ from tests.auth.accounts import Time
 CLIENTS: Final = {api.name: api for api in client_apis()}
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
 NEVER_REPEATED: Final = (400, 402, 403, 413, 421, 422, 424, 466)
-"""The statuses that GitHub's Copilot CLI does not repeat. Nor do Claude Code, opencode, pi and
-qwen-code repeat a 424."""
+"""The statuses after which GitHub's Copilot CLI does not repeat a request.
+
+After a 424, neither do Claude Code, opencode, pi and qwen-code.
+"""
 
 TOO_LONG: Final = {
     "code": "model_max_prompt_tokens_exceeded",
@@ -28,7 +30,7 @@ TOO_LONG: Final = {
 }
 ITEM: Final = {"type": "message", "id": "m", "role": "assistant", "content": []}
 UPSTREAMS: Final[dict[str, tuple[list[Json], Json]]] = {
-    # Events that begin an answer, and one that breaks it off.
+    # The events that begin an answer, and an error event that ends it.
     "/chat/completions": (
         [{"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]}],
         {"error": TOO_LONG},
@@ -58,7 +60,7 @@ def refused(status: int, code: str | None, message: str = "No.", **headers: str)
     return parse_error_response(status, named, body)
 
 
-# A completions request consists of several calls; tests/faults covers it as a whole.
+# A completions request is sent as several calls, which tests/faults covers.
 @pytest.mark.parametrize("client", [name for name in CLIENTS if name != "completions"])
 @pytest.mark.parametrize("path", list(UPSTREAMS))
 @pytest.mark.parametrize("flat", [False, True])
@@ -94,7 +96,7 @@ def test_a_prompt_that_is_too_long_in_mid_stream(client: str, path: str, flat: b
 
 def _error_of(event: Json) -> Json:
     if isinstance(event.get("error"), str):
-        return event  # Ollama's
+        return event  # for Ollama
     error: Json = event.get("error") or (event.get("response") or event).get("error") or event
     return error
 
@@ -165,7 +167,7 @@ def test_a_used_up_quota(client: str) -> None:
 @EACH_CLIENT
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 529])
 def test_passing_failures_may_be_repeated(client: str, status: int) -> None:
-    """Temporary failures keep their status, and nothing tells clients not to retry."""
+    """Temporary failures keep their status, and no header keeps clients from retrying."""
     error = refused(status, None)
 
     assert status == CLIENTS[client].error_status(error)

@@ -1,4 +1,4 @@
-"""Server-sent events: the examples of the specification, split everywhere, and the size limit."""
+"""Server-sent events: the specification's examples, split at every position, and the size limit."""
 
 import tracemalloc
 from itertools import pairwise
@@ -42,7 +42,7 @@ def every_split(data: bytes) -> list[tuple[bytes, bytes]]:
     ],
 )
 def test_the_specifications_examples(stream: bytes, expected: list[bytes]) -> None:
-    """The examples of the HTML standard are decoded as it says, wherever they are split."""
+    """The examples in the HTML standard are decoded as specified, wherever they are split."""
     for pieces in every_split(stream):
         assert expected == decode(*pieces)
 
@@ -107,7 +107,7 @@ def test_a_carriage_return_ends_the_event_at_once() -> None:
 
 @crossed(line_end=[b"\n", b"\r\n", b"\r"], name=STREAMS)
 def test_recordings_cut_anywhere(name: str, line_end: bytes) -> None:
-    """A recorded stream has the same events with every line end, wherever it is split."""
+    """A recorded stream has the same events with every kind of line end, wherever it is split."""
     data = (RECORDINGS / name).read_bytes().rstrip(b"\n") + b"\n\n"
     frames = [frame + b"\n\n" for frame in data.split(b"\n\n")[:-1]]
     expected = [frame[6:-2] for frame in frames]
@@ -151,7 +151,7 @@ def test_the_limit_is_for_one_event() -> None:
 
 
 def test_a_line_is_counted_once() -> None:
-    """A line counts the same against the limit, whether it arrives whole or in pieces."""
+    """A line counts the same toward the limit, whether it arrives whole or in pieces."""
     for pieces in every_split(b"data: " + b"x" * 60 + b"\n"):
         decoder = EventDecoder(limit=100)
         for piece in pieces:
@@ -170,7 +170,7 @@ def test_endless_comments_are_not_an_event() -> None:
 
 
 def test_a_long_line_in_small_pieces_is_linear_work() -> None:
-    """Each piece of a 20 MB line is stored once, without copying the line so far."""
+    """Each piece of a 20 MB line is stored once, without copying the earlier pieces."""
     piece, pieces = b"x" * 8192, 2560
     decoder = EventDecoder(limit=2**30)
     decoder.feed(b"data: ")

@@ -68,7 +68,7 @@ def test_calls_before_and_after_the_cut() -> None:
 
 
 def test_a_whole_answer() -> None:
-    """Reasoning precedes the text, so it is kept; calls and refusals follow it."""
+    """Reasoning comes before the text, so it is kept; calls and refusals after it are dropped."""
     calls = [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]
     whole = {"reasoning_text": "Hm", "content": "the END of", "tool_calls": calls, "refusal": "No"}
     translator = StopTranslator(ChatRepair("m"), ["END"])

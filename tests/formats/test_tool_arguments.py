@@ -1,4 +1,4 @@
-"""Streamed arguments of tool calls: whether they are complete, and at what cost."""
+"""Streamed tool call arguments: whether they are complete, and what the check costs."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ TEXTS = st.text(alphabet='{}[]",:\\ \n1au', max_size=24) | VALUES.map(json.dumps
 @example(" \n", [1, 1])
 @example("\ud800", [1])
 def test_every_piece_can_complete_the_json(text: str, sizes: list[int]) -> None:
-    """After every piece, `is_json` agrees with a parser that reads the whole text so far."""
+    """After every piece, `is_json` agrees with a parser that reads all of the text."""
     arguments = Arguments()
     asked, expected, start = [], [], 0
     for size in [*sizes, len(text)]:
@@ -114,8 +114,10 @@ def test_pieces_that_repeat_the_name_are_parsed_once(parsed: list[str], pieces: 
 
 
 def test_an_incomplete_block_is_not_parsed_again(parsed: list[str]) -> None:
-    """In a Messages stream, an incomplete call delays the next one. Its arguments are not parsed
-    again for each delayed piece."""
+    """In a Messages stream, an incomplete call delays the next one.
+
+    Its arguments are not parsed again for each delayed piece.
+    """
 
     def piece(index: int, text: str, **first: Any) -> Any:
         function = {"arguments": text, **({"name": "f"} if first else {})}
@@ -134,7 +136,7 @@ def test_an_incomplete_block_is_not_parsed_again(parsed: list[str]) -> None:
 
 
 def test_blank_lines_between_pieces_are_counted() -> None:
-    """A model that writes only blank lines is stopped, however they are split into pieces."""
+    """A model that writes only blank lines is stopped, however the lines are split into pieces."""
     arguments = Arguments()
     arguments.add("{\n" * 20)
     for _ in range(19):

@@ -1,4 +1,4 @@
-"""Omissions by Copilot are noted, and their list is hidden from clients that did not ask for it."""
+"""Omissions by Copilot are noted, but their list is hidden unless the client requested it."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ def test_a_client_that_asks_gets_the_list(events: list[Json]) -> None:
 
 
 def test_odd_entries_are_counted() -> None:
-    """Entries of any form are counted, and none of their text is repeated."""
+    """Entries in any format are counted, and none of their text is repeated."""
     request = sent("messages", claude("claude-opus-5.5"))
 
     message = {**START["message"], "input_transformations": [1, {"type": "Tell me!"}, {}]}

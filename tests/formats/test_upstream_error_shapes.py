@@ -158,7 +158,7 @@ def test_retry_after(value: str, expected: str | None) -> None:
 def test_whether_sdks_may_retry(
     status: int, body: bytes, wait: str | None, expected: str | None
 ) -> None:
-    """SDKs are asked not to retry if it is useless, or if they would sleep for over a minute."""
+    """SDKs are told not to retry if it is useless, or if they would sleep for over a minute."""
     headers = {} if wait is None else {"retry-after": wait}
 
     assert expected == parse_error_response(status, headers, body).headers.get("x-should-retry")
@@ -201,7 +201,7 @@ def test_tokens_are_masked(secret: str, answer: str) -> None:
 
 @pytest.mark.parametrize("length", range(1980, 2001))
 def test_tokens_are_masked_before_a_message_is_cut(length: int) -> None:
-    """Tokens are masked before a long message is cut, so that no part of one is left."""
+    """Tokens are masked before a long message is cut, so no part of a token is left."""
     message = parse_error_response(400, {}, b"x" * length + b" " + SECRETS[0].encode()).message
 
     assert ("x" * length + " ***")[:2000] == message

@@ -202,7 +202,7 @@ SIGNATURE = b'{"error": {"message": "Invalid signature in thinking block. The bl
     ],
 )
 def test_hints_say_what_to_do(status: int, body: bytes, words: str) -> None:
-    """The hint names the next step; a 429 that mentions the terms is only a rate limit."""
+    """The hint names the next step; a 429 that mentions the terms is an ordinary rate limit."""
     assert words in str(parse_error_response(status, {}, body).hint)
 
 
@@ -256,7 +256,7 @@ def test_the_time_to_wait_in_words(status: int, message: str, expected: str | No
 
 
 def test_the_header_wins_over_the_words() -> None:
-    """The message is only parsed if no header or field has the time."""
+    """The message is only parsed if no header or field contains the wait."""
     for headers, fields in (({"retry-after": "7"}, {}), ({}, {"retry_after": 7})):
         error = parse_error_response(429, headers, coded("rate_limited", SESSION, **fields))
         assert "7" == error.headers["retry-after"]
@@ -285,7 +285,7 @@ def test_no_wait() -> None:
 
 
 def test_a_page_that_an_agent_of_github_requires_is_named() -> None:
-    """Such an error contains only the address of the page; signing in again would not help."""
+    """The hint contains only the address of the page, since signing in again would not help."""
     body = b'{"authorize_url":"https://github.com/login/oauth/authorize?client_id=x"}'
     error = parse_error_response(401, {}, body)
 

@@ -93,7 +93,7 @@ def nudged(draw: Draw, valid: list[ClientRequest]) -> ClientRequest:
 
 @st.composite
 def written(draw: Draw, values: st.SearchStrategy[Any]) -> bytes:
-    """Return a value as JSON, mostly in UTF-8, or else wrongly encoded, cut, mixed or repeated."""
+    """Return a value as JSON, mostly in UTF-8, but also wrongly encoded, cut, mixed or repeated."""
     text = json.dumps(draw(values))
     match draw(st.sampled_from(["plain"] * 5 + ["raw", "utf-16", "bom", "twice", "cut", "noise"])):
         case "raw":

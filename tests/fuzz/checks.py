@@ -62,7 +62,7 @@ def check_array(client: Client, events: list[ClientEvent]) -> None:
 
 
 def check_stream(client: Client, text: str) -> None:
-    """Check that a stream follows its grammar and ends with a finish or an error."""
+    """Check that a stream follows its grammar and ends with a finish reason or an error."""
     match client.api:
         case "chat_completions":
             chunks = grammars.chat_chunks(text)

@@ -18,7 +18,7 @@ _FACTOR: Final = int(os.environ.get("FUZZ", "1"))
 TIMEOUT: Final = 300 * _FACTOR
 """Maximum duration of a test in seconds."""
 _SILENCE: Final = 60
-"""Seconds of silence that count as a hang, longer than the interval of keep-alive comments."""
+"""Seconds of silence that count as a hang; longer than the interval of keep-alive comments."""
 
 
 def server_for(simulator: Simulator, **more: object) -> Proxy:
@@ -27,7 +27,7 @@ def server_for(simulator: Simulator, **more: object) -> Proxy:
 
 
 def many(cases: int) -> settings:
-    """Return settings for `cases` examples in CI, and a tenth of them elsewhere.
+    """Return settings for `cases` examples in CI, and for a tenth of that elsewhere.
 
     FUZZ=20 multiplies them by 20.
     """

@@ -1,4 +1,4 @@
-"""Valid requests for each route with as many fields as possible, which the cases modify."""
+"""Valid requests for each route, with as many fields as possible, for the tests to modify."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from copilot_proxy.formats.types import ClientRequest, Json
 from tests.matrix_clients import CLIENTS, GEMINI, PNG, TOOL, Ask, Client
 
 MODELS: Final = ("gpt-4o", "gpt-5.5", "claude-opus-5", "gemini-3.1-pro-preview", "gpt-5-mini")
-"""A model on each of Copilot's APIs, and one on several."""
+"""A model on each of Copilot's APIs, and a model on several of them."""
 MORE: Final[dict[str, Json]] = {
     "chat_completions": {
         "temperature": 0.5,

@@ -1,4 +1,4 @@
-"""For any answer of Copilot with status 200, the client gets a valid answer or an error."""
+"""For any response of Copilot with status 200, the client gets a valid answer or an error."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def running(simulator: Simulator, upstream: RawUpstream) -> Iterator[Proxy]:
 def test_answers(
     target: Target, upstream: RawUpstream, simulator: Simulator, client: Any, api: str
 ) -> None:
-    """A stream follows its grammar and ends with a finish or an error, without a retry."""
+    """A stream follows its grammar and ends with a finish reason or an error, without a retry."""
     good = recorded(simulator)[api]
     model, _ = MODELS[api]
 

@@ -1,6 +1,6 @@
 """A value of the wrong type anywhere in a request never causes an internal error.
 
-The request is refused with an error that the client can read, or it is passed on.
+The request is passed on, or refused with an error that the client can read.
 """
 
 import json
@@ -291,7 +291,7 @@ def changed(body: Json, path: tuple[Any, ...], value: object) -> Json:
 
 @pytest.mark.parametrize("api", CLIENTS)
 def test_wrong_types(api: str) -> None:
-    """Each value of a request is replaced by others; outside CI, only a sample is."""
+    """Each value of a request is replaced with other types; outside CI, only a sample is."""
     client = CLIENTS[api]
     cases = [(path, value) for path in places(BODIES[api]) for value in VALUES]
     passed = 0

@@ -1,4 +1,4 @@
-"""The ledger compared to a fake Copilot's known charges, while servers are killed."""
+"""The ledger is compared with a fake Copilot's known charges, while servers are killed."""
 
 import sqlite3
 from contextlib import closing
@@ -18,7 +18,7 @@ ORDERS = 250
 
 
 def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
-    """All APIs, two workers, eight clients; streams that fail or are abandoned; two kills."""
+    """All APIs, two workers, eight clients; streams fail or are abandoned; servers are killed."""
     found, sound, _ = run_trial(tmp_path / "home", ORDERS)
 
     assert [] == found.problems

@@ -37,7 +37,7 @@ class Clock:
 
 
 class Client:
-    """Sends requests as a client would, ten seconds apart."""
+    """A client that sends its requests ten seconds apart."""
 
     def __init__(self, simulator: Simulator, settings: Settings, clock: Clock) -> None:
         self.simulator, self.settings, self.clock = simulator, settings, clock
@@ -271,7 +271,7 @@ def test_another_model(make: Callable[..., Client]) -> None:
 
 
 def test_another_machine(make: Callable[..., Client]) -> None:
-    """Codex: Copilot does not find the same prefix shortly afterwards."""
+    """Codex: Copilot does not find the same prefix a short time later."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION, session="s-2"), **IN_CODEX)
         client.use_another_machine()
@@ -311,7 +311,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
     """Claude Code continues with a summary instead of the conversation."""
     long = (QUESTION, ANSWER * 8, "Go on.", ANSWER * 8, "Go on.", ANSWER * 8, "And?")
     summary = "This session is being continued from a previous conversation. " * 3
-    # Its first message begins with reminders, which are the same afterwards.
+    # Its first message begins with reminders, which stay the same after the compaction.
     reminder = {"type": "text", "text": "<system-reminder>Be kind.</system-reminder>" * 4}
     bodies = [claude_code(*texts, names=("Bash",)) for texts in (long, (summary,))]
     with make() as client:
@@ -326,7 +326,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
 
 
 def test_a_subagent(make: Callable[..., Client]) -> None:
-    """A subagent in the same session is a separate conversation; the main one still hits."""
+    """A subagent in the same session is a separate conversation; the main one still has hits."""
     agent: dict[str, Any] = {"system": "You are an agent. ", "names": ("Read",)}
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
@@ -337,7 +337,7 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
 
 
 def test_concurrent_requests(make: Callable[..., Client]) -> None:
-    """A request sent before the other was answered could not have used its cache entry."""
+    """A request that is sent before another is answered cannot hit the other's cache entry."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         client.use_another_machine()
@@ -382,7 +382,7 @@ def test_the_cache_key(make: Callable[..., Client]) -> None:
 
 
 def test_no_text_is_stored(make: Callable[..., Client]) -> None:
-    """The file has digests with a key of this installation, so equal texts differ elsewhere."""
+    """The digests in the file use a key of this installation, so equal texts differ elsewhere."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
     stored = client.settings.ledger_file

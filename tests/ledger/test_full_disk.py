@@ -26,11 +26,13 @@ class _Full:
         raise self._error
 
 
-def test_bringing_the_tables_up_to_date(tmp_path: Path) -> None:
+def test_bringing_the_tables_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says that the disk is full, the old tables stay, and a later attempt succeeds."""
+    next_version = "CREATE TABLE moods (mood TEXT); CREATE INDEX moods_mood ON moods (mood);"
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)) as database:
-        database.executescript(schema._FIRST_VERSION)
-        database.execute("PRAGMA user_version = 1")
+        schema.migrate(database)
+        monkeypatch.setattr(schema, "_MIGRATIONS", (*schema._MIGRATIONS, next_version))
+        monkeypatch.setattr(schema, "VERSION", 2)
         (pages,) = database.execute("PRAGMA page_count").fetchone()
         database.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(sqlite3.OperationalError, match="disk is full") as raised:
@@ -62,6 +64,6 @@ def test_a_full_disk_causes_no_wait(
 
 
 def test_hints() -> None:
-    """Making a folder writable does not help on a full disk, so the hint says something else."""
+    """Making a folder writable does not help on a full disk, so the hint mentions free space."""
     assert "free space" in write_hint(OSError(errno.ENOSPC, "No space left on device"))
     assert "writable" in write_hint(OSError(errno.EACCES, "Permission denied"))

@@ -86,7 +86,7 @@ def test_the_sum_is_exact(simulator: Simulator, settings: Settings) -> None:
 
 
 def read_a_word(answer: httpx.Response) -> None:
-    """Read until the first word, since the first events may not have any."""
+    """Read until the first word, since the first events may not contain any."""
     received = b""
     for data in answer.iter_bytes():
         received += data
@@ -254,7 +254,7 @@ def test_the_remaining_quota(
 
 
 def test_without_a_ledger(simulator: Simulator, tmp_path: Path) -> None:
-    """`ledger = false` writes nothing."""
+    """With `ledger = false`, nothing is written."""
     settings = settings_at(simulator, home_dir=str(tmp_path), ledger=False)
     with Proxy(settings) as proxy, proxy.client() as client:
         client.post(

@@ -20,8 +20,6 @@ from copilot_proxy.ledger import database as ledger_file
 from copilot_proxy.ledger import insertion, schema
 from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing, open_ledger
-from copilot_proxy.ledger.hash_chain import next_hash
-from copilot_proxy.ledger.insertion import add_to
 from copilot_proxy.ledger.ledger import Ledger
 from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import COLUMNS, NewerLedger, Row
@@ -60,7 +58,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second call waits as well, since the process may end after it."""
+    """The second call of `close` waits as well, since the process may end after it."""
     may_write, write = threading.Event(), Writer.write
 
     def slow(writer: Writer, rows: Sequence[Row], **options: bool) -> None:
@@ -301,7 +299,7 @@ import fcntl, sys
 with open(sys.argv[1], "r+b") as file:
     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
 """
-"""Takes the lock with which SQLite checks that nobody else uses a file."""
+"""A program that takes the lock with which SQLite checks that nobody else uses a file."""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")
@@ -355,7 +353,7 @@ TAMPERED = {
 
 @pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED.keys())
 def test_tampering_is_found(path: Path, change: str) -> None:
-    """Any change of a row, a deletion, or a changed sum is found."""
+    """Any changed row, deleted row or changed sum is found."""
     writer = Writer(path)
     writer.write([row(number) for number in range(10)])
     writer.close()
@@ -384,7 +382,7 @@ def test_a_bill_that_does_not_add_up(path: Path) -> None:
 
 
 def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of an older version gets the new columns, even for reading, and stays valid."""
+    """A file from an older version gets the new columns, even for reading, and stays valid."""
     writer = Writer(path)
     writer.write([row(0)])
     writer.close()
@@ -395,36 +393,6 @@ def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(open_ledger(path)) as database:
         assert [(None,)] == database.execute("SELECT mood FROM requests").fetchall()
 
-    assert [] == checked(path)
-
-
-def test_a_file_of_the_first_version(path: Path) -> None:
-    """The file gets the new columns and tables; its rows and hashes are unchanged."""
-    path.parent.mkdir()
-    old = COLUMNS[: COLUMNS.index("cache_detail")]
-    made = row(0)
-    with closing(sqlite3.connect(path)) as database:
-        database.executescript(schema._MIGRATIONS[0])
-        database.execute("PRAGMA user_version = 1")
-        link = next_hash(b"", made)
-        values = (*made[: len(old)], link)
-        database.execute(
-            f"INSERT INTO requests ({', '.join(old)}, chain) VALUES ({', '.join('?' * len(values))})",  # noqa: S608, E501
-            values,
-        )
-        database.execute("INSERT INTO days VALUES (?, 1, ?)", (made[COLUMNS.index("day")], link))
-        sums: dict[Row, list[int]] = {}
-        add_to(sums, made)
-        ((group, amounts),) = sums.items()
-        marks = ", ".join("?" * len((*group, *amounts)))
-        database.execute(f"INSERT INTO sums VALUES ({marks})", (*group, *amounts))  # noqa: S608
-        database.commit()
-
-    writer = Writer(path)
-    writer.write([row(1, cache_verdict="prefix_change", cache_detail="tool 1 a")])
-    writer.close()
-
-    assert ["a-0", "a-1"] == stored(path)
     assert [] == checked(path)
 
 

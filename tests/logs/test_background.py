@@ -31,7 +31,7 @@ log = logging.getLogger("a.library")
 
 
 class Blocked(logging.Handler):
-    """A log handler that writes nothing until `go` is called; `lines` are the written ones."""
+    """A log handler that writes nothing until `go` is called; `lines` has the written lines."""
 
     def __init__(self) -> None:
         super().__init__()

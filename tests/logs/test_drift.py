@@ -30,7 +30,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_one_line_a_day(caplog: pytest.LogCaptureFixture) -> None:
-    """The first report is logged at once; later ones are counted and wait for the next day."""
+    """The first report is logged immediately; later ones are counted, and logged the next day."""
     caplog.set_level(logging.INFO)
     now = 0.0
     reporter = Reporter(clock=lambda: now)
@@ -104,7 +104,7 @@ REQUESTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("path", REQUESTS)
 @pytest.mark.parametrize("api", EVENTS)
 def test_an_unknown_event_is_recorded(simulator: Simulator, api: str, path: str) -> None:
-    """On every API of the model and client, the stream is answered, and the event counted."""
+    """On every API of the model and client, the stream is answered, and the event is counted."""
     text = "".join(f"data: {json.dumps(event)}\n\n" for event in EVENTS[api]) + "data: [DONE]\n\n"
     with raw_upstream() as upstream:
         head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"

@@ -55,7 +55,7 @@ def modes(folder: Path) -> set[int]:
 def test_the_file_has_the_lines_of_stderr(
     account: Simulator, path: Path, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file has the same lines with the date, including the server's start and end."""
+    """The file has the same lines as stderr, with dates, including the server's start and end."""
 
     def use(client: httpx.Client) -> None:
         client.post("/v1/chat/completions", json=question("my secret plan"))
@@ -74,7 +74,7 @@ def test_the_file_has_the_lines_of_stderr(
         assert all(re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines)
         requests = lines[2:-1]
         assert [line[11:] in err for line in requests] == [True, True, True]
-        assert "  1 msg 85 B, " in requests[0]
+        assert requests[0].endswith("  1 msg 85 B")
         assert "Copilot sent values that this version does not know: " in requests[1]
         assert lines[1].endswith(" is ready.")
         assert lines[-1].endswith("Stopped.")
@@ -107,7 +107,7 @@ def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
 
 
 def test_old_files_are_deleted(file: LogFile, path: Path) -> None:
-    """The number of files is limited; a line larger than a file gets a separate file."""
+    """The number of files is limited; a line that is larger than a file gets its own file."""
     for number in range(300):
         logging.getLogger("a.library").warning("line %d", number)
     warn("x" * 3000)

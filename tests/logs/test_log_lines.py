@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.logs.reporter import Reporter
 from copilot_proxy.logs.setup import logging_to_stderr
+from copilot_proxy.logs.text_format import TextFormatter
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.upstreams.cooldowns import Cooldowns
 
@@ -39,13 +41,14 @@ def http(method: str, path: str, status: int) -> None:
 
 
 def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Time, status, model, times, tokens, route, cost and the number of notes are in columns."""
+    """Status, model and cost come first, and errors with the request's id at the end."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(
             record(
                 duration=1.2,
                 first_token=0.314,
+                stream=True,
                 usage=USAGE,
                 copilot_usage={"total_nano_aiu": 112_500_000},
                 notes=["a", "b"],
@@ -54,11 +57,58 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         reporter(record(status=502, error="upstream_broken", client_gone=True, notes=["a"]))
     full, failed = capsys.readouterr().err.splitlines()
     assert full[8:] == (
-        " 200 gpt-5-mini                 1.20s  first 0.31s  in 1204 (900 cached) out 312"
-        " 2 notes, 0.113 credits"
+        " 200 gpt-5-mini         0.11 credits  1.20s  1.2k in (75% cached) 312 out  2 notes"
+        "  first 0.31s  stream"
     )
-    assert failed.endswith("  upstream_broken, client disconnected, 1 note, an-id")
-    assert failed[8:].startswith(" 502 gpt-5-mini ")
+    assert failed[8:] == (
+        " 502 gpt-5-mini         0.00s  upstream_broken, client disconnected, 1 note, an-id"
+    )
+
+
+@pytest.mark.parametrize("broken", [{"error": "upstream_broken"}, {"client_gone": True}])
+def test_an_answer_that_was_cut_off(
+    broken: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stream that failed after its status 200 does not look like a good one."""
+    reporter = Reporter()
+    with logging_to_stderr("text", reporter):
+        reporter(record(**broken))
+    assert capsys.readouterr().err[8:].startswith(" cut gpt-5-mini ")
+
+
+def test_a_line_fits_the_terminal() -> None:
+    """The line of an agent's request is not wrapped; details are left out, but no error is."""
+    agent = record(
+        model="claude-sonnet-5.5",
+        duration=12.3,
+        first_token=0.8,
+        stream=True,
+        usage={
+            "prompt_tokens": 124_005,
+            "completion_tokens": 1312,
+            "prompt_tokens_details": {"cached_tokens": 118_230},
+        },
+        copilot_usage={"total_nano_aiu": 112_340_000_000},
+        items=143,
+        tools=27,
+        body_bytes=512_000,
+        effort="high",
+        route="messages",
+    )
+    broken = record(error="upstream_broken", notes=["x" * 100], sent_notes=0)
+    lines = {
+        columns: TextFormatter(width=partial(int, columns)).format(
+            logging.makeLogRecord({"record": agent})
+        )
+        for columns in (85, 100, 160)
+    }
+    for columns, line in lines.items():
+        assert len(line) <= columns
+    assert lines[85].endswith("112.34 credits  12s  124k in (95% cached) 1.3k out")
+    assert lines[100] == f"{lines[85]}  first 0.80s"
+    assert lines[160] == f"{lines[100]}  via messages  143 msgs 27 tools 512 kB stream high"
+    narrow = TextFormatter(width=lambda: 40).format(logging.makeLogRecord({"record": broken}))
+    assert narrow.endswith(f"upstream_broken, 1 note, {'x' * 100}, an-id")
 
 
 async def test_lines_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,18 +145,17 @@ async def test_a_single_request_is_logged_soon() -> None:
 @pytest.mark.parametrize(
     ("nano", "said"),
     [
-        (1_000_000_000, "1 credit"),
-        (12_500_000, "0.0125 credits"),
-        (99_960_000_000, "100 credits"),
-        (1_234_567_000_000, "1235 credits"),
+        (1_000_000_000, "1.00 credits"),
+        (4_000_000, "<0.01 credits"),
+        (1_234_567_000_000, "1,234.57 credits"),
     ],
 )
 def test_a_cost_in_a_line(nano: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A cost has three significant digits, or all digits before the decimal point."""
+    """A cost has the same digits as in `usage`."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(copilot_usage={"total_nano_aiu": nano}))
-    assert capsys.readouterr().err.endswith(f" {said}\n")
+    assert f"  {said}  0.00s" in capsys.readouterr().err
 
 
 def test_the_route_is_shown_if_it_differs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,16 +163,16 @@ def test_the_route_is_shown_if_it_differs(capsys: pytest.CaptureFixture[str]) ->
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(route="messages"))
-    assert capsys.readouterr().err.endswith(" messages\n")
+    assert capsys.readouterr().err.endswith("  via messages\n")
 
 
 def test_a_count_of_tokens(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line does not look like a question to the model."""
+    """The line for a token count does not look like a chat request."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(api="count_tokens", route="count_tokens"))
         reporter(record(api="input_tokens", route=None))
-    assert 2 == capsys.readouterr().err.count(" tokens counted\n")
+    assert 2 == capsys.readouterr().err.count("  tokens counted\n")
 
 
 def test_a_refusal_from_memory(capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,7 +254,7 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         ({"items": 2, "noun": "item"}, "2 items"),
         ({"items": 1, "noun": "input"}, "1 input"),
         ({"items": 1, "body_bytes": 999_700, "effort": "a\x1b"}, "1 msg 1 MB a?"),
-        ({"items": 1, "body_bytes": 4_600_000, "notes": ["x"]}, "1 msg 5 MB, 1 note"),
+        ({"items": 1, "body_bytes": 4_600_000, "notes": ["x"]}, "1 note  1 msg 5 MB"),
     ],
 )
 def test_the_shape_of_a_request(
@@ -248,7 +297,7 @@ def test_other_requests(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_lines_have_their_level(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines of libraries are shown if they are warnings or worse."""
+    """Lines of libraries are shown if they are warnings or more severe."""
     with logging_to_stderr("text", Reporter()):
         logging.getLogger("httpx").info("chatter")
         logging.getLogger("copilot_proxy.auth").warning("no new token")
@@ -288,7 +337,8 @@ def test_an_answer_that_the_shutdown_aborts(capsys: pytest.CaptureFixture[str]) 
         except TimeoutError:
             logging.getLogger("uvicorn.error").exception("real trouble")
     err = capsys.readouterr().err
-    assert "cut: server_stopped" in err
+    assert " cut gpt-5-mini " in err
+    assert "server_stopped" in err
     assert "client disconnected" not in err
     assert "asyncio" not in err
     assert "destroyed" not in err

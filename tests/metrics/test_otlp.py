@@ -25,7 +25,7 @@ KEY = "collector-key-0123456789"
 
 
 class Collector(ThreadingHTTPServer):
-    """A collector on loopback; `bodies` has what it received, by path."""
+    """A collector on loopback; `bodies` contains the received data, by path."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -35,7 +35,7 @@ class Collector(ThreadingHTTPServer):
         self.changed = threading.Condition()
 
     def wait_for(self, path: str, count: int = 1) -> list[Any]:
-        """Return the bodies for a path, once there are `count`."""
+        """Return the bodies for a path once `count` of them have arrived."""
 
         def found() -> list[Any]:
             return [body for one, _, body in self.bodies if one == path]

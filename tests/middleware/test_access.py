@@ -34,7 +34,7 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "x"}]}
     ],
 )
 def test_normalize_path(path: str, expected: str) -> None:
-    """All spellings of a path that clients use are normalised."""
+    """All spellings of a path that clients use are normalized."""
     assert expected == normalize_path(path)
 
 
@@ -80,7 +80,7 @@ def test_normalize_path(path: str, expected: str) -> None:
     ],
 )
 def test_host_name(host: str, expected: str) -> None:
-    """The name is the part before the port; anything but a name and a port has none."""
+    """The host name is the part before the port; a malformed header has none."""
     assert expected == host_name(host)
 
 
@@ -210,7 +210,7 @@ def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> Non
      "http://{}, http://evil.example", "http://{}.evil.example", "http://http://{}"],
 )  # fmt: skip
 def test_origins_similar_to_its_own(proxy: Proxy, odd: str) -> None:
-    """Browsers send exactly the origin, so other texts that name the server are refused."""
+    """Browsers send the exact origin, so other texts with the server's name are refused."""
     origin = odd.format(proxy.url.removeprefix("http://"))
     with proxy.client() as client:
         answer = client.get("/v1/models", headers={"origin": origin})

@@ -161,7 +161,7 @@ def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
 
 
 def test_the_queue_is_limited(simulator: Simulator) -> None:
-    """The queue takes as many requests as the setting allows; further ones get 503."""
+    """The queue holds as many requests as the setting allows; any others get 503."""
     with small(simulator, max_queue=1) as proxy:
         with occupied(proxy, simulator):
             asked = waits(proxy, lambda: post(proxy, chat()))

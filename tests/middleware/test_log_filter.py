@@ -28,7 +28,7 @@ def test_failures_and_lookups_are_logged(path: str, status: int, method: str, lo
 
 
 def test_probes_get_one_line() -> None:
-    """The probes of a starting client are one line, and those of its next start are another."""
+    """The probes of a starting client get one line, and the probes of its next start another."""
     now = 0.0
     is_logged = LogFilter(lambda: now)
     start = ["/api/v1/models", "/api/tags", "/props", "/v1/props", "/version"] * 3
@@ -40,8 +40,22 @@ def test_probes_get_one_line() -> None:
     assert [True, *[False] * 14] == first == second
 
 
+def test_lookups_of_models_get_one_line() -> None:
+    """A client that looks up all models when it starts does not fill the log."""
+    now = 0.0
+    is_logged = LogFilter(lambda: now)
+    paths = ["/v1/models", "/v1/models/default", "/v1/models/opus"]
+
+    first = [is_logged(context(path, 200)) for path in paths]
+    unknown = is_logged(context("/v1/models/gpt-99", 404))
+    now = 100.0
+
+    assert ([True, False, False], True) == (first, unknown)
+    assert is_logged(context("/v1/models/sonnet", 200))
+
+
 def test_missing_apis_are_logged_once() -> None:
-    """A client that requests a moderation before each question does not fill the log."""
+    """A client that requests a moderation before each prompt does not fill the log."""
     is_logged = LogFilter(lambda: 0.0)
     asked = [context("/v1/moderations", 404, "POST") for _ in range(3)]
     for one in asked:

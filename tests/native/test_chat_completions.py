@@ -14,7 +14,7 @@ PATH = "/v1/chat/completions"
 
 
 def chat_request(**more: Any) -> ChatRequest:
-    """A long conversation with all fields of the chat API."""
+    """Return a long conversation with all fields of the chat API."""
     url = {"url": f"data:image/png;base64,{PNG}", "detail": "low"}
     call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     return {

@@ -16,7 +16,7 @@ MARK: Json = {"cache_control": {"type": "ephemeral"}}
 
 
 def messages_request(**more: Any) -> MessagesRequest:
-    """A long conversation with all fields of the Messages API."""
+    """Return a long conversation with all fields of the Messages API."""
     source = {"type": "base64", "media_type": "image/png", "data": PNG}
     image = {"type": "image", "source": source}
     return {
@@ -124,7 +124,7 @@ def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
 def test_repairs_of_messages_requests(
     wire: Wire, sent: MessagesRequest, reaches: MessagesRequest, note: str | None
 ) -> None:
-    """Only what Copilot refuses is changed, with notes about significant changes."""
+    """Only fields that Copilot refuses are changed, with notes about significant changes."""
     request = messages_request()
 
     answer = wire.post(PATH, {**request, **sent})
@@ -177,8 +177,10 @@ def without_additions(event: MessagesEvent) -> MessagesEvent:
 
 @pytest.mark.parametrize("more", [{}, {**FRESH, **THINKS}])
 def test_messages_pass(wire: Wire, simulator: Simulator, more: Json) -> None:
-    """Whole and streamed messages pass unchanged, without Copilot's additions, and with the model's
-    name as the client wrote it."""
+    """Whole and streamed messages pass unchanged, except for additions and the model's name.
+
+    Copilot's additions are removed, and the model is named as the client named it.
+    """
     simulator.state.faults.on("annotations")
     request = messages_request(**more)
 

@@ -14,7 +14,7 @@ PATH = "/v1/responses"
 
 
 def responses_request(**more: Any) -> ResponsesRequest:
-    """A long conversation with all fields of the Responses API."""
+    """Return a long conversation with all fields of the Responses API."""
     image = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "low"}
     function = {"type": "function", "name": "look", "parameters": SCHEMA, "strict": False}
     return {
@@ -84,7 +84,7 @@ def test_responses_requests_pass(wire: Wire, stream: bool) -> None:
 def test_repairs_of_responses_requests(
     wire: Wire, sent: ResponsesRequest, reaches: ResponsesRequest, note: str | None
 ) -> None:
-    """Only these fields are changed, with notes about significant changes."""
+    """Only the fields listed here are changed, with notes about significant changes."""
     request = responses_request()
 
     answer = wire.post(PATH, {**request, **sent})

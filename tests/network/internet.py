@@ -27,7 +27,7 @@ REFUSED = "The image cannot be fetched: it cannot be fetched from this URL."
 
 @dataclass
 class Page:
-    """The answer at a path; the server waits for `gate` between headers and body."""
+    """The answer at a path; the server waits for `gate` between the headers and the body."""
 
     body: bytes = PNG
     status: int = 200
@@ -37,7 +37,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Received:
-    """A connection that was made: its target, and the data sent over it."""
+    """A connection to a target, and the data sent over it."""
 
     address: str
     port: int
@@ -48,7 +48,8 @@ class Received:
 class Internet:
     """Names resolve to `PUBLIC` unless `names` has other results; the last of several is repeated.
 
-    The guard is not replaced: connections are redirected to the server on this machine after it.
+    The guard is not replaced: connections that pass it are redirected to the server on this
+    machine.
     """
 
     def __init__(self, authority: trustme.CA, *hosts: str) -> None:

@@ -137,7 +137,7 @@ def test_macos_and_windows_use_the_systems_store(monkeypatch: pytest.MonkeyPatch
 def test_a_wrong_certificate_path_is_reported(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """A wrong certificate path is reported at once, not as a failed handshake."""
+    """A wrong certificate path is reported immediately, not as a failed handshake."""
     monkeypatch.setenv(variable, "/nonexistent/company.pem")
     with pytest.raises(UsageError, match=f"{variable} is set to /nonexistent/company.pem"):
         make_client(SETTINGS)

@@ -1,4 +1,4 @@
-"""Behaviour that all HTTP clients share."""
+"""Behavior that all HTTP clients share."""
 
 from collections.abc import Callable
 

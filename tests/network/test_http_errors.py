@@ -132,7 +132,7 @@ def test_every_httpx_error_class_is_covered() -> None:
 
 
 def test_an_error_without_its_request_has_a_message() -> None:
-    """An error without a request has a message, too."""
+    """An error without a request also has a message."""
 
     assert "GitHub could not be reached." == map_http_error(httpx.ConnectError("x")).message
 

@@ -153,7 +153,7 @@ async def test_each_address_is_fetched_once(internet: Internet) -> None:
 
 
 async def test_only_a_few_at_once(internet: Internet) -> None:
-    """Four URLs are downloaded at once, and the fifth waits."""
+    """Four URLs are downloaded at a time, and the fifth waits."""
     go = asyncio.Event()
 
     async def look_up(host: str) -> list[str]:
@@ -271,7 +271,7 @@ async def test_pdfs(
 
 
 async def test_a_pdf_may_be_larger_than_an_image(internet: Internet) -> None:
-    """The limit on images is Copilot's; PDFs only have the limit of the whole request."""
+    """The limit on images is Copilot's; PDFs only have to fit the limit of the whole request."""
     internet.pages["/a.png"] = Page(PDF_BYTES.ljust(MAX_IMAGE + 1, b"\0"))
     request = {"messages": [{"content": [{"type": "document", "source": AT}]}]}
 

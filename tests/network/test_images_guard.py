@@ -38,7 +38,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked(internet: Int
 
 
 async def test_an_ipv6_address(internet: Internet) -> None:
-    """IPv6 addresses work."""
+    """An image at an IPv6 address is downloaded."""
     internet.names[HOST] = [["2606:4700::1"]]
 
     await internet.fetcher().inline(chat(URL))
@@ -108,9 +108,9 @@ async def test_names_with_private_addresses(internet: Internet, addresses: list[
 
 
 async def test_errors_reveal_nothing_about_private_networks(internet: Internet) -> None:
-    """Failures in private networks cannot be told apart from others by their error.
+    """Errors do not reveal whether a failure happened in a private network.
 
-    These are unknown names, private addresses, unreachable hosts and untrusted certificates.
+    The failures are unknown names, private addresses, unreachable hosts and untrusted certificates.
     """
 
     async def unknown(host: str) -> list[str]:

@@ -24,7 +24,7 @@ from tests.network.failures import SETTINGS, failure
 def test_unusable_proxies_are_reported(
     monkeypatch: pytest.MonkeyPatch, proxy: str, shown: str
 ) -> None:
-    """SOCKS proxies, unknown schemes and malformed addresses are reported at the start."""
+    """SOCKS proxies, unknown schemes and malformed addresses are reported at startup."""
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(UsageError) as caught:
         make_client(SETTINGS)

@@ -61,7 +61,7 @@ def test_not_public(address: str) -> None:
     ],
 )
 def test_hosts(url: str, host: str) -> None:
-    """A host is normalised both for the lookup and for the certificate."""
+    """A host is normalized both for the lookup and for the certificate."""
     assert host == fetchable_host(httpx.URL(url))
 
 
@@ -91,7 +91,7 @@ async def test_addresses_are_read_as_the_system_does(address: str) -> None:
 
 @pytest.mark.parametrize("odd", ["127.1", "0x7f.0.0.1", "0177.0.0.1"])
 async def test_unusual_forms_of_addresses(odd: str) -> None:
-    """Short and unusual forms of addresses are checked by their meaning."""
+    """An address in a short or unusual form is checked like its usual form."""
     try:
         found = await look_up(odd)
     except OSError:

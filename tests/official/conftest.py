@@ -90,7 +90,7 @@ def await_line(log: Path, process: subprocess.Popen[bytes], pattern: str) -> str
 
 @pytest.fixture
 def copilot(running: Copilot) -> Copilot:
-    """The simulator, without requests so far in this test."""
+    """The simulator; requests from earlier tests are not counted."""
     running.requests()
     return running
 

@@ -13,7 +13,10 @@ Handler = Callable[[dict[str, Any]], Any]
 
 
 class LanguageClient:
-    """Talks to a running server. `handlers` answer its requests, by method; others get null."""
+    """Talks to a running server.
+
+    `handlers` answer the server's requests, by method; other requests get null.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.handlers: dict[str, Handler] = {}

@@ -16,8 +16,8 @@ NAMES = ("api.githubcopilot.com", "api.github.com", "github.com")
 class Outside(ThreadedServer):
     """Tunnels to `NAMES`, with TLS, and to `target`, a URL with a port, end at `target`.
 
-    All others are refused, and kept in `refused`, e.g. "example.com:443". Runs inside a `with`
-    block.
+    All other tunnels are refused, and listed in `refused`, such as "example.com:443". Runs inside a
+    `with` block.
     """
 
     def __init__(self, target: str, folder: Path) -> None:

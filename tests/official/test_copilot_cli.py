@@ -80,7 +80,7 @@ def test_auto(home: Home, copilot: Copilot) -> None:
 @only_in_ci
 @pytest.mark.parametrize("model", ["claude-opus-5.5", "gpt-6.1-sol", "gemini-4-carbon"])
 def test_image(home: Home, copilot: Copilot, model: str) -> None:
-    """An attached image is seen on each API."""
+    """An attached image reaches the model on each API."""
     image = home.work / "dot.png"
     image.write_bytes(base64.b64decode(PNG))
 

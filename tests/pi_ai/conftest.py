@@ -16,7 +16,7 @@ FOLDER = Path(os.environ.get("TEST_PI_AI_FOLDER") or Path(__file__).parent)
 
 
 def put_node_on_the_path() -> None:
-    """Let the tests use the Node that npm has installed next to pi-ai, if any.
+    """Let the tests use the Node that npm may have installed next to pi-ai.
 
     The system's Node is often too old for pi-ai.
     """
@@ -75,7 +75,7 @@ def running(
 
 @pytest.fixture
 def served(running: Served) -> Iterator[Served]:
-    """The server, without requests or faults so far in this test."""
+    """The server, after clearing the requests and faults of earlier tests."""
     running.simulator.state.recorder.clear()
     running.proxy.records.clear()
     yield running

@@ -449,7 +449,7 @@ def test_a_limit_starts_a_cooldown(http: httpx.Client, served: Served) -> None:
 def test_leaving_closes_the_call(
     http: httpx.Client, served: Served, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When a client disconnects during the answer, the model stops at once."""
+    """When a client disconnects during the answer, the model stops immediately."""
     monkeypatch.setattr(served.simulator.state, "middle", 20)  # events, so that some have text
     served.simulator.state.faults.on("stall_mid_stream")
     request = {"model": model, "messages": user("Hi"), "stream": True}
@@ -462,7 +462,7 @@ def test_leaving_closes_the_call(
 
 
 def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
-    """When a client disconnects before the status, the model also stops at once."""
+    """When a client disconnects before the status, the model also stops immediately."""
     served.simulator.state.faults.on("stall_before_headers")
     body = json.dumps({"model": "gpt-4.1", "messages": user("Hi")})
     host, _, port = served.proxy.url.removeprefix("http://").partition(":")

@@ -85,7 +85,7 @@ def test_an_edited_conversation_of_every_model(http: httpx.Client, model: str) -
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_dropped_thinking_is_noted(http: httpx.Client, stream: bool) -> None:
-    """A note says if a model dropped thinking that belongs to another conversation."""
+    """If a model dropped thinking that belongs to another conversation, a note says so."""
     model = next(
         one.id
         for one in models(DEFAULT_CATALOGUE)

@@ -1,4 +1,4 @@
-"""The sidecar's HTTP: its reports of an answer, when it ends, and which hosts it may call."""
+"""The sidecar's HTTP: how it reports answers, when calls end, and which hosts it may call."""
 
 import asyncio
 import contextlib
@@ -73,7 +73,7 @@ class Upstream:
                 await writer.wait_closed()
 
     def set_answer(self, *parts: bytes) -> None:
-        """Answer with these parts from now on, and keep the connection open."""
+        """Answer with these parts from the next request on, and keep the connection open."""
 
         async def answer(writer: asyncio.StreamWriter) -> None:
             for part in parts:
@@ -100,7 +100,7 @@ class Client:
             return (await exchange.read())[0]
 
     async def answer(self, model: Any = GPT_4) -> ChatCompletion:
-        """Return the completion; raise the client's error."""
+        """Return the completion, or raise the client's error."""
         reader = PiAiToChat("m", include_usage=True)
         chunks: list[Any] = []
         async with self.sidecar.exchange(self.request(model)) as exchange:
@@ -138,7 +138,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
 
 @pytest.fixture
 def client(running: Client) -> Client:
-    """The sidecar, without requests so far."""
+    """The sidecar, after clearing the requests of earlier tests."""
     running.upstream.heads.clear()
     running.upstream.connections.clear()
     running.upstream.gone.clear()

@@ -288,7 +288,7 @@ def request_to(server: asyncio.Server) -> dict[str, Any]:
 
 @needs_pi_ai
 async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> None:
-    """If the reader does not read, an endless answer is not read from Copilot either."""
+    """If the reader stops reading, the process stops reading an endless answer from Copilot."""
     blocked = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -47,7 +47,7 @@ def proxy_of_today() -> Iterator[Proxy]:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("make", [chat, responses, messages], ids=lambda make: make.__name__)
 def test_the_note(proxy_of_today: Proxy, make: Any, stream: bool) -> None:
-    """The note is in the headers, or in the log if those of a stream were already sent."""
+    """The note is in the headers, or in the log if a stream's headers have already been sent."""
     path = {chat: "chat/completions", responses: "responses", messages: "messages"}[make]
     for text, is_called in (("Hi", False), ("What is the weather in Paris?", True)):
         body = {"model": "claude-opus-5.5", "stream": stream, **make(text)}

@@ -60,7 +60,7 @@ def test_a_name_that_a_client_has_built_in(
 
 @crossed(name=["haiku", "claude-haiku-9-20290101", "gpt-9-luna"], path=REQUESTS)
 def test_a_correct_name_needs_no_note(proxy: Proxy, path: str, name: str) -> None:
-    """A family, an id, and another spelling of it all get the model that they name."""
+    """A family, an id and another spelling of the id all lead to the model that they name."""
     with proxy.client() as client:
         answer = client.post(path, json={"model": name, **REQUESTS[path]})
 

@@ -96,7 +96,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     ],
 )  # fmt: skip
 def test_notes(http: httpx.Client, api: str, model: str, fields: Json, expected: str) -> None:
-    """A change is explained in terms of the request; one without effect has no note."""
+    """A change is explained in terms of the request; a change without effect has no note."""
     client = CLIENT[api]
 
     answer = http.post(client.path, json=client.body(Ask(model, client.user("Hi"))) | fields)

@@ -79,7 +79,7 @@ def test_the_field_is_dropped(
     ],
 )
 def test_other_refusals_are_reported(proxy: Proxy, simulator: Simulator, message: str) -> None:
-    """Clients rely on fields outside of messages, and cannot fix those that they did not send."""
+    """Refusals of other fields are errors: clients rely on these fields, or did not send them."""
     simulator.state.faults.on("invalid_request_body", value=message)
     with proxy.client() as client:
         answer = client.post("/v1/messages", json=MESSAGES)

@@ -18,7 +18,7 @@ REQUESTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", REQUESTS)
 def test_the_answer_stops(proxy: Proxy, simulator: Simulator, path: str, stream: bool) -> None:
-    """The model is called again without them, and later requests are not refused."""
+    """The model is called again without stop sequences, and later requests are not refused."""
     body = {"model": "gpt-5.1", "stream": stream, **REQUESTS[path]}
     with proxy.client() as client:
         answers = [client.post(path, json=body) for _ in range(2)]

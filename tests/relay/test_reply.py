@@ -1,4 +1,4 @@
-"""A reply knows how Copilot's answer ended, and what Copilot dropped from the request."""
+"""A reply shows how Copilot's answer ended, and which parts of the request Copilot dropped."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -97,6 +97,6 @@ async def test_fields_dropped_by_copilot_are_in_the_header_or_the_log(
         pass
 
     entry = logging.makeLogRecord({"record": record})
-    line = TextFormatter(colour=False).format(entry)
+    line = TextFormatter(color=False).format(entry)
     assert early is ("Copilot reports 1 dropped" in header)
     assert early is not ("Copilot reports 1 dropped" in line)

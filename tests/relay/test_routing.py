@@ -18,7 +18,7 @@ BOTH = pytest.mark.parametrize("stream", [False, True])
 NATIVE = {"chat_completions": "gpt-4.1", "responses": "gpt-5.5", "messages": "claude-sonnet-4.5"}
 """Models that support the client's API."""
 TRANSLATED = {"chat_completions": "gpt-5.5", "responses": "gpt-4.1", "messages": "gpt-5.5"}
-"""Models that do not."""
+"""Models that do not support the client's API."""
 BOTH_WAYS = pytest.mark.parametrize("models", [NATIVE, TRANSLATED], ids=["native", "translated"])
 
 
@@ -78,7 +78,7 @@ def test_a_refused_api_is_followed_by_another(
     fault: str,
     stream: bool,
 ) -> None:
-    """After such a refusal, the list is loaded again, and another API answers."""
+    """After such a refusal, the model list is loaded again, and another API answers."""
     simulator.state.faults.on(fault, times=1)
 
     answer = post(http, client, model, stream=stream)
@@ -262,7 +262,7 @@ def test_without_a_catalogue_every_model_answers(
 def test_without_a_catalogue_an_unknown_name_says_why(
     http: httpx.Client, simulator: Simulator, client: Client
 ) -> None:
-    """An alias cannot be resolved then, and enabling the model would not help."""
+    """Without a model list, the error says that an alias cannot be resolved."""
     simulator.state.faults.on("models_500")
 
     answer = post(http, client, "gpt-4-turbo")

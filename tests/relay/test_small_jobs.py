@@ -64,6 +64,19 @@ def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str
     assert note in row["notes_json"]
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_the_answer_has_the_name_in_the_request(simulator: Simulator, is_stream: bool) -> None:
+    """Clients that compare the model's name, such as Claude Code, do not see another one."""
+    body = {**JOBS[1][2], "stream": is_stream}
+    with Proxy(settings_at(simulator, small_model="claude-haiku")) as proxy:
+        answer = ask(proxy, "messages", OPENCODE, body)
+
+    assert "changed model to claude-haiku" in answer.headers["x-copilot-proxy-notes"]
+    assert "messages" == answer.headers["x-copilot-proxy-route"]
+    assert f'"model":"{BIG}"' in answer.text
+    assert '"model":"claude-haiku' not in answer.text
+
+
 @pytest.mark.parametrize(("path", "agent", "body"), OTHERS)
 def test_requests_that_are_not_small_jobs(
     simulator: Simulator, path: str, agent: str, body: dict[str, Any]

@@ -81,7 +81,7 @@ def test_a_key_allows_its_models_only(limited: Proxy, simulator: Simulator, path
     ],
 )
 def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
-    """A key allows a model under all its names."""
+    """A key allows its models under all of their names."""
     assert 200 == ask(limited, name).status_code
 
 

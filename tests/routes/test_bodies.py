@@ -127,7 +127,7 @@ def test_too_large(simulator: Simulator) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(simulator: Simulator) -> None:
-    """A client that declares a body over the limit gets its error at once."""
+    """A client that declares a body over the limit gets its error immediately."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy:
         address = urlsplit(proxy.url)
         with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:

@@ -319,7 +319,7 @@ def test_failures_before_the_first_word(
     "fault", ["cut_mid_event", "end_early", "error_chunk", "invalid_json_event"]
 )
 def test_failures_in_mid_stream(proxy: Proxy, simulator: Simulator, fault: str) -> None:
-    """The chunks so far are kept and followed by an error event, without a finish reason."""
+    """Chunks before the failure are kept, followed by an error event, without a finish reason."""
     simulator.state.faults.on(fault, path="/chat/completions")
     with proxy.client() as client:
         frames = events(client.post(PATH, json=chat("Write 30 words", stream=True)))
@@ -372,7 +372,7 @@ def test_failure_after_the_grace_period(simulator: Simulator) -> None:
 @pytest.mark.parametrize("fault", [None, "stall_before_headers", "stall_mid_stream"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_client_disconnects(simulator: Simulator, fault: str | None, stream: bool) -> None:
-    """When the client disconnects, the call to Copilot ends at once, so nothing more is billed."""
+    """When the client disconnects, the call to Copilot ends immediately, and billing with it."""
     simulator.state.pace = 3600
     if fault is not None:
         simulator.state.faults.on(fault, path="/chat/completions")
@@ -401,7 +401,7 @@ def test_client_disconnects(simulator: Simulator, fault: str | None, stream: boo
 def test_client_disconnects_with_requests_waiting(
     simulator: Simulator, stream: bool, at_once: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A disconnect is noticed even if further requests are queued on the connection.
+    """A disconnect is noticed even if more requests are queued on the connection.
 
     Those requests are not sent to Copilot.
     """

@@ -48,7 +48,7 @@ def test_claude_reads_pdfs(proxy: Proxy, simulator: Simulator, path: str) -> Non
 def test_other_apis(
     proxy: Proxy, simulator: Simulator, path: str, model: str, upstream: str, vision: bool
 ) -> None:
-    """GPT gets files on Responses. Gemini gets them as images, which need the vision header."""
+    """GPT gets files on Responses; Gemini gets them as images, which need the vision header."""
     with proxy.client() as client:
         answer = client.post(path, json=body(path, model))
 

@@ -47,7 +47,7 @@ def code_of(body: ErrorBody) -> str:
     """Return the error code in any API's format."""
     error = body["error"]
     if isinstance(error, dict) and "details" in error:
-        return str(error["details"][0]["reason"]).lower()  # Google's
+        return str(error["details"][0]["reason"]).lower()  # on the Gemini API
     return str(body["code"] if isinstance(error, str) else error["code"])
 
 
@@ -149,7 +149,7 @@ def test_origins_that_are_not_allowed(
 
 @crossed(mode=["no-cors", "cors", "websocket", None], site=["cross-site", "same-site"])
 def test_pages_without_an_origin(server: OpenProxy, site: str, mode: str | None) -> None:
-    """Images, scripts and the like requested by pages of other sites are refused."""
+    """Images, scripts and other resources requested by pages of other sites are refused."""
     headers = {"sec-fetch-site": site} | ({"sec-fetch-mode": mode} if mode else {})
 
     assert {"origin_not_allowed"} == refusals(server, headers)
@@ -179,7 +179,7 @@ def test_forms_without_an_origin(server: OpenProxy, simulator: Simulator) -> Non
     ids=str,
 )
 def test_opening_the_address(server: OpenProxy, headers: dict[str, str]) -> None:
-    """Typing the address, following a link and Node programs all work."""
+    """Typing the address, following a link and using Node programs all work."""
     with server.client() as client:
         codes = [client.get(path, headers=headers).status_code for path in ("/", "/schema")]
 
@@ -330,7 +330,8 @@ def test_ambiguous_requests(
 ) -> None:
     """Requests that two programs could interpret differently are refused."""
     with OpenProxy(settings_at(simulator)) as server, server.client() as client:
-        # Load the router, because `send` closes its side at once, ending requests that must wait.
+        # Load the router first, since `send` closes its side immediately, which ends waiting
+        # requests.
         client.get("/nowhere")
         assert Outcome(status, code) == send(server, request_text)
 

@@ -125,7 +125,7 @@ def test_lists_of_models(http: httpx.Client) -> None:
 
 
 def test_a_stream_as_an_array(http: httpx.Client) -> None:
-    """Without `alt=sse`, the events are the items of one array."""
+    """Without `alt=sse`, the events are elements of one array."""
     array = http.post(STREAM, json=HI)
     events = http.post(f"{STREAM}?alt=sse", json=HI)
 
@@ -167,7 +167,7 @@ def test_an_error_before_the_answer(simulator: Simulator, query: str) -> None:
 
 
 def test_a_client_that_disconnects(simulator: Simulator) -> None:
-    """The call to Copilot ends at once, and the record says why."""
+    """The call to Copilot ends immediately, and the record says why."""
     simulator.state.pace = 0.01
     body = {"contents": "Write 2000 words"}
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:
@@ -339,7 +339,7 @@ def test_the_choice_of_functions(
 def test_unsupported_fields_are_refused(
     http: httpx.Client, simulator: Simulator, body: Json, field: str | None
 ) -> None:
-    """Unsupported fields are errors that name the field, and are never dropped."""
+    """The error names each unsupported field, and no such field is dropped."""
     answer = http.post(GENERATE, json={**HI, **body})
 
     error = answer.json()["error"]

@@ -21,7 +21,7 @@ def hint_of(answer: httpx.Response) -> str:
 
 
 def test_every_mistake_in_a_body_has_a_hint(proxy: Proxy) -> None:
-    """On every API: invalid JSON, JSON of the wrong type, broken compression, missing fields."""
+    """Invalid JSON, a wrong type, bad compression and a missing field have hints on every API."""
     with proxy.client() as client:
         for path in PATHS:
             for body in BAD:
@@ -45,7 +45,7 @@ def test_a_wrong_method_says_which_is_right(proxy: Proxy) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("simulated", [False, True])
 def test_commands_for_the_simulator(simulator: Simulator, simulated: bool, stream: bool) -> None:
-    """With the simulator, the hint has the command that lists the simulator's models."""
+    """With the simulator, the hint contains the command that lists the simulator's models."""
     settings = settings_at(simulator)
     with Proxy(settings, simulated=simulated) as proxy, proxy.client() as client:
         body = {**CHAT, "model": "nope", "stream": stream}
@@ -94,7 +94,7 @@ def test_an_unknown_host_gets_the_right_address(proxy: Proxy) -> None:
 def test_a_refused_token_of_the_environment_is_named(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the variable is set, signing in has no effect, and the server has to be restarted."""
+    """While the variable is set, signing in has no effect, and the server must be restarted."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghu_0123456789abcdefRevoked")
     settings = load_settings({"github_url": simulator.url, "github_api_url": simulator.url})
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -106,7 +106,7 @@ def test_a_refused_token_of_the_environment_is_named(
 
 
 def test_a_models_name_in_another_services_spelling(proxy: Proxy) -> None:
-    """The error suggests only the model that is meant."""
+    """The error suggests only the model that the client means."""
     with proxy.client() as client:
         for name in ("GPT-4.1", "openai/gpt-4.1"):
             answer = client.post("/v1/chat/completions", json={**CHAT, "model": name})

@@ -195,7 +195,7 @@ def test_failures(
 
 
 def test_streams(online: OnlineProxy) -> None:
-    """A streamed answer has the note in its headers, too."""
+    """A streamed answer also has the note in its headers."""
     with online.client() as client:
         body = {"model": "gpt-4o", "stream": True, **chat(URL)}
         answer = client.post("/v1/chat/completions", json=body)
@@ -205,7 +205,7 @@ def test_streams(online: OnlineProxy) -> None:
 
 
 def test_counting_tokens(online: OnlineProxy, simulator: Simulator) -> None:
-    """The image is also sent to Copilot for counting tokens."""
+    """The image is also sent to Copilot in requests to count tokens."""
     with online.client() as client:
         body = {"model": "claude-sonnet-4.5", "messages": messages(URL)["messages"]}
         answer = client.post("/v1/messages/count_tokens", json=body)

@@ -66,7 +66,7 @@ def run(work: Callable[[], Coroutine[Any, Any, list[bytes]]]) -> list[bytes]:
 
 
 def test_nothing_follows_the_last_event() -> None:
-    """A client that reads lines would take a keep-alive after the last event for another event."""
+    """A client that reads lines would mistake a keep-alive after the last event for an event."""
 
     async def work() -> list[bytes]:
         reply = Reply()

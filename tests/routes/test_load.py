@@ -1,4 +1,4 @@
-"""Many streams at once, and clients that read slowly or not at all.
+"""Many simultaneous streams, and clients that read slowly or not at all.
 
 Both ends of every connection are in this process: the 500 streams of CI need more than 2,000 open
 files.
@@ -54,7 +54,7 @@ def a_few(name: str) -> Pieces:
 
 
 def a_lot(name: str) -> Pieces:
-    """Return far more data than all buffers together hold."""
+    """Return far more data than all buffers can hold."""
     return lambda number: f"{number:08}".ljust(PIECE, name[0]) if number < HUGE // PIECE else None
 
 
@@ -123,7 +123,7 @@ def behind(simulator: Simulator, upstream: FlatOut, **flags: object) -> Proxy:
 
 @pytest.mark.usefixtures("open_files")
 def test_many_streams(simulator: Simulator) -> None:
-    """All simultaneous streams arrive complete, and none is mixed up with another."""
+    """All simultaneous streams arrive complete, and no two are mixed up."""
     names = [f"s{number}" for number in range(STREAMS)]
 
     async def read(name: str) -> str:

@@ -59,7 +59,7 @@ def test_off(simulator: Simulator, method: str, path: str) -> None:
     [("/", "*/*", True), ("/", "text/html,*/*;q=0.8", False)],
 )
 def test_the_root(proxy: Proxy, path: str, accept: str, is_ollama: bool) -> None:
-    """Ollama's clients look for its exact text; browsers get the page for users."""
+    """Ollama's clients look for its exact text; browsers get the dashboard."""
     with proxy.client(headers={"accept": accept}) as client:
         answer, head = client.get(path), client.head(path)
 
@@ -90,7 +90,7 @@ def test_spellings(proxy: Proxy, path: str) -> None:
 
 
 def test_paths_of_other_apis_remain(proxy: Proxy) -> None:
-    """Claude Code's check and telemetry still work, as do the answers for LM Studio clients."""
+    """Claude Code's check and telemetry still work, as does the detection by LM Studio clients."""
     with proxy.client() as client:
         assert {"message": "hello"} == client.get("/api/hello").json()
         assert 204 == client.post("/api/event_logging/batch", json={}).status_code
@@ -98,7 +98,7 @@ def test_paths_of_other_apis_remain(proxy: Proxy) -> None:
 
 
 def test_vs_code(proxy: Proxy) -> None:
-    """VS Code's Ollama provider works; it ends with Chat Completions for a listed name."""
+    """VS Code's Ollama provider works; for a listed model, it uses Chat Completions."""
     with proxy.client() as client:
         version = client.get("/api/version").json()["version"]
         assert (0, 6, 4) <= tuple(map(int, version.split(".")))
@@ -192,7 +192,7 @@ def test_the_library_accepts_keep_alives(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_client_disconnects(simulator: Simulator, stream: bool) -> None:
-    """When the client disconnects, the call to Copilot ends at once."""
+    """When the client disconnects, the call to Copilot ends immediately."""
     fault = "stall_mid_stream" if stream else "stall_before_headers"
     simulator.state.faults.on(fault, path="/chat/completions")
     body = json.dumps(chat(stream=stream)).encode()
@@ -212,7 +212,7 @@ def test_client_disconnects(simulator: Simulator, stream: bool) -> None:
 
 
 def test_a_used_up_budget(simulator: Simulator) -> None:
-    """The status is one that no client retries, and loading a model costs nothing."""
+    """The status is one that no client retries; loading a model costs nothing."""
     settings = settings_at(simulator, ollama=True, ledger=True, budget=["0/day"])
     with Proxy(settings) as proxy, proxy.client() as client:
         refused = client.post("/api/chat", json=chat(model="claude-opus-5"))

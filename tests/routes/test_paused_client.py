@@ -25,7 +25,7 @@ class Paused:
 
 
 class Reply:
-    """A reply of two events after a beginning without any."""
+    """A reply with an empty beginning and two events."""
 
     headers: dict[str, str] = {}  # noqa: RUF012
 

@@ -1,7 +1,7 @@
 """Clients that send headers or bodies slowly, or not at all.
 
-These tests do not measure time. They wait for timeouts that must occur; to show that one does not
-occur, they wait until a slow client that connected later has timed out.
+These tests do not measure time. They wait for timeouts that must occur; to show that a timeout does
+not occur, they wait until a slow client that connected later has timed out.
 """
 
 import json
@@ -116,7 +116,7 @@ def test_an_incomplete_body(hasty: Proxy, simulator: Simulator, path: str, more:
 
 
 def test_an_incomplete_chunked_body(hasty: Proxy) -> None:
-    """A chunked body that does not arrive is treated in the same way."""
+    """A chunked body that does not arrive is treated the same way."""
     start = head(0, more="transfer-encoding: chunked\r\n").replace(b"content-length: 0\r\n", b"")
     with connected(hasty) as conn:
         conn.sendall(start + b"5\r\n{    \r\n")
@@ -124,7 +124,7 @@ def test_an_incomplete_chunked_body(hasty: Proxy) -> None:
 
 
 def test_a_large_body_over_a_slow_connection(hasty: Proxy) -> None:
-    """The more of a large body has arrived, the more time it gets."""
+    """The more of a large body has arrived, the more time is allowed."""
     body = CHAT + b" " * 2_000_000
     with connected(hasty) as conn:
         conn.sendall(head(len(body)) + body[:-1])

@@ -303,7 +303,7 @@ def test_a_failure_in_the_stream(web_socket: Socket, simulator: Simulator) -> No
 
 
 def test_lanes(web_socket: Socket, simulator: Simulator) -> None:
-    """Messages with different `stream_id` run in parallel; those with the same one run in order."""
+    """Messages with different `stream_id`s run in parallel; those with the same one, in order."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     web_socket.send(model=NATIVE, input="Wait", stream_id="a")
     simulator.state.recorder.wait_for(lambda r: r.path == "/responses")
@@ -397,7 +397,7 @@ def test_handshake_is_checked(simulator: Simulator) -> None:
 
 
 def test_keys(simulator: Simulator) -> None:
-    """A key is needed, and its limits apply to every message."""
+    """A key is required, and its limits apply to every message."""
     keys = {"ci": {"key": "ci-key-0123456789", "models": [NATIVE]}}
     with Proxy(settings_at(simulator, api_keys=keys)) as proxy:
         assert (401, "invalid_api_key") == refusal(proxy)
@@ -541,7 +541,7 @@ def test_plain_get(proxy: Proxy) -> None:
     assert (405, "POST, OPTIONS") == (plain.status_code, plain.headers["allow"])
 
 
-@pytest.mark.filterwarnings("ignore:connect.. must be used")  # by websockets, about the SDK
+@pytest.mark.filterwarnings("ignore:connect.. must be used")  # raised by websockets, about the SDK
 def test_sdk(proxy: Proxy) -> None:
     """OpenAI's SDK understands every message."""
     http = openai.DefaultHttpxClient(verify=NO_TLS)

@@ -49,7 +49,7 @@ class Marks:
             self.add(f"GitHub's token {number}", token)
 
     def found(self, places: Mapping[str, bytes | str], *, but: str = "") -> list[str]:
-        """Return a description of each secret in `places`: as is, in base64 or URL-encoded.
+        """Return a description of each secret in `places`: plain, in base64 or URL-encoded.
 
         The secret `but` is ignored.
         """
@@ -93,7 +93,7 @@ def files(*folders: Path, but: tuple[str, ...] = ()) -> dict[str, bytes]:
 
 
 def sent(simulator: Simulator) -> dict[str, str]:
-    """Return the requests to the simulator without the legitimate places of a secret.
+    """Return the requests to the simulator without the places where secrets belong.
 
     These are the Authorization header, and the device code in polls of a sign-in.
     """

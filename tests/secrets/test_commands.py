@@ -140,7 +140,7 @@ def test_github_echoes_the_token(
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_API_URL", mirror.url)
         for command in share(COMMANDS, (status, kind), 2):
             if command[0] == "login" and kind == "github" and status == 200:
-                continue  # this sign-in waits for the user
+                continue  # this sign-in waits for user input
             ran = cli(*command, "--debug", stdin=typed)
             assert [] == marks.found(said(ran)), command
     assert mirror.paths

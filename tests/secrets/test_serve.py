@@ -75,8 +75,7 @@ def family(pid: int) -> list[int]:
 def seen_by_others(pid: int) -> dict[str, bytes]:
     """Return what other programs can read of a process.
 
-    This is the command line and the environment, without the variables that were set for the
-    server.
+    This includes the command line and the environment, but not the variables set for the server.
     """
     environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     ours = [one for one in environment if not one.startswith(KEY.encode() + b"=")]

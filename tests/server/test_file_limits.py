@@ -12,7 +12,7 @@ pytest.importorskip("resource", reason="Windows has no such limit")
     ("soft", "hard", "then"), [(256, 600, 600), (600, 600, 600), (256, 70_000, 65_536)]
 )
 def test_the_limit_is_raised(soft: int, hard: int, then: int) -> None:
-    """The limit is raised up to the hard limit, but no higher than useful, and never lowered."""
+    """The limit is raised, but not above the hard limit or a useful maximum, and never lowered."""
     import resource
 
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < hard:

@@ -15,7 +15,7 @@ from tests.conftest import UNFREEZE, Proxy, settings_at
 
 
 def test_only_while_the_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Existing objects are frozen while the block runs, and everything is restored afterwards."""
+    """Existing objects are frozen while the block runs; after it, everything is restored."""
     # The tests themselves freeze the objects that they have loaded, and keep them frozen.
     monkeypatch.setattr(gc, "unfreeze", UNFREEZE)
     gc.unfreeze()
@@ -54,7 +54,8 @@ def test_streams_leave_no_cycles(
         with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
             client.post(path, json=body).raise_for_status()
             proxy.wait_for_record()
-            client.get("/health")  # The connection keeps its last `ResponseCycle`: this one.
+            # The connection keeps its last `ResponseCycle`, which this request replaces.
+            client.get("/health")
             left = [type(one()) for one in kept if one() is not None]
             assert [ResponseCycle] == left
     finally:

@@ -36,7 +36,7 @@ def test_a_holder_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_two_holders(tmp_path: Path) -> None:
-    """The server is in use until the last one has ended."""
+    """The server is in use until the last holder has ended."""
     with hold_lease(tmp_path):
         with hold_lease(tmp_path):
             pass

@@ -22,13 +22,13 @@ from tests.watchdog import Watchdog, watched
 LONGEST = float(os.environ.get("LONGEST_PAUSE", "0.25"))
 """Maximum pause of the event loop in seconds.
 
-With LONGEST_PAUSE=0.05 these tests pass on an idle machine; next to other tests, and with coverage,
-everything takes longer.
+With LONGEST_PAUSE=0.05 these tests pass on an idle machine; pauses are longer next to other tests,
+and with coverage.
 """
 TRIES = 3
-"""Number of attempts: a pause caused by the request occurs every time.
+"""The number of attempts; a pause caused by the request occurs every time.
 
-One caused by a busy machine does not.
+A pause caused by a busy machine does not.
 """
 MIB = 1024 * 1024
 SIZE = 31 * MIB
@@ -208,7 +208,7 @@ def test_large_requests(watchdog: Watchdog, case: str) -> None:
 def test_compressed_requests(
     watchdog: Watchdog, make_content: Callable[[], bytes], status: int
 ) -> None:
-    """The size of a compressed request is only known once it is decompressed."""
+    """The size of a compressed request is not known until it is decompressed."""
     packed = gzip.compress(make_content(), 1)
 
     pause = longest_pause(watchdog, CHAT, packed, status, {"content-encoding": "gzip"})
@@ -241,7 +241,7 @@ def too_long_message() -> bytes:
     ),
 )
 def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], status: int) -> None:
-    """The same is true for messages on a WebSocket."""
+    """A large message on a WebSocket does not delay other requests, either."""
     message = make_message().decode()
     url = watchdog.url.replace("http:", "ws:") + RESPONSES
     pauses: list[float] = []

@@ -22,7 +22,7 @@ from tests.selection import first
 
 
 class Ollama(BaseHTTPRequestHandler):
-    """The real Ollama, as far as a request can tell."""
+    """The real Ollama, to the extent that requests can show."""
 
     def do_GET(self) -> None:
         body = b"Ollama is running" if self.path == "/" else b"404 page not found"
@@ -61,7 +61,7 @@ def test_a_port_that_is_free() -> None:
 
 @pytest.mark.parametrize("flags", [{"ollama": False}, {"ollama_port": 0}])
 def test_no_port(flags: dict[str, object]) -> None:
-    """The port is not bound if it is not wanted."""
+    """The port is not bound unless the user requests it."""
     with ollama_port.bound(settings_for(**flags)) as second:
         assert ollama_port.OllamaPort() == second
 

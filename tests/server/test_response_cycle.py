@@ -43,7 +43,7 @@ def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 
 def test_the_head_does_not_wait_for_the_body() -> None:
-    """A client that gets the head late may give up, for example on a slow model."""
+    """Clients that get the head late may give up, for example when a model is slow."""
 
     async def run() -> None:
         may_go_on = asyncio.Event()

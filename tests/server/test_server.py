@@ -58,7 +58,7 @@ class Running:
         )
 
     def client(self) -> httpx.AsyncClient:
-        """Return a plain HTTP client of the server."""
+        """Return a plain HTTP client for the server."""
         url = f"http://127.0.0.1:{self.address[1]}"
         return httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, verify=NO_TLS)
 
@@ -144,7 +144,7 @@ async def test_an_aborted_stream_ends_with_an_error_event(simulator: Simulator, 
 async def test_a_stream_without_an_answer_ends_with_an_error_event(
     simulator: Simulator, path: str
 ) -> None:
-    """The status was already sent, so the error is an event, although no answer has come yet."""
+    """The status has already been sent, so the error is an event, even without a first answer."""
     simulator.state.faults.on("stall_before_headers")
     async with running(simulator, header_grace=0.01) as one, one.client() as client:
         body = {**ASKED[path], "stream": True}
@@ -163,7 +163,7 @@ async def test_a_stream_without_an_answer_ends_with_an_error_event(
 async def test_an_answer_that_is_aborted_before_it_began_gets_503(
     simulator: Simulator, path: str, stream: bool
 ) -> None:
-    """The error has its API's format, and tells SDKs not to retry."""
+    """The error has the format of its API, and SDKs do not retry it."""
     async with running(simulator, header_grace=600) as one, one.client() as client:
         assert (await client.get("/v1/models")).status_code == 200
         simulator.state.faults.on("stall_before_headers")
@@ -274,7 +274,7 @@ async def web_socket(one: Running) -> AsyncIterator[ClientConnection]:
 
 
 async def test_an_idle_web_socket_does_not_delay_the_shutdown(simulator: Simulator) -> None:
-    """An idle WebSocket is closed at once, and does not count as an open request."""
+    """An idle WebSocket is closed immediately, and does not count as an open request."""
     async with running(simulator) as one, web_socket(one) as connection:
         one.server.finish()
         assert [] == await rest_of(connection)
@@ -315,7 +315,7 @@ async def test_an_aborted_web_socket_ends_its_response(simulator: Simulator) -> 
 
 
 async def test_an_open_dashboard_does_not_delay_the_shutdown(simulator: Simulator) -> None:
-    """The dashboard's stream does not end by itself, so the server ends it."""
+    """The dashboard's stream never ends, so the server ends it."""
     async with (
         running(simulator) as one,
         one.client() as client,

@@ -49,7 +49,7 @@ def test_the_socket_replaces_the_port_of_the_settings() -> None:
 
 
 def test_the_network_needs_a_key() -> None:
-    """The address of the socket counts, not that in the settings."""
+    """A key is required because of the socket's address, whatever address is in the settings."""
     with socket.create_server(("0.0.0.0", 0)) as listener, start(listener) as process:
         _, error = process.communicate(timeout=60)
     assert 2 == process.returncode

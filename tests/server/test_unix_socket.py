@@ -144,7 +144,7 @@ def test_hosts_and_origins_are_checked(path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_second_server_is_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The error says who listens there, and the first server is not affected."""
+    """The error says which program listens there, and the first server is not affected."""
 
     def use(client: httpx.Client) -> None:
         done = subprocess.run(

@@ -101,13 +101,13 @@ def children(of: int) -> list[int]:
 
 
 def _state(process: int) -> str:
-    """Return the state of a process, such as ``T`` for stopped."""
+    """Return the state of a process, such as ``T`` for suspended."""
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @contextlib.contextmanager
 def asleep(worker: int) -> Iterator[None]:
-    """Stop a worker while the block runs, so that the other one gets all requests."""
+    """Suspend a worker while the block runs, so that the other worker gets all requests."""
     os.kill(worker, signal.SIGSTOP)
     try:
         # On another core it may keep running briefly, and accept a connection.
@@ -150,7 +150,7 @@ def test_a_killed_worker_fails_only_its_own_requests(account: Simulator) -> None
 @linux
 @pytest.mark.parametrize("how", first(["ctrl-c", "sigterm", "sigterm to all", "sighup"]))
 def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: str) -> None:
-    """One line has the number of open requests; they finish, and the exit code is 0.
+    """One line shows the number of open requests; they finish, and the exit code is 0.
 
     A service manager may signal the workers as well.
     """
@@ -176,7 +176,7 @@ def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: s
 @only_in_ci
 @linux
 def test_a_second_ctrl_c_aborts_the_requests_of_all_workers(account: Simulator) -> None:
-    """Every client gets an error, one line has their number, and the exit code is 130."""
+    """Every client gets an error, one line shows how many, and the exit code is 130."""
     account.state.pace = 0.05
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         streams = streams_of_both(terminal, url_in(terminal))
@@ -308,7 +308,7 @@ def test_workers_that_cannot_start_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """After five failed starts of each, there is one error, and the exit code is 1."""
+    """After five failed starts of each worker, there is one error, and the exit code is 1."""
     command = [sys.executable, *program] if program else ["/nowhere/python"]
     monkeypatch.setattr(worker_process, "worker_command", lambda: command)
     monkeypatch.setattr(supervisor_module, "_RESTART_DELAYS", (0.01, 0.02))

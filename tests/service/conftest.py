@@ -1,4 +1,4 @@
-"""Fixtures of the service tests: those for commands, and a systemd instance."""
+"""Fixtures of the service tests: the fixtures for commands, and a systemd instance."""
 
 from tests.cli.conftest import cli, memory_keyring, own_home, program, simulator
 

@@ -1,4 +1,4 @@
-"""A separate systemd for a test: a user instance, independent of the machine's own."""
+"""A separate systemd for a test: a user instance, independent of the machine's instance."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ exec "$0" --user --log-target=console --log-level=warning
 """
 """What systemd needs: a writable part of the cgroup tree, and the marker of a running systemd.
 
-The latter exists only in a mount namespace.
+The marker exists only in a mount namespace.
 """
 
 

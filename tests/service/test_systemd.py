@@ -94,7 +94,7 @@ def ask(url: str) -> str:
 def test_it_answers_survives_a_crash_and_is_removed(
     cli: Cli, installed: str, systemd: dict[str, str], own_home: Path
 ) -> None:
-    """The whole life of a service, as its user sees it.
+    """A service goes through its whole life, as its user sees it.
 
     Its key is only in a private file.
     """

@@ -28,13 +28,13 @@ def test_two_ids_occur_twice(listed):
 
 
 def test_one_default_and_one_fallback(listed):
-    """Exactly one model is the chat default and one the fallback."""
+    """Exactly one model is the chat default, and exactly one is the fallback."""
     for flag in ("is_chat_default", "is_chat_fallback"):
         assert 1 == sum(1 for model in listed if model.get(flag))
 
 
 def test_only_accounts_that_are_billed_by_tokens_see_prices(simulator, copilot, by_id):
-    """On plans that are billed by requests, models have a multiplier only."""
+    """On plans that are billed by requests, models only have a multiplier."""
     assert by_id["claude-opus-5"]["billing"]["token_prices"]
     simulator.state.plan = "pro"
     listed = copilot.get("/models").json()["data"]
@@ -126,7 +126,7 @@ def test_unknown_and_disabled_models_are_refused(copilot, model):
 
 
 def test_accepting_the_terms_enables_a_model(copilot):
-    """After the policy is enabled the model answers."""
+    """After its policy is enabled, the model answers."""
     answer = copilot.post("/models/raptor-mini/policy", {"state": "enabled"})
     assert 200 == answer.status_code
     assert 200 == copilot.chat(model="raptor-mini").status_code
@@ -146,7 +146,7 @@ def test_wrong_policies_are_refused(copilot, model, body, status):
 
 
 def test_managed_accounts_cannot_enable_models(simulator, copilot):
-    """A managed account cannot enable models itself."""
+    """A managed account cannot enable models on its own."""
     simulator.state.plan = "business"
     answer = copilot.post("/models/raptor-mini/policy", {"state": "enabled"})
     assert 403 == answer.status_code

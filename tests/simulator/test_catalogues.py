@@ -36,7 +36,7 @@ def test_an_unknown_name_is_an_error():
 
 @pytest.mark.parametrize("name", ["2026-11", "future"])
 def test_entries_have_all_fields_that_github_always_sends(name):
-    """An official client discards the whole list if one entry lacks one of these fields."""
+    """An official client discards the whole list if an entry lacks one of these fields."""
     for model in load(name):
         assert set() == ALWAYS_SENT - set(model), model["id"]
         assert set() == CAPABILITIES - set(model["capabilities"]), model["id"]

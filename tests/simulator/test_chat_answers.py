@@ -18,7 +18,7 @@ def test_streams_and_whole_answers_are_equal(copilot, model):
 
 @pytest.mark.parametrize("model", MODELS.values())
 def test_streams_are_labelled(copilot, model):
-    """A stream is an event stream with data lines only."""
+    """A stream has the content type of an event stream, and contains data lines only."""
     answer = copilot.chat(model=model, stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert {"data"} == {line.split(":")[0] for line in answer.text.splitlines() if line}
@@ -39,7 +39,7 @@ def test_fields_of_azures_whole_answers(copilot):
 
 
 def test_azure_tool_calls_have_no_content(copilot, weather_tool):
-    """With tool calls the content is missing, not null, and the filters are empty."""
+    """With tool calls, the content is missing instead of null, and the filters are empty."""
     choice = copilot.chat(ASK, tools=[weather_tool]).json()["choices"][0]
     assert "content" not in choice["message"]
     assert ({}, "tool_calls") == (choice["content_filter_results"], choice["finish_reason"])
@@ -58,7 +58,7 @@ def test_azure_streams_begin_without_choices(copilot):
 
 
 def test_azure_usage_with_include_usage(copilot):
-    """With include_usage, chunks are typed, have a null usage, and a last chunk has it."""
+    """With include_usage, chunks are typed, with a null usage, and a last chunk has the counts."""
     chunks = copilot.chunks(stream_options={"include_usage": True})
     assert {"chat.completion.chunk"} == {chunk["object"] for chunk in chunks[1:-1]}
     assert {None} == {chunk["usage"] for chunk in chunks[1:-2]}
@@ -99,7 +99,7 @@ def test_claude_splits_answers_into_choices(copilot, weather_tool):
 
 
 def test_claude_calls_begin_without_arguments(copilot, weather_tool):
-    """The first fragment lacks `arguments`, the next one has an empty string."""
+    """The first fragment lacks `arguments`; the next one has an empty string."""
     fragments = calls_of(copilot.chunks(ASK, MODELS["claude"], tools=[weather_tool]))
     assert {"name": "get_weather"} == fragments[0]["function"]
     assert {"function": {"arguments": ""}, "index": 0, "type": "function"} == fragments[1]
@@ -108,7 +108,7 @@ def test_claude_calls_begin_without_arguments(copilot, weather_tool):
 
 
 def test_claude_reasons_on_request(copilot):
-    """Reasoning, on request only, is sent as text and a signature before the answer."""
+    """Reasoning is sent as text and a signature before the answer, but only on request."""
     chunks = copilot.chunks(model="claude-sonnet-4.6", reasoning_effort="high")
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks[:-1]]
     assert "Reading" in "".join(delta.get("reasoning_text", "") for delta in deltas)
@@ -120,7 +120,7 @@ def test_claude_reasons_on_request(copilot):
 
 
 def test_claude_has_a_default_limit(copilot):
-    """Without max_tokens Claude has a default limit, and GPT has none."""
+    """Without max_tokens, Claude has a default limit, and GPT has none."""
 
     def finish(model, **fields):
         answer = copilot.chat("Write 4000 words", model, **fields).json()

@@ -71,7 +71,7 @@ def test_finishes_can_be_wrong(copilot, quirk, weather_tool, model, name, finish
 
 
 def test_filtered_answers_have_a_category(copilot, quirk):
-    """With content_filter the filter results name the category."""
+    """With content_filter, the filter results name the category."""
     quirk("content_filter")
     chunks = copilot.chunks()
     found = chunks[0]["prompt_filter_results"][0]["content_filter_results"]
@@ -91,7 +91,7 @@ def test_arguments_can_be_invalid(copilot, quirk, weather_tool):
 
 
 def test_a_tool_without_arguments(copilot):
-    """Without properties the arguments are an empty string."""
+    """If a tool has no properties, the arguments are an empty string."""
     tool = {
         "type": "function",
         "function": {"name": "list_files", "parameters": {"type": "object"}},
@@ -112,7 +112,7 @@ def test_claude_can_answer_in_its_native_format(copilot, quirk, weather_tool):
 
 
 def test_reasoning_summaries_of_azure_come_late(copilot, quirk):
-    """cot_summary comes first, cot_id after the finish."""
+    """`cot_summary` comes first; `cot_id` comes after the finish."""
     quirk("cot_id")
     chunks = copilot.chunks(model="gpt-5-mini")
     assert "cot_id" in chunks[-2]["choices"][0]["delta"]

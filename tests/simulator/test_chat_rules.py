@@ -87,13 +87,13 @@ def look(copilot, *parts, model="gpt-4o", vision="true"):
     ],
 )
 def test_invalid_bodies_are_refused(copilot, fields):
-    """A body that violates the schema is a 400 invalid_request_body."""
+    """A body that violates the schema is refused with 400 invalid_request_body."""
     refused(copilot.chat(**fields))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"\xff"])
 def test_bodies_that_are_not_objects_are_refused(copilot, content):
-    """A body that is not an object is also a 400 invalid_request_body."""
+    """A body that is not an object is also refused with 400 invalid_request_body."""
     answer = copilot.http.post("/chat/completions", content=content, headers=copilot.headers)
     assert "invalid request body" == refused(answer)
 
@@ -225,7 +225,7 @@ def test_unsupported_efforts_are_refused(copilot):
     ],
 )
 def test_rules_of_the_vendors(copilot, model, fields, words):
-    """Vendors refuse different requests."""
+    """Each vendor refuses different requests."""
     assert words in refused(copilot.chat(model=model, **fields))
 
 
@@ -243,7 +243,7 @@ def test_rules_of_the_vendors(copilot, model, fields, words):
     ],
 )
 def test_requests_that_vendors_accept(copilot, model, fields):
-    """Valid requests are accepted."""
+    """Requests that are valid for the vendor are accepted."""
     assert 200 == copilot.chat(model=model, **fields).status_code
 
 
@@ -295,7 +295,7 @@ def test_images_need_the_vision_header(copilot):
 
 
 def test_an_image_of_an_earlier_turn_needs_the_header(copilot):
-    """An image in an earlier turn requires the header, too."""
+    """An image in an earlier turn also requires the header."""
     shown = {"role": "user", "content": [picture()]}
     messages = [shown, {"role": "assistant", "content": "A cat."}, USER]
     assert 400 == copilot.chat(messages=messages).status_code
@@ -318,7 +318,7 @@ def test_invalid_images_are_refused(copilot, part, words):
 
 
 def test_unsupported_image_types_are_refused(copilot):
-    """Only the model's media types are accepted, and no documents."""
+    """Only the model's media types are accepted, and documents never are."""
     assert "image media type not supported" == refused(look(copilot, picture("image/bmp")), "")
     document = look(copilot, picture("application/pdf"), model="claude-opus-4.7")
     assert "image media type not supported" == refused(document, "")

@@ -25,7 +25,7 @@ def message_of(answer):
 
 
 def test_kimi_accepts_one_temperature(copilot):
-    """Only temperature 1 with top_p 0.95, or the language server's 0 and 1, are accepted."""
+    """Kimi accepts only temperature 1 with top_p 0.95, or the language server's 0 and 1."""
     for temperature, top_p in ((1, 0.95), (0, 1)):
         answer = copilot.chat(model="kimi-k3", temperature=temperature, top_p=top_p)
         assert 200 == answer.status_code
@@ -79,7 +79,7 @@ def test_gemini_validates_tool_calls(copilot, model):
     ],
 )
 def test_geminis_schemas(copilot, model, schema, taken):
-    """A type next to anyOf, or a list of types, is a bare 400; other vendors accept it."""
+    """A type next to anyOf, or a list of types, gets a bare 400; other vendors accept both."""
     answer = copilot.chat(model=model, tools=[tool(with_property(schema))])
     if taken:
         assert 200 == answer.status_code

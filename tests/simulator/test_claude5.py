@@ -54,7 +54,7 @@ def test_sampling_is_refused(copilot, model, fields):
     ],
 )
 def test_classes_of_thinking(copilot, model, accepted):
-    """Older models take a budget, newer ones adaptive or disabled, and some only adaptive."""
+    """Older models accept a budget, newer ones adaptive or disabled, and some only adaptive."""
     forms = {
         "enabled": {"type": "enabled", "budget_tokens": 1024},
         "adaptive": ADAPTIVE,
@@ -77,7 +77,7 @@ def test_classes_of_thinking(copilot, model, accepted):
     ],
 )
 def test_fields_of_thinking_are_checked(copilot, thinking, words):
-    """Unknown fields and values are refused, and block_binding without its beta."""
+    """Unknown fields and values are refused, as is block_binding without its beta."""
     assert words in refused(ask(copilot, "claude-sonnet-5.5", thinking=thinking))
 
 
@@ -102,7 +102,7 @@ def test_the_beta_of_binding_needs_its_field(copilot, model, thinking, words):
 
 @crossed(stream=[False, True], model=MODERN)
 def test_thinking_is_hidden_unless_requested(copilot, model, stream):
-    """Blocks are empty but have a full signature; `summarized` adds the text."""
+    """Thinking blocks have a full signature but no text, unless `summarized` is requested."""
     for display, shown in ((None, False), ("omitted", False), ("summarized", True)):
         thinking = {**ADAPTIVE, **({"display": display} if display else {})}
         answer = ask(copilot, model, thinking=thinking, stream=stream)
@@ -118,7 +118,7 @@ def test_thinking_is_hidden_unless_requested(copilot, model, stream):
 
 @pytest.mark.parametrize("model", ALWAYS)
 def test_thinking_does_not_have_to_be_requested(copilot, model):
-    """Models that always think do so without the field, too."""
+    """Models that always think also do so without the field."""
     assert "thinking" == ask(copilot, model).json()["content"][0]["type"]
 
 
@@ -152,7 +152,7 @@ EDITS = {
 @pytest.mark.parametrize("model", BOUND)
 @pytest.mark.parametrize("edit", EDITS)
 def test_history_is_bound(copilot, model, edit):
-    """After an edit, blocks are refused, or dropped and listed if the request says so."""
+    """After an edit, blocks are refused, or dropped and listed if the request allows that."""
     body = {"messages": tool_round(copilot, model), "tools": [TOOL], "thinking": ADAPTIVE}
     assert 200 == ask(copilot, model, **body).status_code
     EDITS[edit](body)
@@ -181,7 +181,7 @@ def test_unchanged_history_is_whole(copilot, model):
 
 
 def test_older_models_do_not_bind(copilot):
-    """Up to Opus 5 and Fable 5, the conversation may be edited."""
+    """Up to Opus 5 and Fable 5, models accept an edited conversation."""
     for model in ("claude-opus-5", "claude-fable-5", "claude-sonnet-5.5"):
         turns = tool_round(copilot, model)
         more = {"messages": turns, "tools": [TOOL], "system": "New", "thinking": ADAPTIVE}

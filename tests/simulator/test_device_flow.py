@@ -43,7 +43,7 @@ def test_forms_and_json_are_accepted(http):
 
 
 def test_without_accept_the_answer_is_a_form(http):
-    """Without `accept: application/json` the answer is a form."""
+    """Without `accept: application/json`, the answer is a form."""
     answer = http.post("/login/device/code", json={"client_id": CLIENT})
     assert answer.headers["content-type"].startswith("application/x-www-form-urlencoded")
     assert "user_code" in parse_qs(answer.text)
@@ -56,7 +56,7 @@ def test_an_unknown_app_cannot_begin(http):
 
 
 def test_the_third_poll_succeeds(simulator, http):
-    """Without a script a login succeeds at the third poll, and its token can be exchanged."""
+    """Without a script, a sign-in succeeds at the third poll, and its token can be exchanged."""
     simulator.state.interval = 0
     code = begin(http)["device_code"]
     found = [poll(http, code) for _ in range(3)]
@@ -93,7 +93,7 @@ def test_approval_on_the_page(simulator, http):
 
 
 def test_refusal_on_the_page(simulator, http):
-    """Cancelling on the page, or with JSON, makes the next poll fail."""
+    """Cancelling, on the page or with JSON, makes the next poll fail."""
     simulator.state.interval = 0
     found = begin(http)
     body = {"user_code": found["user_code"], "answer": "deny"}
@@ -102,12 +102,12 @@ def test_refusal_on_the_page(simulator, http):
 
 
 def test_a_wrong_code_on_the_page(http):
-    """An unknown code is 404."""
+    """An unknown code gets a 404."""
     assert 404 == http.post("/login/device", json={"user_code": "AAAA-AAAA"}).status_code
 
 
 def test_a_sign_in_expires(simulator, http):
-    """After its lifetime a sign-in answers expired_token."""
+    """Once a sign-in has expired, polls get expired_token."""
     simulator.state.device_expires_in = 0
     assert "expired_token" == poll(http, begin(http)["device_code"]).json()["error"]
 

@@ -30,7 +30,7 @@ def test_vectors(copilot):
 
 
 def test_dimensions_are_honoured(copilot):
-    """Dimensions work if the model supports them."""
+    """The requested dimensions are returned if the model supports them."""
     assert 256 == len(embed(copilot, ["a"], dimensions=256).json()["data"][0]["embedding"])
     for fields in ({"dimensions": 0}, {"dimensions": 9999}, {"dimensions": "256"}):
         assert 400 == embed(copilot, ["a"], **fields).status_code
@@ -63,7 +63,7 @@ def test_lists_have_limits(copilot, given):
 
 
 def test_512_texts_are_accepted(copilot):
-    """The limit itself is allowed."""
+    """Exactly 512 texts are allowed."""
     answer = embed(copilot, ["x"] * 512, dimensions=1)
     assert (200, 512) == (answer.status_code, len(answer.json()["data"]))
 
@@ -77,7 +77,7 @@ def test_other_models_are_refused(copilot, model, code):
 
 
 def test_items_can_be_unordered(simulator, copilot):
-    """The order follows from the index, not from the position."""
+    """Items may be in any order, since each has an index."""
     simulator.state.faults.on("unordered", times=1)
     data = embed(copilot, ["a", "b", "c"], dimensions=2).json()["data"]
     assert [2, 1, 0] == [one["index"] for one in data]

@@ -12,9 +12,9 @@ from copilot_proxy.simulator.state import FOREIGN_TOKEN
 
 
 def test_a_token_has_the_real_shape(simulator, copilot):
-    """The token has the format of Copilot's: pairs, a colon and a MAC.
+    """The token has the format of Copilot's tokens: pairs, a colon and a MAC.
 
-    The rest of the answer says how to use it.
+    The rest of the answer describes how to use the token.
     """
     before = time.time()
     body = copilot.exchange().json()
@@ -102,7 +102,7 @@ def test_a_notification_with_the_token(simulator, copilot):
 
 
 def test_a_revoked_token_is_bad_credentials(simulator, copilot):
-    """After revoking, exchange and account answer 401, until it is restored."""
+    """After it is revoked, exchange and account answer 401 until the token is restored."""
     simulator.state.revoke()
     assert 401 == copilot.exchange().status_code
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
@@ -146,7 +146,7 @@ def test_github_can_be_down(simulator, copilot):
 
 
 def test_settings_at_the_start():
-    """All settings can be given at the start."""
+    """All settings can be given when the simulator is created."""
     simulator = Simulator(
         github_down=True, plan="max", faults=["rate_limited=7", "crlf"], catalogue=[]
     )
@@ -157,7 +157,7 @@ def test_settings_at_the_start():
 
 
 def test_unknown_plans_are_refused():
-    """A misspelt plan is an error that names the plans."""
+    """A misspelled plan is an error that lists the plans."""
     with pytest.raises(ValueError, match="free_credits"):
         Simulator(plan="premium")
 
@@ -240,7 +240,7 @@ def test_overage_is_counted(copilot):
 
 
 def test_business_seats(copilot):
-    """A seat of an organization is unlimited, and has only one snapshot."""
+    """An organization's seat is unlimited, and has only one snapshot."""
     found = account(copilot, "business")
     assert ["acme"] == found["organization_login_list"]
     assert ["premium_interactions"] == list(found["quota_snapshots"])
@@ -283,7 +283,7 @@ def test_the_account_endpoint_can_fail(simulator, copilot):
 
 
 def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
-    """Users' requests cost the model's multiplier, and agents' nothing; the headers agree."""
+    """A user's request costs the model's multiplier, an agent's nothing; the headers agree."""
     simulator.state.plan = "pro"
     body = {"model": "claude-opus-4.6", "messages": [{"role": "user", "content": "Hi"}]}
     copilot.post("/chat/completions", body, x_initiator="agent")
@@ -296,6 +296,21 @@ def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
     assert "rem=56.2" in answer.headers["x-quota-snapshot-premium_interactions"]
     assert "ent=-1" in answer.headers["x-quota-snapshot-chat"]
     assert 168 == account(copilot, "pro")["quota_snapshots"]["premium_interactions"]["remaining"]
+
+
+@pytest.mark.parametrize("initiator", ["user", "agent"])
+def test_credits_are_spent_as_charged(simulator, copilot, initiator):
+    """On a plan billed in credits, the quota falls by the cost of each answer, on every API."""
+    message = {"role": "user", "content": "Hi"}
+    charged = 0
+    for path, model, more in (
+        ("/chat/completions", "claude-opus-4.6", {"messages": [message]}),
+        ("/responses", "gpt-5.4", {"input": "Hi"}),
+        ("/v1/messages", "claude-opus-4.6", {"messages": [message], "max_tokens": 99}),
+    ):
+        answer = copilot.post(path, {"model": model, **more}, x_initiator=initiator)
+        charged += answer.json()["copilot_usage"]["total_nano_aiu"]
+        assert charged == round(simulator.state.spent * 1e9) > 0
 
 
 def test_a_used_up_quota_is_402(simulator, copilot, monkeypatch):

@@ -30,7 +30,7 @@ def test_the_catalogue_explains_every_fault():
 
 
 def test_unknown_faults_are_refused(simulator):
-    """A misspelt name is an error that lists the names."""
+    """A misspelled name is an error that lists the faults."""
     with pytest.raises(ValueError, match="rate_limited"):
         simulator.state.faults.on("rate_limit")
 
@@ -50,7 +50,7 @@ def test_every_error_response_can_be_switched_on(copilot, name):
 
 
 def test_errors_read_as_documented(copilot):
-    """The bodies that clients match on are the real ones."""
+    """The bodies that clients match on are the same as Copilot's."""
     on(copilot, "quota_exceeded")
     answer = copilot.chat()
     assert (402, NO_QUOTA) == (answer.status_code, answer.json())
@@ -89,8 +89,7 @@ def test_retry_after_of_rate_limits(copilot, value, expected):
 
 
 def test_weekly_limits_take_days(copilot):
-    """The weekly limit lasts for days and mentions the terms, although it is not an abuse
-    notice."""
+    """The weekly limit lasts for days, and mentions the terms without being an abuse notice."""
     on(copilot, "user_weekly_rate_limited")
     answer = copilot.chat()
     assert int(answer.headers["retry-after"]) > 100_000
@@ -98,7 +97,7 @@ def test_weekly_limits_take_days(copilot):
 
 
 def test_the_number_of_failures_can_be_set(copilot):
-    """`times` limits a fault; without it a fault stays until it is switched off."""
+    """`times` limits a fault; without it, a fault stays until it is switched off."""
     faults = copilot.simulator.state.faults
     faults.on("forbidden", times=2)
     assert [403, 403, 200] == [copilot.chat().status_code for _ in range(3)]

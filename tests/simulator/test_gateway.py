@@ -30,7 +30,7 @@ PLAIN = "text/plain; charset=utf-8"
     ],
 )
 def test_only_exchanged_tokens_are_accepted(copilot, path, value, status, text):
-    """Every other token is refused in plain text, with the message of the real service."""
+    """Any other token is refused in plain text, with the message of the real service."""
     method = "GET" if path == "/models" else "POST"
     headers = copilot.merged({"authorization": value})
     answer = copilot.http.request(method, path, headers=headers)
@@ -124,7 +124,7 @@ def test_every_answer_has_ids_and_security_headers(copilot):
 
 
 def test_errors_are_labelled_as_plain_text(copilot):
-    """A JSON error is labeled as text, as the real API does."""
+    """A JSON error is labeled as text, as on the real API."""
     answer = copilot.chat(model="nothing")
     assert (PLAIN, "model_not_supported") == (
         answer.headers["content-type"],

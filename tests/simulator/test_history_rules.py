@@ -49,7 +49,7 @@ def message_of(answer):
     ],
 )
 def test_calls_that_chat_refuses(copilot, model, id, arguments, words):
-    """OpenAI limits the length of ids, and Claude their characters; arguments must be JSON."""
+    """OpenAI limits the length of ids, Claude limits their characters; arguments must be JSON."""
     assert words in message_of(chat(copilot, model, id, arguments))
 
 
@@ -68,7 +68,7 @@ def test_calls_that_chat_accepts(copilot, model, id, arguments):
 
 
 def conversation(*messages_ids):
-    """Chat messages: for each tuple of ids, a message with calls, then the results."""
+    """Return chat messages: for each tuple of ids, a message with calls, then the results."""
     turns: list[dict[str, Any]] = [USER]
     for ids in messages_ids:
         function = {"name": "f", "arguments": "{}"}
@@ -111,7 +111,7 @@ def test_calls_in_a_message_are_limited_on_chat(copilot, model):
 
 @pytest.mark.parametrize("ids", [("aa",), ("a", "a")])
 def test_ids_that_are_used_twice_on_messages(copilot, ids):
-    """Claude's own API refuses duplicates, too."""
+    """Claude's own API also refuses duplicates."""
     turns: list[dict[str, Any]] = [USER]
     for group in ids:
         uses = [{"type": "tool_use", "id": id, "name": "f", "input": {}} for id in group]
@@ -146,7 +146,7 @@ def test_results_that_messages_refuses(copilot, blocks, words):
 
 
 def test_ids_that_messages_refuses(copilot):
-    """Ids of calls must be valid, too."""
+    """Ids of calls must also be valid."""
     assert PATTERN in message_of(messages(copilot, [result()], id="toolu:1"))
     assert 200 == messages(copilot, [result(), {"type": "text", "text": "x"}]).status_code
 
@@ -154,7 +154,7 @@ def test_ids_that_messages_refuses(copilot):
 @pytest.mark.parametrize("field", ["temperature", "top_p", "top_k"])
 @pytest.mark.parametrize("model", ["claude-opus-4.7", "claude-sonnet-5"])
 def test_sampling_of_newer_claudes(copilot, model, field):
-    """Claude 4.7 and later: only default values are accepted."""
+    """Claude 4.7 and later accept only default values."""
     refused = copilot.messages(model=model, **{field: 0.5 if field != "top_k" else 5})
 
     assert f"`{field}` is deprecated for this model." == message_of(refused)
@@ -163,7 +163,7 @@ def test_sampling_of_newer_claudes(copilot, model, field):
 
 
 def test_sonnet_5_refuses_a_budget(copilot):
-    """Claude 4.7 and later refuses a thinking budget."""
+    """Claude 4.7 and later refuse a thinking budget."""
     thinking = {"type": "enabled", "budget_tokens": 1024}
 
     refused = copilot.messages(model="claude-sonnet-5", max_tokens=4000, thinking=thinking)

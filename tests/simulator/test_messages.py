@@ -102,7 +102,7 @@ def test_tool_input_is_streamed_as_json(copilot):
 
 
 def test_a_tool_without_arguments_has_no_delta(simulator, copilot):
-    """With a quirk, it has one empty delta."""
+    """Such a tool has no delta, or one empty delta with a quirk."""
 
     def deltas():
         events = stream(copilot, "Weather?", tools=[TOOL], tool_choice={"type": "any"})
@@ -142,7 +142,7 @@ def mark(count):
 
 
 def failed(content):
-    """A conversation whose only tool call failed, with this content as its result."""
+    """Return a conversation whose only tool call failed, with `content` as its result."""
     result = {"type": "tool_result", "tool_use_id": "a", "is_error": True, "content": content}
     call = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
     return [
@@ -225,7 +225,7 @@ def failed(content):
     ],
 )
 def test_invalid_bodies_are_refused(copilot, fields, words):
-    """Errors of the schema have Anthropic's format and a request id."""
+    """Schema errors have Anthropic's format and a request id."""
     assert words in refused(copilot.messages(**fields))
 
 
@@ -246,7 +246,7 @@ def test_a_body_that_is_not_an_object_is_refused(copilot):
 
 
 def test_rules_of_opus(copilot):
-    """The newest Opus thinks adaptively and does not accept a temperature."""
+    """The newest Opus thinks adaptively, and does not accept a temperature."""
     opus = {"model": "claude-opus-4.7"}
     assert "deprecated" in refused(copilot.messages(temperature=0.5, **opus))
     assert "thinking.type.enabled" in refused(copilot.messages(**THINK, **opus))
@@ -322,7 +322,7 @@ def test_image_urls_are_refused(copilot):
 
 
 def test_long_prompts_are_refused(copilot):
-    """The error has both numbers, in Anthropic's wording."""
+    """The error contains both numbers, in Anthropic's wording."""
     answer = copilot.messages("x" * 4 * 168000)
     assert "prompt is too long: 168007 tokens > 168000 maximum" == refused(answer)
 

@@ -82,7 +82,7 @@ def test_auto(copilot):
 
 
 def test_auto_can_be_missing(simulator, copilot):
-    """Older API versions lack it; faults make it gated or unavailable."""
+    """Older API versions lack the Auto model; faults make it gated or unavailable."""
     asked = {"prompt": "Hi"}
     assert 404 == copilot.post("/auto", asked, x_github_api_version="2026-06-01").status_code
     for fault, status in (("auto_404", 404), ("auto_503", 503)):

@@ -42,7 +42,7 @@ def words(body):
 
 
 def test_a_whole_answer_has_the_recorded_shape(copilot):
-    """It has a long id without a prefix, a null output_text, a dated model, usage and a price."""
+    """The answer has a long unprefixed id, a null output_text, a dated model, usage and price."""
     body = copilot.responses(model="gpt-5.1").json()
     assert 200 <= len(body["id"]) <= 450
     assert (None, "response", "completed", False, "gpt-5.1-2025-11-13") == (
@@ -67,8 +67,7 @@ def test_tools_are_returned_as_strict(copilot):
 
 
 def test_the_order_of_events(copilot):
-    """Reasoning, text and calls are each added, streamed and completed; sequence numbers count
-    up."""
+    """Reasoning, text and calls are each added, streamed and completed, with sequence numbers."""
     events = stream(copilot, "Weather in Rome?", tools=[TOOL | {"strict": False}], **SEALED)
     kinds = [event.data["type"] for event in events]
     assert kinds == [event.name for event in events]
@@ -232,13 +231,12 @@ def test_unsupported_fields_are_refused(copilot, fields, code, words):
     ],
 )
 def test_invalid_inputs_are_refused(copilot, given):
-    """Items that violate the schema, calls without outputs, and outputs without calls are
-    refused."""
+    """Invalid items, calls without outputs, and outputs without calls are refused."""
     refused(copilot.responses(given))
 
 
 def test_a_body_that_is_not_an_object_is_refused(copilot):
-    """For example, a list is refused."""
+    """A list in place of an object is refused."""
     refused(copilot.post("/responses", []))
 
 

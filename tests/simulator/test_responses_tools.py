@@ -41,7 +41,7 @@ def output(copilot, text, model="gpt-6.1-sol", **fields):
 @pytest.mark.parametrize("model", GPT)
 @pytest.mark.parametrize("tool", [CUSTOM, CRM, SEARCH, CLIENT_SEARCH])
 def test_gpt_accepts_every_kind_of_tool(copilot, model, tool):
-    """Custom tools, namespaces and both kinds of search are accepted unchanged."""
+    """All GPT models accept custom tools, namespaces and both kinds of search unchanged."""
     assert 200 == copilot.responses("Hi", model, tools=[FUNCTION, tool]).status_code
 
 

@@ -1,4 +1,4 @@
-"""The simulated model's replies: sensible to read, and reliable in tests."""
+"""The simulated model's replies: sensible to users, and reliable in tests."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_the_answer_has_the_number_of_images(copilot, picture):
 
 
 def test_the_same_question_gets_the_same_answer(copilot):
-    """The answers to equal requests differ only in ids and times."""
+    """The answers to identical requests differ only in ids and times."""
     assert copilot.said("Tell me") == copilot.said("Tell me")
 
 
@@ -102,7 +102,7 @@ def test_tools_are_called_if_the_prompt_asks_for_it(user, names, expected):
 
 
 def test_parallel_calls():
-    """Two cities lead to two calls, or to one without parallel calls."""
+    """Two cities lead to two calls, or to one call if parallel calls are disabled."""
     found = [
         call.arguments for call in talk("weather in Paris, New York and London", "weather").calls
     ]
@@ -113,7 +113,7 @@ def test_parallel_calls():
 
 
 def test_forced_tools_are_called_and_forbidden_ones_are_not():
-    """`required`, a name, and `none` are respected."""
+    """A tool choice of `required`, a name or `none` is respected."""
     assert ["alpha"] == called("Hello", "alpha", "beta", forced="required")
     assert ["beta"] == called("Hello", "alpha", "beta", forced="beta")
     assert [] == called("use the tool", "alpha", forced="none")
@@ -233,7 +233,7 @@ SCHEMAS = [
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
 def test_values_are_valid_against_their_schema(schema):
-    """The value satisfies any schema."""
+    """For any schema, the value is valid."""
     jsonschema.validate(fill(schema, Prompt("Weather in Paris on 5 May")), schema)
 
 
@@ -267,7 +267,7 @@ def test_recursive_types_with_null():
     ids=json.dumps,
 )
 def test_invalid_schemas_are_noticed(schema):
-    """Keywords with values of wrong types are found at any depth."""
+    """Keywords whose values have the wrong type are found at any depth."""
     assert not is_schema(schema)
     assert not is_schema({"properties": {"a": {"items": schema}}})
 

@@ -48,13 +48,13 @@ def test_it_stops_at_once_with_open_streams(simulator, copilot):
 
 
 def test_a_port_that_is_in_use(simulator):
-    """Starting on a port that is in use raises OSError with the port in it."""
+    """Starting on a port that is in use raises OSError, which names the port."""
     with pytest.raises(OSError, match=str(simulator.port)):
         Simulator(port=simulator.port).start()
 
 
 def test_it_can_be_started_again(simulator):
-    """After a stop the same object serves at the same port again."""
+    """After it is stopped, the same object serves on the same port again."""
     port = simulator.port
     simulator.stop()
     simulator.start()

@@ -48,7 +48,7 @@ def stream(copilot, path):
 
 @pytest.mark.parametrize("name", ["cut_after_headers", "cut_mid_event", "cut_mid_stream"])
 def test_streams_can_be_cut(copilot, path, name):
-    """The connection breaks before, within or between events, and what was sent arrives."""
+    """The connection breaks before, within or between events; everything sent before arrives."""
     on(copilot, name)
     text, failure = stream(copilot, path)
     assert isinstance(failure, httpx.RemoteProtocolError)
@@ -63,7 +63,7 @@ def ends(text):
 
 
 def test_streams_can_end_too_early(copilot, path):
-    """A stream may end without a finish, or without its last event."""
+    """A stream may end without a finish reason, or without its last event."""
     on(copilot, "end_early")
     text, failure = stream(copilot, path)
     assert (None, False) == (failure, ends(text))
@@ -75,7 +75,7 @@ def test_streams_can_end_too_early(copilot, path):
 
 
 def test_streams_can_be_empty(copilot, path):
-    """A stream may have no events, or none with content."""
+    """A stream may have no events, or no events with content."""
     on(copilot, "empty_stream")
     assert ("", None) == stream(copilot, path)
     on(copilot, "filter_chunk_only")
@@ -86,7 +86,7 @@ def test_streams_can_be_empty(copilot, path):
 
 
 def test_streams_can_stall(copilot, path):
-    """A stream pauses for the value, and then continues."""
+    """A stream pauses for as long as the fault's value says, and then continues."""
     on(copilot, "stall_mid_stream", value=0.05)
     begun = time.monotonic()
     text, failure = stream(copilot, path)
@@ -104,7 +104,7 @@ def test_a_stall_ends_when_the_client_leaves(copilot, path):
 
 
 def test_streams_can_contain_errors(copilot, path):
-    """The error is first or in the middle, in the API's format, with the requested code."""
+    """The error comes first or mid-stream, in the API's format, with the requested code."""
     on(copilot, "error_first_chunk", value="api_error")
     text, _ = stream(copilot, path)
     (event,) = copilot.events(text)
@@ -194,7 +194,7 @@ def test_bytes_can_be_split_joined_or_compressed(copilot, path, name):
 
 
 def test_characters_can_be_split(copilot):
-    """A character of several bytes arrives in two pieces, so that decoders are tested."""
+    """A multibyte character arrives in two pieces, as a test for decoders."""
     on(copilot, "split_writes")
     body = {**CHAT, "messages": [{"role": "user", "content": "日本語" * 30}]}
     with copilot.http.stream(
@@ -226,7 +226,7 @@ def test_stream_faults_do_not_affect_whole_answers(copilot):
 
 
 def test_short_streams_fail_before_their_finish(copilot):
-    """A mid-stream fault happens before the finish, even in a short stream."""
+    """A mid-stream fault comes before the finish reason, even in a short stream."""
     copilot.simulator.state.faults.on("wordless")
     on(copilot, "cut_mid_stream")
     with pytest.raises(httpx.RemoteProtocolError):

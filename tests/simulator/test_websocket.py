@@ -33,7 +33,7 @@ def masked(opcode: int, payload: bytes, *, final: bool = True) -> bytes:
 
 
 class Client:
-    """A WebSocket client; `status` is that of the response to the upgrade request."""
+    """A WebSocket client; `status` is the status of the response to the upgrade request."""
 
     def __init__(self, copilot: Any, path: str = "/responses", **headers: str | None) -> None:
         url = copilot.http.base_url
@@ -116,7 +116,7 @@ def test_events_are_those_of_a_stream(copilot):
 
 @TODAY
 def test_the_initiator_is_in_the_message(simulator, copilot):
-    """Each message is recorded as a request, with the initiator that it names."""
+    """Each message is recorded as a request, with the initiator that the message names."""
     with connected(copilot) as client:
         client.ask("Hi", initiator="agent")
         found = simulator.state.recorder.wait_for(lambda r: r.method == "WEBSOCKET" and r.finished)
@@ -169,7 +169,7 @@ def test_errors_are_nested(copilot, fields, code):
 @TODAY
 @pytest.mark.parametrize(("value", "status"), [(None, 404), (405, 405), (426, 426)])
 def test_the_upgrade_can_be_refused(simulator, copilot, value, status):
-    """A fault refuses it with the given status, and POST requests are still served."""
+    """A fault refuses the upgrade with the given status, and POST requests are still served."""
     simulator.state.faults.on("no_websocket", value=value)
     client = Client(copilot)
     assert status == client.status
@@ -204,7 +204,7 @@ def test_the_gateway_checks_the_handshake(copilot, headers, status):
     ],
 )
 def test_faults_apply(simulator, copilot, fault, last):
-    """Faults of streams and refusals are the same as over HTTP."""
+    """Stream faults and refusals are the same as over HTTP."""
     simulator.state.faults.on(fault)
     simulator.state.middle = 2
     with connected(copilot) as client:

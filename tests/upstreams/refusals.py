@@ -1,4 +1,4 @@
-"""Helpers of the cooldown tests: refusals by keyword, and requests that get them."""
+"""Helpers for the cooldown tests: refusals by keyword, and requests that get them."""
 
 from copilot_proxy.errors import (
     BrokenResponse,
@@ -70,7 +70,7 @@ def made(word: str) -> CopilotProxyError:
 def ask(
     cooldowns: Cooldowns, outcome: str = "ok", model: str = MODEL, api: str = API
 ) -> CooldownRefusal | None:
-    """Send a request that upstream answers with `outcome`; return a refusal from memory, if any."""
+    """Send a request that upstream answers with `outcome`; return any remembered refusal."""
     try:
         with cooldowns.guard(api, model):
             if outcome != "ok":
@@ -83,7 +83,7 @@ def ask(
 
 
 def left(cooldowns: Cooldowns, now: Time, events: str) -> int:
-    """Return the remaining seconds of the cooldown after all `events`; 0 if there is none.
+    """Return the remaining seconds of the cooldown after all `events`; 0 without a cooldown.
 
     Events are outcomes and pauses in seconds, such as ``+10``. A dash before an outcome means that
     upstream is not called.

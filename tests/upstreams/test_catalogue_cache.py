@@ -48,7 +48,7 @@ def upstream() -> Upstream:
 
 
 async def test_kept_for_ten_minutes(upstream: Upstream) -> None:
-    """A list is cached for ten minutes, or for as long as the caller says."""
+    """A list is cached for ten minutes, or for as long as the caller wants."""
     auth = Auth()
     await upstream.ids(auth)
     upstream.now = 0.9
@@ -90,7 +90,7 @@ async def test_loaded_once_for_all(upstream: Upstream) -> None:
 
 
 async def test_pauses_after_failures(upstream: Upstream) -> None:
-    """After a failure, the same error is returned during growing pauses."""
+    """After a failure, the same error is returned during pauses that grow."""
     auth = Auth()
     upstream.outcome = BrokenResponse("no list")
     moments = []
@@ -114,7 +114,7 @@ async def test_pauses_after_failures(upstream: Upstream) -> None:
 
 
 async def test_retry_after_is_honoured(upstream: Upstream) -> None:
-    """After a rate limit the list is not read before Retry-After has passed."""
+    """After a rate limit, the list is not loaded before Retry-After has passed."""
     auth = Auth()
     upstream.outcome = UpstreamRefusal("slow", upstream_status=429, headers={"retry-after": "3600"})
     for upstream.now in (0, 10, 3599):

@@ -108,7 +108,7 @@ def test_a_limit_of_the_account_stops_every_model(
 ) -> None:
     """The limit applies to every API, including embeddings.
 
-    Tokens are estimated, which costs nothing.
+    Tokens are still estimated, which costs nothing.
     """
     client.get("/v1/models")
     once(simulator, "user_global_rate_limited", 60)
@@ -134,7 +134,7 @@ def test_a_limit_of_the_account_stops_every_model(
 
 
 def test_a_wait_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
-    """A wait in the body counts like the header, and reaches the client as one."""
+    """A wait in the body counts like a wait in the header, and reaches the client in the header."""
     once(simulator, "rate_limited_body", 25)
     first = client.post(PATH, json=CHAT)
     client.post(PATH, json=CHAT)
@@ -144,7 +144,7 @@ def test_a_wait_in_the_body(client: httpx.Client, simulator: Simulator) -> None:
 
 
 def test_a_wait_until_a_date(client: httpx.Client, simulator: Simulator) -> None:
-    """Retry-After may be a date. One more than a month away is treated as a month."""
+    """Retry-After may be a date; a date more than a month away is treated as a month."""
     once(simulator, "rate_limited", "Sat, 01 Jan 2101 00:00:00 GMT")
     client.post(PATH, json=CHAT)
     again = client.post(PATH, json=CHAT)
@@ -240,7 +240,7 @@ def test_refusals_without_a_wait(
 async def test_one_of_fifty_requests_is_the_probe(
     proxy: Proxy, simulator: Simulator, now: Time
 ) -> None:
-    """One probe is sent, and the others are refused; if its client disconnects, another is sent."""
+    """One probe is sent, others are refused; if its client disconnects, another probe is sent."""
     once(simulator, "forbidden", times=3)
     async with httpx.AsyncClient(
         base_url=proxy.url, trust_env=False, timeout=60, verify=NO_TLS

@@ -20,7 +20,7 @@ def cooldowns(now: Time) -> Cooldowns:
 @pytest.mark.parametrize(
     ("events", "waits"),
     [
-        # A cooldown lasts exactly as long as the named wait.
+        # A cooldown lasts exactly as long as the specified wait.
         ("limited=30", 30),
         ("limited=30 +29 -ok", 1),
         ("limited=30 +29.5 -ok", 1),
@@ -55,7 +55,7 @@ def cooldowns(now: Time) -> Cooldowns:
         ("403 +31 403 +31 403 403", 10),
         ("403 403 ok 403 403", 0),
         ("401 403 401 403", 0),
-        # Then one probe is sent at a time, with growing pauses.
+        # After that, one probe is sent at a time, with growing pauses.
         ("403 403 403 +10 403", 20),
         ("403 403 403 +10 403 +20 403", 40),
         ("403 403 403 +10 403 +20 403 +40 403 +80 403 +160 403", 300),
@@ -101,7 +101,7 @@ def test_waits(cooldowns: Cooldowns, now: Time, events: str, waits: int) -> None
         ("extension extension extension", False, False, False),
         ("limited limited limited", False, False, True),
         ("401 401 401", False, False, False),
-        # For example, counting tokens may be forbidden although answers are allowed.
+        # For example, token counts may be forbidden although answers are allowed.
         ("403 403 403", False, True, True),
     ],
 )

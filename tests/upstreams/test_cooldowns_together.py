@@ -116,7 +116,7 @@ def test_a_success_and_a_refusal_at_once(cooldowns: Cooldowns, now: Time) -> Non
 
 
 def test_two_cooldowns_at_once(cooldowns: Cooldowns, now: Time) -> None:
-    """Of two cooldowns the longer one is reported, and each is probed when it ends."""
+    """The longer of two cooldowns is reported, and each is probed when it ends."""
     with pytest.raises(CopilotProxyError), cooldowns.guard(API, MODEL):
         ask(cooldowns, "model=20")
         raise made("global=100")
@@ -135,7 +135,7 @@ def test_two_cooldowns_at_once(cooldowns: Cooldowns, now: Time) -> None:
 def test_it_is_logged_once(cooldowns: Cooldowns, caplog: pytest.LogCaptureFixture) -> None:
     """One line is logged when a cooldown begins, and none when its refusal is repeated.
 
-    It has no suffix, which may name a plan, and no secret.
+    The line contains no secret, and its code has no suffix, which may name a plan.
     """
     with caplog.at_level(logging.WARNING, "copilot_proxy.upstreams"):
         ask(cooldowns, "model=30", model="ghu_0123456789abcdefghij")
@@ -233,7 +233,7 @@ def test_sleep_and_clock_changes(now: Time, monotonic: float, wall: float, waits
 
 
 def test_without_a_cooldown_the_clock_is_not_read(now: Time) -> None:
-    """Without a cooldown not even the clock is read."""
+    """Without a cooldown, not even the clock is read."""
 
     def no_clock() -> float:
         raise AssertionError

@@ -8,7 +8,7 @@ import { RequestDialog } from "./request.js";
 import { Requests } from "./requests.js";
 import { showBudget, showClients, showLosses, showServer, showSessions } from "./side.js";
 
-const CHART_PAUSE = 10000; // milliseconds between two updates of the chart
+const CHART_PAUSE = 10000; // milliseconds between updates of the chart
 const baseUrl = `${location.origin}/v1`;
 let server = null;
 let overview = null;

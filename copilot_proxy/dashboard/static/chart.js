@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { $, el, render } from "./dom.js";
 import { counted, credits, hour, longDay, day, number, percent } from "./format.js";
 
-const MOST = 7; // names that get their own colour
+const MOST = 7; // names that get their own color
 const HEIGHT = 220;
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
 const total = (rows, field, index) => sum(rows.flatMap((row) => (index === undefined ? row[field] : row[field][index])));
@@ -40,7 +40,7 @@ export class Chart {
     const found = await get("spent", { span, by });
     if (asked !== this.#asked) return; // the user has selected something else
     this.#span = span;
-    this.#rows = withColours(found.spent, by);
+    this.#rows = withColors(found.spent, by);
     this.#data = found;
     this.#draw();
     this.#showTable(by);
@@ -63,14 +63,14 @@ export class Chart {
     }
     render($("chart"));
     const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
+    const color = (name) => style.getPropertyValue(name).trim();
     const stacked = [];
     for (const row of this.#rows) {
       const below = stacked.at(-1);
       stacked.push(row.nano_aiu.map((nano, i) => nano / 1e9 + (below ? below[i] : 0)));
     }
     const bars = window.uPlot.paths.bars({ size: [0.7, 48], align: 0 });
-    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const axis = { stroke: color("--muted"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const options = {
       width: $("chart").clientWidth, height: HEIGHT, legend: { show: false },
       padding: [8, 4, 0, 0],
@@ -81,7 +81,7 @@ export class Chart {
         { ...axis, size: 52, values: (_, splits) => splits.map((value) => number(value)) },
       ],
       // The tallest bars come first, so that each shorter one covers a part of them.
-      series: [{}, ...this.#rows.map((row) => ({ fill: colour(`--${row.colour}`), width: 0, paths: bars, points: { show: false } })).reverse()],
+      series: [{}, ...this.#rows.map((row) => ({ fill: color(`--${row.color}`), width: 0, paths: bars, points: { show: false } })).reverse()],
       hooks: { setCursor: [(plot) => this.#caption(plot.cursor.idx)] },
     };
     this.#plot = new window.uPlot(options, [starts.map((_, i) => i), ...stacked.reverse()], $("chart"));
@@ -124,7 +124,7 @@ export class Chart {
       el("tbody", {}, this.#rows.map((row) => {
         const nano = cost([row]);
         return el("tr", {},
-          el("td", { className: "name" }, el("span", { className: `swatch ${row.colour}` }), name(row)),
+          el("td", { className: "name" }, el("span", { className: `swatch ${row.color}` }), name(row)),
           el("td", { className: "num" }, credits(nano)),
           el("td", { className: "num" }, nano === null ? "?" : all ? percent(nano / all) : "–"),
           el("td", { className: "num" }, number(sum(row.requests))));
@@ -132,14 +132,14 @@ export class Chart {
   }
 }
 
-/** Assigns colours to the names with the largest sums, and adds up the others. */
-function withColours(spent, by) {
+/** Assigns colors to the names with the largest sums, and adds up the others. */
+function withColors(spent, by) {
   const nameless = by === "key" ? "no name" : by === "project" ? "no project" : "unknown";
-  const rows = spent.slice(0, MOST).map((one, i) => ({ ...one, label: one.name ?? nameless, colour: `c${i + 1}` }));
+  const rows = spent.slice(0, MOST).map((one, i) => ({ ...one, label: one.name ?? nameless, color: `c${i + 1}` }));
   const others = spent.slice(MOST);
   if (others.length) {
     const add = (field) => others[0][field].map((_, i) => sum(others.map((one) => one[field][i])));
-    rows.push({ name: null, label: counted(others.length, "other"), colour: "c8", nano_aiu: add("nano_aiu"), requests: add("requests"), unknown: add("unknown") });
+    rows.push({ name: null, label: counted(others.length, "other"), color: "c8", nano_aiu: add("nano_aiu"), requests: add("requests"), unknown: add("unknown") });
   }
   return rows;
 }

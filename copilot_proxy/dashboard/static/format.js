@@ -2,7 +2,6 @@
 
 const NANO = 1e9;
 const plain = new Intl.NumberFormat();
-const fine = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 });
 const cents = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 9 });
@@ -25,13 +24,14 @@ export const longDay = (seconds) => weekday.format(seconds * 1000);
 export const moment = (seconds) => full.format(seconds * 1000);
 export const iso = (text) => Date.parse(text) / 1000;
 
-/** Formats credits with two decimals, or two significant digits if that would be zero. */
-export function amount(value) {
+/** Formats credits with two decimals, as the commands do. */
+function amount(value) {
   if (value === null || value === undefined) return "?";
-  const size = Math.abs(value);
-  if (size > 0 && size < 0.01) return fine.format(value);
-  return size >= 10000 ? plain.format(Math.round(value)) : cents.format(value);
+  return value > 0 && value < 0.005 ? `<${cents.format(0.01)}` : cents.format(value);
 }
+
+/** Formats an amount of the quota with one decimal, which is as exactly as GitHub reports it. */
+export const quotaAmount = (value) => tenths.format(Math.max(0, value));
 
 export const credits = (nano) => amount(nano === null || nano === undefined ? null : nano / NANO);
 export const exactCredits = (nano) => (nano === null ? "unknown" : exact.format(nano / NANO));

@@ -1,7 +1,7 @@
 // The rest of this month's quota, the pace, and the amounts spent.
 
 import { $, el, render } from "./dom.js";
-import { amount, counted, credits, day, iso, number, percent } from "./format.js";
+import { counted, credits, day, iso, number, percent, quotaAmount } from "./format.js";
 
 /** Shows the top of the page; `data` is the overview, `server` the state of the server. */
 export function showQuota(data, server) {
@@ -21,7 +21,7 @@ function left(quota, now) {
   const level = quota.left <= 0 ? "bad" : quota.runs_out_at ? "warn" : "good";
   const [text, detail] = forecast(quota, end, now);
   return el("div", { className: "left" },
-    el("p", { className: "big" }, amount(Math.max(0, quota.left)),
+    el("p", { className: "big" }, quotaAmount(quota.left),
       el("small", {}, ` of ${number(quota.entitlement)} ${quota.unit}`)),
     meter(used, elapsed, level),
     el("p", { className: `forecast ${level}` }, el("strong", {}, text), " ", detail));
@@ -42,7 +42,7 @@ function meter(used, elapsed, level) {
 function forecast(quota, end, now) {
   const reset = end === null ? "" : `It resets on ${utcDay(end)}, 00:00 UTC.`;
   const beyond = quota.overage || Math.max(0, -quota.left);
-  const over = beyond ? ` ${amount(beyond)} were used beyond the plan.` : "";
+  const over = beyond ? ` ${quotaAmount(beyond)} were used beyond the plan.` : "";
   if (quota.left <= 0) return ["Used up.", reset + over];
   if (quota.runs_out_at) return [`Runs out on ${day(iso(quota.runs_out_at))}`, `at this month's pace. ${reset}${over}`];
   if (end === null) return ["No forecast:", `GitHub did not say when the quota resets.${over}`];

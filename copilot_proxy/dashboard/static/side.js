@@ -5,7 +5,7 @@ import { $, copyButton, el, render } from "./dom.js";
 import { ago, countdown, counted, credits, day, iso, number, percent, tokens } from "./format.js";
 
 const PERIODS = { day: "today", month: "this month", session: "in today's most expensive session" };
-const LOSSES = 3; // the number of losses shown at once
+const LOSSES = 3; // the number of losses to show
 let sessions = [];
 
 /** Shows the cost of the next turn of recent sessions, and how long their prompts stay cached. */
@@ -103,7 +103,7 @@ function raiseForm(one, title, onError) {
       if (error.status !== 400) onError(error);
       else {
         problem.textContent = error.message;
-        input.focus(); // to correct it; meanwhile, the page does not replace the form
+        input.focus(); // so that the user can correct it; while it has the focus, the form is not replaced
       }
     } finally {
       button.disabled = false;

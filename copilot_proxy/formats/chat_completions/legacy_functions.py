@@ -94,7 +94,7 @@ class FunctionsWriter:
         return [{**chunk, "choices": choices}]
 
     def close(self) -> list[ChatChunk]:
-        """Return nothing, because no chunk is held back."""
+        """Return an empty list, because no chunk is held back."""
         return []
 
     def whole(self, events: list[ChatChunk]) -> ChatCompletion:

@@ -1,8 +1,8 @@
 """Finds the model's explanation for a refusal.
 
 Claude's Messages API has it in ``stop_details``: ``{"type": "refusal", "category": "cyber",
-"explanation": "..."}``. Where Copilot's chat API puts it is not documented, so several places are
-read.
+"explanation": "..."}``. GitHub does not document where Copilot's chat API puts it, so several
+places are checked.
 """
 
 from typing import Final

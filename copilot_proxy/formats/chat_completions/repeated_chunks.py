@@ -1,7 +1,7 @@
 """Repairs chunks that differ from an earlier one only in their text, without decoding them.
 
-Most chunks of an answer are identical except for their text. After two such chunks, it is known
-what the bytes around the text become when repaired. The text itself is passed on unchanged.
+Most chunks of an answer are identical except for their text. After two such chunks, the repaired
+form of the bytes around the text is known. The text itself is passed on unchanged.
 """
 
 import re
@@ -24,7 +24,8 @@ _TEXT: Final = re.compile(
 
 _PLAIN: Final = {"content", "role"}
 _MAX_KNOWN: Final = 16
-"""Chunks may alternate between a few fields, or the fields may change every time."""
+"""The number of different chunks to learn: they may alternate between a few fields, or have
+different fields every time."""
 _encode: Final = msgspec.json.Encoder().encode
 
 _Around = tuple[bytes, bytes]

@@ -181,7 +181,7 @@ class ChatCompletionRequest(Struct):
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     thinking_budget: int | None = None
-    """Copilot's own: how many tokens Claude and Gemini may think."""
+    """A Copilot extension: the number of tokens that Claude and Gemini may use for thinking."""
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None

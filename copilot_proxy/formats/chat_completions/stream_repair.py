@@ -1,6 +1,6 @@
 """Repairs Copilot's Chat Completions responses so that they match OpenAI's schema.
 
-`ChatRepair` takes Copilot's events and returns OpenAI's chunks. A whole response is handled as a
+`ChatRepair` accepts Copilot's events and returns OpenAI's chunks. A whole response is handled as a
 single event whose chunks `completion_from_chunks` combines, so that the same code repairs both.
 """
 
@@ -36,7 +36,7 @@ _TEXT_FIELDS: Final = ("content", "refusal", "reasoning_opaque")
 class ChatRepair(ChunkTranslator):
     """Repairs one response of Copilot's chat API, event by event.
 
-    `feed` takes the decoded JSON of an event and returns the resulting chunks. `close` ends the
+    `feed` accepts the decoded JSON of an event and returns the resulting chunks. `close` ends the
     stream and returns the last chunks, with the finish reason. Both raise `UpstreamError` if the
     response is an error or invalid. `usage` and `copilot_usage` are Copilot's counts so far.
     """
@@ -137,7 +137,7 @@ class ChatRepair(ChunkTranslator):
 
         content = delta.get("content")
         if type(content) is str and content and delta.keys() <= _PLAIN:
-            out = {"content": content}  # the usual case; checking for others takes long
+            out = {"content": content}  # the usual case; checking for other fields is slow
         else:
             out = self._repaired(delta)
         logprobs = _logprobs(choice["logprobs"]) if "logprobs" in choice else None

@@ -11,8 +11,8 @@ def repair_usage(usage: object) -> ChatUsage | None:
     """Return all fields of OpenAI's usage, or None if `usage` is not an object.
 
     Gemini sends reasoning tokens outside the details, and includes them in the total but not in the
-    completion tokens. They are added to the latter, so that prompt and completion tokens sum to the
-    total.
+    completion tokens. They are added to the completion tokens, so that prompt and completion tokens
+    sum to the total.
     """
     if not isinstance(usage, dict):
         return None

@@ -26,7 +26,7 @@ _STREAM: Final = StreamFormat(
 class CompletionsApi:
     """Implements `ClientApi`; see `formats.client_api`.
 
-    Except in `parse`, requests are those returned by `split_request`.
+    All methods except `parse` expect requests from `split_request`.
     """
 
     name = "completions"

@@ -12,7 +12,7 @@ from copilot_proxy.formats.types import ClientRequest
 MAX_CONTINUATIONS: Final = 128
 """Maximum number of continuations per request, each of which is a call to Copilot."""
 MAX_TOKENS: Final = 2_000_000
-"""Maximum number of token ids in all prompts of a request, which limits its JSON values."""
+"""Maximum number of token ids in all prompts of a request; each is a JSON value to decode."""
 
 
 def parse_request(body: bytes) -> ClientRequest:

@@ -30,7 +30,7 @@ class ChatToCompletion:
         self._has_started = False
 
     def feed(self, chunk: ChatChunk) -> list[ClientEvent]:
-        """Return the chunk as an event, or nothing if it has no text, finish reason or usage."""
+        """Return the event for the chunk; none if it has no text, finish reason or usage."""
         text, finish = "", None
         if not self._has_started:
             self._has_started = True
@@ -56,7 +56,7 @@ class ChatToCompletion:
         return [event]
 
     def close(self) -> list[ClientEvent]:
-        """Return nothing, because no event is held back."""
+        """Return an empty list, because no event is held back."""
         return []
 
     def whole(self, events: list[ClientEvent]) -> ClientResponse:

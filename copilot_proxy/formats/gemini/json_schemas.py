@@ -1,7 +1,7 @@
 """Translates Google's schemas to JSON schemas.
 
 Google's schemas are those of OpenAPI 3.0, with types in uppercase, ``nullable``, and numbers that
-may be written as strings. `parametersJsonSchema` is a JSON schema, but clients use upper case types
+may be written as strings. `parametersJsonSchema` is a JSON schema, but clients use uppercase types
 there, too.
 """
 

@@ -9,8 +9,8 @@ from copilot_proxy.formats.types import Json
 def model_object(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
     """Return the `schema.GeminiModel` for `model`.
 
-    `name` is its id if the client used an alias. Unknown limits are left out. Google's object
-    cannot mark the default.
+    `name` replaces the model's id if the client used an alias. Unknown limits are left out.
+    Google's object cannot mark the default.
     """
     methods = ["embedContent"] if model.type == "embeddings" else ["generateContent", "countTokens"]
     version = model.raw.get("version")
@@ -32,7 +32,7 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list of the aliases, and of those `models` that no alias hides."""
+    """Return the list of the aliases and of the `models` that no alias hides."""
     named = dict(aliases)
     data = [model_object(model, name=name) for name, model in named.items()]
     data += [model_object(model) for model in models if model.id not in named]

@@ -28,7 +28,7 @@ GeminiRequest = ClientRequest
 
 MODEL_ROLE: Final = "model"
 _ROLES: Final = ("user", MODEL_ROLE, "", "function", "tool")
-"""An empty role means the user. The last two are the role of results in older clients."""
+"""An empty role means the user. The last two are the roles that older clients give to results."""
 _PREFIX: Final = "models/"
 JSON_ARRAY: Final = "jsonArray"
 """The field of a request whose stream should be an array instead of server-sent events."""

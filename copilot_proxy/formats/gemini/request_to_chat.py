@@ -44,7 +44,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "speechConfig": "Copilot's models answer with text only",
     "imageConfig": "Copilot's models answer with text only",
 }
-"""Why a parameter is dropped, unless Copilot simply does not know it."""
+"""Why a parameter is dropped, if not simply because Copilot does not support it."""
 _FIELDS: Final = (
     "model",
     "stream",

@@ -63,8 +63,8 @@ class _Call:
 class ChatToGemini:
     """Translates one response for a client of the Gemini API.
 
-    `feed` takes a chunk and returns its events, `close` returns the last event, `fail` returns the
-    event that ends a broken stream, and `whole` combines all events. `close` raises
+    `feed` accepts a chunk and returns its events, `close` returns the last event, `fail` returns
+    the event that ends a broken stream, and `whole` combines all events. `close` raises
     `BrokenResponse` if the chunks do not form a response.
 
     Thoughts are only sent to clients that ask for them. Other clients only get the thought

@@ -42,7 +42,7 @@ from copilot_proxy.formats.upstream_api import NativePassage
 from copilot_proxy.headers import Initiator
 
 _VERSION: Final = "2023-06-01"
-"""The only version of the API so far."""
+"""The only version of the API."""
 
 
 _STREAM: Final = StreamFormat(sse.CONTENT_TYPE, sse.named_json, b"", sse.KEEP_ALIVE)

@@ -86,12 +86,12 @@ _OF_FIELDS: Final = (
     "fast-mode", "mcp-client", "message-threads", "mid-conversation-system-clear-at",
     "server-side-fallback", "task-budgets",
 )  # fmt: skip
-"""Their fields and tools are rejected or noted separately."""
+"""Betas whose fields and tools are rejected or noted separately."""
 _OF_DETAILS: Final = (
     "dev-full-thinking", "model-context-window-exceeded", "output-128k", "output-300k",
     "thinking-token-count", "token-efficient-tools",
 )  # fmt: skip
-"""They change details of answers that no client depends on."""
+"""Betas that change details of answers that no client depends on."""
 
 DROPPED: Final[Mapping[str, str]] = {
     **dict.fromkeys(_OF_OTHER_APIS, "it is for another Anthropic API"),
@@ -108,7 +108,7 @@ _DATE: Final = re.compile(r"-\d{4}-?\d\d-?\d\d$")
 def wants_long_context(header_values: Iterable[str]) -> bool:
     """Return whether the client asks for the long context.
 
-    Claude Code names the beta for a model name with ``[1m]``. `header_values` are the values of all
+    Claude Code sends the beta for model names with ``[1m]``. `header_values` are the values of all
     ``anthropic-beta`` headers.
     """
     return any(LONG_CONTEXT in value for value in header_values)
@@ -117,7 +117,8 @@ def wants_long_context(header_values: Iterable[str]) -> bool:
 def select_betas(
     header_values: Iterable[str], request: MessagesRequest
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the beta names to send with `request`, and the client's dropped names and why.
+    """Return the beta names to send with `request`, and the client's dropped names with the
+    reasons.
 
     `header_values` are the values of all the client's ``anthropic-beta`` headers; each is a
     comma-separated list. `request` is the body as it is sent to Copilot.

@@ -50,7 +50,7 @@ def limit_marks(
 def _drop_marks(marked: dict[str, list[Json]], max_marks: int) -> None:
     """Keep the `max_marks` most useful marks.
 
-    Those are the last mark of the tools and the last mark of the system prompt, which all
+    These are the last mark of the tools and the last mark of the system prompt, which all
     conversations of a client share, followed by the last marks of the messages, since a mark covers
     everything before it.
     """
@@ -109,7 +109,7 @@ def _mark(block: Json) -> None:
 
 
 def _marked(body: MessagesRequest) -> list[tuple[str, Json]]:
-    """Return all blocks that have the field, each with its section, in prompt order."""
+    """Return all blocks that have a mark, each with its section, in prompt order."""
     found = [("tools", tool) for tool in body.get("tools") or () if MARK in tool]
     if isinstance(body.get("system"), list):
         found += [("system", block) for block in body["system"] if MARK in block]

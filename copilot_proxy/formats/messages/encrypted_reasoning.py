@@ -8,8 +8,8 @@ back to that API:
   the position in `reasoning_content` at which its text starts. A redacted block has ``!DATA``
   instead of a signature. A block may have no text: newer models hide their thinking, but need its
   signature back.
-- ``responses:…`` and values without a tag belong to other APIs. In thinking blocks, the latter
-  become ``chat:…``, since a signature without a tag is Claude's there.
+- ``responses:…`` and values without a tag belong to other APIs. In thinking blocks, values without
+  a tag become ``chat:…``, since a signature without a tag is Claude's there.
 """
 
 import re

@@ -16,7 +16,7 @@ _CREATED_AT: Final = "1970-01-01T00:00:00Z"
 def model_info(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
     """Return the `schema.ModelInfo` for `model`.
 
-    `name` is its id if the client used an alias. Unknown limits are left out.
+    `name` replaces the model's id if the client used an alias. Unknown limits are left out.
     """
     info: Json = {
         "type": "model",

@@ -1,7 +1,7 @@
 """Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
 
 See `formats.plain_turns`. The structs have the fields and types that agents send and Copilot
-accepts, so the decoder rejects anything unusual, and the request is then parsed in the general way.
+accepts, so the decoder rejects anything unusual, and the request is then parsed in the usual way.
 """
 
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -85,7 +85,8 @@ class _Assistant(_Plain, tag_field="role", tag="assistant"):
 class _System(_Plain, tag_field="role", tag="system"):
     role: ClassVar[str] = "system"
     content: str | Annotated[list[_Text | _Image], Meta(min_length=1)]
-    """Only texts are valid, but with a single type, msgspec would accept blocks without it."""
+    """Only texts are valid, but if there were only one type of block, msgspec would accept blocks
+    without a ``type``."""
     output_config: dict[str, Any] | UnsetType = UNSET
 
 
@@ -167,8 +168,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
-    """Return the messages. Those with marks, or with empty results that the model does not accept,
-    are returned as decoded JSON without the empty contents."""
+    """Return the messages; those with marks, or with empty results that the model does not accept,
+    become decoded JSON without the empty contents."""
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
     changed |= {
         id(result)

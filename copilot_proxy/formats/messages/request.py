@@ -23,12 +23,13 @@ from copilot_proxy.formats.wrong_api import check_part, is_foreign_part, read_re
 from copilot_proxy.headers import Initiator
 
 _CLIENT_RUN: Final = re.compile(r"(?:bash|text_editor|computer|memory)_\d")
-"""The types of tools that Anthropic defines and clients run; agents are helpless without them."""
+"""The types of tools that Anthropic defines and clients run; agents do not work without them."""
 TOOL_CHOICES: Final = ("auto", "any", "tool", "none", "validated")
-"""The types of tool choices. The last is not Anthropic's; GitHub's clients use it for Gemini."""
+"""The types of tool choices. ``validated`` is not Anthropic's; GitHub's clients use it for
+Gemini."""
 _THINKING_TYPES: Final = ("enabled", "disabled", "adaptive")
 _DISPLAYS: Final = ("summarized", "omitted", "updates")
-"""The last one requires a beta. Claude Code requests it if its output is streamed JSON."""
+"""``updates`` requires a beta. Claude Code requests it if its output is streamed JSON."""
 _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "image": ("source",),

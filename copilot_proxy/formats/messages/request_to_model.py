@@ -34,7 +34,8 @@ _NOT_COUNTED_FIELDS: Final = MESSAGES_FIELDS - {
 _CLEAR_TOOL_USES: Final = "clear_tool_uses_20250919"
 _CLEAR_THINKING: Final = "clear_thinking_20251015"
 _EDITS: Final = (_CLEAR_TOOL_USES, _CLEAR_THINKING)
-"""The edits of the context_management beta; compaction needs one that Copilot rejects."""
+"""The edits of the context_management beta; compaction needs another beta, which Copilot
+rejects."""
 
 
 def messages_for_model(
@@ -47,7 +48,7 @@ def messages_for_model(
 ) -> AdaptedBody:
     """Return the body for Copilot's Messages API, as close to the client's as the model allows.
 
-    Adds a line to `notes` for each change that may matter. `kinds` is what occurs in the client's
+    Adds a line to `notes` for each change that may matter. `kinds` are the kinds in the client's
     conversation, if already known. With `counting`, it is a request to count tokens. The body's
     `stream` can be true even if the client's is not, because above a certain limit, Copilot sends
     responses only as a stream; `stream_repair.message_from_events` then returns the message. Raises

@@ -60,8 +60,8 @@ class _Block:
 class ChatToMessages:
     """Translates one response for an Anthropic client.
 
-    `feed` takes a chunk and returns its events, `close` returns the last events, `fail` returns the
-    events that end a broken stream, and `whole` assembles a message from all events. `feed` and
+    `feed` accepts a chunk and returns its events, `close` returns the last events, `fail` returns
+    the events that end a broken stream, and `whole` assembles a message from all events. `feed` and
     `close` raise `BrokenResponse` if the chunks do not form a response.
 
     Thinking is only sent to clients that enabled it. Other clients only get its encrypted form, and
@@ -69,7 +69,8 @@ class ChatToMessages:
     """
 
     def __init__(self, request: MessagesRequest, model: str, input_tokens: int = 0) -> None:
-        """`input_tokens` is the estimate for the first event; the last has the actual count."""
+        """`input_tokens` is the estimate for the first event; the last event has the actual
+        count."""
         self._model = model
         self._input_tokens = input_tokens
         self._shows_thinking = is_thinking_enabled(request)
@@ -178,8 +179,8 @@ class ChatToMessages:
             self._last_thinking().deltas.append(delta)
 
     def _add_opaque(self, opaque: str) -> None:
-        # After text, hold it back until there is a call: otherwise it is not needed, and clients
-        # such as Claude Code take the last block for the answer.
+        # After text, hold the value back until there is a call: otherwise, it is not needed, and
+        # clients such as Claude Code treat the last block as the answer.
         is_late = bool(self._blocks) and self._blocks[-1].type == "text"
         if self._shows_thinking and not is_late:
             self._last_thinking().opaque += opaque
@@ -214,7 +215,8 @@ class ChatToMessages:
             block.deltas.append({"type": "input_json_delta", "partial_json": text})
 
     def _send(self, events: list[MessagesEvent], *, closing: bool = False) -> None:
-        """Move the first block's deltas to `events`; if it is complete, also those of the next."""
+        """Move the first block's deltas to `events`; if it is complete, also the deltas of the next
+        block."""
         while self._blocks:
             block = self._blocks[0]
             self._send_block(block, events)

@@ -34,10 +34,10 @@ _UNSTATED_END: Final[MessagesEvent] = {
 class MessagesRepair:
     """Repairs one response, event by event.
 
-    `feed` takes the decoded JSON of an event, or of a whole message, and returns the events for the
-    client; `close` returns the last events. Both raise `UpstreamError` if the response is broken or
-    an error. If an error occurs after the start of the message, it is passed on as an event
-    instead, and `failure` is set.
+    `feed` accepts the decoded JSON of an event, or of a whole message, and returns the events for
+    the client; `close` returns the last events. Both raise `UpstreamError` if the response is
+    broken or an error. If an error occurs after the start of the message, it is passed on as an
+    event instead, and `failure` is set.
 
     `usage` has the token counts so far, in the format of Chat Completions. `tool_names` maps the
     tool names sent to the model to the client's names. `unrequested` are the fields to leave out,
@@ -89,7 +89,7 @@ class MessagesRepair:
         return self._has_stopped
 
     def whole(self, events: list[MessagesEvent]) -> Message:
-        """Return the message that arrived as a whole, or else assemble it from `events`.
+        """Return the message that Copilot sent unstreamed, or else assemble it from `events`.
 
         `events` are all events that `feed` and `close` returned. Raises `UpstreamError`.
         """
@@ -167,7 +167,7 @@ class MessagesRepair:
         """Return one of the last events with all its fields, after closing any open blocks."""
         if event["type"] == "message_delta":
             if not isinstance(event.get("usage"), dict):
-                # SDKs access it without checking whether it exists.
+                # SDKs access `usage` without checking whether it exists.
                 event = {**event, "usage": {"output_tokens": self._counts.get("output_tokens", 0)}}
             delta = event.get("delta")
             stated = delta.get("stop_reason") if isinstance(delta, dict) else None

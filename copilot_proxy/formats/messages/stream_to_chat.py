@@ -29,7 +29,7 @@ _PAUSED_NOTE: Final = (
 class MessagesToChat(ChunkTranslator):
     """Translates one response of Copilot's Messages API, event by event.
 
-    `feed` takes the decoded JSON of an event, or of a whole message, and returns its chunks;
+    `feed` accepts the decoded JSON of an event, or of a whole message, and returns its chunks;
     `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
     response is broken or an error. `usage` and `copilot_usage` have Copilot's counts so far.
     """
@@ -174,7 +174,7 @@ class MessagesToChat(ChunkTranslator):
                 opaque = self._reasoning.sign(block["data"], redacted=True)
                 self._add_text("reasoning_opaque", opaque, chunks)
             case "tool_use" if isinstance(block.get("input"), dict) and block["input"]:
-                # There were no deltas, because the start of the block had the whole input.
+                # There were no deltas, because the start of the block contained the entire input.
                 arguments = msgspec.json.encode(block["input"]).decode()
                 self._add_call({"index": index, "function": {"arguments": arguments}}, chunks)
 

@@ -1,4 +1,4 @@
-"""Removes from the system prompt what Claude refuses, or what would defeat its prompt cache."""
+"""Removes text from the system prompt that Claude refuses or that would defeat its prompt cache."""
 
 from typing import Final
 

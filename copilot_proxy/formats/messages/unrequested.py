@@ -1,4 +1,4 @@
-"""Removes fields from Claude's answers that clients must ask for, if they did not.
+"""Removes fields from Claude's answers that the client has not requested.
 
 Copilot sends them in every answer. LangChain, for example, fails on ``context_management`` if it
 did not ask for it.
@@ -19,7 +19,7 @@ def unrequested_fields(request: MessagesRequest) -> tuple[str, ...]:
     """Return the fields to leave out of the answer to a client's request."""
     asked = {
         _CONTEXT: request.get(_CONTEXT) is not None,
-        # Only clients that choose how to handle unfit thinking know the list.
+        # Only clients that choose how to handle mismatched thinking expect the list.
         TRANSFORMATIONS: BINDING in (request.get("thinking") or {}),
     }
     return tuple(name for name, is_asked in asked.items() if not is_asked)

@@ -11,11 +11,12 @@ from copilot_proxy.formats.messages.server_blocks import SERVER_BLOCKS, block_te
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 _SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
-"""Block type -> the field that contains the signature of thinking, or all of it."""
+"""Block type -> the field that contains the signature of the thinking, or the redacted thinking
+itself."""
 _CONTENTS: Final = ("text", "image")
 """The types of blocks that a document can consist of."""
 _FAILED: Final = "The tool failed."
-"""The content for a failed result that has none, which Claude would refuse."""
+"""The content for a failed result without content, which Claude would refuse."""
 PLACEHOLDER: Final = "Thinking..."
 """The text that some clients store as thinking if the model showed none."""
 
@@ -40,7 +41,7 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
 
 
 def drop_empty_results(message: Json) -> None:
-    """Remove blank contents of results, which Claude refuses, from a message that is a copy."""
+    """Remove blank contents of results, which Claude refuses, from a copied message."""
     for block in message["content"]:
         if block["type"] == "tool_result":
             drop_empty_content(block)
@@ -86,7 +87,7 @@ def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:
     they have the same effect; return their number.
 
     Later system messages stay in place, which requires a beta (`betas`). At the front, they would
-    take effect too early, and each new one would invalidate the whole prompt cache.
+    take effect too early, and each new one would invalidate the entire prompt cache.
     """
     moved = 0
     while messages and messages[0]["role"] == "system":

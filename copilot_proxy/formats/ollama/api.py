@@ -36,7 +36,8 @@ _STREAM: Final = StreamFormat(
     content_type=b"application/x-ndjson",
     frame=_frame,
     end=b"",
-    # JSON may start with blanks, so this belongs to the next line. Empty lines break some clients.
+    # JSON may start with whitespace, so this becomes part of the next line. Empty lines break some
+    # clients.
     keep_alive=b" ",
 )
 _PARAMETERS: Final = {"max_tokens": "num_predict", "temperature": "temperature", "top_p": "top_p"}
@@ -134,7 +135,8 @@ class OllamaApi:
         )
 
     def loaded(self, request: ClientRequest) -> bytes:
-        """Return the whole response to a request without a prompt: the model is loaded."""
+        """Return the entire response to a request without a prompt; it says that the model is
+        loaded."""
         return _frame(self.writer(request).loaded(unload=request.get("keep_alive") in (0, "0")))
 
     def fail(

@@ -1,7 +1,7 @@
 """Translates Ollama's messages to chat messages.
 
-Ollama clients may leave out the ids of tool calls. So calls get ids by position, the same every
-time, and a result belongs to the first open call that it fits.
+Ollama clients may leave out the ids of tool calls. Calls therefore get ids by position, the same
+every time, and a result belongs to the first open call that it fits.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """Translates repaired chat chunks to the lines of an Ollama stream, or to a whole answer.
 
-Ollama sends each tool call as a whole, with its arguments as an object. So a call is held back
-until it is complete, but any text after it is not.
+Ollama sends each tool call in one piece, with its arguments as an object, so a call is held back
+until it is complete. Text after the call is not held back.
 """
 
 import time
@@ -25,7 +25,7 @@ from copilot_proxy.formats.types import (
 _DONE_REASONS: Final = {"length": "length", "content_filter": "content_filter"}
 """Ollama's done reasons for finish reasons other than ``stop``, which includes tool calls."""
 _MIN_STREAM_NS: Final = 1_000_000
-"""If the first and last part are less than this many nanoseconds apart, it was not streamed."""
+"""An answer was not streamed if its first and last parts are less than this many ns apart."""
 
 
 class ChatToOllama:

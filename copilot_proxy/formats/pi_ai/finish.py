@@ -1,8 +1,8 @@
 """Determines how a pi-ai response ended: its finish reason, its usage, or its error.
 
 pi-ai reports its own reason, or an error message. Copilot's event with the actual reason (``last``)
-takes precedence: pi-ai treats Claude's refusals as failures, and does not know that responses can
-be incomplete.
+takes precedence: pi-ai treats Claude's refusals as failures, and does not expect incomplete
+responses.
 """
 
 import re
@@ -28,7 +28,7 @@ _MAX_REASON: Final = 500
 def finish_reason(event: PiAiEvent) -> str | None:
     """Return Copilot's finish reason in the format of Chat Completions, or ``error``.
 
-    Returns None if Copilot gave none.
+    Returns None if Copilot sent none.
     """
     last = _last(event)
     if event.get("type") == "error":
@@ -98,7 +98,7 @@ def usage_of(event: PiAiEvent) -> ChatUsage | None:
 def error_of(event: PiAiEvent) -> UpstreamError:
     """Return the error for an ``error`` event.
 
-    Its ``broke`` is ``silent``, ``cut`` or ``garbled`` if the connection to Copilot failed.
+    The event's ``broke`` is ``silent``, ``cut`` or ``garbled`` if the connection to Copilot failed.
     """
     last = _last(event)
     if last.get("type") == "response.failed":

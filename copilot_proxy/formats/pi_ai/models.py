@@ -27,8 +27,8 @@ APIS: Final[Mapping[PiApi, Api]] = {
 """The names of these APIs in this program."""
 _NO_COST: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
 _NO_CONTEXT: Final = 0
-"""The context window that pi-ai is given. From the actual one, it would estimate how much is left
-and lower the client's limit to that, which would cut off responses without an error."""
+"""The context window reported to pi-ai. With the actual one, pi-ai would lower the client's limit
+to its own estimate of the space left, which would cut off responses without an error."""
 _DEFAULT_OUTPUT: Final = 8192
 """The output limit in tokens for models without a limit in the catalogue."""
 
@@ -83,7 +83,7 @@ def pi_model(
             "supportsStore": False,
             "supportsDeveloperRole": False,
             "supportsReasoningEffort": bool(profile.efforts),
-            # A stream may end with just [DONE]; the sidecar detects streams that break off.
+            # A stream may end with just [DONE]; the sidecar detects streams that break.
             "supportsFinishReason": False,
             "maxTokensField": profile.limit_field,
         }

@@ -33,8 +33,8 @@ PASSED_ON: Final = (
 """The fields that pi-ai's context and options support."""
 
 IGNORED: Final = ("stream", "stream_options", "n", "parallel_tool_calls")
-"""Fields that pi-ai does not support, but whose usual values match its behavior: it always
-streams, counts tokens, and lets models call several tools at once."""
+"""Fields that pi-ai does not support, but whose usual values match its behavior: it always streams,
+counts tokens, and lets models call tools in parallel."""
 
 
 class RefusedField(NamedTuple):

@@ -4,10 +4,11 @@ The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the s
 ``block``, the event's content block so far, and ``api`` to ``start``. The events that end a block
 have ``content`` only if there were no deltas for it.
 
-pi-ai treats some ends as failures, and does not report everything, so the sidecar adds fields to
-``done`` and ``error``: ``finished``, whether Copilot signaled that the response is complete;
-``last``, Copilot's event with the finish reason; and ``unread``: ``copilot_usage``, and for Chat
-Completions ``usage``, ``reasoning_opaque`` and ``refusal``. ``input_transformations`` is Claude's.
+pi-ai treats some normal endings as failures, and does not report everything, so the sidecar adds
+fields to ``done`` and ``error``: ``finished``, whether Copilot signaled that the response is
+complete; ``last``, Copilot's event with the finish reason; and ``unread``: ``copilot_usage``, and
+for Chat Completions ``usage``, ``reasoning_opaque`` and ``refusal``. ``input_transformations`` is
+Claude's.
 
 Two other inputs are accepted: a whole `AssistantMessage`, and a response that Copilot did not
 stream, which pi-ai cannot parse: ``{"type": "whole", "api", "body"}``.
@@ -58,7 +59,7 @@ _DECODER: Final = json.JSONDecoder()
 class PiAiToChat(ChunkTranslator):
     """Translates one response of pi-ai to chat chunks.
 
-    `feed` takes the decoded JSON of an event and returns its chunks; `close` returns the chunks
+    `feed` accepts the decoded JSON of an event and returns its chunks; `close` returns the chunks
     that end the stream. Both raise `UpstreamError` if the response is broken. `usage` has the token
     counts and `copilot_usage` GitHub's charge, once they are known. `now` is in seconds since 1970.
     """
@@ -139,7 +140,8 @@ class PiAiToChat(ChunkTranslator):
         return chunks
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream. Must be called once, when pi-ai has ended."""
+        """Return the chunks that end the stream. Must be called once, when pi-ai's response has
+        ended."""
         if self._whole is not None:
             return self._whole.close(done=True)
         return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
@@ -195,7 +197,7 @@ class PiAiToChat(ChunkTranslator):
             chunks.append(self._chunks.chunk({"tool_calls": deltas}))
 
     def _end_call(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
-        """Add the whole arguments, if they were not sent as deltas."""
+        """Add the complete arguments, if they were not sent as deltas."""
         call = event.get("toolCall")
         arguments = call.get("arguments") if isinstance(call, dict) else None
         index = _index(event)
@@ -217,7 +219,8 @@ class PiAiToChat(ChunkTranslator):
         self._set_finish(finish, event, chunks)
 
     def _unstated_reason(self, event: PiAiEvent) -> str:
-        """Return the finish reason for when Copilot sent none, or only pi-ai's own reason is known.
+        """Return the finish reason to use if Copilot sent none, or only pi-ai's own reason is
+        known.
 
         On Chat Completions, a response without content means that the limit left no room for any.
         """
@@ -229,7 +232,7 @@ class PiAiToChat(ChunkTranslator):
     def _fail(self, event: PiAiEvent, chunks: list[ChatChunk]) -> None:
         """End the stream, or raise the error if Copilot sent no finish reason.
 
-        pi-ai reports some regular ends as failures.
+        pi-ai reports some normal endings as failures.
         """
         self._count(event)
         finish = finish_reason(event)

@@ -75,7 +75,7 @@ def set_adaptive_thinking(profile: ModelProfile, payload: Json, *, reasoning: bo
     """Set fields that pi-ai leaves out for Copilot, but that Copilot's own clients send.
 
     Models that always think are asked for a summary. Models that bind thinking to the conversation
-    are told to drop it if the conversation was changed, rather than refuse it.
+    are asked to drop it if the conversation has changed, rather than refuse the request.
     """
     if not (profile.thinking == "adaptive_only" or (reasoning and profile.binds_thinking)):
         return

@@ -1,4 +1,4 @@
-"""Converts conversation items that Copilot's models do not know.
+"""Converts conversation items that Copilot's models do not support.
 
 Some are calls of tools that the client runs, which become function calls. Others become text.
 """
@@ -35,11 +35,11 @@ _HOSTED: Final = (
     "program",
     "program_output",
 )
-"""Calls of tools that OpenAI runs, which Copilot does not know."""
+"""Calls of tools that OpenAI runs, which Copilot does not support."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
-"""Fields of these items that are useless to the model, or contain a whole image."""
+"""Fields of these items that are useless to the model, or contain an entire image."""
 _KNOWN: Final = ("function_call", "function_call_output", "message", "reasoning")
-"""The most common items, which Copilot's models know."""
+"""The most common items, which Copilot's models support."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
 """Items that hold a summary of the conversation, encrypted."""
 _RESULTS: Final = ("function_call_output", "custom_tool_call_output")

@@ -54,7 +54,7 @@ class _Item:
 class ItemRepair:
     """The output items of a stream.
 
-    `tool_names` maps the names that the model was given to the client's names of tools.
+    `tool_names` maps the tool names sent to the model to the client's names.
     """
 
     def __init__(self, tools: ToolNames, tool_names: Mapping[str, str]) -> None:

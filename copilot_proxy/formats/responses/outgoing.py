@@ -67,7 +67,8 @@ class ResponsesBody(OutgoingBody):
         return calls, [item for item in called if _KINDS.get(item.get("type")) == "result"]
 
     def _has_calls(self) -> bool:
-        # Not collected yet, since the first rules replace items; and some items contain tools.
+        # `calls` is not used here, since the first rules replace items, and since other items can
+        # contain tools.
         return any(item.get("type") not in _WITHOUT_TOOLS for item in self.turns)
 
     def _steps(self) -> Steps:

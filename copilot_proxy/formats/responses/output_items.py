@@ -97,7 +97,8 @@ class MessageItem(OpenItem):
         self.texts: list[str] = []
         """The deltas of the open part so far."""
         self.text_event: ResponsesEvent | None = None
-        """An event with a delta of the open part, if that is text; the next events resemble it."""
+        """An event with a delta of the open part, if it is text; the next events differ only in the
+        delta."""
 
     def add(self, text: str, *, kind: str = "output_text") -> list[ResponsesEvent]:
         """Return the events for a delta of text, or of a part of another `kind`."""

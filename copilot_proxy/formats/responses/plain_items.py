@@ -1,7 +1,7 @@
 """Reads long requests whose items are plain, and checks whether a model accepts them unchanged.
 
 See `formats.plain_turns`. The structs have the fields and types that agents send and Copilot
-accepts, so the decoder rejects anything unusual, and the request is then parsed in the general way.
+accepts, so the decoder rejects anything unusual, and the request is then parsed in the usual way.
 """
 
 from copy import copy
@@ -99,7 +99,8 @@ def _plain(items: list[Any]) -> PlainTurns | None:
 
 
 def _is_valid(item: _Item) -> bool:
-    """Return whether an item has the fields of its type, and none that rules check in others."""
+    """Return whether an item has the fields of its type, and no fields that rules check in other
+    types."""
     kind = item.type
     if kind is UNSET or kind == "message":
         return item.role is not UNSET and item.content is not None and item.call_id is UNSET

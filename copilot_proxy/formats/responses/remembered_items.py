@@ -1,6 +1,6 @@
 """Inserts remembered items into a request that refers to them, and stores items as JSON.
 
-A reference to an unknown item is an error, and never ignored. The statuses are OpenAI's. Error
+A reference to an unknown item is an error; it is never ignored. The statuses are OpenAI's. Error
 messages never contain an id, because some clients retry an error if its text contains certain
 numbers, such as 503.
 """
@@ -62,7 +62,7 @@ def stored_response(
 ) -> StoredResponse:
     """Return a response in its stored form, with the new input that it answers.
 
-    `size` is the approximate number of bytes of the whole conversation.
+    `size` is the approximate number of bytes of the entire conversation.
     """
     id, output = response["id"], response["output"]
     exchange = Exchange(id, previous, items, encoded(output))

@@ -54,7 +54,7 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 """Why a field is dropped, other than for lack of support.
 
-The Responses API does not support seed, logprobs, logit_bias, either penalty, or prediction.
+The Responses API does not support seed, logprobs, logit_bias, penalties, or prediction.
 """
 
 
@@ -84,7 +84,7 @@ def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> Res
     if effort is not None:
         body["reasoning"] = {"effort": effort}
     if profile.efforts or (profile.efforts is None and effort is not None):
-        # Otherwise the model sends no summary.
+        # Otherwise, the model sends no summary.
         body.setdefault("reasoning", {})["summary"] = "auto"
     if text := _text_config(fields):
         body["text"] = text
@@ -118,7 +118,8 @@ def _tools(fields: ChatRequest, body: ResponsesRequest) -> None:
 
 
 def _tool(tool: Json) -> Json:
-    """Return a tool in the flat form; a function gets `strict`, whose default differs there."""
+    """Return a tool in the flat form; a function gets `strict`, whose default differs in this
+    API."""
     kind = "custom" if tool.get("type") == "custom" else "function"
     flat = {name: v for name, v in tool[kind].items() if v is not None}
     if kind == "function":
@@ -221,7 +222,8 @@ def _unmarked(part: Json) -> Json:
 
 
 def _assistant(message: Json) -> list[Json]:
-    """Return the items of an assistant message, after its reasoning if from this API."""
+    """Return the items of an assistant message, preceded by its reasoning if that is from this
+    API."""
     content = _content(message.get("content"))
     if refusal := message.get("refusal"):
         content.append({"type": "refusal", "refusal": refusal})

@@ -7,7 +7,7 @@ forgotten, too.
 Items are kept as JSON bytes, which take a third of the memory of objects, are ignored by the
 garbage collector, and are decoded into copies that can be changed. Items of a long plain
 conversation stay structs and are only encoded when they are read, because agents that send their
-whole conversation each time never refer to them.
+entire conversation each time never refer to them.
 """
 
 import time
@@ -25,11 +25,11 @@ MAX_RESPONSES: Final = 1000
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_SECONDS: Final = 24 * 3600.0
 MAX_ITEMS: Final = 20_000
-"""Maximum number of items in a conversation; more would take long to assemble."""
+"""Maximum number of items in a conversation; more would take too long to assemble."""
 ITEM_OVERHEAD: Final = 50
 """Memory in bytes that an item takes besides its JSON."""
 _STRUCT_OVERHEAD: Final = 300
-"""The same for an item that is a struct."""
+"""Memory in bytes that a struct takes besides the size of its JSON."""
 _OVERHEAD: Final = 1000
 """Memory in bytes that a response takes besides its JSON and its items."""
 
@@ -62,7 +62,7 @@ class Exchange:
     Each item is JSON. Output items always have ids; input items only if the client sent them.
 
     An exchange is kept while a remembered response continues from it, even if its own response has
-    been forgotten. So a long conversation is stored once, and not again with every response.
+    been forgotten. This way, a long conversation is stored once, not again with every response.
     """
 
     __slots__ = ("count", "id", "input", "output", "previous", "size", "total", "uses")
@@ -129,7 +129,7 @@ class StoredResponse:
 class ResponseStore:
     """The remembered responses of all callers, who can only find their own.
 
-    Responses are kept for `seconds` after they were last used, by the clock `now`.
+    Responses are kept for `seconds` after they were last used, according to the clock `now`.
     """
 
     def __init__(

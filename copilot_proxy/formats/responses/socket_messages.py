@@ -170,7 +170,7 @@ def error_message(
 ) -> bytes:
     """Return the message for an error response with this status, JSON body and headers."""
     error = {**body["error"], "headers": headers} if headers else body["error"]
-    # Codex looks for the headers next to the error, OpenAI's SDKs inside it.
+    # Codex looks for the headers next to the error, and OpenAI's SDKs look inside it.
     message = {"type": "error", "status": status, "error": error, "headers": headers}
     return with_fields(msgspec.json.encode(message), lane)
 

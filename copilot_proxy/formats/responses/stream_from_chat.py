@@ -31,9 +31,9 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 class ChatToResponses:
     """Translates chat chunks to the response to a Responses request.
 
-    `feed` takes a chunk and returns its events, `close` returns the events that end the stream, and
-    `fail` returns those that end it with an error. `request` is the client's original request;
-    `model` is the response's `model`; `now` is in seconds since 1970.
+    `feed` accepts a chunk and returns its events, `close` returns the events that end the stream,
+    and `fail` returns the events that end it with an error. `request` is the client's original
+    request; `model` is the response's `model`; `now` is in seconds since 1970.
     """
 
     def __init__(self, request: ResponsesRequest, model: str, *, now: int | None = None) -> None:

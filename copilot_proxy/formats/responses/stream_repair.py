@@ -60,11 +60,11 @@ _NO_PIECES: Final = _Pieces("", -1, {}.keys(), {})
 class ResponsesRepair:
     """Repairs a response from Copilot's Responses API, event by event.
 
-    `feed` takes the decoded JSON of an event, or of a whole response, and returns the events for
-    the client; `close` must be called once, when upstream has ended. Both raise `UpstreamError` if
-    the response is broken; `fail` returns the events that report an error. `request` is the
-    client's original request; `tool_names` maps the names that the model was given to the client's
-    names of tools; `now` is in seconds since 1970.
+    `feed` accepts the decoded JSON of an event, or of a whole response, and returns the events for
+    the client; `close` must be called once, when upstream's response has ended. Both raise
+    `UpstreamError` if the response is broken; `fail` returns the events that report an error.
+    `request` is the client's original request; `tool_names` maps the tool names sent to the model
+    to the client's names; `now` is in seconds since 1970.
 
     An error that upstream reports as an event is passed on, and kept in `failure`. `usage` is in
     the format of Chat Completions; `response` is the response in the final event.
@@ -153,7 +153,7 @@ class ResponsesRepair:
 
     def _numbered(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
         for event in events:
-            # Upstream's numbers no longer fit, since some calls have fewer events now.
+            # Upstream's numbers are no longer consecutive, since some calls now have fewer events.
             event["sequence_number"] = self._number
             self._number += 1
         return events
@@ -191,7 +191,7 @@ class ResponsesRepair:
         """Return the response with its fixed id and all fields that OpenAI's schema requires."""
         self._id = self._id or short_id("resp", response.get("id"))
         out = {**self._base, **response, "id": self._id}
-        # Copilot stores nothing, and does not know what this server remembers.
+        # Copilot stores nothing, and is not aware of the responses that this server remembers.
         out["store"] = self._base["store"]
         out["previous_response_id"] = self._base["previous_response_id"]
         # A null would keep OpenAI's own SDKs from filling it in.
@@ -247,6 +247,6 @@ class ResponsesRepair:
 
 
 def _code(error: Json, failure: CopilotProxyError) -> object:
-    """Return Copilot's code, or for a prompt that is too long OpenAI's code, which makes clients
+    """Return Copilot's code or, for a prompt that is too long, OpenAI's code, which makes clients
     compact the conversation."""
     return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")

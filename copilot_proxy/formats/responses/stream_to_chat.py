@@ -43,7 +43,7 @@ _Key = tuple[str, int, int]
 class ResponsesToChat(ChunkTranslator):
     """Translates a response from Copilot's Responses API, event by event.
 
-    `feed` takes the decoded JSON of an event, or of a whole response, and returns its chunks;
+    `feed` accepts the decoded JSON of an event, or of a whole response, and returns its chunks;
     `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
     response is broken or an error. `usage` and `copilot_usage` have Copilot's counts so far. `now`
     is in seconds since 1970.
@@ -67,7 +67,7 @@ class ResponsesToChat(ChunkTranslator):
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
         """The type, output index and fields of the last event that had all its indexes."""
         self._sent: dict[_Key, list[str]] = {}
-        """The deltas of each text so far; the whole text at its end only adds what is missing."""
+        """The deltas of each text so far, so that only the rest of the final text is added."""
         self._arguments: dict[int, list[str]] = {}
         """The deltas of each call's arguments so far, by output index, because ids change."""
         self._custom: set[int] = set()
@@ -109,7 +109,8 @@ class ResponsesToChat(ChunkTranslator):
         return self._event(kind, data)
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream. Must be called once, when upstream has ended."""
+        """Return the chunks that end the stream. Must be called once, when upstream's response has
+        ended."""
         return self._chunks.end(self.finish_reason, self._calls, self.usage, self.copilot_usage)
 
     def _event(self, kind: str, data: ResponsesEvent) -> list[ChatChunk]:
@@ -152,7 +153,7 @@ class ResponsesToChat(ChunkTranslator):
         return self._delta({key[0]: text})
 
     def _add_missing_text(self, key: _Key, whole: str) -> list[ChatChunk]:
-        """Add the unsent rest of a whole text; some models send it only at the end."""
+        """Add the unsent rest of a complete text; some models send it only at the end."""
         return self._add_text(key, _missing(self._sent.get(key, []), whole))
 
     def _open_call(self, index: int, item: Json) -> list[ChatChunk]:

@@ -7,7 +7,7 @@ from copilot_proxy.formats.responses.tools import ADDITIONAL, item_list, tools_o
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _LISTING: Final = (ADDITIONAL, "tool_search_output")
-"""The item types that list tools which the model may call."""
+"""The item types that list tools that the model may call."""
 
 
 def copy_tools(tools: Any) -> list[Json]:

@@ -26,7 +26,7 @@ HOSTED: Final[Mapping[str, str]] = {
 }
 """The tools that OpenAI's servers run, but Copilot's do not.
 
-Tools that clients offer on their own are dropped with a note. The others are refused, because a
+Tools that clients offer by default are dropped with a note. The others are refused, because a
 client that asks for one of them relies on it.
 """
 
@@ -101,7 +101,7 @@ class ToolNames:
 
 
 def as_tool(definition: Json, namespace: str | None = None) -> ClientTool | None:
-    """Return the tool that a definition, call or choice is about; None for tools without calls."""
+    """Return the tool that a definition, call or choice refers to; None for tools without calls."""
     kind = definition.get("type")
     if kind == TOOL_SEARCH:
         return (

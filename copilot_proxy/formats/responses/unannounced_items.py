@@ -91,7 +91,7 @@ class UnannouncedItems:
         return [*events, event]
 
     def _end(self, index: int, item: Json) -> Iterator[ResponsesEvent]:
-        """Yield the unsent events of the whole `item`."""
+        """Yield the unsent events of the complete `item`."""
         parts = self._texts.pop(index, None)
         sent = set() if parts is None else {"response.output_item.added"}
         for event in item_events(index, item):
@@ -105,8 +105,8 @@ class UnannouncedItems:
 
     def _missing(self, output: object) -> Iterator[ResponsesEvent]:
         """Yield the missing events of items that have not ended by the end of the response."""
-        # If upstream announces items, the others in the final event are repetitions, possibly at
-        # different positions.
+        # If upstream announces items, the final event only repeats them, possibly at different
+        # positions.
         known = output if isinstance(output, list) and not self.known else ()
         items: dict[int, Any] = dict(enumerate(known))
         for index in sorted({*items, *self._texts} - self.known):
@@ -121,8 +121,8 @@ class UnannouncedItems:
                 yield from self._end(index, item)
 
     def _unended(self, output: object) -> Iterator[ResponsesEvent]:
-        """Yield the ends of announced items, as the response contains them; some clients, such as
-        Codex, only look at these."""
+        """Yield the events that end announced items, with the items from the response; some
+        clients, such as Codex, only look at these events."""
         items = list(output) if isinstance(output, list) else []
         for index, announced in sorted(self._open.items()):
             item = next((one for one in items if _is_same(one, announced)), None)

@@ -34,12 +34,12 @@ def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
 
 
 def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
-    """Return copies of the input items, without nulls and ids, in types that Copilot knows."""
+    """Return copies of the input items, without nulls and ids, in types that Copilot supports."""
     return [one for item in input_items(body) for one in _prepared(item, notes)]
 
 
 def prepare_plain(turns: PlainTurns, notes: list[str]) -> PlainTurns:
-    """Return a plain conversation in the same form, except for its ids."""
+    """Return a plain conversation without its ids, but otherwise in the same form."""
     if not turns.objects:
         return turns
     prepared = [_prepared(one, notes) if isinstance(one, dict) else [one] for one in turns]
@@ -89,7 +89,8 @@ def drop_empty_tools(body: ResponsesRequest) -> bool:
 
 
 def _own_tools(tools: object, notes: list[str]) -> list[Json]:
-    """Return copies of the tools that the client runs, adding a note for each of the others."""
+    """Return copies of the tools that the client runs, adding a note for each of the other
+    tools."""
     copies = copy_tools(tools)
     hosted = dict.fromkeys(tool["type"] for tool in copies if tool.get("type") in HOSTED)
     notes += [f"dropped tool {kind}: Copilot does not run it" for kind in hosted]
@@ -97,7 +98,7 @@ def _own_tools(tools: object, notes: list[str]) -> list[Json]:
 
 
 def _part(part: Json, role: object) -> Json:
-    """Return a content part without the SDK's additions; a text gets this API's name."""
+    """Return a content part without the SDK's additions; a text gets this API's type name."""
     if "parsed" in part:
         part = {name: value for name, value in part.items() if name != "parsed"}
     if part.get("type") != "text":

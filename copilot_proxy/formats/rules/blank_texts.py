@@ -1,4 +1,5 @@
-"""Drops blank texts: Claude refuses texts that are only whitespace, Gemini empty ones."""
+"""Drops blank texts: Claude refuses texts that are only whitespace, and Gemini refuses empty
+texts."""
 
 from typing import Any, Final
 

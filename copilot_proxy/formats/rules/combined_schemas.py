@@ -1,6 +1,6 @@
 """Merges keywords that a model refuses at the top level of a tool's schema into one object schema.
 
-Claude and GPT refuse a whole request because of a single schema with ``anyOf``, ``oneOf`` or
+Claude and GPT refuse an entire request because of a single schema with ``anyOf``, ``oneOf`` or
 ``allOf`` at its top level, and GPT also because of ``enum``, ``const`` or ``not``. Deeper inside a
 schema, they accept all of these.
 """
@@ -109,7 +109,7 @@ def _branch(branch: Json, root: Json, followed: Iterator[int]) -> Json:
 
 
 def _either(first: Any, second: Any) -> Any:
-    """Return a schema for what either allows; a schema can also be a boolean."""
+    """Return a schema for values that either schema allows; a schema can also be a boolean."""
     if first == second:
         return first
     is_choice = isinstance(first, dict) and list(first) == ["anyOf"]

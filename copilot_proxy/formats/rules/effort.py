@@ -1,4 +1,4 @@
-"""Adapts the reasoning effort to those that the model offers."""
+"""Adapts the reasoning effort to the efforts that the model offers."""
 
 from copilot_proxy.formats.efforts import nearest_effort
 from copilot_proxy.formats.model_profiles import ModelProfile

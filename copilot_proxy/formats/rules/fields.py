@@ -47,7 +47,7 @@ def drop_parallel_calls(outgoing: OutgoingBody, profile: ModelProfile, notes: li
 
 
 def drop_validated(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change the tool choice ``validated``, which only newer Gemini models know, to ``auto``."""
+    """Change the tool choice ``validated``, which only newer Gemini models support, to ``auto``."""
     choice = outgoing.body.get("tool_choice")
     kind = choice.get("type") if isinstance(choice, dict) else choice
     if kind == "validated":

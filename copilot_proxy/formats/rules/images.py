@@ -30,7 +30,7 @@ def ask_high_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[s
 
 
 def correct_types(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Declare each image with the type that its first bytes show."""
+    """Declare each image with the type that its first bytes indicate."""
     if not outgoing.kinds.has_images:
         return
     corrected: dict[tuple[str, str], None] = {}
@@ -56,8 +56,8 @@ def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
     """Replace the oldest images with text if there are too many.
 
     The images of the last message are kept; if there are too many of these alone, Copilot reports
-    an error. Others are replaced in steps of half the limit, so that the start of the prompt, and
-    thus the prompt cache, stays the same for several turns.
+    an error. Others are replaced in steps of half the limit, so that the start of the prompt, which
+    is cached, stays the same for several turns.
     """
     limit = profile.max_images
     if limit is None or not outgoing.kinds.has_images:

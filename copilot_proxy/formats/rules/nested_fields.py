@@ -19,7 +19,7 @@ _MESSAGE: Final = "message"
 _DEFINITION: Final = "definition"
 """The type of the field `function` of a Chat Completions tool or call."""
 _NESTED: Final = ("content", "tool_calls")
-"""The fields that contain further objects."""
+"""The fields that contain nested objects."""
 
 
 def _known(**fields: str) -> _Known:

@@ -22,7 +22,7 @@ class OutgoingBody(OutgoingConversation):
     """
 
     limit_fields: ClassVar[tuple[str, ...]]
-    """The names of the output limit; the first one present counts."""
+    """The names of the output limit; the first one present is used."""
     stop_field: ClassVar[str]
     requested_effort: str | None = None
     """The effort that the client requested, if only this API has forms of thinking."""
@@ -35,7 +35,7 @@ class OutgoingBody(OutgoingConversation):
         fields: ClientFields | None = None,
         kinds: Kinds | None = None,
     ) -> None:
-        """`kinds` is at least what occurs in the conversation, if already known."""
+        """`kinds` includes at least the kinds in the conversation, if already known."""
         super().__init__(body, fields, kinds)
         self.tool_names: dict[str, str] = {}
         """Name sent to Copilot -> the client's name, for each renamed tool."""
@@ -89,7 +89,7 @@ class OutgoingBody(OutgoingConversation):
     budget_field: str = ""
     """The name to use for the thinking budget in notes."""
     has_own_budget: bool = False
-    """Whether the budget was derived from an effort, so that notes need not explain it."""
+    """Whether the budget was derived from an effort, so that notes do not have to explain it."""
     has_thinking_forms: ClassVar[bool] = False
     """Whether the API has the forms ``enabled``, ``adaptive`` and ``disabled``."""
 
@@ -140,12 +140,12 @@ class OutgoingBody(OutgoingConversation):
     def replace_tool_search(self) -> tuple[bool, int]:
         """Convert the client's own search to a function, and offer the tools that it has found.
 
-        Returns whether the model was asked to search by itself, and how many tools are left out.
+        Returns whether the model was asked to search on its own, and how many tools are left out.
         """
         return False, 0
 
     def flatten_namespaces(self) -> bool:
-        """Replace namespaces by their tools, with prefixes; return whether there were any."""
+        """Replace namespaces with their tools, with prefixes; return whether there were any."""
         return False
 
     def replace_custom_tools(self) -> bool:
@@ -180,12 +180,13 @@ class OutgoingBody(OutgoingConversation):
     # The prompt cache
 
     def mark_stable_prefix(self) -> None:
-        """Mark what the next request is likely to repeat, unless the client has set marks."""
+        """Mark the prefix that the next request is likely to repeat, unless the client has set
+        marks."""
 
     def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
         """Remove the attributes of marks that Copilot refuses, and the marks beyond `max_marks`.
 
-        `one_hour` is whether a mark may ask for one hour instead of five minutes.
+        `one_hour` is whether a mark may have a TTL of one hour instead of five minutes.
         """
 
     # Structured output

@@ -30,7 +30,8 @@ class OutgoingConversation(ABC):
     """The key of a call's arguments: ``arguments`` for JSON text, ``input`` for an object."""
     result_id_key: ClassVar[str]
     results_follow: ClassVar[bool] = True
-    """Whether results must directly follow their calls; otherwise they may come anywhere later."""
+    """Whether results must directly follow their calls; otherwise, they may come at any later
+    point."""
     results_in_order: ClassVar[bool] = False
     """Whether results must be in the order of their calls."""
     results_share_a_message: ClassVar[bool] = False
@@ -44,7 +45,7 @@ class OutgoingConversation(ABC):
         fields: ClientFields | None = None,
         kinds: Kinds | None = None,
     ) -> None:
-        """`kinds` is at least what occurs in the conversation, if already known."""
+        """`kinds` includes at least the kinds in the conversation, if already known."""
         self.body = body
         self.fields = fields or self.fields
         is_own = self.fields.is_chat and self.api == "chat_completions"

@@ -21,7 +21,7 @@ _CONSTRAINTS: Final = frozenset(
 
 
 def move_constraints(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Move the constraints of the output schema to the descriptions of what they constrain."""
+    """Move the constraints of the output schema to the descriptions of the constrained values."""
     schema = outgoing.output_schema
     if schema is None:
         return
@@ -37,7 +37,7 @@ def move_constraints(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
 
 def _without_constraints(schema: Any, moved: dict[str, None]) -> Any:
-    """Return a copy of a schema without constraints, adding the names of these to `moved`."""
+    """Return a copy of a schema without constraints, adding their names to `moved`."""
     if isinstance(schema, list):
         return [_without_constraints(item, moved) for item in schema]
     if not isinstance(schema, dict):

@@ -75,7 +75,8 @@ def _new_names(invalid: Collection[str], properties: Collection[str]) -> dict[st
 
 
 def _with_names(schema: Json, names: dict[str, str]) -> Json:
-    # Few schemas have references, and looking for them in the JSON is much faster than a walk.
+    # Few schemas have references, and looking for them in the JSON is much faster than walking the
+    # schema.
     if _TO_PROPERTY.encode() in msgspec.json.encode(schema):
         schema = _with_references(schema, names, 0)
     properties = schema["properties"]

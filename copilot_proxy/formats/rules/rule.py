@@ -23,7 +23,7 @@ class Rule(NamedTuple):
     """Where the restriction is documented or was observed."""
     apply: Apply
     """Changes the body so that the model accepts it, and adds a note for each change that may
-    matter to the client. Does nothing if the model accepts the body as it is."""
+    matter to the client. Does nothing if the model already accepts the body."""
     concerns: Callable[[ModelProfile], object] = lambda profile: True
     """Whether the rule can change a request to a model with this profile: truthy or falsy."""
     pi_ai: bool = False

@@ -1,7 +1,7 @@
 """The rule book: the list of all changes that keep models from refusing a request.
 
 A rule reads the model's profile and accesses the body through `OutgoingBody`, no matter which API
-the client uses and which API the model is called on. The translators know nothing about the
+the client uses and which API the model is called on. The translators do not depend on the
 restrictions of models.
 """
 
@@ -51,7 +51,7 @@ SETTLED: Final = frozenset(
         *("turns.consecutive", "turns.first", "turns.only", "turns.last"),
     }
 )
-"""The rules that need not change a conversation if `OutgoingBody.is_settled`."""
+"""The rules that do not need to change a conversation if `OutgoingBody.is_settled`."""
 
 RULES: Final = (
     Rule("fields.refused", _OBSERVED, fields.drop_refused),
@@ -64,7 +64,7 @@ RULES: Final = (
         lambda p: p.parallel_calls is False,
     ),
     Rule("fields.stream", _CATALOGUE, fields.disable_unsupported_stream, lambda p: not p.streams),
-    # The conversation. Names, ids and arguments come first: the later rules move whole messages.
+    # The conversation. Names, ids and arguments come first: the later rules move entire messages.
     Rule(
         "tools.additional", _OBSERVED, tool_kinds.lift_additional, lambda p: not p.additional_tools
     ),

@@ -177,7 +177,7 @@ def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 def bind_to_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Let the model drop earlier thinking that belongs to a different conversation.
 
-    Otherwise it refuses a conversation that was changed after the thinking, for example because a
+    Otherwise, it refuses a conversation that was changed after the thinking, for example because a
     client shortened it.
     """
     thinking = outgoing.thinking
@@ -201,8 +201,8 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def _with_room(budget: int, limit: int | None) -> int:
-    """Lower a budget that the client did not choose to leave at least half the limit for the
-    output.
+    """Lower a budget that the client did not choose, so that at least half the limit is left for
+    the output.
 
     A budget cannot be lower than the minimum, even if that is more than half the limit.
     """

@@ -1,8 +1,8 @@
 """Changes the ids of earlier tool calls to a form that the model accepts.
 
-The ids need not be restored, because each response has new ones. Valid ids are not changed. The
-replacement for an invalid id depends only on that id, so that a call and its result still match,
-even in later requests.
+The ids do not have to be restored, because each response has new ones. Valid ids are not changed.
+The replacement for an invalid id depends only on that id, so that a call and its result still
+match, even in later requests.
 """
 
 import re

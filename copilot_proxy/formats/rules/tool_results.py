@@ -1,7 +1,7 @@
 """Pairs tool calls with their results.
 
 Interrupted agents leave calls without results, and results without calls. Copilot refuses such
-conversations, and thus every later request that includes them.
+conversations, and therefore every later request that includes them.
 """
 
 from collections import Counter
@@ -104,8 +104,8 @@ class _Pairs:
     def _order(self, segment: Segment, found: dict[str, int]) -> Sequence[str]:
         """Return the ids of a segment's calls in the order in which their results follow.
 
-        This is the order of the calls, unless the results share a message: then they stay in
-        their own order.
+        This is the order of the calls, unless the results share a message: then they keep their own
+        order.
         """
         if not self._outgoing.results_share_a_message:
             return segment.ids

@@ -1,6 +1,6 @@
 """Rewrites tool schemas for models that accept neither lists of types nor fields next to ``anyOf``.
 
-Gemini refuses a whole request because of a single such schema, without giving a reason. Only the
+Gemini refuses an entire request because of a single such schema, without giving a reason. Only the
 refused parts are changed: ``anyOf`` alone is accepted, even with ``null`` in it.
 """
 

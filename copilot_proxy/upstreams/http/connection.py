@@ -27,8 +27,8 @@ _Result = TypeVar("_Result")
 class HttpExchange(TimedWaiter[Any]):
     """A request sent over `connection`, and its response; methods raise `httpx.TransportError`.
 
-    `timeout` is the number of seconds for which the server may neither send anything nor read any
-    part of the request while we wait for the response.
+    `timeout` is the number of seconds after which the response fails if the server has neither sent
+    anything nor read any part of the request.
     """
 
     def __init__(self, connection: "HttpConnection", timeout: float | None) -> None:
@@ -182,8 +182,8 @@ class HttpConnection(asyncio.Protocol):
             self._resume()
 
     def release(self, exchange: HttpExchange) -> None:
-        """Close the connection, unless `exchange` is complete, since it may then be in use
-        again."""
+        """Close the connection, unless `exchange` is complete: another request may then be using
+        it."""
         if exchange is self._exchange:
             self.abort()
 

@@ -2,7 +2,7 @@
 
 httpx's own pool iterates over all its connections for every request, and passes every chunk through
 several layers. With 16 clients, that is most of the cost of a request. This pool also reveals
-whether a request was sent: certainly not if it failed with `httpx.ConnectError` or
+whether a request was sent: it was certainly not if it failed with `httpx.ConnectError` or
 `httpx.ConnectTimeout`.
 """
 
@@ -25,7 +25,7 @@ from copilot_proxy.upstreams.http.transport import HttpRequest
 _KEEP_ALIVE: Final = 30.0
 """Seconds for which an idle connection may be reused."""
 _SWEEP_INTERVAL: Final = 5.0
-"""Seconds between two searches for idle connections to close."""
+"""Seconds between searches for idle connections to close."""
 _IDLE_THRESHOLD: Final = 16
 """The number of idle connections above which others are closed sooner; each takes 50 KiB."""
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
@@ -180,7 +180,7 @@ class ConnectionPool:
         return connection
 
     def _sweep(self) -> None:
-        """Close idle connections that are no longer usable, and those in excess.
+        """Close idle connections that are no longer usable, and excess ones.
 
         The next call returns their memory, unless that would delay a request.
         """

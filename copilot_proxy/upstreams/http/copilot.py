@@ -143,7 +143,7 @@ class CopilotUpstream:
     ) -> HttpResponse:
         """Send a request and return the response, which has a 2xx status and an unread body.
 
-        Retries once each after a connection error and after a rejected token. Raises
+        Retries once after a connection error, and once after a rejected token. Raises
         `UpstreamRefusal` or `UpstreamUnreachable`.
         """
         may_reconnect = may_renew = True

@@ -11,7 +11,7 @@ is encrypted. The connection keeps a buffer that is as large as the largest part
 
 
 def write_request(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
-    """Write a whole request, unless the connection is lost in the meantime."""
+    """Write an entire request, unless the connection is lost in the meantime."""
     if len(body) <= MAX_JOINED:
         transport.write(head + body)
     elif transport.get_extra_info("ssl_object") is None:

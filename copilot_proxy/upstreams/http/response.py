@@ -89,7 +89,8 @@ class CopilotResponse:
                         while await self._read():
                             pass
         finally:
-            # Even if the client disconnects here, as many clients do after the last event.
+            # This completes even if the client disconnects here, as many clients do after the last
+            # event.
             await self._response.aclose()
 
 
@@ -140,7 +141,8 @@ def _decompressing(read: _Read, decompressor: Decompressor) -> _Read:
                 raise httpx.DecodingError(str(error)) from error
             if chunk:
                 size += len(chunk)
-                if size >= _PAUSE_AFTER:  # the data that has arrived may take long
+                # decompressing the data that has arrived may take a long time
+                if size >= _PAUSE_AFTER:
                     size = 0
                     await asyncio.sleep(0)
                 return chunk

@@ -71,7 +71,7 @@ _BROKEN: Final = _ErrorMapping(
 def request_error(outcome: Mapping[str, object], url: str) -> UpstreamError:
     """Return the error for a request without a response: `{"code": ..., "text": ...}`.
 
-    Its `sent` is false only if certainly nothing was sent.
+    Its `sent` is false only if it is certain that nothing was sent.
     """
     code, text = str(outcome.get("code", "")), str(outcome.get("text", ""))
     if code == PI_AI_FAILED:

@@ -11,8 +11,8 @@ const DRAIN_TIMEOUT = 300; // ms for reading past the last event, so that the co
 const KEEP_ALIVE = 30_000; // ms for which an idle connection is kept open
 
 // Returns the fetch function, whose first argument is the sidecar's request that it is called for.
-// `timeouts` are in ms: for `connect`, for `read`, and the short one `end` for an error body and for
-// the end of a response.
+// `timeouts` are in ms: `connect`, `read`, and the shorter `end`, for an error body and for the end
+// of a response.
 export function createFetch(undici, timeouts) {
   const dispatchers = new Map(); // connection pools by the URL of their proxy
   const settings = {
@@ -86,7 +86,7 @@ function decompress({ headers, body }) {
   return body;
 }
 
-// Reads the first `limit` bytes of a body. If it breaks off, returns the bytes so far, or throws if `entire`.
+// Reads the first `limit` bytes of a body. If it breaks off, returns what was read, or throws if `entire`.
 async function readText(body, limit, entire = false) {
   const chunks = [];
   let size = 0;

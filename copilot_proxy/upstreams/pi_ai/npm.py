@@ -77,7 +77,8 @@ class Npm:
         """
         process = None
         try:
-            # If Ctrl+C arrived while the process is starting, it could not be killed afterwards.
+            # If Ctrl+C arrived while the process was starting, the process could not be killed
+            # later.
             with uninterrupted():
                 process = self._start(folder, arguments)
             output, errors = process.communicate(timeout=_TIMEOUT)

@@ -1,5 +1,5 @@
-// Sends requests to Copilot with pi-ai, many at once. Reads JSON lines from stdin and writes JSON
-// lines to stdout. Stores nothing: each request has its token. Exits when stdin is closed.
+// Sends concurrent requests to Copilot with pi-ai. Reads JSON lines from stdin and writes JSON lines
+// to stdout. Stores nothing: each request has its token. Exits when stdin is closed.
 //
 // In:  {ask, url, proxy, token, headers, request, window}  start the request with the id `ask`
 //      {more, window}  enlarge the window of the request `more`: the number of events it may send

@@ -20,7 +20,7 @@ from copilot_proxy.upstreams.pi_ai.sidecar_process import (
 _START_TIMEOUT: Final = 20.0
 """Maximum seconds until the process must be ready."""
 _PING_INTERVAL: Final = 15.0
-"""Seconds between two pings of the process."""
+"""Seconds between pings of the process."""
 _DAMAGED: Final = "its files are missing or damaged"
 _RESTART_DELAYS: Final = (0.0, 0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before a start, by the number of processes that died in a row without a response."""

@@ -1,4 +1,4 @@
-"""A run of the sidecar process, which exchanges JSON lines for many requests at once.
+"""A run of the sidecar process, which exchanges JSON lines for many concurrent requests.
 
 Each exchange has flow control: the process may only send as many messages as its window allows, and
 the window is enlarged as messages are read. The process's stderr is logged with secrets masked.
@@ -94,7 +94,7 @@ class SidecarExchange:
         return len(self._messages)
 
     async def read(self) -> list[SidecarMessage]:
-        """Return all unread messages, at least one, or none at the end.
+        """Return all unread messages, at least one, or [] at the end.
 
         Raises `BrokenResponse` if the process died.
         """

@@ -152,7 +152,7 @@ class PiAiUpstream:
     ) -> UpstreamResponse:
         """Send `call` and return the response.
 
-        Retries once each after a connection error and after a rejected token. Raises
+        Retries once after a connection error, and once after a rejected token. Raises
         `UpstreamRefusal` or `UpstreamUnreachable`.
         """
         may_reconnect = may_renew = True

@@ -33,7 +33,7 @@ RECORDED = {
 
 
 def written(data: Any) -> bytes:
-    """An event as Copilot writes it."""
+    """Return an event as Copilot writes it."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -74,7 +74,7 @@ class Stream:
 
 
 def shortcut(*events: bytes) -> list[bytes]:
-    """Return which of the events were not decoded, after checking that this changes nothing."""
+    """Return the events that were not decoded, after checking that decoding makes no difference."""
     stream = Stream(events, has_shortcut=True)
     assert stream.result == Stream(events, has_shortcut=False).result
     return stream.passed
@@ -92,7 +92,7 @@ def test_recorded_streams_stay_the_same(name: str) -> None:
 
 ONE, TWO = written(event(content="One")), written(event(content=" two"))
 KNOWN = ONE, TWO, TWO
-"""Makes the form of text events known.
+"""Events that establish the form of text events.
 
 The first event adds the role, so it has a different form.
 """

@@ -206,7 +206,7 @@ def test_the_maximum_number_of_tools_is_accepted() -> None:
 
 
 def test_unset_fields_may_be_null() -> None:
-    """Null is accepted for every optional field, as SDKs send it for unset ones."""
+    """Null is accepted for every optional field, since SDKs send it for unset fields."""
     nulls = dict.fromkeys(
         ["stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
          "n", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format",
@@ -236,7 +236,7 @@ def test_unset_fields_may_be_null() -> None:
     ],
 )
 def test_the_initiator_depends_on_the_last_message(messages: list[Any], expected: str) -> None:
-    """The initiator is `user` only if the last message is the user's: it decides the billing."""
+    """The initiator is `user` only if the last message is the user's; billing depends on it."""
     assert expected == initiator(messages)
 
 

@@ -70,7 +70,7 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
     plain, _ = for_chat(chat_request(), model)
     body, notes = for_chat(chat_request(**{field: value}), model)
     for message in body["messages"]:
-        message.pop("copilot_cache_control", None)  # has separate tests
+        message.pop("copilot_cache_control", None)  # tested separately
     for message in plain["messages"]:
         message.pop("copilot_cache_control", None)
     match fate:

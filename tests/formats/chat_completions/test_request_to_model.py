@@ -41,7 +41,7 @@ def test_the_clients_request_is_not_touched() -> None:
 
 
 def test_the_model_id_is_sent() -> None:
-    """Copilot gets the model's id from the catalogue, or without one, the client's name."""
+    """Copilot gets the model's id from the catalogue, or else the client's name for it."""
     assert "gpt-4o" == adapted(recorded("gpt-4o"), model="default")["model"]
     assert "default" == adapted(None, model="default")["model"]
 
@@ -60,7 +60,7 @@ def test_the_model_id_is_sent() -> None:
     ],
 )
 def test_which_models_fix_their_sampling(model: Model | None, expected: bool) -> None:
-    """GPT-5, the o-series and newer models fix it; older GPT models and other vendors do not."""
+    """GPT-5, the o-series and newer models fix their sampling; older GPTs and others do not."""
     profile = profile_of(model, "chat_completions")
     assert expected is ("max_completion_tokens" == profile.limit_field)
 
@@ -123,7 +123,7 @@ def test_a_claude_without_limits_gets_none() -> None:
     ],
 )
 def test_efforts_are_clamped(offered: object, asked_for: str, expected: str | None) -> None:
-    """An effort that the model does not offer becomes the nearest one that it does."""
+    """An effort that the model does not offer becomes the nearest supported effort."""
     model = a_model(supports={"reasoning_effort": offered})
     body, notes = for_chat(chat_request(reasoning_effort=asked_for), model)
 
@@ -146,7 +146,7 @@ def test_efforts_are_clamped(offered: object, asked_for: str, expected: str | No
     ],
 )  # fmt: skip
 def test_claudes_sampling(model: str, fields: Any, expected: Any) -> None:
-    """Claude 4.5 and later gets temperature or top_p, and 4.7 and later gets neither."""
+    """From Claude 4.5 on, only temperature or top_p is sent; from 4.7 on, neither."""
     body = adapted(a_model(model, "Anthropic"), **fields)
 
     assert expected == {k: v for k, v in body.items() if k in ("temperature", "top_p")}
@@ -189,7 +189,7 @@ def test_parallel_calls_only_where_they_are_offered(says: object, expected: bool
 def test_when_a_stream_is_requested_from_copilot(
     model: Model | None, fields: Any, expected: bool
 ) -> None:
-    """Streaming is as requested, but some models cannot, and Claude must for long output."""
+    """Responses are streamed if requested; some models cannot, and Claude must for long output."""
     body = adapted(model, **fields)
 
     assert expected is body["stream"]

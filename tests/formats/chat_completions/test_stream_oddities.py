@@ -1,4 +1,4 @@
-"""One pair of events and expected response for each irregularity of Copilot's models."""
+"""For each irregularity of Copilot's models: one pair of events and the expected response."""
 
 from typing import Any
 

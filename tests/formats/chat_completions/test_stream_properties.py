@@ -27,7 +27,7 @@ def maybe_broken(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def an_object(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """An object with some of the fields, each of which may have any value."""
+    """Draw an object with some of the fields, each of which may have any value."""
     return st.fixed_dictionaries({}, optional={k: maybe_broken(v) for k, v in fields.items()})
 
 

@@ -31,7 +31,7 @@ def messages(contents: Any) -> list[Json]:
 
 
 def test_pieces_of_an_answer() -> None:
-    """SDKs store each streamed event as a separate content; together they become one message."""
+    """SDKs store each streamed event as a separate content object; together they are one turn."""
     contents = [
         {"parts": [{"text": "Hi"}]},
         *({"role": "model", "parts": [{"text": text}]} for text in ("One ", "two ", "three")),
@@ -125,7 +125,7 @@ def test_thoughts_that_are_sent_back() -> None:
     ],
 )
 def test_the_initiator(parts: list[Json], role: str, expected: str) -> None:
-    """The initiator is the user only if the last content has the user's own words."""
+    """The initiator is the user only if the last content contains the user's own words."""
     blob = {"mimeType": "image/png", "data": "AAAA"}
     parts = [{"inlineData": blob} if "inlineData" in part else part for part in parts]
     call = {"functionCall": {"name": "f", "args": {}}}
@@ -188,7 +188,7 @@ def test_schemas() -> None:
 
 @pytest.mark.parametrize(("required", "strict"), [(["a"], True), ([], False)])
 def test_strict_output(required: list[str], strict: bool) -> None:
-    """Strict output allows no optional properties, so a schema with one is not strict."""
+    """Strict output allows no optional properties, so a schema with optional ones is not strict."""
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": required}
     config = {"responseMimeType": "application/json", "responseJsonSchema": schema}
     form = chat(generationConfig=config)["response_format"]["json_schema"]

@@ -95,14 +95,14 @@ def check_with_simulator(
 
 
 def _with_many_images(model: Json) -> Json:
-    """Return a copy of the model that allows 99 images, since copilot-proxy has no such check."""
+    """Return a copy of the model that allows 99 images, since this limit is not checked."""
     model = copy.deepcopy(model)
     model["capabilities"]["limits"]["vision"]["max_prompt_images"] = 99
     return model
 
 
 def read_stream(events: Iterable[MessagesEvent]) -> anthropic.types.Message:
-    """Return the message that the official SDK's stream helper makes of the events."""
+    """Return the message that the official SDK's stream helper builds from the events."""
     lines = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events)
     with _client(lines.encode(), "text/event-stream") as client:
         arguments: Any = request()
@@ -113,7 +113,7 @@ def read_stream(events: Iterable[MessagesEvent]) -> anthropic.types.Message:
 
 
 def read_whole(message: Message) -> anthropic.types.Message:
-    """Return the message as the official SDK reads it from a response that is not a stream."""
+    """Return the message as the official SDK reads it from a response that is not streamed."""
     with _client(json.dumps(message).encode(), "application/json") as client:
         arguments: Any = request()
         response = client.messages.create(**arguments)

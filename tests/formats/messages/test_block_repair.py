@@ -35,7 +35,7 @@ def stop(index: int) -> MessagesEvent:
 
 
 def read(blocks: list[MessagesEvent], end: Json) -> tuple[list[MessagesEvent], Any]:
-    """Return the client's events for a stream of `blocks`, and the SDK's message of them."""
+    """Return the client's events for a stream of `blocks`, and the message as the SDK reads it."""
     repair = MessagesRepair("r")
     sent = [{"type": "message_start", "message": HEAD}, *blocks, {"type": "message_delta", **end}]
     events = [event for data in sent for event in repair.feed(data)] + repair.close(done=True)
@@ -90,7 +90,7 @@ def test_blocks(blocks: list[MessagesEvent], content: list[tuple[str, Any]]) -> 
     ],
 )
 def test_stop_reasons(block: Json, stated: str, reason: str) -> None:
-    """The stop reason is `tool_use` if there is a call, and only then, streamed or not."""
+    """The stop reason is `tool_use` if and only if there is a call, streamed or not."""
     end = {"delta": {"stop_reason": stated, "stop_sequence": None}, "usage": {"output_tokens": 5}}
 
     _, message = read([start(0, block), stop(0)], end)
@@ -100,7 +100,7 @@ def test_stop_reasons(block: Json, stated: str, reason: str) -> None:
 
 
 def test_an_end_without_usage() -> None:
-    """The last event has token counts, which SDKs read there."""
+    """The last event has the token counts, since SDKs read them there."""
     events, message = read([], {"delta": {"stop_reason": "end_turn"}})
 
     assert {"output_tokens": 3} == events[1]["usage"]

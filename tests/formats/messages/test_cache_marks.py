@@ -70,7 +70,7 @@ def marked(count: int, words: str) -> list[Json]:
 def test_the_most_useful_marks_are_kept(
     tools: int, system: int, messages: int, expected: str
 ) -> None:
-    """Only four marks are kept: those covering the most, for the most requests."""
+    """Only four marks are kept: those that cover the most tokens in the most requests."""
     notes: list[str] = []
     sent = request(
         user(text("Hi"), *marked(messages, "m")),

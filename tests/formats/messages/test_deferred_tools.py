@@ -73,7 +73,7 @@ def test_tools_in_use_are_offered(fields: Json) -> None:
 
 
 def test_a_hosted_search_offers_everything() -> None:
-    """A search that Anthropic would run cannot work here, so all tools are offered at once."""
+    """A search that Anthropic would run cannot work here, so all tools are offered immediately."""
     chat, notes = translated(tools=[HOSTED, *DEFERRED])
 
     assert ["a", "b"] == names(chat)

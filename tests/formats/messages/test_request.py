@@ -25,7 +25,7 @@ RECORDED = ("simple", "streaming", "thinking", "tool-use", "tool-use-followup", 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_requests_are_accepted(name: str) -> None:
-    """Recorded requests of real clients are accepted without a change."""
+    """Recorded requests of real clients are accepted unchanged."""
     sent = recorded(f"{name}-request")
 
     assert sent == parse_request(json.dumps(sent).encode())
@@ -45,7 +45,7 @@ def test_recorded_requests_are_accepted(name: str) -> None:
     ],
 )
 def test_unknown_types_and_fields_are_kept(fields: dict[str, Any]) -> None:
-    """Unknown blocks, tools and fields are kept as they are."""
+    """Unknown blocks, tools and fields are kept unchanged."""
     sent = request(**fields) if "messages" not in fields else {**request(), **fields}
 
     assert sent == parse_request(json.dumps(sent).encode())
@@ -169,7 +169,7 @@ def test_tools_of_anthropic_that_the_client_runs_are_refused(kind: str) -> None:
 
 
 def test_tools_of_anthropic_that_its_servers_run_are_accepted() -> None:
-    """Tools that Claude Code sends with every request are accepted, since models can do without."""
+    """Tools that Claude Code always sends are accepted, since models can do without them."""
     sent = request(tools=[{"type": "web_search_20250305", "name": "web_search"}])
 
     assert sent == parse_request(json.dumps(sent).encode())

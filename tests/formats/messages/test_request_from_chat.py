@@ -56,7 +56,7 @@ def translated(
 ) -> tuple[MessagesRequest, list[str]]:
     """Return the body and the notes.
 
-    The chat request is valid and not modified, and the body keeps Copilot's rules.
+    The chat request is valid and not modified, and the body follows Copilot's rules.
     """
     chat = {"model": "requested", "messages": messages, **fields}
     check_request(chat)

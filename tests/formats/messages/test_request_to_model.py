@@ -42,7 +42,7 @@ SYSTEM = {"role": "system", "content": "Now be brief."}
 def prepared(
     sent: MessagesRequest, model: Model | None = SONNET, *, checked: bool = True
 ) -> tuple[MessagesRequest, list[str]]:
-    """Return the body and the notes; the body keeps Copilot's rules, and `sent` is not modified."""
+    """Return the body, which follows Copilot's rules, and the notes; `sent` is not modified."""
     before = copy.deepcopy(sent)
     notes: list[str] = []
     body = messages_for_model(sent, model, notes).body
@@ -470,7 +470,7 @@ def test_counting_drops_fields_of_the_response() -> None:
 
 
 def test_a_request_to_an_unknown_model_is_not_changed() -> None:
-    """The model, limit and thinking are left as the client sent them for an unknown model."""
+    """For an unknown model, the model's name, limit and thinking are sent unchanged."""
     thinking = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}
     sent = request(model="claude-new", max_tokens=10**6, **thinking)
 

@@ -29,7 +29,7 @@ ZERO = dict.fromkeys(COUNTED, 0)
 
 
 def chunk(finish: str | None = None, *, index: int = 0, **delta: Any) -> ChatChunk:
-    """Return a chunk in the format of those of `ChatRepair`."""
+    """Return a chunk in the format that `ChatRepair` returns."""
     return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}], "usage": None}
 
 
@@ -157,7 +157,7 @@ def test_the_events_of_a_response() -> None:
 
 
 def test_chunks_are_sent_at_once() -> None:
-    """Each part of the response is sent at once, unless an earlier block is incomplete."""
+    """Each part of the response is sent immediately, unless an earlier block is incomplete."""
     writer = ChatToMessages(request(), MODEL)
     writer.feed(ROLE)
 

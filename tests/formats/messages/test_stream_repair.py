@@ -237,7 +237,7 @@ def test_a_message_is_completed() -> None:
 
 
 def test_a_message_with_only_content_is_completed() -> None:
-    """A response without a stop reason and an id is a message that ended."""
+    """A response without a stop reason and an id is a complete message."""
     message = repair_message({"content": [text("a")]})
 
     assert ("end_turn", True) == (message["stop_reason"], message["id"].startswith("msg_"))
@@ -257,7 +257,7 @@ def test_an_error_with_status_200_is_an_error() -> None:
 
 
 def test_events_make_one_message() -> None:
-    """For a client that does not stream, the events of a stream make one message."""
+    """For a client that does not stream, the events of a stream are combined into one message."""
     citation = {"type": "citations_delta", "citation": {"cited_text": "x"}}
     events = [
         START,
@@ -306,7 +306,7 @@ def test_events_make_one_message() -> None:
     ],
 )
 def test_events_that_do_not_form_a_message_are_broken(event: Json) -> None:
-    """Events that do not fit together are an error of the upstream, not an internal one."""
+    """Events that do not fit together are an upstream error, not an internal error."""
     with pytest.raises(BrokenResponse):
         message_from_events([START, event])
 

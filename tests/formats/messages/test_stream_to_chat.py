@@ -58,7 +58,7 @@ def finish(reason: str | None = "end_turn", **more: Any) -> MessagesEvent:
 
 
 def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[ChatChunk]:
-    """Return the chunks, which keep OpenAI's rules for streams."""
+    """Return the chunks, which follow OpenAI's rules for streams."""
     stream = MessagesToChat(MODEL, include_usage=include_usage, now=NOW)
     chunks = [chunk for data in events for chunk in stream.feed(data)]
     chunks += stream.close()
@@ -67,7 +67,7 @@ def translated(events: Iterable[Any], *, include_usage: bool = True) -> list[Cha
 
 
 def completed(events: Iterable[Any]) -> ChatCompletion:
-    """Return the completion that the events make, which is valid against OpenAI's schema."""
+    """Return the completion built from the events, which is valid against OpenAI's schema."""
     completion = completion_from_chunks(translated(events))
     check_completion(completion)
     return completion
@@ -146,7 +146,7 @@ def test_recorded_messages(name: str, expected: Json) -> None:
     ],
 )
 def test_stop_reasons(reason: str, expected: str) -> None:
-    """Each stop reason has a finish reason of OpenAI's; without a call it is never tool_calls."""
+    """Each stop reason becomes one of OpenAI's finish reasons; without a call, never tool_calls."""
     assert {"content": "a", "finish": expected} == summary(
         [START, begin(0, text("")), says(0, "a"), end(0), finish(reason), STOP]
     )

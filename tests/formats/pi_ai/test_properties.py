@@ -243,7 +243,7 @@ EVENTS = an_object(
 def test_any_events_make_a_valid_stream_or_an_upstream_error(
     events: list[Any], include_usage: bool, last: Any
 ) -> None:
-    """Any events, however broken, make a valid stream or an `UpstreamError`."""
+    """Any events, however broken, result in a valid stream or an `UpstreamError`."""
     reader = PiAiToChat(MODEL, include_usage=include_usage, now=NOW)
     try:
         chunks = [chunk for event in [*events, last] for chunk in reader.feed(event)]

@@ -58,7 +58,7 @@ def assistant(api: str, id: str, *content: Json, stop: str = "stop") -> Json:
 
 
 def test_many_calls_are_split() -> None:
-    """Copilot's chat API accepts 128 calls in a message, and Claude's more."""
+    """Copilot's chat API accepts 128 calls in a message; Claude's API accepts more."""
     calls = [call(f"c{number}") for number in range(130)]
     results = [{"role": "tool", "tool_call_id": one["id"], "content": "x"} for one in calls]
     turns = [user("Hi"), {"role": "assistant", "content": None, "tool_calls": calls}, *results]
@@ -371,7 +371,7 @@ def test_fields_that_change_the_response_are_refused(field: str, value: Any) -> 
 
 
 def test_a_model_that_does_not_stream_is_refused() -> None:
-    """pi-ai would request a stream anyway."""
+    """Such a model is refused, since pi-ai would request a stream anyway."""
     with pytest.raises(RequestError, match="does not stream") as caught:
         translated(model("mai-code-1", CHAT, streaming=False))
 
@@ -411,7 +411,7 @@ def test_parallel_tool_calls_cannot_be_disabled() -> None:
 
 
 def test_strict_tools_are_noted() -> None:
-    """pi-ai never requests strict arguments."""
+    """Strict tools get a note, since pi-ai never requests strict arguments."""
     function = {**TOOL["function"], "strict": True}
 
     _, notes = translated(GPT_4, tools=[{"type": "function", "function": function}])
@@ -481,7 +481,7 @@ def test_signed_thinking_without_text_is_kept() -> None:
 
 
 def test_encrypted_reasoning_of_tool_calls_is_kept() -> None:
-    """Gemini requires it, but pi-ai does not send it back: it is passed on outside the context."""
+    """Gemini requires such reasoning, but pi-ai drops it, so it is sent outside the context."""
     said = {"role": "assistant", "tool_calls": [call("a|b")], "reasoning_opaque": "abc"}
     result = {"role": "tool", "tool_call_id": "a|b", "content": "x"}
 
@@ -525,7 +525,7 @@ def test_call_ids_fit_the_api() -> None:
     ],
 )
 def test_unusual_tool_results(content: Any, text: str | None, is_error: bool) -> None:
-    """An empty result says so, since pi-ai would mention an image; a failed one is marked."""
+    """An empty result says that it is empty, not that there is an image; failures are marked."""
     called = {"role": "assistant", "content": None, "tool_calls": [call("c")]}
     result = {"role": "tool", "tool_call_id": "c", "content": content}
 
@@ -566,7 +566,7 @@ def test_unsupported_parts_of_messages_are_noted() -> None:
 
 
 def test_an_image_must_be_base64() -> None:
-    """pi-ai cannot send an image in any other form."""
+    """An image that is not base64 is refused, since pi-ai cannot send it."""
     with pytest.raises(RequestError, match="base64") as caught:
         translated(GPT_4, user([image("data:image/svg+xml,<svg/>")]))
 
@@ -574,7 +574,7 @@ def test_an_image_must_be_base64() -> None:
 
 
 def test_blank_messages_are_dropped_for_claude() -> None:
-    """pi-ai would omit them silently, and the assistant's message would be the last."""
+    """pi-ai would silently omit blank messages, and the assistant's message would then be last."""
     body, notes = translated(
         CLAUDE, user("Hi"), {"role": "assistant", "content": "Well"}, user(" "), user([])
     )
@@ -586,7 +586,7 @@ def test_blank_messages_are_dropped_for_claude() -> None:
 
 @pytest.mark.parametrize("model", [CLAUDE, GPT_4])
 def test_a_request_without_content_is_refused(model: Model) -> None:
-    """Without any content there is nothing to send."""
+    """A request without any content is refused."""
     with pytest.raises(RequestError, match="nothing to answer"):
         translated(model, {"role": "assistant", "content": ""})
 

@@ -136,26 +136,26 @@ def test_missing_usage(usage: Any) -> None:
     ("reason", "finish"), [("stop", "stop"), ("length", "length"), ("toolUse", "stop")]
 )
 def test_finish_reasons(reason: str, finish: str) -> None:
-    """pi-ai's reasons become OpenAI's; it is not `tool_calls` without calls."""
+    """pi-ai's reasons become OpenAI's; without calls, the reason is never `tool_calls`."""
     assert finish == complete(start(), text("Hi"), done(reason))["choices"][0]["finish_reason"]
 
 
 def test_calls_set_the_finish_reason() -> None:
-    """A response with calls has `tool_calls`, whatever pi-ai reports."""
+    """A response with calls has the reason `tool_calls`, whatever pi-ai reports."""
     completion = complete(start(), *called(0, "a", "f", "{}"), done("stop"))
 
     assert "tool_calls" == completion["choices"][0]["finish_reason"]
 
 
 def test_arguments_without_pieces() -> None:
-    """A call without pieces has its whole arguments, as JSON."""
+    """A call that was not streamed in pieces has its whole arguments, as JSON."""
     (call,) = message(start(), *called(0, "a", "f", arguments={"x": [1]}), done())["tool_calls"]
 
     assert '{"x":[1]}' == call["function"]["arguments"]
 
 
 def test_arguments_are_not_repeated() -> None:
-    """The whole arguments at the end are not added to the pieces."""
+    """The whole arguments at the end are not added to the pieces before them."""
     events = called(0, "a", "f", '{"x": ', "1}", arguments={"x": 1})
 
     (call,) = message(start(), *events, done())["tool_calls"]
@@ -206,7 +206,7 @@ def test_item_ids_are_removed() -> None:
 def test_encrypted_reasoning_has_the_same_labels(
     api: str, blocks: list[Json], opaque: str | None
 ) -> None:
-    """Encrypted reasoning is labeled as in the other formats, so that both can read it."""
+    """Encrypted reasoning is labeled as in the other formats, so both upstreams can read it."""
     events = [event for i, block in enumerate(blocks) for event in thought(i, "Hm", **block)]
 
     result = message(start(api), *events, text("A", 9), done())
@@ -247,7 +247,7 @@ def test_redacted_thinking_has_no_text() -> None:
 
 
 def test_a_whole_message() -> None:
-    """pi-ai's final message alone makes the same completion."""
+    """pi-ai's final message alone results in the same completion."""
     whole = {
         "role": "assistant",
         "api": "anthropic-messages",
@@ -345,7 +345,7 @@ def test_a_finish_after_a_failure_is_ignored() -> None:
 
 
 def test_encrypted_reasoning_of_chat_completions() -> None:
-    """The client gets it, so that it can send it back with its tool call."""
+    """The client gets the encrypted reasoning, so that it can send it back with its tool call."""
     completion = complete(start(), text("Hi"), {**done(), "unread": {"reasoning_opaque": "abc"}})
 
     assert "abc" == completion["choices"][0]["message"]["reasoning_opaque"]
@@ -472,7 +472,7 @@ def test_failures_in_mid_stream(event: Json, code: str | None, words: str) -> No
 
 @pytest.mark.parametrize("events", [[], [start()], [start(), text("Hi")]])
 def test_an_end_without_a_finish_is_an_error(events: list[Json]) -> None:
-    """A stream that just stops is incomplete."""
+    """A stream that ends without a finish reason is incomplete."""
     with pytest.raises(BrokenResponse, match=r"was cut off|empty answer"):
         stream(*events)
 

@@ -1,4 +1,4 @@
-"""Helpers that write Copilot's Responses events, and that read events as strictly as clients do."""
+"""Helpers that write Copilot's Responses events, and read events as strictly as clients do."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, get_args
@@ -97,7 +97,7 @@ class Upstream:
     def call(
         self, index: int, name: str, *pieces: str, call_id: str = "call_1", end: str | None = None
     ) -> list[Json]:
-        """Return the events of a function call; `end` are its final arguments, if they differ."""
+        """Return the events of a function call; `end` is its final arguments, if they differ."""
         whole = "".join(pieces) if end is None else end
         item: Json = {"type": "function_call", "call_id": call_id, "name": name}
         kind, at = "response.function_call_arguments", {"output_index": index}

@@ -1,4 +1,4 @@
-"""Models in the form of the catalogue, for the tests of Responses."""
+"""Models in the format of the catalogue, for the tests of Responses."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from copilot_proxy.catalogue import Model
 
 
 def model(id: str, vendor: str = "OpenAI", **supports: Any) -> Model:
-    """Return a chat model with these capabilities."""
+    """Return a chat model with the given capabilities."""
     return Model(
         id=id,
         name=id,
@@ -24,7 +24,7 @@ GPT = model(
     "gpt-5.4", streaming=True, parallel_tool_calls=True, reasoning_effort=["low", "medium", "high"]
 )
 OLD = model("gpt-5.1", streaming=True, parallel_tool_calls=True)
-"""A model that takes only functions."""
+"""A model that accepts only functions."""
 NEW = model("gpt-6.1-sol", streaming=True, parallel_tool_calls=True)
 """A model that accepts all kinds of tools, even within the conversation."""
 PLAIN = model("other-1", vendor="Other")

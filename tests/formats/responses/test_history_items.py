@@ -33,7 +33,7 @@ ACTION: Json = {"type": "exec", "command": ["ls", "-l"]}
 
 
 def native(*items: Json) -> tuple[list[Json], list[str]]:
-    """Return the items after the user's that a GPT model gets, and the notes."""
+    """Return the items that a GPT model gets after the user's, and the notes."""
     notes: list[str] = []
     return responses_for_model(request([USER, *items]), GPT, notes).body["input"][1:], notes
 
@@ -74,14 +74,14 @@ def test_an_empty_compaction_says_nothing() -> None:
 
 
 def test_every_model_compacts() -> None:
-    """A request for a compaction asks any model for a summary."""
+    """For any model, a request for a compaction is a request for a summary."""
     (item,) = native({"type": "compaction_trigger"})[0]
     assert ("user", SUMMARY_PROMPT) == (item["role"], item["content"][0]["text"])
     assert [{"role": "user", "content": SUMMARY_PROMPT}] == chat({"type": "compaction_trigger"})[0]
 
 
 def test_our_own_compactions_are_read() -> None:
-    """The summary reaches any model; content that only resembles one does not end the request."""
+    """The summary reaches any model; content that only resembles a summary is not an error."""
     response = {
         "id": "resp_1",
         "status": "completed",
@@ -193,7 +193,7 @@ def test_hosted_calls_become_text() -> None:
 
 
 def test_an_unknown_item_is_never_lost() -> None:
-    """GPT models, which may know it, get the item as it is; others get it as text."""
+    """GPT models may know the item, so they get it unchanged; other models get it as text."""
     item: Json = {"type": "later_invention", "id": "x", "words": "important"}
 
     assert ([{"type": "later_invention", "words": "important"}], []) == native(item)

@@ -146,7 +146,7 @@ JSON = st.recursive(
 def an_object(
     always: dict[str, st.SearchStrategy[Any]] | None = None, **fields: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Json]:
-    """Return objects with some of the fields, which may occasionally have any value."""
+    """Draw objects with some of the fields, which may occasionally have any value."""
     mixed = {name: st.one_of(*[value] * 9, JSON) for name, value in fields.items()}
     return st.fixed_dictionaries(always or {}, optional=mixed)
 
@@ -259,7 +259,7 @@ LAST = st.builds(lambda: Upstream().end([]))
 def test_any_events_make_a_valid_stream_or_an_upstream_error(
     events: list[Any], last: list[Any]
 ) -> None:
-    """Any events, however broken, make a valid stream or an `UpstreamError`."""
+    """Any events, however broken, result in a valid stream or an `UpstreamError`."""
     stream = ResponsesToChat(MODEL, include_usage=True)
     chunks = []
     try:
@@ -311,7 +311,7 @@ def test_interleaved_native_items_keep_their_ids(
         else up.text(i, *pieces)
         for i, (calls, pieces) in enumerate(items)
     ]
-    # Items begin in order; after that, their events may come in any order.
+    # Items begin in order; after that, their events may arrive in any order.
     mixed = [queue.pop(0) for queue in queues]
     while left := [queue for queue in queues if queue]:
         mixed.append(random.choice(left).pop(0))
@@ -340,7 +340,7 @@ FIELDS = an_object(
 @examples(300)
 @given(FIELDS)
 def test_any_request_is_translated_or_refused(fields: Json) -> None:
-    """Any request makes valid requests for the other APIs, or a `RequestError`."""
+    """Any request results in valid requests for the other APIs, or in a `RequestError`."""
     try:
         asked = parse_request(json.dumps(fields).encode())
     except RequestError:

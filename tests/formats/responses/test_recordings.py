@@ -1,4 +1,4 @@
-"""Recorded requests and responses of the real Copilot API."""
+"""Recorded requests and responses from the real Copilot API."""
 
 import json
 from pathlib import Path

@@ -155,7 +155,7 @@ def test_messages_become_items(message: Json, items: list[Json]) -> None:
     ],
 )
 def test_an_empty_assistant_message_is_dropped(message: Json) -> None:
-    """An empty assistant message is dropped with its reasoning, which is invalid by itself."""
+    """An empty assistant message is dropped with its reasoning, which is invalid on its own."""
     body, notes = translated(messages=[USER, message, USER])
 
     assert [ITEM, ITEM] == body["input"]
@@ -329,7 +329,7 @@ def test_fields_fit_the_model(
 def test_tools_and_the_tool_choice_are_flat(
     choice: Any, tools: list[Json], left: Any, notes: list[str]
 ) -> None:
-    """Functions are flat objects, and strict only if the client says so."""
+    """Functions are flat objects, and are strict only if the client says so."""
     body, said = translated(tools=[TOOL, OTHER], tool_choice=choice)
 
     assert (tools, left, notes) == (body["tools"], body.get("tool_choice"), said)

@@ -112,7 +112,7 @@ def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
             [answer(None, call("1")), result("1", "a"), USER, answer(None, call("1")),
              result("1", "b")],
         ),
-        # Calls and results without a counterpart keep their positions.
+        # Calls without results, and results without calls, keep their positions.
         (
             [USER, output("1"), called("2"), USER],
             [USER, result("1"), answer(None, call("2")), USER],
@@ -247,7 +247,7 @@ def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[st
     ],
 )
 def test_tools_and_the_tool_choice_keep_their_kind(choice: Any, left: Any) -> None:
-    """Functions, custom tools and choices between them are the same in the chat request."""
+    """Functions, custom tools and tool choices are the same in the chat request."""
     tools = [{**FUNCTION, "strict": True, "allowed_callers": []}, {"type": "custom", "name": "p"}]
 
     chat, notes = translated(tools=tools, tool_choice=choice, parallel_tool_calls=False)

@@ -217,7 +217,7 @@ def test_an_unknown_model_gets_all_fields() -> None:
 def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
     """Ids are removed, since other connections refuse them.
 
-    So are fields of the SDK and of Codex that are not for Copilot; all others are kept.
+    Fields that the SDK and Codex add for themselves are removed as well; all others are kept.
     """
     after = out[1:] if out[0].get("type") == "custom_tool_call" else []
     if out[0].get("type") == "function_call":

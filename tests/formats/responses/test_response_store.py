@@ -104,7 +104,7 @@ def test_the_bytes_are_bounded() -> None:
 
 
 def test_a_conversation_outlives_its_first_responses() -> None:
-    """A later response keeps the exchanges before it, once, until it is forgotten itself."""
+    """A later response keeps a single copy of earlier exchanges until it is forgotten itself."""
     store = ResponseStore(responses=2)
     response: StoredResponse | None = None
     sizes = []
@@ -139,7 +139,7 @@ def test_branches_share_their_beginning() -> None:
 
 
 def test_pages_of_items() -> None:
-    """Pages follow each other in either order; messages have lists of parts."""
+    """Pages follow each other in both orders; messages have lists of parts."""
     first = answered("resp_1", "one", "two")
     items = answered("resp_2", "three", "four", first).exchange
 

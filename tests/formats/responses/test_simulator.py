@@ -54,7 +54,7 @@ class Copilot:
         self.models: Catalogue = parse_models(models)
 
     def quirk(self, name: str) -> None:
-        """Make every later response fail with this quirk."""
+        """Make every later response fail in this way."""
         if name != "none":
             self.simulator.state.faults.on(name)
 
@@ -144,7 +144,7 @@ def test_a_native_conversation_continues(copilot: Copilot, model: str, quirk: st
 
 
 def test_a_native_response_can_be_whole(copilot: Copilot) -> None:
-    """Without a stream, the response is the same, and a broken one is an error."""
+    """A response that is not streamed has the same content, and a broken one is an error."""
     asked = {**request("Hi"), "model": "gpt-5.4"}
     body = responses_for_model(asked, copilot.models.get("gpt-5.4"), []).body
 

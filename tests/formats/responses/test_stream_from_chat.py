@@ -23,7 +23,7 @@ TOOLS = [
 
 
 def chunks(*events: Any) -> list[Json]:
-    """Return the chat chunks for a chat model's text."""
+    """Return the chat chunks for a text of a chat model."""
     stream = ChatRepair(MODEL, include_usage=True, now=NOW, custom_tools={"apply_patch"})
     out = [chunk for data in events for chunk in stream.feed(data)]
     return out + stream.close()
@@ -65,7 +65,7 @@ def called(id: str, name: str = "f", arguments: str = "{}", **more: str) -> Json
 
 
 def test_a_text_is_a_complete_stream() -> None:
-    """All events are there, in OpenAI's order, with all fields of their types."""
+    """All events are present, in OpenAI's order, with all fields of their types."""
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
     sent, whole = write(chunks(event(content="Hel"), event("stop", content="lo", usage=usage)))
@@ -179,7 +179,7 @@ def test_deltas_become_items(events: list[Json], output: list[Json]) -> None:
 def test_a_cut_off_response_is_incomplete(
     events: list[Json], reason: str, output: list[Json]
 ) -> None:
-    """A response that was cut off says why, and which of its items is incomplete."""
+    """A response that was cut off has the reason, and marks the incomplete item."""
     sent, whole = write(chunks(*events))
 
     assert "response.incomplete" == sent[-1]["type"]
@@ -237,7 +237,7 @@ def test_copilot_usage_is_next_to_the_response() -> None:
 
 
 def test_chunks_without_a_finish_are_an_error() -> None:
-    """Chunks without a finish reason never make a completed response."""
+    """Chunks without a finish reason never result in a completed response."""
     writer = ChatToResponses(request(), MODEL)
     for chunk in chunks(event("stop", content="x"))[:-1]:
         writer.feed(chunk)

@@ -1,4 +1,4 @@
-"""Repaired Responses streams have steady ids and are otherwise Copilot's events."""
+"""Repaired Responses streams have stable ids, and are otherwise identical to Copilot's."""
 
 import json
 from typing import Any
@@ -163,7 +163,7 @@ def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
 
 
 def test_a_given_output_text_is_kept() -> None:
-    """Only a null is removed, since it keeps SDKs from filling in the field."""
+    """Only a null is removed, since a null would keep SDKs from filling in the field."""
     events = repair([Upstream().end([], output_text="Hi")])
 
     assert "Hi" == events[0]["response"]["output_text"]
@@ -210,7 +210,7 @@ def test_events_of_an_item_that_was_not_announced_share_an_id() -> None:
 
 
 def test_unknown_events_are_passed_on() -> None:
-    """Events of unknown types reach the client, with a number and a steady id."""
+    """Events of unknown types reach the client, with a number and a stable id."""
     up = Upstream()
     odd = {"type": "response.web_search_call.searching", "output_index": 0, "item_id": up.id()}
     note = {"type": "response.output_text.annotation.added", "output_index": 0, "item_id": up.id()}
@@ -309,7 +309,7 @@ def test_the_end_of_arguments_names_the_tool() -> None:
 
 
 def test_a_whole_response_becomes_a_stream() -> None:
-    """A client that asked for a stream gets one from a model that cannot stream."""
+    """A client that requested a stream gets one from a model that cannot stream."""
     whole = full_stream()[-1]["response"]
     up = Upstream()
     found = {"type": "compaction", "id": up.id(), "encrypted_content": "gBBBB"}
@@ -425,7 +425,7 @@ def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> No
 
 
 def test_an_error_as_the_first_event_is_raised() -> None:
-    """An early error can still be sent with its own status code."""
+    """An error in the first event can still be sent with its own status code."""
     with pytest.raises(UpstreamRefusal) as raised:
         ResponsesRepair(request()).feed({"type": "error", "code": "rate_limited", "message": "No."})
 

@@ -33,7 +33,7 @@ def items(up: Upstream) -> list[Json]:
 
 
 def test_events_become_chunks_at_once() -> None:
-    """Each event's chunk is returned at once and in order, followed by the end of a chat stream."""
+    """Each event immediately returns its chunk, in order, followed by the end of the stream."""
     up = Upstream()
 
     chunks = chunks_of(up.whole([*up.text(0, "Hel", "lo"), *up.call(1, "f", '{"a"', ":1}")]))
@@ -77,7 +77,7 @@ def test_all_items_reach_the_hub() -> None:
 
 
 def test_a_whole_response_becomes_the_same_message() -> None:
-    """A response that was not streamed becomes the same message."""
+    """A response that was not streamed results in the same message."""
     up = Upstream()
     events = up.whole(items(up))
     last = events[-1]
@@ -153,7 +153,7 @@ def test_interleaved_calls_are_separated() -> None:
 
 
 def test_calls_only_in_the_final_event_are_added() -> None:
-    """A call of the final event that was not streamed is added, whatever its position."""
+    """A call that is only in the final event is added, whatever its position."""
     up = Upstream()
     one = up.call(0, "f", "{}", call_id="a")
     two = up.call(1, "g", '{"b":2}', call_id="b")
@@ -207,7 +207,7 @@ def test_raw_reasoning_of_a_whole_response() -> None:
 
 
 def test_encrypted_content_with_spaces_is_dropped() -> None:
-    """Encrypted contents are separated by spaces, so content with spaces is dropped."""
+    """Spaces separate encrypted contents, so content that contains spaces is dropped."""
     up = Upstream()
 
     message = message_of(up.whole([*up.reasoning(0, "x", encrypted="A B"), *up.text(1, "y")]))
@@ -264,7 +264,7 @@ def test_an_unfinished_call_is_not_completed() -> None:
     ],
 )
 def test_errors_are_raised(event: Any, message: str) -> None:
-    """A failed response never looks complete, and its cost is known."""
+    """A failed response never looks complete, and its cost is reported."""
     up = Upstream()
     stream = ResponsesToChat(MODEL, now=NOW)
     for begun in [*up.begin(), *up.text(0, "Hi")]:

@@ -77,7 +77,7 @@ def kinds(body: Json) -> list[str]:
 def test_a_model_gets_the_kinds_that_it_takes(
     to: Model | None, tools: list[str], lifted: bool
 ) -> None:
-    """Supported kinds of tools are passed on; all others become functions."""
+    """Kinds of tools that the model supports are passed on; all others become functions."""
     body = body_of([ADDED, USER], to, tools=[CUSTOM, MOON, SEARCH])
 
     assert [*tools, *(["function"] if lifted else [])] == kinds(body)
@@ -115,7 +115,7 @@ def test_a_namespace_describes_its_tools_once() -> None:
 
 
 def test_names_never_collide() -> None:
-    """Tools whose joined names are equal get different ones, and calls reach the right tool."""
+    """Tools with the same joined name get different names, and calls reach the right tool."""
     tools = [{**FUNCTION, "name": "n__f"}, {**MOON, "name": "n", "tools": [FUNCTION]}]
     called = {"type": "function_call", "call_id": "a", "name": "f", "namespace": "n",
               "arguments": "{}"}  # fmt: skip
@@ -234,7 +234,7 @@ def test_custom_tools_of_a_chat_client() -> None:
 
 
 def test_custom_tools_of_a_chat_client_become_functions() -> None:
-    """For a model that takes only functions, they become functions."""
+    """For a model that accepts only functions, custom tools become functions."""
     body = responses_from_chat(CHAT, GROK, []).body
 
     assert ["function"] == kinds(body)

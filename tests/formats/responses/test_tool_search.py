@@ -135,7 +135,7 @@ def test_deferred_tools_are_offered_once_they_are_found(
 
 
 def test_models_of_other_apis_get_functions() -> None:
-    """The same is true for models of other APIs."""
+    """Models of other APIs also get functions for the search and the tools that it found."""
     chat = to_chat(searched(), [])
 
     functions = [tool["function"] for tool in chat["tools"]]
@@ -161,7 +161,7 @@ def check(output: list[Any]) -> None:
 
 
 def test_calls_of_a_native_model() -> None:
-    """The client gets calls of its search and of the tools it found in its own form."""
+    """The client gets calls of its search and of the tools that it found, in its own format."""
     up = Upstream()
     sent = up.whole(
         [
@@ -179,7 +179,7 @@ def test_calls_of_a_native_model() -> None:
 
 @pytest.mark.parametrize(("arguments", "query"), [('{"query":"moon"}', "moon"), ('{"que', None)])
 def test_calls_through_the_hub(arguments: str, query: str | None) -> None:
-    """Calls from models of other APIs get that form, too; incomplete arguments start no search."""
+    """Calls from models of other APIs get the same format; incomplete arguments start no search."""
     calls = calling(
         call("c1", "tool_search", arguments, index=0),
         call("c2", "mcp__moon__phase", "{}", index=1),
@@ -213,7 +213,7 @@ def test_models_that_search_by_themselves_do() -> None:
 
 
 def test_models_that_cannot_search_get_all_tools() -> None:
-    """If the model cannot search by itself, all tools are offered from the start."""
+    """If the model cannot search, all tools are offered from the start."""
     given = request([USER, *FOUND_BY_SERVER], tools=[SERVER, FOUND])
     note = "dropped tool_search: Copilot does not run it for the model, so the model gets all tools"
 

@@ -13,7 +13,7 @@ MESSAGE = {"type": "message", "id": "m1", "role": "assistant", "status": "comple
 
 
 def repair(*events: Any, output: list[Any] | None = None) -> list[Any]:
-    """Return the client's events for `events`, between the first and last event of a response."""
+    """Return the client's events for `events` in the middle of a response."""
     response = {"id": "resp_1", "object": "response", "output": [], "status": "in_progress"}
     last = {**response, "output": output or [], "status": "completed"}
     stream = ResponsesRepair({"model": "m", "input": "x"}, now=1)
@@ -39,7 +39,7 @@ def text_delta(text: str) -> Any:
 
 @pytest.mark.parametrize("output", [[{**MESSAGE, "content": [PART]}], []])
 def test_a_message_is_announced_before_its_first_piece(output: list[Any]) -> None:
-    """The text streams, and the item is complete even if the final event omits it."""
+    """The text is streamed, and the item is complete even if the final event omits it."""
     events = repair(text_delta("Hel"), text_delta("lo."), output=output)
 
     assert kinds(events) == [
@@ -86,7 +86,7 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
 
 
 def test_an_item_that_upstream_does_not_end_is_ended_with_the_response() -> None:
-    """Codex neither shows a text nor runs a call that has no end."""
+    """Codex ignores texts and calls that have no end event."""
     announced = {**CALL, "arguments": "", "status": "in_progress"}
     call, message = {**CALL, "arguments": '{"a":1}'}, {**MESSAGE, "content": [PART]}
     added = [{**MESSAGE, "status": "in_progress", "content": []}, announced]

@@ -33,7 +33,7 @@ def result(id: str = "a") -> Json:
 def body_of(client: str, *steps: Json, **options: Any) -> Json:
     """Return a request of `client` with a conversation of `steps`.
 
-    `options` may have `tool` (a name), `schema`, `forced`, `limit`, `effort`, `budget`, `stops`,
+    `options` may contain `tool` (a name), `schema`, `forced`, `limit`, `effort`, `budget`, `stops`,
     `system`, and fields with the same name on all APIs.
     """
     return _BODIES[client](list(steps) or [user()], options)

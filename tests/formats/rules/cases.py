@@ -137,7 +137,7 @@ OLD: Final = ("gpt-5.1",)
 """Models that Copilot serves on Responses, and that only support functions there."""
 
 OWN: Final = {"own_field": 1}
-"""A program's own field, as some keep in the messages that they store."""
+"""A program's own field, which some programs keep in the messages that they store."""
 
 CASES: Final[dict[str, Case]] = {
     "fields.refused": Case(

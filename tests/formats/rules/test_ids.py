@@ -28,7 +28,7 @@ def pairs(*expected: str) -> list[tuple[str, str]]:
 @every_client
 @every_model
 def test_an_id_that_is_used_twice_gets_another(client: str, model: Model) -> None:
-    """Later calls get new ids, and the results stay with their calls, in order."""
+    """Later calls get new ids; results keep their order, and stay with their calls."""
     steps = [user(), called("a", "a"), result("a"), result("a"), user()]
     more = [called("b"), result("b"), user(), called("a"), result("a"), user()]
 
@@ -55,7 +55,7 @@ def test_an_interrupted_call_does_not_get_a_later_result(client: str, model: Mod
 @every_client
 @every_model
 def test_empty_ids(client: str, model: Model) -> None:
-    """Calls and results without an id get one each, in order: OpenAI's models refuse empty ones."""
+    """Calls and results without an id get one, in order, since OpenAI's models refuse empty ids."""
     request = sent(client, model, user(), called("", ""), result(""), result(""), user())
 
     used = ids(request.body)

@@ -28,7 +28,7 @@ def test_sampling_is_the_default(client: str, route: str) -> None:
     ("id", "expected"), [("kimi-k3", "f:"), ("kimi-k2.5", "functions.f:"), ("kimi-k4", "f:")]
 )
 def test_ids_of_other_models_are_numbered(client: str, route: str, id: str, expected: str) -> None:
-    """A call made by another model gets an id in Kimi's form, and so does its result."""
+    """A call by another model gets an id in Kimi's format, and so does its result."""
     steps = [user(), called("toolu_1"), result("toolu_1"), called("f:0"), result("f:0"), user()]
 
     request = sent(client, model_on(route, id, "Moonshot AI"), *steps)
@@ -40,7 +40,7 @@ def test_ids_of_other_models_are_numbered(client: str, route: str, id: str, expe
 
 @every_client
 def test_its_own_ids_are_left_alone(client: str) -> None:
-    """A conversation with only Kimi's own ids is unchanged, whatever number they start at."""
+    """A conversation with only Kimi's own ids is unchanged, whatever number the ids start at."""
     steps = [user(), called("f:3"), result("f:3"), called("f:7"), result("f:7"), user()]
 
     request = sent(client, model_on("chat_completions", K3, "Moonshot AI"), *steps)
@@ -62,7 +62,7 @@ def test_an_id_that_is_used_twice(client: str) -> None:
 @every_client
 @pytest.mark.parametrize("id", ["functions.f:0", "f:0"])
 def test_kimis_ids_are_changed_for_claude(client: str, id: str) -> None:
-    """Claude gets an id of the characters that it accepts, the same for call and result."""
+    """For Claude, an id gets only characters that it accepts, the same in call and result."""
     request = sent(client, claude("claude-opus-5"), user(), called(id), result(id))
 
     (call, output) = [id for _, id in ids(request.body)]
@@ -72,7 +72,7 @@ def test_kimis_ids_are_changed_for_claude(client: str, id: str) -> None:
 
 @every_client
 def test_efforts_are_the_models(client: str) -> None:
-    """An effort that Kimi does not list becomes the nearest one that it does."""
+    """An effort that Kimi does not list becomes the nearest listed effort."""
     offered = ["low", "high", "max"]
     model = model_on("chat_completions", K3, "Moonshot AI", reasoning_effort=offered)
 

@@ -51,7 +51,7 @@ def tree(reference: str, **more: Any) -> Json:
     ],
 )
 def test_references_are_moved(schema: Json, valid: Any, invalid: Any) -> None:
-    """The same values are valid as before; the original schema is not changed."""
+    """The schema accepts the same values as before; the original schema is not changed."""
     before = json.dumps(schema)
 
     moved = with_definitions(schema)
@@ -75,14 +75,14 @@ def test_references_are_moved(schema: Json, valid: Any, invalid: Any) -> None:
     ],
 )
 def test_other_schemas_are_not_touched(schema: Json) -> None:
-    """A schema that is accepted already, or cannot be fixed, stays the same object."""
+    """A schema that is already accepted, or cannot be fixed, stays the same object."""
     assert schema is with_definitions(schema)
 
 
 @every_client
 @pytest.mark.parametrize("route", ["chat_completions", "responses"])
 def test_only_for_kimi(client: str, route: str) -> None:
-    """Kimi gets the schema rewritten, with a note; other models get it unchanged."""
+    """For Kimi, the schema is rewritten, with a note; other models get it unchanged."""
     schema = tree("#/definitions/A", definitions={"A": NUMBER})
 
     kimi = sent(client, model_on(route, "kimi-k3", "Moonshot AI"), tool="f", schema=schema)

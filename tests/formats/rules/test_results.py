@@ -31,7 +31,7 @@ def model(vendor: str) -> Model:
 
 
 def apply_history_rules(messages: list[Json], to: Model | None, notes: list[str]) -> list[Json]:
-    """Return the messages after the rules about whole messages."""
+    """Return the messages after applying the rules about whole messages."""
     profile = profile_of(to, "chat_completions")
     body = ChatBody({"messages": [dict(message) for message in messages]})
     for rule in rule_book.RULES:
@@ -86,7 +86,7 @@ def test_a_valid_conversation_is_not_changed(messages: list[Json]) -> None:
 @pytest.mark.parametrize(
     ("messages", "expected"),
     [
-        # A call without a result gets one that says so.
+        # A call without a result gets a result that says so.
         ([user(), called("a"), user()], [user(), called("a"), result("a", NO_RESULT), user()]),
         ([user(), called("a")], [user(), called("a"), result("a", NO_RESULT)]),
         (
@@ -273,7 +273,7 @@ def test_images_of_tool_results_are_moved() -> None:
 
 
 def test_blanks_are_dropped() -> None:
-    """Blank texts, which Claude refuses, are dropped, and so are messages without other content."""
+    """Blank texts, which Claude refuses, are dropped, as are messages without other content."""
     system = {"role": "system", "content": " "}
     parts = [{"type": "text", "text": ""}, {"type": "text", "text": "q"}]
     notes: list[str] = []

@@ -41,7 +41,7 @@ def prepared(client: ClientApi, model: Model, request: Json) -> PreparedRequest:
 @pytest.mark.parametrize("vendor", ["Anthropic", "Google", "OpenAI", "Moonshot AI", "New"])
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_any_vendor_on_any_api(client: ClientApi, vendor: str, endpoint: str) -> None:
-    """Any model may be listed on any API, and the conversation arrives there."""
+    """Any model may be listed on any API; the conversation reaches it there."""
     body = prepared(
         client,
         a_model(vendor, endpoint),
@@ -55,7 +55,7 @@ def test_any_vendor_on_any_api(client: ClientApi, vendor: str, endpoint: str) ->
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_the_first_valid_limit_counts(endpoint: str) -> None:
-    """Many clients send a limit of 0 for no limit, so it does not replace a real one."""
+    """Many clients send a limit of 0 for no limit, so 0 does not replace a real limit."""
     request = {**body_of("chat_completions"), "max_completion_tokens": 0, "max_tokens": 50}
     result = prepared(CHAT_COMPLETIONS, a_model("New", endpoint), request)
 
@@ -66,7 +66,7 @@ def test_the_first_valid_limit_counts(endpoint: str) -> None:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS[:2])
 def test_a_model_that_does_not_stream_is_not_asked_to(endpoint: str) -> None:
-    """Such a model is not asked to stream even if the response is too long to be sent whole."""
+    """Such a model gets no request for a stream, even if a whole response would be too long."""
     model = a_model(
         "New",
         endpoint,
@@ -80,7 +80,7 @@ def test_a_model_that_does_not_stream_is_not_asked_to(endpoint: str) -> None:
 
 @pytest.mark.parametrize("content", [" ", []])
 def test_nothing_to_answer_with_a_cache_mark_for_the_end(content: object) -> None:
-    """A conversation without content is the client's mistake, even with a cache mark on it."""
+    """A conversation without content is the client's mistake, even if it has a cache mark."""
     request = {
         "max_tokens": 10,
         "cache_control": {"type": "ephemeral"},

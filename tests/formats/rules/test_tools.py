@@ -131,7 +131,7 @@ def test_several_allowed_tools_are_renamed() -> None:
 
 
 def test_messages_restore_the_names() -> None:
-    """Streams and whole responses of Claude have the client's tool name."""
+    """Streams and whole responses of Claude contain the client's tool name."""
     block = {"type": "tool_use", "id": "a", "name": "short", "input": {}}
     start = {"type": "content_block_start", "index": 0, "content_block": block}
     stream = MessagesRepair("r", {"short": LONG})
@@ -142,7 +142,7 @@ def test_messages_restore_the_names() -> None:
 
 
 def test_responses_restore_the_names() -> None:
-    """Items, argument events and the last response have the client's tool name."""
+    """Items, argument events and the last response contain the client's tool name."""
     stream = ResponsesRepair(responses(LONG), {"short": LONG})
     item = {"type": "function_call", "id": "1", "call_id": "a", "name": "short", "arguments": "{}"}
     last = {"id": "r", "status": "completed", "output": [item], "tools": [{"name": "short"}]}
@@ -229,7 +229,7 @@ ODD = "changed the arguments of an earlier tool call: they are not an object"
     ],
 )
 def test_arguments_that_are_refused(text: str, gpt: Json | None, claude: Json) -> None:
-    """Invalid arguments of earlier calls are sent as an object that contains them."""
+    """Invalid arguments of earlier calls are sent inside an object."""
     for body in (
         chat_for_model(chat(arguments=text), GPT, []).body,
         responses_for_model(responses(arguments=text), GPT, []).body,

@@ -1,4 +1,4 @@
-"""Tool schemas that Gemini refuses are rewritten, and all others are left alone."""
+"""Tool schemas that Gemini refuses are rewritten, and all others are unchanged."""
 
 from typing import Any
 

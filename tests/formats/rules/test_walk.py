@@ -19,7 +19,7 @@ FOREIGN = {
     "responses": ("max_tokens", "max_completion_tokens", "reasoning_effort", "messages["),
     "messages": ("max_output_tokens", "max_completion_tokens", "reasoning", "input["),
 }
-"""Fields of other APIs, which notes to the client must not name."""
+"""Fields of other APIs, which must not appear in notes to the client."""
 
 
 class Walk:
@@ -67,7 +67,7 @@ def test_every_rule_has_a_case() -> None:
 def test_a_rule_fixes_the_request(
     walk: Walk, monkeypatch: pytest.MonkeyPatch, name: str, client: str, model: str
 ) -> None:
-    """With the rule, the model answers; without it, it gets a body that it refuses."""
+    """With the rule, the model answers; without it, the model gets a body that it refuses."""
     case = CASES[name]
 
     answer = walk.ask(case, client, model)
@@ -94,7 +94,7 @@ def test_a_rule_fixes_the_request(
 def test_rules_about_tools_change_nothing_in_requests_without_tools(
     walk: Walk, monkeypatch: pytest.MonkeyPatch, client: str
 ) -> None:
-    """Tool rules are not applied to requests without tools, so they must not be needed there."""
+    """Tool rules are skipped for requests without tools, so they must not be needed there."""
     steps = (assistant("Hello."), assistant("Yes?"), user(), assistant("Go"))
     options = {"system": "Be brief.", "effort": "high", "limit": 2000}
     case = Case(models=ALL, broken=lambda body: False, steps=steps, options=options)

@@ -30,7 +30,7 @@ def body_of(api: str, model: str, tools: list[Json]) -> Json:
 def test_a_client_that_offers_a_search_next_to_its_tools(
     http: httpx.Client, api: str, model: str
 ) -> None:
-    """Coding agents offer searches on their own, so these are dropped with a note."""
+    """Coding agents offer searches by default, so these are dropped with a note."""
     answer = http.post(PATHS[api], json=body_of(api, model, [OWN[api], SEARCH[api]]))
 
     assert 200 == answer.status_code, answer.text
@@ -52,7 +52,7 @@ def test_a_client_that_offers_a_search_next_to_its_tools(
 def test_a_client_that_relies_on_a_tool(
     http: httpx.Client, api: str, tools: list[Json], name: str, model: str
 ) -> None:
-    """An answer without the search or the code would be made up."""
+    """The request is refused, since an answer without the search or the code would be made up."""
     answer = http.post(PATHS[api], json=body_of(api, model, tools))
 
     assert 400 == answer.status_code, answer.text

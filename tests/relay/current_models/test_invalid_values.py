@@ -85,7 +85,7 @@ def test_tools_of_responses(http: httpx.Client, model: str, fields: Json, param:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_added_tools_that_copilot_does_not_run(http: httpx.Client, model: str) -> None:
-    """An item that has only such tools is left out."""
+    """An item that adds only such tools is left out."""
     body = {"model": model, **adding([{"type": "web_search"}])}
 
     assert 200 == http.post("/v1/responses", json=body).status_code
@@ -103,7 +103,7 @@ def test_added_tools_that_copilot_does_not_run(http: httpx.Client, model: str) -
     ],
 )
 def test_limits(http: httpx.Client, api: str, name: str, limit: Any, model: str) -> None:
-    """A limit is an integer."""
+    """A limit must be an integer."""
     message = refused(http, api, model, {name: limit})["message"]
 
     assert f"Invalid '{name}': must be an integer" in message

@@ -24,7 +24,7 @@ MODELS: Final = {
 """Models that are each served on one API."""
 GPT: Final = "gpt-6.2-sol"
 STOP: Final = "4 5 6"
-"""The text arrives in several pieces."""
+"""A stop sequence that arrives in several pieces of text."""
 SHOWN: Final = "1 2 3 "
 PATHS: Final = {
     "chat_completions": ("stop",),
@@ -127,7 +127,7 @@ def test_an_answer_without_the_stop_sequence_is_whole(
 def test_calls_after_a_stop_sequence_are_dropped(
     http: httpx.Client, client: Client, stream: bool
 ) -> None:
-    """The model wrote text before it called the tool."""
+    """A call after a stop sequence is dropped, since the text comes first."""
     text = f'Say what you are going to do, then call {TOOL} for "Paris"'
     body, _ = answered(http, client, GPT, text, ["look"], tools=True, stream=stream)
     without, _ = answered(http, client, GPT, text, ["unseen"], tools=True, stream=stream)
@@ -141,7 +141,7 @@ def test_calls_after_a_stop_sequence_are_dropped(
 @STREAMED
 @pytest.mark.parametrize("model", MODELS)
 def test_completions(http: httpx.Client, model: str, stream: bool) -> None:
-    """Stop sequences are used most on OpenAI's old API."""
+    """Stop sequences work on OpenAI's old API, where they are used most."""
     body = {"model": model, "prompt": "Count to 9", "stop": STOP, "stream": stream}
 
     answer = http.post("/v1/completions", json=body)
@@ -167,7 +167,7 @@ def test_more_stop_sequences_than_the_model_accepts(
 
 
 def test_repeated_stop_sequences_count_once(http: httpx.Client, simulator: Simulator) -> None:
-    """Copilot refuses more than four."""
+    """Repetitions are dropped, since Copilot refuses more than four stop sequences."""
     client = CLIENT["chat_completions"]
 
     body, _ = answered(http, client, "gemini-4-argon", "Count to 9", [" 3", *"aaaaa"])

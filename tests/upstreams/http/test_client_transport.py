@@ -81,7 +81,7 @@ async def peer(
 
 @pytest.fixture(params=[True, False], ids=["many", "few"])
 async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
-    """Both transports: the server's, and a single command's."""
+    """Each of the transports: the server's, and the one for single commands."""
     async with make_client(SETTINGS) as client:
         made = make_transport(client, many=request.param)
         assert isinstance(made, ConnectionPool) is request.param
@@ -255,7 +255,7 @@ async def test_a_request_without_an_answer_counts_as_sent(
 async def test_a_kept_connection_that_ends_with_the_next_request(
     transport: Transport,
 ) -> None:
-    """If a reused connection closes after the request was sent, it is not retried."""
+    """If a reused connection closes after the request was sent, the request is not retried."""
     async with peer(OK) as other:
         response = await ask(transport, other.url)
         await whole(response)
@@ -332,7 +332,7 @@ async def test_bytes_after_the_content_length(transport: Transport) -> None:
 
 
 async def test_a_timeout_within_a_stream(transport: Transport) -> None:
-    """A timeout during a stream has its own error."""
+    """A timeout during a stream raises its own error class."""
     async with peer(CHUNKED) as other:
         response = await ask(transport, other.url, read_timeout=0.05)
         with pytest.raises(httpx.ReadTimeout):
@@ -340,7 +340,7 @@ async def test_a_timeout_within_a_stream(transport: Transport) -> None:
 
 
 async def test_leaving_early_closes_the_connection(transport: Transport) -> None:
-    """Leaving a stream early closes the connection at once."""
+    """Leaving a stream early closes the connection immediately."""
     async with peer(CHUNKED) as other:
         response = await ask(transport, other.url)
         assert b"abc" == await response.read()
@@ -350,7 +350,7 @@ async def test_leaving_early_closes_the_connection(transport: Transport) -> None
 
 
 async def test_behind_a_proxy_the_ordinary_client_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a proxy the server uses the ordinary HTTP client."""
+    """Behind a proxy, the server uses the ordinary HTTP client."""
     async with peer(OK) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         async with make_client(SETTINGS) as client:
@@ -389,7 +389,7 @@ async def used(transport: ConnectionPool, url: str) -> None:
 async def test_connections_are_not_reused_after_a_sleep(
     many: ConnectionPool, monkeypatch: pytest.MonkeyPatch, clock: str
 ) -> None:
-    """Connections are not reused after a sleep, which either clock may reveal."""
+    """Connections are not reused after a sleep, which shows in one of the two clocks."""
     async with peer(OK) as other:
         await used(many, other.url)
         now = getattr(time, clock)

@@ -41,7 +41,7 @@ async def test_hanging_up_at_the_end_gives_the_connection_back(
         has_all = asyncio.Event()
         await read(transport, simulator.url, has_all)
         assert has_all.is_set()
-        if isinstance(transport, ConnectionPool):  # which has no limit on connections
+        if isinstance(transport, ConnectionPool):  # httpx's pool, which has no limit on connections
             free = [one for some in transport._idle.values() for one in some]
             assert transport._open == set(free)
         await transport.aclose()
@@ -66,7 +66,7 @@ class Body(httpx.AsyncByteStream):
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_closing_continues_after_a_cancellation(fails: bool) -> None:
-    """Cancellation waits until the answer is closed."""
+    """A cancellation waits until the answer is closed."""
     body = Body(fails=fails)
     closing = asyncio.create_task(shield_close(httpx.Response(200, stream=body)).aclose())
     await body.begun.wait()

@@ -96,7 +96,7 @@ async def body(exchange: HttpExchange) -> bytes:
     ],
 )
 async def test_splitting_does_not_matter(answer: bytes, expected: bytes) -> None:
-    """An answer is read the same however it is split, and the connection is released."""
+    """An answer is parsed the same however it is split, and the connection is released."""
     for at in range(len(answer)):
         talk = Conversation()
         exchange = talk.ask()
@@ -261,14 +261,14 @@ async def test_reading_resumes_for_the_next_request(talk: Conversation) -> None:
 
 
 async def test_a_read_timeout(talk: Conversation) -> None:
-    """A read timeout has its own error."""
+    """A read timeout raises its own error class."""
     exchange = talk.connection.send(b"", b"", 0.01)
     with pytest.raises(httpx.ReadTimeout):
         await exchange.head()
 
 
 async def test_the_timeout_starts_after_the_request_was_sent(talk: Conversation) -> None:
-    """The read timeout starts when the request has been sent completely."""
+    """The read timeout starts once the request has been sent completely."""
     talk.wire.unsent = 3
     exchange = talk.connection.send(b"", b"abc", 0.02)
     looks = 0
@@ -299,7 +299,7 @@ async def test_a_blocked_loop_causes_no_timeout(talk: Conversation) -> None:
 
 
 async def test_pieces_are_processed_as_they_arrive(talk: Conversation) -> None:
-    """Pieces are processed within one loop iteration until there is a result; later ones wait."""
+    """Pieces are processed within one loop iteration until one has a result; later ones wait."""
     exchange = talk.ask()
     talk.hear(CHUNKED)
     got: list[bytes] = []

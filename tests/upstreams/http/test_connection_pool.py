@@ -1,4 +1,4 @@
-"""The connection pool: when it opens connections, on a real server."""
+"""When the connection pool opens connections, tested on a real server."""
 
 import asyncio
 import ssl
@@ -16,12 +16,12 @@ _END = b"0\r\n\r\n"
 
 
 class Upstream:
-    """A server whose answers begin at once, and end when `may_end` is set."""
+    """A server whose answers begin immediately, and end when `may_end` is set."""
 
     def __init__(self) -> None:
         self.connections = 0
         self.used: list[int] = []
-        """The number of the connection that each request came on."""
+        """For each request, the number of the connection that it arrived on."""
         self.may_end = asyncio.Event()
         self.changed = asyncio.Condition()
 
@@ -75,7 +75,7 @@ async def ask(pool: ConnectionPool, upstream: Upstream) -> HttpExchange:
 async def test_requests_one_after_the_other_share_a_connection(
     pool: ConnectionPool, upstream: Upstream
 ) -> None:
-    """No spare connection is opened for them."""
+    """No spare connection is opened for consecutive requests."""
     upstream.may_end.set()
     for _ in range(5):
         exchange = await ask(pool, upstream)
@@ -86,7 +86,7 @@ async def test_requests_one_after_the_other_share_a_connection(
 
 
 async def test_a_spare_connection(pool: ConnectionPool, upstream: Upstream) -> None:
-    """While several requests are running, the next one finds a connection that is open."""
+    """While several requests are running, the next request finds an open connection."""
     for _ in range(2):
         await ask(pool, upstream)
     await upstream.have_connected(3)
@@ -99,7 +99,7 @@ async def test_a_spare_connection(pool: ConnectionPool, upstream: Upstream) -> N
 async def test_a_spare_connection_that_cannot_be_opened(
     pool: ConnectionPool, upstream: Upstream
 ) -> None:
-    """The running requests go on, and the next one reports the error."""
+    """The running requests continue, and the next one reports the error."""
     exchanges = [await ask(pool, upstream)]
     waiting = asyncio.create_task(ask(pool, upstream))
     await upstream.have_connected(2)

@@ -68,7 +68,7 @@ async def test_token_expires_under_load(simulator: Simulator) -> None:
 
 
 async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
-    """Concurrent first requests share one exchange and one list of models."""
+    """Concurrent first requests share one exchange and one model list."""
     async with services(simulator) as made:
         await asyncio.gather(*(ask(made.relay) for _ in range(50)))
 
@@ -78,7 +78,7 @@ async def test_first_requests_make_one_exchange(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["token_expired", "authentication_failed"])
 async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> None:
-    """If the renewed token is refused, too, the error is returned after two tries."""
+    """If the renewed token is also refused, the error is returned after two tries."""
     simulator.state.faults.on(fault, path="/chat/completions")
     async with services(simulator) as made:
         with pytest.raises(UpstreamRefusal) as raised:
@@ -212,7 +212,7 @@ async def test_a_silent_upstream(simulator: Simulator) -> None:
 
 
 async def test_models_are_kept(simulator: Simulator) -> None:
-    """The list is cached, read again for unknown models, and kept if a read fails."""
+    """The list is cached, loaded again for unknown models, and kept if loading fails."""
     async with services(simulator) as made:
         await made.upstream.catalogue()
         await made.upstream.catalogue()
@@ -226,7 +226,7 @@ async def test_models_are_kept(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("fault", ["models_garbage", "models_html"])
 async def test_broken_list_of_models(simulator: Simulator, fault: str) -> None:
-    """A malformed list of models is an upstream error."""
+    """A malformed model list is an upstream error."""
     simulator.state.faults.on(fault)
     async with services(simulator) as made:
         with pytest.raises((BrokenResponse, UpstreamRefusal)):

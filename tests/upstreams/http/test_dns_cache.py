@@ -37,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> NameServer:
 
 
 async def test_concurrent_lookups_are_shared(server: NameServer) -> None:
-    """Concurrent connections share one lookup, even over the next few seconds."""
+    """Concurrent connections share one lookup, even if they are a few seconds apart."""
     names = DnsCache()
     found = await asyncio.gather(*(names.addresses("a.example", 1) for _ in range(100)))
     again = await names.addresses("a.example", 1)
@@ -79,7 +79,7 @@ async def test_malformed_names_are_not_found(name: str) -> None:
 
 
 async def test_a_cancelled_waiter_does_not_cancel_the_lookup(server: NameServer) -> None:
-    """A lookup continues when one of its waiters is cancelled."""
+    """A lookup continues even if a request that waits for it is cancelled."""
     names = DnsCache()
     server.may_answer.clear()
     first, second = (asyncio.create_task(names.addresses("a.example", 1)) for _ in range(2))

@@ -89,7 +89,7 @@ _BROKEN = BrokenResponse
 async def test_malformed_answers(
     simulator: Simulator, answer: bytes, error: type[UpstreamError], said: str, stream: bool
 ) -> None:
-    """Each causes a readable error, and no request is retried or redirected."""
+    """Each answer causes a readable error, and no request is retried or redirected."""
     async with answering(simulator, answer) as (relay, asked):
         with pytest.raises(error) as raised:
             await text_of(relay, stream=stream)
@@ -108,7 +108,7 @@ async def test_malformed_answers(
          + b'data: {"choices":[{"delta":{"content":"Hi\\ud83d"},"finish_reason":"stop"}]}\n\n'),
         # No content type, and no blank line after the last event.
         (True, head("200 OK") + b"data: " + FINISH + b"\n\ndata: [DONE]\n"),
-        # Compressed in two members, the second of which contains the answer.
+        # Compressed in two members; the second one contains the answer.
         (False, head("200 OK", "content-type: application/json", "content-encoding: gzip")
          + gzip.compress(b"  ") + gzip.compress(FINISH)),
         (True, head("200 OK", "content-type: text/event-stream", "content-encoding: gzip")
@@ -121,7 +121,7 @@ async def test_malformed_answers(
 async def test_slightly_malformed_answers(
     simulator: Simulator, stream: bool, answer: bytes
 ) -> None:
-    """Slightly malformed answers are read."""
+    """Slightly malformed answers are accepted."""
     async with answering(simulator, answer) as (relay, _):
         assert "Hi" == (await text_of(relay, stream=stream)).rstrip("\ufffd")
 

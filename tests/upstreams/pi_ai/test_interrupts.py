@@ -18,7 +18,7 @@ def test_an_interrupt_is_raised_after_the_block() -> None:
 
 
 def test_without_an_interrupt() -> None:
-    """Without an interrupt nothing is raised, and later ones work."""
+    """Without an interrupt, nothing is raised, and later interrupts work."""
     with uninterrupted():
         pass
     with pytest.raises(KeyboardInterrupt):

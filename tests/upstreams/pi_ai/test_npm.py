@@ -45,7 +45,7 @@ def test_other_failures() -> None:
 
 
 def test_the_environment_of_npm() -> None:
-    """npm gets the environment without our settings; its own certificate file wins."""
+    """npm gets the environment without our settings; its own certificate file takes precedence."""
     given = {"HOME": "/home/me", "COPILOT_PROXY_GITHUB_TOKEN": "ghu_x"}
 
     assert {"HOME": "/home/me"} == npm_environment(given, None)

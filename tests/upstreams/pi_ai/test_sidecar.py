@@ -1,4 +1,4 @@
-"""The sidecar, a child process for many exchanges: start, crash, restart and end."""
+"""The sidecar, a child process for many exchanges: starts, crashes, restarts and shutdown."""
 
 import asyncio
 import logging
@@ -91,7 +91,7 @@ async def test_a_long_line(sidecar: Sidecar) -> None:
 async def test_a_client_that_leaves_while_it_starts(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A cancelled start leaves no process, and the next request starts another one."""
+    """A cancelled start leaves no process, and the next request starts another process."""
     monkeypatch.setattr("copilot_proxy.upstreams.pi_ai.sidecar_process._EXIT_TIMEOUT", 0.1)
     slow = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
     commands = [command(), SidecarCommand([sys.executable, "-c", slow], {})]
@@ -162,7 +162,7 @@ async def test_a_crash_fails_open_exchanges(
 async def test_malformed_output_restarts_the_child(
     sidecar: Sidecar, request_: dict[str, Any]
 ) -> None:
-    """After malformed output the child is restarted."""
+    """After malformed output, the child is restarted."""
     async with sidecar.exchange(request_) as exchange:
         with pytest.raises(BrokenResponse, match="sent an invalid message"):
             await exchange.read()
@@ -231,7 +231,7 @@ async def test_a_child_that_does_not_start(broken: SidecarCommand) -> None:
 
 
 async def test_a_damaged_installation() -> None:
-    """The hint names the repair command, also during the pause."""
+    """The hint names the repair command, even while restarts are paused."""
     sidecar = Sidecar("child", lambda: replace(command("--damaged"), repair_hint="Mend it"))
     try:
         for _ in range(4):

@@ -1,0 +1,34 @@
+"""Formats quotas, percentages and token counts for users, in the same way in all views.
+
+`nano_aiu.rounded` does so for credits.
+"""
+
+from datetime import UTC, datetime
+
+
+def percent(share: float) -> str:
+    """Format a percentage, such as ``59%``. Only 0 and less is ``0%``, and only 100 is ``100%``."""
+    if 0 < share < 0.5:
+        return "<1%"
+    if 99.5 <= share < 100:
+        return ">99%"
+    return f"{max(share, 0):.0f}%"
+
+
+def quota_amount(value: float) -> str:
+    """Format an amount of a quota with one decimal, which is as exactly as GitHub reports it."""
+    return f"{max(value, 0):,.1f}"
+
+
+def short_count(tokens: int) -> str:
+    """Format a number of tokens, such as ``112k`` or ``4.1M``."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if tokens >= size:
+            number = tokens / size
+            return f"{number:.1f}{unit}" if number < 10 else f"{number:.0f}{unit}"
+    return str(tokens)
+
+
+def reset_time(moment: datetime) -> str:
+    """Format when a quota resets, such as ``2026-12-01 00:00 UTC``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

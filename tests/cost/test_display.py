@@ -1,0 +1,22 @@
+"""Numbers in texts for users."""
+
+import pytest
+
+from copilot_proxy.cost.display import percent, short_count
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0, "0%"), (0.3, "<1%"), (59.2, "59%"), (99.7, ">99%"), (100, "100%"), (-3, "0%")],
+)
+def test_percentages(share: float, shown: str) -> None:
+    """Something that is left or used is never rounded to nothing or all."""
+    assert shown == percent(share)
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(999, "999"), (1312, "1.3k"), (124_005, "124k"), (4_100_000, "4.1M")]
+)
+def test_token_counts(count: int, shown: str) -> None:
+    """Token counts are shortened with a prefix."""
+    assert shown == short_count(count)
