@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def run(*command: str | Path, **more: str) -> str:
-    """Return the output of a command, which must succeed."""
+    """Return the output of a command; fail if the command does."""
     environment = {**os.environ, **more}
     done = subprocess.run(
         [str(part) for part in command],

@@ -1,4 +1,4 @@
-"""The table of clients in docs/clients.md, generated from their definitions.
+"""The table of clients in docs/clients.md, generated from the client definitions.
 
 Print it with: python -m tests.client_table
 """

@@ -43,7 +43,7 @@ _SIZE_VARIABLES = ("COLUMNS", "LINES")
 UNFREEZE: Final = gc.unfreeze
 _HOMES: Final = itertools.count()
 _ROUTERS: Final[list[LazyRouter]] = []
-"""Routers of stopped servers, for reuse: creating one takes longer than most tests."""
+"""Routers of stopped servers, for reuse, since creating one takes longer than most tests."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -94,7 +94,7 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
             name.upper() in _PROXY_VARIABLES or name in _SIZE_VARIABLES
         ):
             monkeypatch.delenv(name)
-    # With it, no output would be lost when a terminal is closed.
+    # With this variable, no output would be lost when a terminal is closed.
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(home))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
@@ -111,7 +111,7 @@ def clean_environment(
     if "tmp_path" in request.fixturenames:
         home = request.getfixturevalue("tmp_path") / "home"
     else:
-        # Creating a folder takes as long as many tests, and few of them need it.
+        # Creating a folder takes as long as many tests do, and few tests need it.
         home = tmp_path_factory.getbasetemp() / f"home-{next(_HOMES)}"
     clear_environment(monkeypatch, home)
 

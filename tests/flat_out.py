@@ -1,6 +1,6 @@
-"""A minimal Copilot API for load tests, which sends given streams as fast as possible.
+"""A minimal Copilot API for load tests, which sends the given streams as fast as possible.
 
-The simulator is accurate and slow; this API only streams, counts, and can be slowed down.
+The simulator is accurate but slow; this API only streams, counts, and can be slowed down.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class FlatOut(ThreadedServer):
     """Runs in a thread.
 
     `pieces` returns the pieces of a stream by its name, which is the user's text. With `together`,
-    that many streams start at once and stay in step, piece by piece.
+    that many streams start simultaneously and stay in step, piece by piece.
     """
 
     def __init__(self, pieces: Callable[[str], Pieces], together: int = 0) -> None:

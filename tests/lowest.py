@@ -50,7 +50,7 @@ TESTS: Final = {
         "formats/messages/test_stream_from_chat.py",
     ),
 }
-"""For each dependency, the tests in this folder that would fail without it."""
+"""For each dependency, tests in this folder that use it."""
 
 
 def lowest(python: str | None = None) -> list[str]:
@@ -98,7 +98,7 @@ def main() -> None:
             run(*pip, "--dry-run", "--no-deps", *wheels, "--requirement", pins)
         print("Installing", *lowest(), flush=True)
         pins.write_text("\n".join(lowest()), encoding="utf-8")
-        # As constraints, they also apply to the dependencies of the tests.
+        # As constraints, the versions also apply to the dependencies of the tests.
         run(*pip, "--constraint", pins, "--editable", ".", "--group", "test")
     files = sorted({f"tests/{name}" for names in TESTS.values() for name in names})
     workers = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")

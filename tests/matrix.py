@@ -40,7 +40,7 @@ class Cell:
         self.client = client
         self.model = model
         self.routes: set[str] = set()
-        """Copilot's APIs that have answered."""
+        """The Copilot APIs that have answered."""
 
     def post(self, turns: list[Turn], **more: Any) -> httpx.Response:
         """Return the server's answer."""
@@ -153,7 +153,7 @@ def length(cell: Cell) -> None:
 
 
 def usage(cell: Cell) -> None:
-    """Tokens are counted, including cached ones, streamed and whole."""
+    """Tokens are counted, even cached tokens, streamed and whole."""
     long = cell.client.user("Ahoy " * 1100, mark=True)
     turns = [*long, *cell.client.assistant("Aye."), *cell.client.user("And now?", mark=True)]
     for streamed in (True, False):
@@ -179,7 +179,7 @@ def early_error(cell: Cell) -> None:
 
 
 def late_error(cell: Cell) -> None:
-    """A failed stream ends with an error in the API's grammar, and never like a complete one."""
+    """A failed stream ends with an error in the API's grammar, never like a complete stream."""
     if cell.model.supports.get("streaming") is not True:
         return  # Copilot does not stream, so it cannot fail mid-stream
     for fault in ("error_chunk", "cut_mid_stream"):

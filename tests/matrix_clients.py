@@ -43,7 +43,7 @@ class Said:
     calls: list[Call]
     finish: str
     prompt: int
-    """Tokens of the prompt, including cached ones."""
+    """Tokens of the prompt, including cached tokens."""
     cached: int | None
     """None if the API does not report it."""
     answered: int
@@ -117,7 +117,7 @@ class Client:
         return error
 
     def check_broken(self, text: str) -> None:
-        """Fail unless a stream ends with an error, and not like a complete one."""
+        """Fail unless a stream ends with an error, instead of like a complete stream."""
         raise NotImplementedError
 
 
@@ -472,4 +472,4 @@ NATIVE: Final = CLIENTS[:3]
 """Clients whose API Copilot also serves."""
 GEMINI: Final = GeminiClient()
 EVERY_CLIENT: Final[tuple[Client, ...]] = (*CLIENTS, GEMINI)
-"""All clients, including those whose API Copilot lacks."""
+"""All clients, including clients whose API Copilot lacks."""

@@ -133,14 +133,14 @@ QUIET: Final = {
 
 
 class Fate(NamedTuple):
-    """What happens to one field."""
+    """What happens to a field."""
 
     api: str
     field: str
     known: bool
     """Whether a table of the product names it."""
     routes: dict[str, str]
-    """What happens, by Copilot's API: ``sent``, ``quiet``, ``lost``, the note, or the error."""
+    """What happens, by Copilot's API: ``sent``, ``quiet``, ``lost``, the note or the error."""
 
     @property
     def lost(self) -> list[str]:

@@ -58,7 +58,7 @@ def sample(cases: Iterable[T], alike: Callable[[Any], Hashable]) -> list[T]:
     """Return all cases in CI, and elsewhere one of each group of cases that are `alike`.
 
     Cases are alike if the function returns the same value for them. The first group contributes its
-    first case, the second group its second one, and so on, so that other properties vary. The
+    first case, the second group its second case, and so on, so that other properties vary. The
     result is the same in every process, as pytest-xdist requires.
     """
     if COMPLETE:
@@ -70,7 +70,7 @@ def sample(cases: Iterable[T], alike: Callable[[Any], Hashable]) -> list[T]:
 
 
 def first(cases: Iterable[T]) -> list[T]:
-    """Return all cases in CI, and only the first one elsewhere, for programs that take seconds."""
+    """Return all cases in CI, and only the first elsewhere, for programs that take seconds."""
     return sample(cases, alike=lambda case: None)
 
 
@@ -104,7 +104,7 @@ def crossed(**arguments: Iterable[Any]) -> pytest.MarkDecorator:
 def share(cases: Sequence[T], key: object, parts: int) -> Sequence[T]:
     """Return all cases in CI, and elsewhere every `parts`-th, starting with one chosen by `key`.
 
-    Tests with different keys thus divide the cases. Keys with the same `repr` are equal.
+    This way, tests with different keys divide the cases. Keys with the same `repr` are equal.
     """
     return cases if COMPLETE else cases[crc32(repr(key).encode()) % parts :: parts]
 

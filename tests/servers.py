@@ -1,4 +1,4 @@
-"""Run asyncio servers on a test's event loop, or in a thread, without leaving connections open."""
+"""Runs asyncio servers on a test's event loop, or in a thread, without leaving connections open."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ async def iterate() -> None:
 async def close(server: asyncio.Server) -> None:
     """Close `server` without losing a new connection.
 
-    asyncio would lose one accepted in the previous iteration.
+    asyncio would lose a connection that was accepted in the previous iteration.
     """
     with suppress(NotImplementedError):  # on Windows
         for one in server.sockets:
@@ -34,7 +34,7 @@ async def close(server: asyncio.Server) -> None:
 async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
     """Serve while the block runs; yield the port.
 
-    Handlers still running afterwards are cancelled.
+    Handlers that are still running at the end are cancelled.
     """
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -62,7 +62,7 @@ async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
 
 
 class ThreadedServer:
-    """A server in a thread, while a `with` block runs; subclasses define `listening`."""
+    """A server in a thread, inside a `with` block; subclasses define `listening`."""
 
     url = ""
     """The server's address, once the block has started."""

@@ -1,4 +1,4 @@
-"""The list of models, and its lenient parsing."""
+"""The model list, and its lenient parsing."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_the_recorded_list() -> None:
 
 
 def test_the_first_entry_of_a_repeated_id_is_used() -> None:
-    """Of entries with the same id, the first one is used."""
+    """Among entries with the same id, the first one is used."""
     catalogue = catalogue_of({"id": "a", "name": "one"}, {"id": "a", "name": "two"})
 
     assert ["one"] == [model.name for model in catalogue]
@@ -75,7 +75,7 @@ def test_models_that_need_enabling(entry: Any, expected: bool) -> None:
     [([True, False], ["a"]), ([False, False], ["a", "b"]), ([None, True], ["b"])],
 )
 def test_models_in_the_picker(flags: list[bool | None], expected: list[str]) -> None:
-    """Entries say which models are in Copilot's picker; if none is, the flag is ignored."""
+    """Entries say which models are in Copilot's picker; if no model is, the flag is ignored."""
     catalogue = catalogue_of(
         *(
             {"id": name, "model_picker_enabled": flag}

@@ -31,7 +31,7 @@ SONNET = ClientModel(
     adaptive=True,
 )
 MINI = ClientModel("gpt-9-mini", "GPT-9 mini", ("responses",))
-"""A model of which only the id is known."""
+"""A model with only a known id."""
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 PLATFORMS = ("linux", "darwin", "win32")
 
@@ -69,7 +69,7 @@ def config(launch: Launch, name: str) -> Any:
 @pytest.mark.parametrize("model", [SONNET, MINI], ids=lambda model: model.id)
 @pytest.mark.parametrize("client", [*RUNNABLE, any_program("x")], ids=lambda client: client.name)
 def test_a_launch(client: Client, model: ClientModel) -> None:
-    """The launch has the address, model and key; other users cannot see the key."""
+    """The launch contains the address, model and key; other users cannot see the key."""
     launch = launched(client, model)
 
     private = "\n".join([*launch.environ.values(), *launch.files.values()])
@@ -162,7 +162,7 @@ OWN: Mapping[str, Any] = {
 
 
 def test_the_models_for_codex() -> None:
-    """Models that Codex knows keep their instructions; others get those of a plain model."""
+    """Models that Codex knows keep their instructions; others get a plain model's instructions."""
     mini, sonnet = model_list([MINI, SONNET], json.dumps(OWN))
 
     assert ("Nine", "for nine") == (mini["display_name"], mini["base_instructions"])
@@ -216,7 +216,7 @@ def test_models_of_the_server() -> None:
 def test_a_setup(client: Client, platform: str) -> None:
     """The written or printed configuration has the address and the key.
 
-    It changes only files of the user, and starting the client shows no key.
+    Only the user's files are changed, and starting the client shows no key.
     """
     setup = set_up(client, platform)
 
@@ -269,7 +269,7 @@ def test_shells() -> None:
 
 
 def test_names() -> None:
-    """Each name, title and program leads to one client; only traffic has other descriptions."""
+    """Each name, title and program leads to one client, and traffic is matched only to clients."""
     names = [name for one in CLIENTS for name in {one.name, one.title.lower(), *one.programs}]
 
     assert len(names) == len(set(names))

@@ -20,7 +20,7 @@ TOOLS = [Requirement(line) for line in GROUPS if isinstance(line, str) and line 
 
 
 def table() -> dict[str, set[str]]:
-    """The table in docs/security.md: our dependencies, and their own dependencies."""
+    """The table in docs/security.md: our dependencies, and the dependencies of each."""
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     section = text.split("\n## Dependencies\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([^|]+)` \| [^|]+ \|([^|]*)\|$", section, re.M)
@@ -28,7 +28,7 @@ def table() -> dict[str, set[str]]:
 
 
 def needed(requirements: Iterable[Requirement], known: set[str]) -> Iterator[str]:
-    """Return the dependencies of these packages, except for those in `known`."""
+    """Return the dependencies of these packages that are not in `known`."""
     for one in requirements:
         name = canonicalize_name(one.name)
         if name in known:

@@ -95,7 +95,7 @@ def test_every_dropped_or_refused_field_is_documented(api: str) -> None:
 
 
 def notes_about_losses() -> Iterator[str]:
-    """Yield the dropped items in notes, without the reason, with `…` for variable parts."""
+    """Yield the dropped items in notes, without the reason, and with `…` for variable parts."""
     folders = [ROOT / "copilot_proxy" / name for name in ("formats", "relay", "routes")]
     for path in [path for folder in folders for path in folder.rglob("*.py")]:
         if "pi_ai" in path.parts:

@@ -335,7 +335,7 @@ def test_the_start_says_that_conversations_are_written(
 
 
 def test_off_by_default(simulator: Simulator, tmp_path: Path) -> None:
-    """Without the setting nothing is written."""
+    """Without the setting, nothing is written."""
     with Proxy(settings_at(simulator)) as server:
         assert server.services().dumps is None
         with server.client() as client:

@@ -77,7 +77,7 @@ def test_errors_are_independent() -> None:
 
 
 def test_the_hint_of_not_signed_in() -> None:
-    """The hint names the command, unless another hint is given."""
+    """The hint names the command to sign in, unless another hint is given."""
     assert ("Sign in with: copilot-proxy login", "not_signed_in") == (
         NotSignedIn().hint,
         NotSignedIn().code,
@@ -122,7 +122,7 @@ def test_a_broken_answer_is_not_retried() -> None:
 
 @pytest.mark.parametrize("command", ["models", "status", "chat", "usage", "budget", "budget raise"])
 def test_commands_for_the_simulator(command: str) -> None:
-    """With the simulator, a hint names the command for the simulator's own account."""
+    """With the simulator, a hint names the command that uses the simulator's own account."""
     hint = f"Run: copilot-proxy {command} x"
 
     assert f"Run: copilot-proxy {command} --simulate x" == with_simulate_flag(hint)

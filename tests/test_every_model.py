@@ -28,7 +28,7 @@ class Cell(NamedTuple):
 
 
 def _called(cell: Cell) -> Api:
-    """Return the API of Copilot that is called in the cell."""
+    """Return which of Copilot's APIs is called in the cell."""
     client = next(api for api in client_apis() if api.name == cell.client.api)
     return cast("Api", choose(client, cell.model).name)
 

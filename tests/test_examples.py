@@ -71,7 +71,8 @@ def test_examples_are_found() -> None:
 def test_every_example_gets_an_answer(time: str, document: str, name: str) -> None:
     """A user who copies an example gets an answer, in March, in November, and later.
 
-    Embeddings need an id, which may disappear one day: vectors of two models cannot be compared.
+    Embeddings need an id, which may disappear one day, since vectors of different models cannot be
+    compared.
     """
     if time == "future" and name.startswith("text-embedding-"):
         pytest.skip("an embeddings model has no family")

@@ -24,7 +24,7 @@ print(before - resident())
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed memory")
 def test_memory_is_returned() -> None:
-    """Freed memory between blocks in use goes back to the system."""
+    """Freed memory between blocks that are still in use is returned to the system."""
     shown = subprocess.check_output([sys.executable, "-c", CODE], text=True)
 
     assert int(shown) > 10_000_000

@@ -17,7 +17,7 @@ IDENTITY = Identity(
 
 
 def test_headers_for_github() -> None:
-    """Sign-in and exchange send the editor and their own API version."""
+    """The sign-in and the exchange send the editor and their own API versions."""
     sent = headers.github(IDENTITY)
 
     assert {

@@ -62,7 +62,7 @@ def tools() -> dict[str, Any]:
 def test_agent_loop(
     options: dict[str, Any], tools: dict[str, Any], model: str, responses: bool
 ) -> None:
-    """Both tools are called and their results sent, until there are no more calls."""
+    """Both tools are called, and their results sent, until there are no more calls."""
     from langchain_core.messages import HumanMessage
 
     agent = chat(model, options, use_responses_api=responses).bind_tools(list(tools.values()))

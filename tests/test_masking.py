@@ -94,7 +94,7 @@ PARTS = st.sampled_from(
 @examples(200)
 @given(st.lists(PARTS, max_size=8))
 def test_masking_is_idempotent(parts: list[str]) -> None:
-    """Masking is idempotent."""
+    """Masking a text twice is the same as masking it once."""
     once = mask("".join(parts))
 
     assert once == mask(once)
@@ -128,7 +128,7 @@ def test_secrets_in_use_are_masked_by_value(written: str) -> None:
 
 
 def test_short_secrets_are_not_masked_by_value() -> None:
-    """A key that could be an ordinary word does not hide that word everywhere."""
+    """A key that could be an ordinary word does not mask that word everywhere."""
     secret = Secret("proxy")
 
     assert "copilot-proxy" == mask("copilot-proxy")
@@ -200,7 +200,7 @@ def test_reveal_returns_the_value() -> None:
 
 
 def test_secrets_compare_by_value() -> None:
-    """Secrets compare by value, an empty one is false, and none equals a string."""
+    """Secrets compare by value, an empty secret is false, and no secret equals a string."""
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"

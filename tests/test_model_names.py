@@ -30,12 +30,12 @@ gemini-2.5-pro gemini-2.5-pro-preview-05-06
 
 
 def catalogue_of(*entries: Any) -> Catalogue:
-    """Return a catalogue of entries; a string stands for a chat model with that id."""
+    """Return a catalogue of entries; a string means a chat model with that id."""
     return parse_models([{"id": one} if isinstance(one, str) else one for one in entries])
 
 
 def found(catalogue: Catalogue, name: str, default: str = DEFAULT_FAMILY) -> str | None:
-    """Return the id of the model that a name resolves to, with a ``*`` if the size decided."""
+    """Return the id of the model for a name, with a ``*`` if the size decided."""
     meaning = resolve(catalogue, name, default)
     return None if meaning is None else meaning.model.id + "*" * meaning.is_substitute
 
@@ -120,7 +120,7 @@ def test_a_documented_family_always_means_a_model(time: str, name: str) -> None:
 @pytest.mark.parametrize("name", OLD_NAMES.split())
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_a_name_that_clients_have_built_in_always_means_a_model(time: str, name: str) -> None:
-    """A client written for a model of 2025 gets an answer from a model that it can afford."""
+    """A client written for a 2025 model gets an answer from an affordable model."""
     catalogue = CATALOGUES[time]
     meaning = resolve(catalogue, name, DEFAULT_FAMILY)
 
@@ -158,7 +158,7 @@ def test_a_name_that_clients_have_built_in_always_means_a_model(time: str, name:
     ],
 )
 def test_sizes_in_november(name: str, expected: str | None) -> None:
-    """An old name gets a model of the same vendor and size, but a newer removed one gets none."""
+    """An old name gets a model of the same vendor and size; a newer removed name gets none."""
     assert expected == found(NOVEMBER, name)
 
 
@@ -243,7 +243,7 @@ RETIRING = {"info_messages": RETIRES}
 def test_default_and_auto(entries: list[Any], wanted: str, expected: str | None) -> None:
     """The default is the configured model or its successor, else Copilot's choice, else any model.
 
-    It is never the most expensive chat model or one that retires, unless there is no other.
+    The default is never the most expensive chat model or a retiring one, unless there is no other.
     """
     catalogue = catalogue_of(*entries)
     assert expected == found(catalogue, "default", wanted)
@@ -253,7 +253,7 @@ def test_default_and_auto(entries: list[Any], wanted: str, expected: str | None)
 
 
 def test_a_model_that_is_called_auto() -> None:
-    """A live model with that name is not hidden."""
+    """A live model that is called ``auto`` is not hidden."""
     assert "auto" == found(catalogue_of("auto", "a"), "auto", "a")
 
 
@@ -275,7 +275,7 @@ def test_a_model_that_is_called_auto() -> None:
     ],
 )
 def test_successors(name: str, expected: str | None) -> None:
-    """The successor is the newest model of the family, else of the same size in the brand."""
+    """The successor is the newest model of the family, or else of the same size in the brand."""
     model = successor(NOVEMBER, name)
 
     assert expected == (model.id if model else None)

@@ -214,7 +214,7 @@ def test_errors_in_mid_stream_raise(
 
 @pytest.mark.parametrize("given", [{"api_key": "my-key"}, {"auth_token": "my-key"}])
 def test_key(simulator: Simulator, given: dict[str, str]) -> None:
-    """The server's key is accepted as x-api-key and as Bearer; any other raises an error."""
+    """The server's key is accepted as x-api-key and as Bearer; any other key raises an error."""
     with Proxy(settings_at(simulator, api_key="my-key")) as proxy:
         asked: Any = {"model": "gpt-4o", "max_tokens": 100, "messages": user("Hi")}
         with anthropic.Anthropic(base_url=proxy.url, **given) as client:  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ def test_no_field_is_lost(api: str) -> None:
 
 @pytest.mark.parametrize("api", APIS)
 def test_the_tables_have_no_unused_rows(api: str) -> None:
-    """Every row and every sample is about a field that an SDK can send."""
+    """Every row and every sample belongs to a field that an SDK can send."""
     assert not FIELDS[api].keys() - fields_of(api)
     assert not SAMPLES[api].keys() - fields_of(api)
 

@@ -14,7 +14,7 @@ from tests.conftest import Proxy, settings_at
 from tests.matrix_clients import PNG
 
 MODELS: Final = ("gpt-4o", "gpt-5.5", "claude-opus-5", "gemini-2.5-pro")
-"""A model on each of Copilot's APIs, and one of Google's."""
+"""A model on each of Copilot's APIs, and a Google model."""
 EACH = pytest.mark.parametrize("model", MODELS)
 
 
@@ -91,7 +91,7 @@ def test_functions_that_the_sdk_calls(
 
 
 def test_thoughts(google: genai.Client, simulator: Simulator) -> None:
-    """Thoughts are marked as such, and signed so that the model gets them back."""
+    """Thoughts are marked as thoughts, and signed so that the model gets them back."""
     chat = google.chats.create(
         model="claude-opus-5",
         config=types.GenerateContentConfig(

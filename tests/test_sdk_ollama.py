@@ -1,4 +1,4 @@
-"""Ollama's Python library, its asynchronous form, and LangChain's Ollama package."""
+"""Ollama's Python library, its asynchronous variant, and LangChain's Ollama package."""
 
 import asyncio
 import base64
@@ -171,7 +171,7 @@ def test_models(client: ollama.Client, simulator: Simulator) -> None:
 
 
 def test_errors(client: ollama.Client, simulator: Simulator) -> None:
-    """Errors say what to do, before an answer and in the middle of one."""
+    """Errors before and during an answer say what to do."""
     with pytest.raises(ollama.ResponseError, match="no-such-model") as unknown:
         client.chat("no-such-model", user("Hi"))
     assert 404 == unknown.value.status_code
@@ -230,7 +230,7 @@ def test_home_assistant(proxy: Proxy) -> None:
 
 
 def test_async(proxy: Proxy) -> None:
-    """The asynchronous client streams."""
+    """The asynchronous client can stream."""
 
     async def ask() -> str:
         async with ollama.AsyncClient(proxy.url, verify=NO_TLS, trust_env=False) as client:

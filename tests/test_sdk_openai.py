@@ -278,7 +278,7 @@ def test_quota_is_not_retried(proxy: Proxy, simulator: Simulator) -> None:
 
 
 async def test_async_client(proxy: Proxy) -> None:
-    """Concurrent requests of the async SDK get their own answers."""
+    """Concurrent requests from the async SDK get their own answers."""
     async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="unused") as client:
 
         async def ask(number: int) -> str:

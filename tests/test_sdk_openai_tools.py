@@ -23,7 +23,7 @@ MODELS = {
     "gpt-5.1-codex": "/responses",
     "claude-opus-5": "/v1/messages",
 }
-"""Models that only support functions, and Copilot's API that answers for each."""
+"""Models that only support functions, and the Copilot API that answers for each."""
 GRAMMAR: Any = {"syntax": "lark", "definition": "start: /.+/"}
 PATCH: Any = {
     "type": "custom",

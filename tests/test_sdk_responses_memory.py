@@ -78,7 +78,7 @@ def test_tool_loop(client: openai.OpenAI, simulator: Simulator, model: str, stre
 def test_encrypted_reasoning_continues(
     client: openai.OpenAI, simulator: Simulator, model: str
 ) -> None:
-    """The model gets its own reasoning back, which the client did not send."""
+    """The model gets back its own reasoning, which the client did not send."""
     reasoning: Any = {"effort": "high", "summary": "auto"}
     first = client.responses.create(model=model, input="Think", reasoning=reasoning)
     (thought,) = (one for one in first.output if one.type == "reasoning")
@@ -93,7 +93,7 @@ def test_encrypted_reasoning_continues(
 
 
 def test_a_long_conversation(client: openai.OpenAI, simulator: Simulator) -> None:
-    """An agent's conversation can be continued, and its items listed, with the ids that it sent."""
+    """An agent's conversation can be continued and listed with the ids that it sent."""
     said: list[Any] = [
         {"type": "message", "id": f"msg_{n}", "role": role, "content": f"{n} {role} " * 200}
         for n in range(100)
@@ -292,7 +292,7 @@ def test_conversations_are_bounded(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5"])
 def test_input_tokens(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """Tokens are counted without calling the model, including those of earlier items."""
+    """Tokens are counted without calling the model, including the tokens of earlier items."""
     first = client.responses.create(model=model, input="one two three four five")
     before = len(simulator.state.requests)
 
@@ -344,7 +344,7 @@ def test_compact(client: openai.OpenAI, simulator: Simulator, model: str) -> Non
 def test_compaction_trigger(
     client: openai.OpenAI, simulator: Simulator, model: str, stream: bool
 ) -> None:
-    """Codex ends the input with a trigger, and expects exactly one item."""
+    """Codex ends the input with a trigger, and gets exactly one item."""
     first = client.responses.create(model=model, input="Remember the number 42")
     asked: Any = {
         "model": model,

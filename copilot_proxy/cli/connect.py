@@ -70,7 +70,7 @@ def connect(
     if client is None:
         from copilot_proxy.cli.connect_list import print_connections
 
-        print_connections(load_settings())
+        print_connections(replace(load_settings(), simulated=simulate))
         return 0
     from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.connect_files import undo_changes

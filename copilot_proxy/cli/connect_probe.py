@@ -10,6 +10,7 @@ from copilot_proxy import __version__
 from copilot_proxy.cli.console import counted, print_message
 from copilot_proxy.clients.client import Client, Connection
 from copilot_proxy.clients.models import Api
+from copilot_proxy.cost.nano_aiu import NANO, rounded
 from copilot_proxy.server.discovery import RunningServer
 
 _TIMEOUT: Final = 120.0
@@ -101,7 +102,7 @@ def _result(answer: Any, cost: str | None) -> str:
     ]
     parts = ["answered"]
     if None not in counts:
-        parts.append(f"{counts[0]:,} + {counts[1]:,} tokens")
+        parts += [f"{counts[0]:,} tokens in", f"{counts[1]:,} out"]
     if cost is not None:
-        parts.append(f"{cost} AI credits")
+        parts.append(f"{rounded(round(float(cost) * NANO))} AI credits")
     return ", ".join(parts) + "."

@@ -20,9 +20,12 @@ from copilot_proxy.terminal import can_draw, can_style, escape_controls
 if TYPE_CHECKING:
     from copilot_proxy.doctor.check_context import CheckContext
     from copilot_proxy.doctor.runner import Finding
+    from copilot_proxy.settings import Settings
 
-_WIDTH: Final = 80
-"""Output width in columns, unless the terminal is narrower."""
+_WIDTH: Final = 100
+"""Maximum output width in columns."""
+_PASSED: Final = "ok  {:<15}"
+"""The start of the line for a check that found no problem."""
 _ORDER: Final = ("broken", "warning", "fixed")
 _SHOWN_FILES: Final = 12
 
@@ -50,6 +53,13 @@ def doctor(
             help="Print a report for an issue, without secrets, names or conversations.",
         ),
     ] = False,
+    files: Annotated[
+        bool,
+        typer.Option("--files", help="Also list the files that uninstalling would leave behind."),
+    ] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Check with the simulator instead of an account.")
+    ] = False,
 ) -> int:
     """Find problems and explain how to fix them.
 
@@ -62,16 +72,14 @@ def doctor(
     from copilot_proxy.doctor.check_context import CheckContext
     from copilot_proxy.doctor.checks import checks_for
     from copilot_proxy.doctor.clients import Programs
-    from copilot_proxy.settings import load_settings_with_errors
 
     if as_json and report:
         raise UsageError("--json cannot be combined with --report.")
     wanted = None if client is None else named_client(client)
-    settings, errors = load_settings_with_errors()
-    context = CheckContext(settings, errors, os.environ)
     programs = Programs(program_of, is_found, version_of)
     checks = checks_for(programs, client=wanted, network_only=network_only)
-    with _spinner():
+    with _settings(simulate=simulate) as (settings, errors), _spinner():
+        context = CheckContext(settings, errors, os.environ)
         findings = runner.run_checks(context, checks)
     if fix:
         findings = runner.fix(findings)
@@ -84,9 +92,22 @@ def doctor(
         print_result(json.dumps(_json(context, findings, code), indent=2))
     else:
         _print(findings)
-        if not network_only:
+        if files:
             _print_leftovers(context)
     return code
+
+
+@contextmanager
+def _settings(*, simulate: bool) -> "Iterator[tuple[Settings, Sequence[UsageError]]]":
+    """Yield the settings, with defaults in place of invalid values, and the errors in them."""
+    from copilot_proxy.cli.simulated_settings import settings_for
+    from copilot_proxy.settings import load_settings_with_errors
+
+    if not simulate:
+        yield load_settings_with_errors()
+        return
+    with settings_for({}, simulate=True) as (settings, _):
+        yield settings, ()
 
 
 @contextmanager
@@ -136,7 +157,8 @@ def _print(findings: "Sequence[Finding]") -> None:
         print_drawn("")
     for one in findings:
         if one.result.status == "ok" and not one.result.is_off:
-            print_drawn(_passed(one))
+            for line in _wrapped(one.result.what, _PASSED.format(one.check.title)):
+                print_drawn(line)
     for start, titles in {
         "not in use: ": [one.check.title for one in findings if one.result.is_off],
         "not checked: ": [one.check.title for one in findings if one.result.status == "skipped"],
@@ -160,17 +182,11 @@ def _print_leftovers(context: "CheckContext") -> None:
 
 
 def _problem(one: "Finding") -> Iterator[str]:
-    """Yield the lines that describe a problem: first what to do, then why."""
+    """Yield the lines that describe a problem, and then what to do about it."""
     result = one.result
-    text = f"{one.check.title}: {result.what}"
-    if result.status == "fixed":
-        yield from _wrapped(text, "fixed    ")
-        return
-    name = str(result.status)
-    first, *rest = _wrapped(result.remedy or "", f"{name:<9}")
-    yield _bold(first)
-    yield from map(_bold, rest)
-    yield from _wrapped(text, " " * 9)
+    yield from _wrapped(f"{one.check.title}: {result.what}", f"{result.status!s:<9}")
+    if result.status != "fixed" and result.remedy:
+        yield from map(_bold, _wrapped(result.remedy, " " * 9))
 
 
 def _wrapped(text: str, start: str) -> list[str]:
@@ -183,11 +199,6 @@ def _wrapped(text: str, start: str) -> list[str]:
         break_on_hyphens=False,
     )
     return [line.replace("\xa0", " ") for line in lines]
-
-
-def _passed(one: "Finding") -> str:
-    text = f"ok  {one.check.title:<14} {escape_controls(one.result.what)}"
-    return text if len(text) <= _width() else f"{text[: _width() - 1]}…"
 
 
 def _width() -> int:

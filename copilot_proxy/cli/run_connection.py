@@ -117,13 +117,21 @@ def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> d
 @contextmanager
 def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
     """Yield the folder for the client's files; at the end, remove it if possible."""
-    if client.keeps_folder:
-        folder = state_dir / "clients" / client.name
-        make_folder(folder)
+    folder = state_dir / "clients" / client.name
+    if client.keeps_folder and _make(folder):
         yield folder
         return
     with temporary_folder() as folder:
         yield folder
+
+
+def _make(folder: Path) -> bool:
+    """Return whether the folder could be created; the simulator can be used without one."""
+    try:
+        make_folder(folder)
+    except OSError:
+        return False
+    return True
 
 
 def write_files(launch: Launch, folder: Path) -> None:

@@ -27,6 +27,7 @@ from copilot_proxy.server.leases import hold_lease, start_lock
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.server.worker_process import python_command
 from copilot_proxy.settings import Settings
+from copilot_proxy.temporary_folders import temporary_folder
 
 _HOST: Final = "127.0.0.1"
 _START_TIMEOUT: Final = 60.0
@@ -41,12 +42,18 @@ _LAST_LINES: Final = 5
 def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]:
     """Yield a server that runs at least as long as the block. Raises `CopilotProxyError`.
 
-    With `simulate`, the server uses a simulator.
+    With `simulate`, the server uses a simulator. Such a server works without a writable state
+    folder, but is not shared then.
     """
     folder = _folder(settings, simulate=simulate)
     with ExitStack() as stack:
         try:
-            make_folder(folder)
+            try:
+                make_folder(folder)
+            except OSError:
+                if not simulate:
+                    raise
+                folder = stack.enter_context(temporary_folder())
             with start_lock(folder):
                 stack.enter_context(hold_lease(folder))
                 server = _running(settings, folder, simulate=simulate) or stack.enter_context(

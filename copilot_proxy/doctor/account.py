@@ -47,7 +47,7 @@ def check_sign_in(context: CheckContext) -> Iterator[Result]:
             result = from_error(error)
             yield broken(f"{result.what}{where}", str(result.remedy))
             return
-    yield ok(f"in {facts.store}")
+    yield ok("simulated" if context.settings.simulated else f"in {facts.store}")
 
 
 def check_keyring(context: CheckContext) -> Iterator[Result]:

@@ -103,13 +103,14 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
         )
     if not spent:
         limits_set = ", ".join(f"per {one.limit.per}{_kind(one.limit)}" for one in states)
-        yield ok(", ".join(map(_left, states)), public=f"limits {limits_set}; none is used up")
+        yield ok("; ".join(map(_left, states)), public=f"limits {limits_set}; none is used up")
 
 
 def _left(one: LimitState) -> str:
+    scope = f", for the {one.limit.kind} {one.limit.name}" if one.limit.kind else ""
     return (
-        f"{rounded(one.left)} of {grouped(credits(one.allowed))} left "
-        f"{_PER[one.limit.per]}{scope_text(one.limit)}"
+        f"{rounded(one.left)} of {grouped(credits(one.allowed))} AI credits left "
+        f"{_PER[one.limit.per]}{scope}"
     )
 
 

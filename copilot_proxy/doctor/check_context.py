@@ -4,9 +4,9 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,6 +14,8 @@ from copilot_proxy.auth.file_store import FileStore
 from copilot_proxy.budget.limits_file import path_for
 from copilot_proxy.daemon_threads import submit
 from copilot_proxy.errors import CopilotProxyError, UsageError
+from copilot_proxy.ledger.digest_key import NAME as KEY_NAME
+from copilot_proxy.ledger.reservation_file import path_for as reservations_path
 from copilot_proxy.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,10 +59,17 @@ class CheckContext:
     @property
     def private_files(self) -> tuple[Path, ...]:
         """The files that only the user should be able to read; some may not exist."""
-        ledger = self.settings.ledger_file
         log_file = [self.settings.log_file] if self.settings.log_file else []
         config = [self.settings.config_file] if self._config_has_secrets() else []
-        return (self.token_file, ledger, path_for(ledger), *log_file, *config)
+        return (self.token_file, *self._state_files(), *log_file, *config)
+
+    def _state_files(self) -> Iterator[Path]:
+        """Yield the files of the ledger and the budget, also those of the simulator."""
+        for simulated in (False, True):
+            ledger = replace(self.settings, simulated=simulated).ledger_file
+            yield from (ledger, path_for(ledger), reservations_path(ledger))
+            yield from (ledger.with_name(f"{ledger.name}-{end}") for end in ("wal", "shm"))
+        yield self.settings.state_dir / KEY_NAME
 
     def _config_has_secrets(self) -> bool:
         secrets = ("api_key", "api_keys", "github_token")

@@ -34,7 +34,7 @@ CHECKS: Final = (
     Check("copilot", "Copilot", account.check_copilot),
     Check("quota", "Quota", account.check_quota),
     Check("models", "Models", models.check_models),
-    Check("drift", "Drift", models.check_drift),
+    Check("drift", "Unknown values", models.check_drift),
     Check("server", "Server", server.check_server),
     Check("service", "Service", service.check_service),
     Check("ollama", "Ollama", server.check_ollama),

@@ -78,7 +78,7 @@ def check_drift(context: CheckContext) -> Iterator[Result]:
         return
     unknown = sorted({f"{one.kind} {one.name}" for one in unknown_in_models(catalogue)})
     if not unknown:
-        yield ok("no unknown values in the list of models")
+        yield ok("none in Copilot's list of models")
     else:
         shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
-        yield ok(f"unknown values in the list of models ({len(unknown)}): {shown}")
+        yield ok(f"{len(unknown)} in Copilot's list of models: {shown}")

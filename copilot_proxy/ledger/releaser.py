@@ -7,7 +7,7 @@ anyway.
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from copilot_proxy.ledger.reservation_file import (
@@ -37,6 +37,13 @@ class Releaser:
         self._ended: set[str] = set()
         """The requests whose reservations must be released."""
         self._has_failed = False
+        self._lost: set[str] = set()
+        """The requests whose rows were lost, and whose reservations still have their cost."""
+
+    def keep(self, request_ids: Iterable[str]) -> None:
+        """Keep the reservations of requests whose rows were lost until `settle_abandoned` can write
+        their cost, so that it still counts."""
+        self._lost.update(request_ids)
 
     def release(self, request_ids: Sequence[str]) -> None:
         """Release the reservations of requests that have rows, or will not get any."""
@@ -59,10 +66,12 @@ class Releaser:
         self._ended.clear()
 
     def settle_abandoned(self, database: sqlite3.Connection) -> None:
-        """Convert the reservations of dead processes to rows. Raises `sqlite3.Error`."""
+        """Convert the reservations of dead processes, and those of lost rows, to rows. Raises
+        `sqlite3.Error`."""
         try:
             if file := self._open():
-                settle_abandoned(database, file)
+                settle_abandoned(database, file, self._lost)
+            self._lost.clear()
         except DamagedReservations:
             self._replace()
         except OSError as error:

@@ -139,8 +139,11 @@ def _is_zombie(pid: int) -> bool:
         return False
 
 
-def row_of_abandoned(one: Reservation, now_us: int) -> Row:
-    """Return the row for a request whose process has ended, since it may have been charged."""
+def row_of_abandoned(one: Reservation, now_us: int, *, is_lost: bool = False) -> Row:
+    """Return the row for a request whose process has ended, since it may have been charged.
+
+    With `is_lost`, its process is running, but the actual row was lost.
+    """
     values: dict[str, Any] = {
         **{name: value or None for name, value in one._asdict().items()},
         "ended_us": max(one.started_us, min(now_us, one.started_us + 1_000_000)),
@@ -151,6 +154,6 @@ def row_of_abandoned(one: Reservation, now_us: int) -> Row:
         "cost_source": "estimated",
         "status": 0,
         "outcome": "broken",
-        "error_code": "server_killed",
+        "error_code": "row_lost" if is_lost else "server_killed",
     }
     return tuple(values.get(name) for name in COLUMNS)

@@ -2,14 +2,17 @@
 
 import sqlite3
 import time
+from collections.abc import Collection
 
 from copilot_proxy.ledger.insertion import insert, known
 from copilot_proxy.ledger.reservation import is_abandoned, row_of_abandoned
 from copilot_proxy.ledger.reservation_file import ReservationFile
 
 
-def settle_abandoned(database: sqlite3.Connection, file: ReservationFile) -> None:
-    """Convert the reservations of dead processes to rows, if there are any.
+def settle_abandoned(
+    database: sqlite3.Connection, file: ReservationFile, lost: Collection[str] = ()
+) -> None:
+    """Convert the reservations of dead processes, and of requests whose rows were `lost`, to rows.
 
     Their requests may have been charged. The reservation contains the actual cost if the request
     ended before its process did, and the estimate otherwise. Raises `sqlite3.Error`, `OSError` or
@@ -18,9 +21,10 @@ def settle_abandoned(database: sqlite3.Connection, file: ReservationFile) -> Non
     with file.locked():
         found = file.table.running()
     now_us = time.time_ns() // 1000
-    abandoned = [one for one in found if is_abandoned(one, now_us)]
+    abandoned = [one for one in found if one.request_id in lost or is_abandoned(one, now_us)]
     if abandoned:
-        insert(database, [row_of_abandoned(one, now_us) for one in abandoned])
+        rows = [row_of_abandoned(one, now_us, is_lost=one.request_id in lost) for one in abandoned]
+        insert(database, rows)
         with file.locked():
             file.clear([one.request_id for one in abandoned])
 

@@ -7,7 +7,7 @@ Nothing here raises an error.
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
@@ -47,6 +47,8 @@ class Writer:
         """When writing last failed; None if the last attempt succeeded."""
         self._settled_at = 0.0
         """When the last check for killed processes took place."""
+        self._has_lost = False
+        """Whether rows were lost since then."""
 
     @property
     def has_waiting(self) -> bool:
@@ -58,6 +60,8 @@ class Writer:
         self._waiting += rows
         if (lost := len(self._waiting) - MAX_WAITING) > 0:
             log.error("The ledger %s cannot be written. Lost rows: %d", self._path, lost)
+            self._releaser.keep(reserved_ids(self._waiting[:lost]))
+            self._has_lost = True
             del self._waiting[:lost]
         now = time.monotonic()
         if not self._waiting or (
@@ -114,9 +118,9 @@ class Writer:
                 raise
             self._replace_damaged()
             insert(self._open(), self._waiting)
-        self._releaser.release([row[0] for row in self._waiting if row[_RESERVED] is not None])
+        self._releaser.release(reserved_ids(self._waiting))
         self._waiting.clear()
-        if time.monotonic() - self._settled_at >= SETTLE_SECONDS:
+        if self._has_lost or time.monotonic() - self._settled_at >= SETTLE_SECONDS:
             with suppress(sqlite3.Error):  # the rows are written, and this will be tried again
                 self._settle_abandoned(self._open())
 
@@ -124,6 +128,7 @@ class Writer:
         """Write rows for the requests of killed processes. Raises `sqlite3.Error`."""
         self._settled_at = time.monotonic()
         self._releaser.settle_abandoned(database)
+        self._has_lost = False
 
     def _write_one_by_one(self) -> None:
         """Write all rows except those that SQLite rejects, which must not block the others."""
@@ -170,6 +175,11 @@ class Writer:
                 self._path,
                 _reason(error).rstrip("."),
             )
+
+
+def reserved_ids(rows: Iterable[Row]) -> list[str]:
+    """Return the ids of the requests that have reservations."""
+    return [row[0] for row in rows if row[_RESERVED] is not None]
 
 
 def _reason(error: Exception) -> str:

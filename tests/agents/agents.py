@@ -69,8 +69,8 @@ class Agent:
     is_slow: bool = False
     """Whether the agent waits for its vendor's servers each time.
 
-    It would wait forever for a proxy that does not answer, so its proxy refuses, and it runs in
-    only a few tests.
+    Such an agent would wait forever for a proxy that does not answer, so its proxy refuses
+    connections, and it runs in only a few tests.
     """
     is_split: bool = False
     """Whether the agent puts a prompt of several words in quotes if it is a single argument."""

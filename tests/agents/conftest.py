@@ -78,7 +78,7 @@ class Runner:
         words = prompt.split() if agent.is_split else [prompt]
         return self._call(
             *(agent.client.programs[0], *arguments, *words),
-            # `run` sets this for the agent; users of a proxy have set it themselves.
+            # `run` sets this for the agent; users with a proxy have set it themselves.
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
             **agent.environ,
             **variables,

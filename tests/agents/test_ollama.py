@@ -1,4 +1,4 @@
-"""Continue with its Ollama provider, which uses Ollama's model names and a URL without ``/v1``."""
+"""Continue's Ollama provider, with Ollama's model names and a URL without ``/v1``."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Attack the server from outside, as in the table of docs/reliability.md: ``make attack``.
+"""Attacks the server from outside, as listed in docs/reliability.md; run by ``make attack``.
 
 ``python -m tests.attack [NAME...]`` runs the named attacks, or all of them, one after another, and
 prints a line for each. The exit code is 1 if a promise was broken.

@@ -43,7 +43,7 @@ def idle_connections(site: Site) -> str:
 
 
 def many_streams(site: Site) -> str:
-    """1,000 streams at once arrive complete."""
+    """1,000 simultaneous streams arrive complete."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard < 2 * _STREAMS + 500:
         raise Impossible(f"this machine permits {hard} open files")

@@ -25,7 +25,7 @@ def closed_terminal(site: Site) -> str:
 
 
 def few_files(site: Site) -> str:
-    """With 64 file descriptors, clients wait or are refused, and later requests are answered."""
+    """With 64 file descriptors, clients wait or are refused, but later requests are answered."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -84,7 +84,7 @@ def clock_jumps(site: Site) -> str:
     more = {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(offset),
-        # In seconds. Reading the file each time makes the start take many times as long.
+        # In seconds. Reading the file every time would slow down the start many times over.
         "FAKETIME_CACHE_DURATION": "1",
         # The monotonic clock does not jump.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -102,7 +102,7 @@ def clock_jumps(site: Site) -> str:
 
 
 def only_ipv6(site: Site) -> str:
-    """With only the IPv6 loopback, the server answers there and nowhere else."""
+    """With only the IPv6 loopback address, the server answers there and nowhere else."""
     try:
         free_port("::1")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Processes that are killed, stopped and restarted at the worst moments."""
+"""Processes that are killed, suspended and restarted at the worst times."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def killed_worker(site: Site) -> str:
 
 
 def _streams_without(worker: int, server: Server) -> list[Stream]:
-    """Start six streams while `worker` is stopped, so that another worker gets them."""
+    """Start six streams while `worker` is suspended, so that another worker gets them."""
     os.kill(worker, signal.SIGSTOP)
     stat = Path(f"/proc/{worker}/stat")
     until(lambda: ") T " in stat.read_text(), "stop of the worker")
@@ -84,7 +84,7 @@ def _is_running(process: int) -> bool:
 
 
 def restarts(site: Site) -> str:
-    """After each of a hundred restarts on one port, some by kill, the server answers."""
+    """After each of a hundred restarts on one port, some after a kill, the server answers."""
     port = free_port()
     for number in range(int(os.environ.get("RESTARTS", "100"))):
         with site.serve(port=port) as server:

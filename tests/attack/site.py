@@ -29,7 +29,7 @@ CHAT: Final = "/v1/chat/completions"
 
 
 class Impossible(Exception):
-    """Raised if the attack cannot be tried on this machine; the text says why."""
+    """Raised if an attack is impossible on this machine; the message says why."""
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -179,7 +179,7 @@ class Server:
 
 @dataclass
 class Site:
-    """A folder and an upstream, in which servers are started."""
+    """A folder and an upstream for starting servers."""
 
     folder: Path
     upstream: str

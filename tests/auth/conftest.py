@@ -32,7 +32,7 @@ SCRUBBED = (
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The event loop that the program uses."""
+    """The event loop library that the program uses."""
     return "asyncio"
 
 

@@ -232,7 +232,7 @@ def test_missing_and_odd_fields_are_unknown(payload: dict[str, object]) -> None:
 
 
 def test_invalid_numbers_are_unknown() -> None:
-    """True is not read as 1, and dates out of range are unknown."""
+    """True is not read as 1, and out-of-range dates are unknown."""
     account = parse_account(
         {
             "quota_snapshots": {

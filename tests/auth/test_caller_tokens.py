@@ -196,7 +196,7 @@ def real(client: httpx.AsyncClient) -> CallerTokens:
 
 
 async def test_a_copilot_token_is_used_directly(real: CallerTokens) -> None:
-    """A Copilot token is used directly, with the host that it contains."""
+    """A Copilot token is used directly, with the host that the token names."""
     source = real.for_header(f"Bearer {copilot()}")
 
     assert isinstance(source, CallerCopilotToken)
@@ -263,7 +263,7 @@ async def test_closing_cancels_exchanges_in_progress(callers: CallerTokens) -> N
 
 
 async def test_the_system_clock_is_the_default(client: httpx.AsyncClient) -> None:
-    """By default the system clock decides whether a token has expired."""
+    """By default, the system clock decides whether a token has expired."""
     settings = Settings()
     callers = CallerTokens(GitHub(client, settings), settings, github_com)
     with pytest.raises(RequestError):

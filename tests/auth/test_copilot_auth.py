@@ -168,7 +168,7 @@ async def test_an_unknown_api_host_gets_no_token(
     assert "The Copilot token could not be fetched." == auth.state().last_error
 
 
-# Values that may be shown
+# Values that may be shown.
 
 
 @pytest.mark.parametrize(

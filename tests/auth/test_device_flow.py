@@ -55,7 +55,7 @@ class Script:
 
 
 async def test_polls_wait_a_second_longer_than_github_asks() -> None:
-    """Polls wait a second longer than GitHub's interval, so a fast clock causes no slow_down."""
+    """Polls wait one second more than GitHub's interval, so a fast clock causes no slow_down."""
     script = Script(Pending(), Pending(), TOKEN)
 
     assert TOKEN == await script.wait()
@@ -129,7 +129,7 @@ async def test_if_all_polls_fail_the_network_error_is_reported() -> None:
 LIMITED = UpstreamRefusal("Slow.", upstream_status=429, status=429, headers={"retry-after": "60"})
 
 
-async def test_retry_after_is_honoured() -> None:
+async def test_retry_after_is_honored() -> None:
     """A Retry-After is reported immediately, and the next poll waits for it."""
     script = Script(LIMITED, Pending(), TOKEN)
 

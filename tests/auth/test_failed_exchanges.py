@@ -41,7 +41,7 @@ async def test_a_failed_refresh_keeps_serving_the_old_token(
 async def test_a_failed_refresh_is_retried_with_growing_pauses(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """A failed refresh is retried after pauses that grow."""
+    """A failed refresh is retried after increasingly long pauses."""
     await auth.token()
     simulator.state.faults.on("exchange_500")
     now.advance(1441)
@@ -80,7 +80,7 @@ async def test_a_successful_refresh_clears_the_error(
 async def test_without_a_valid_token_the_failure_is_reported(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Without a valid token the failure is reported; retries wait for the pause."""
+    """Without a valid token, the failure is reported; retries wait for the pause."""
     await auth.token()
     simulator.state.github_down = True
     now.advance(1900)
@@ -95,7 +95,7 @@ async def test_without_a_valid_token_the_failure_is_reported(
     await auth.token()
 
 
-async def test_githubs_retry_after_is_honoured(
+async def test_githubs_retry_after_is_honored(
     client: httpx.AsyncClient, now: Time, store: Store
 ) -> None:
     """No exchange is made before GitHub's Retry-After has passed."""
@@ -156,7 +156,7 @@ async def test_a_new_sign_in_is_noticed_within_seconds(
 
 
 async def test_not_signed_in(auth: CopilotAuth, simulator: Simulator, store: Store) -> None:
-    """Without a sign-in GitHub is not called, and the error names the command to use."""
+    """Without a sign-in, GitHub is not called, and the error names the command to use."""
     store.holds = None
     error = await failing(auth.token)
 
@@ -168,7 +168,7 @@ async def test_not_signed_in(auth: CopilotAuth, simulator: Simulator, store: Sto
 async def test_a_sign_in_after_the_start_is_used(
     auth: CopilotAuth, now: Time, store: Store
 ) -> None:
-    """A sign-in after the start of the server is used."""
+    """A sign-in that happens after the server has started is used."""
     store.holds = None
     await failing(auth.token)
     store.holds = MONA

@@ -50,7 +50,7 @@ async def refusal(
     return caught.value
 
 
-# The device flow
+# The device flow.
 
 
 async def test_a_sign_in_begins_with_a_code(github: GitHub, simulator: Simulator) -> None:
@@ -185,7 +185,7 @@ async def test_only_web_addresses_are_opened(client: httpx.AsyncClient, uri: obj
 
 
 async def test_a_captive_portal_is_reported(client: httpx.AsyncClient) -> None:
-    """The HTML page of a captive portal or proxy is reported as such."""
+    """The HTML page of a captive portal or proxy is reported as such a page."""
     error = await refusal(client, Answer(HTML), "device_code")
 
     assert error.message.startswith("The response from 127.0.0.1:")
@@ -200,20 +200,20 @@ async def test_redirects_are_not_followed(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_device_code_without_its_user_code(client: httpx.AsyncClient) -> None:
-    """An incomplete answer is an error."""
+    """An answer without a user code is an error."""
     error = await refusal(client, Answer({"device_code": "d"}), "device_code")
 
     assert isinstance(error, BrokenResponse)
 
 
 async def test_a_company_host_without_device_flow(client: httpx.AsyncClient) -> None:
-    """If a host has the device flow disabled, the hint is for its administrator."""
+    """If the device flow is disabled on a host, the hint is for its administrator."""
     answer = Answer({"error": "device_flow_disabled"})
 
     assert "administrator" in str((await refusal(client, answer, "device_code")).hint)
 
 
-# The exchange
+# The exchange.
 
 
 async def test_an_exchange_returns_token_and_host(github: GitHub, simulator: Simulator) -> None:
@@ -239,7 +239,7 @@ async def test_the_exchange_identifies_this_program(github: GitHub, simulator: S
 
 
 async def test_a_wrong_local_clock_does_not_shorten_the_token(client: httpx.AsyncClient) -> None:
-    """The token's life is measured by the Date header of GitHub's answer."""
+    """The token's lifetime is measured from the Date header of GitHub's answer."""
     now = 1_000_000_000
     github, server = await github_with(
         client,
@@ -257,7 +257,7 @@ async def test_a_wrong_local_clock_does_not_shorten_the_token(client: httpx.Asyn
 async def test_without_a_date_header_the_local_clock_is_used(
     client: httpx.AsyncClient, date: str
 ) -> None:
-    """Without a valid Date header the local clock is used."""
+    """Without a valid Date header, the local clock is used."""
     soon = time.time() + 1700
     github, server = await github_with(
         client, Answer({**EXCHANGE, "expires_at": soon}, headers={"date": date})
@@ -271,7 +271,7 @@ async def test_without_a_date_header_the_local_clock_is_used(
 async def test_the_life_of_a_token_that_seems_expired_is_refresh_in(
     client: httpx.AsyncClient,
 ) -> None:
-    """If the clock is far off, the token's lifetime is taken from `refresh_in`."""
+    """If the clock is far off, `refresh_in` is used as the token's lifetime."""
     github, server = await github_with(client, Answer({**EXCHANGE, "expires_at": 1}))
     with server:
         exchange = await github.exchange(TOKEN)
@@ -448,7 +448,7 @@ async def test_a_404_for_our_own_apps_token(client: httpx.AsyncClient) -> None:
         ({"message": 7}, "forbidden"),
     ],
 )
-async def test_githubs_message_about_the_account_is_sanitised(
+async def test_githubs_message_about_the_account_is_sanitized(
     client: httpx.AsyncClient, body: object, words: str
 ) -> None:
     """GitHub's message is shown without control characters and tokens."""
@@ -493,7 +493,7 @@ async def test_github_cannot_be_reached(github: GitHub, simulator: Simulator) ->
     assert caught.value.__suppress_context__
 
 
-# The account
+# The account.
 
 
 async def test_user_returns_the_login(github: GitHub, simulator: Simulator) -> None:
@@ -505,7 +505,7 @@ async def test_user_returns_the_login(github: GitHub, simulator: Simulator) -> N
 
 @pytest.mark.parametrize("body", [{}, {"login": 7}, {"login": ""}])
 async def test_a_user_without_a_login_is_an_error(client: httpx.AsyncClient, body: object) -> None:
-    """An answer of `/user` without a login is an error."""
+    """An answer from `/user` without a login is an error."""
 
     assert isinstance(await refusal(client, Answer(body), "user"), BrokenResponse)
 

@@ -77,7 +77,7 @@ def test_any_other_host_is_refused_with_an_example(pasted: str) -> None:
 
 
 def test_githubs_addresses() -> None:
-    """github.com has three addresses."""
+    """github.com has a separate address for each of its three services."""
     expected = hosts.Addresses(
         "https://github.com", "https://api.github.com", "https://api.githubcopilot.com"
     )

@@ -1,4 +1,4 @@
-"""Notices that GitHub sends to the user, in the server's log."""
+"""Notices to the user from GitHub, in the server's log."""
 
 import logging
 from typing import Any

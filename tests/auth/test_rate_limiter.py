@@ -20,7 +20,7 @@ EVERY = 30.0
     ],
 )
 def test_burst_and_interval(asked_at: list[float], expected: list[float]) -> None:
-    """A refused call does not count, and unused calls accumulate only up to the burst."""
+    """Refused calls do not count, and unused calls accumulate only up to the burst."""
     now = 0.0
     limiter = RateLimiter(3, EVERY, lambda: now)
     waits = []

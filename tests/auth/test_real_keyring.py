@@ -46,7 +46,7 @@ else:
 
 
 class Desktop:
-    """A session with a keyring, as after logging in to a desktop."""
+    """A session with a keyring, as a user has after logging in to a desktop."""
 
     def __init__(self, folder: Path, simulator: Simulator) -> None:
         self.home = folder
@@ -152,7 +152,7 @@ def test_a_keyring_of_a_desktop(desktop: Desktop) -> None:
 
 @only_in_ci
 def test_a_locked_keyring(desktop: Desktop) -> None:
-    """The reason names the locked keyring and the remedy; once unlocked, it works again."""
+    """The reason names the locked keyring and the remedy; once unlocked, the keyring works."""
     assert 0 == desktop.sign_in()[0]
     assert 0 == desktop.run("-c", LOCK, program=Path(sys.executable))[0]
     for command in (["status"], ["chat", "hi"], ["serve", "--port", "0"]):

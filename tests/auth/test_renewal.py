@@ -92,7 +92,7 @@ async def test_an_expiring_token_is_always_replaced(
     while (other := await auth.renew(token)) is not None:
         token = other
     now.advance(1)
-    now.wall += 3600  # the laptop slept
+    now.wall += 3600  # the laptop sleeps
 
     assert token != await renewed(auth, token)
 
@@ -115,7 +115,7 @@ async def test_others_keep_the_token_during_a_renewal(
 async def test_others_keep_the_token_when_a_renewal_fails(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """Only the refused request gets the error; GitHub is asked once."""
+    """Only the refused request gets the error; GitHub is called once."""
     token = await auth.token()
     simulator.state.faults.on("exchange_500")
     asked = len(simulator.state.requests)
@@ -131,7 +131,7 @@ async def test_others_keep_the_token_when_a_renewal_fails(
 async def test_a_second_refusal_ends_a_token_without_a_successor(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """After a second refusal the token is not used until GitHub has been asked again."""
+    """After a second refusal, the token is not used until GitHub has been called again."""
     token = await auth.token()
     simulator.state.github_down = True
     await failing(lambda: auth.renew(token))
@@ -153,7 +153,7 @@ async def test_a_second_refusal_ends_a_token_without_a_successor(
 async def test_a_revoked_sign_in_is_reported_at_once(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """If GitHub confirms a refusal, the token is not used and GitHub is not asked again."""
+    """If GitHub confirms a refusal, the token is not used, and GitHub is not called again."""
     token = await auth.token()
     simulator.state.revoke()
     assert isinstance(await failing(lambda: auth.renew(token)), NotSignedIn)

@@ -1,4 +1,4 @@
-"""Credential stores: first the contract that all share, then the specifics of each."""
+"""Credential stores: first the contract that they share, then the specifics of each."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def same(expected: Credential, actual: Credential | None, source: str) -> bool:
     return actual == Credential(expected.token, expected.host, expected.login, source)
 
 
-# The contract of every store that can be written
+# The contract of every writable store.
 
 
 @pytest.fixture(params=["keyring", "file"])
@@ -94,7 +94,7 @@ def test_a_store_describes_itself(store: CredentialStore) -> None:
     assert store.describe().startswith("the ")
 
 
-# Credentials as text
+# Credentials as text.
 
 
 def test_a_credential_hides_its_token() -> None:
@@ -139,7 +139,7 @@ def test_any_other_text_is_refused_without_being_shown(text: str) -> None:
     assert caught.value.__suppress_context__
 
 
-# The file
+# The file.
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_a_corrupt_file_is_named_and_can_be_forgotten(file: FileStore, content: 
 
 
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
-    """A file in place of the folder is an error only for writing."""
+    """A file in place of the folder is an error only when writing."""
     (tmp_path / "home").write_text("x")
     store = FileStore(tmp_path / "home")
 
@@ -464,7 +464,7 @@ def test_a_linked_folder_must_belong_to_the_user(
         FileStore(tmp_path / "home").save(ACME)
 
 
-# The keyring
+# The keyring.
 
 
 def test_the_keyrings_entry_is_one_json_text(memory_keyring: MemoryKeyring) -> None:
@@ -572,7 +572,7 @@ def test_an_entry_in_another_format_is_refused(memory_keyring: MemoryKeyring) ->
 
 
 def test_an_unanswered_prompt_times_out() -> None:
-    """After a timeout an error is raised, and no second prompt is opened."""
+    """After a timeout, an error is raised, and no second prompt is opened."""
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
     store = KeyringStore(timeout=0.05)
@@ -621,7 +621,7 @@ def test_a_long_wait_is_reported(
     assert ["Waiting for the system keyring; it may be asking for its password."] == caplog.messages
 
 
-# The environment
+# The environment.
 
 
 def test_the_setting_takes_precedence_and_is_never_written(memory_keyring: MemoryKeyring) -> None:
@@ -658,12 +658,12 @@ def test_settings_without_a_token() -> None:
     assert EnvironmentStore(Settings()).load() is None
 
 
-# All stores together
+# All stores together.
 
 
 @pytest.fixture
 def credentials(own_home: Path) -> Credentials:
-    """Credentials as the program creates them."""
+    """The credentials object as the program creates it."""
     return Credentials.from_settings(load_settings())
 
 
@@ -706,7 +706,7 @@ def test_a_failing_keyring_is_reported(credentials: Credentials) -> None:
 def test_classic_tokens_are_refused_from_every_source(
     place: str, memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A classic token is refused before any network call, and the error names its source."""
+    """A classic token is refused before any network call, with an error that names its source."""
     if place == "environment":
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", "ghp_classic")
     else:
@@ -732,7 +732,7 @@ def test_saving_removes_tokens_from_other_stores(
 
 
 def test_a_token_that_cannot_be_removed_is_reported(credentials: Credentials) -> None:
-    """If an older token cannot be removed, the new one is kept and this is reported."""
+    """If an older token cannot be removed, the new one is kept, and the failure is reported."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
 
     assert ["The keyring is locked."] == credentials.save(MONA, "file")
@@ -742,7 +742,7 @@ def test_a_token_that_cannot_be_removed_is_reported(credentials: Credentials) ->
 def test_forgetting_returns_stores_and_hosts(
     credentials: Credentials, memory_keyring: MemoryKeyring
 ) -> None:
-    """Stores and hosts are returned, so that the user can revoke the grants."""
+    """Stores and hosts are returned, so that the program can say where to revoke the grants."""
     credentials.store("keyring").save(ACME)
     credentials.store("file").save(MONA)
 

@@ -17,7 +17,7 @@ def hubot(simulator: Simulator) -> Credential:
 async def test_the_same_sign_in_is_not_a_successor(
     auth: CopilotAuth, simulator: Simulator, now: Time, store: Store
 ) -> None:
-    """The store is read at most every ten seconds, and GitHub is not asked about the same token."""
+    """The store is read at most every ten seconds, and GitHub is not called for the same token."""
     token = await auth.token()
     for _ in range(60):
         assert await auth.successor(token) is None

@@ -1,4 +1,4 @@
-"""Recognition of the kinds of tokens."""
+"""Recognizing the kinds of tokens."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_other_tokens_are_accepted(value: str) -> None:
     token_kinds.reject_classic_token(Secret(value), where="here")
 
 
-def test_oauth_tokens_are_recognised_by_their_prefix() -> None:
+def test_oauth_tokens_are_recognized_by_their_prefix() -> None:
     """Only tokens that start with `ghu_` or `gho_` are OAuth tokens."""
 
     assert token_kinds.is_oauth(Secret("ghu_16C7e42F292c6912E7710c838347Ae178B4a"))
@@ -37,7 +37,7 @@ def test_oauth_tokens_are_recognised_by_their_prefix() -> None:
     assert not token_kinds.is_oauth(Secret("sk-ghu_16C7"))
 
 
-def test_copilot_tokens_are_recognised_by_their_fields() -> None:
+def test_copilot_tokens_are_recognized_by_their_fields() -> None:
     """Copilot tokens are recognized by their fields `tid` and `exp`."""
 
     assert token_kinds.is_copilot(COPILOT)

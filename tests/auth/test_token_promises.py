@@ -118,7 +118,7 @@ async def test_a_revoked_login_is_reported_once(
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the log lines other than those of requests."""
+    """Return the log lines that are not about requests."""
     found = [r for r in caplog.records if r.levelno >= logging.WARNING]
     return [r.getMessage() for r in found if r.name.startswith("copilot_proxy")]
 

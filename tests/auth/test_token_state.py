@@ -1,4 +1,4 @@
-"""Which events make a token suspect, and which ones end its use."""
+"""Which events make a token suspect, and which events end its use."""
 
 import pytest
 
@@ -64,7 +64,7 @@ def state_after(now: Time, events: str) -> TokenState:
         # A later success with the token clears the suspicion.
         ("refused down accepted refused", True),
         ("refused down refused accepted", True),
-        # After each failure, the token gets another chance, which ends with one refusal.
+        # After each failure, the token gets another chance, which one refusal ends.
         ("refused down refused 2 down", True),
         ("refused down refused 2 down refused", False),
         ("refused down refused renewed", True),
@@ -137,7 +137,7 @@ def test_recent_failure(now: Time, events: str, expected: str | None) -> None:
 
 
 def test_the_acceptance_of_an_older_token_does_not_count(now: Time) -> None:
-    """The acceptance of an older token does not clear the current one."""
+    """If Copilot accepts an older token, the current one stays suspect."""
     state = state_after(now, "refused down refused")
     state.accepted(CopilotToken(Secret("tid=0"), "https://x"))
 

@@ -1,4 +1,4 @@
-"""The verification of a new sign-in."""
+"""Verifying a new sign-in."""
 
 import socket
 
@@ -57,7 +57,7 @@ async def test_the_headers_of_the_model_list(github: GitHub, simulator: Simulato
 
 
 async def test_a_brief_failure_of_github_is_retried(github: GitHub, simulator: Simulator) -> None:
-    """A brief failure of GitHub does not make the sign-in fail."""
+    """A brief failure of GitHub does not cause the sign-in to fail."""
     simulator.state.faults.on("exchange_500", times=2)
     pauses = Pauses()
     await verify(github, MONA, sleep=pauses)
@@ -66,7 +66,7 @@ async def test_a_brief_failure_of_github_is_retried(github: GitHub, simulator: S
 
 
 async def test_a_lasting_failure_is_reported(github: GitHub, simulator: Simulator) -> None:
-    """After four failed attempts the error is reported."""
+    """After four failed attempts, the error is reported."""
     simulator.state.github_down = True
     pauses = Pauses()
     with pytest.raises(UpstreamError):
@@ -76,7 +76,7 @@ async def test_a_lasting_failure_is_reported(github: GitHub, simulator: Simulato
 
 
 async def test_without_a_network_the_failure_is_reported_at_once(settings: Settings) -> None:
-    """If a name cannot be resolved, retrying seconds later would not help."""
+    """If a name cannot be resolved, the command does not retry, since that would not help."""
 
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("no name", request=request) from socket.gaierror()
@@ -152,7 +152,7 @@ EXCHANGE = {
 async def test_a_successful_exchange_is_enough(
     client: httpx.AsyncClient, user: Answer, login: str | None, models: Answer
 ) -> None:
-    """A successful exchange verifies the sign-in; other data may stay unknown."""
+    """A successful exchange verifies the sign-in; other data may remain unknown."""
     with ScriptedServer(Answer(EXCHANGE), Answer(status=500), user, models) as server:
         github = GitHub(client, settings_for(server.url, COPILOT_API_URL=server.url))
         proof = await verify(github, MONA)
@@ -161,7 +161,7 @@ async def test_a_successful_exchange_is_enough(
 
 
 async def test_the_login_may_stay_unknown(github: GitHub, simulator: Simulator) -> None:
-    """The login may stay unknown, since it is only shown in a message."""
+    """The login may remain unknown, since it only appears in a message."""
     assert "mona" == await fetch_login(github, MONA)
     simulator.state.revoke()
     assert await fetch_login(github, MONA) is None

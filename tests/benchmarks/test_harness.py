@@ -81,7 +81,7 @@ def test_whole_answers_are_counted_and_checked(proxy: Proxy) -> None:
 def test_streams_of_every_route_arrive_whole(
     title: str, path: str, model: str, proxy: Proxy
 ) -> None:
-    """On native and translated routes, every mark arrives in order and unchanged."""
+    """On native and translated routes, every mark arrives unchanged and in order."""
     result = measured(
         proxy.url, "streams", path="/v1" + path, model=model, streams=2, rate=0, count=600, rounds=2
     )
@@ -159,7 +159,7 @@ def test_cpu_and_memory_of_a_process_are_read() -> None:
 
 
 def test_the_table_shows_what_a_proxy_adds_to_the_upstream() -> None:
-    """If the upstream is measured as well, its time in each round is subtracted."""
+    """If the upstream is measured, too, its time is subtracted in each round."""
     results = Results(["ours", DIRECT])
     row = Row("time to first token", "first", is_latency=True)
     for ours, direct in ((5, 1), (9, 2), (5, 2)):

@@ -26,7 +26,7 @@ REFUSED = b'{"error": {"message": "no", "type": "t", "param": null, "code": "c"}
 @only_in_ci
 @pytest.mark.skipif(not HAS_PROC, reason="reads /proc")
 async def test_a_few_seconds(tmp_path: Path) -> None:
-    """Under mixed traffic and faults, all answers are right, and no resources are left over."""
+    """Under mixed traffic and faults, all answers are correct, and no resources are left over."""
     assert [] == await soak(5, seed=4, workers=6, folder=tmp_path)
 
 
@@ -113,7 +113,7 @@ def test_answers_are_judged(response: ClientResponse, alone: bool, with_fault: b
 
 
 def test_an_excuse_ends() -> None:
-    """Soon after a fault, answers must be right again; a cooldown excuses only its own status."""
+    """Soon after a fault, answers must be correct again; a cooldown excuses only its own status."""
     cut, limit = Window("cut_mid_stream", 10.0, 12.0), Window("rate_limited", 10.0, 12.0)
     assert cut.excuses(9.0, 11.0, 200)
     assert cut.excuses(12.5, 13.0, 200)

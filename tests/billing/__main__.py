@@ -12,7 +12,7 @@ from tests.billing.trial import run_trial
 
 
 def main() -> int:
-    """Run both trials; return the exit code, which is 1 if anything was wrong."""
+    """Run both trials; return the exit code, which is 1 if anything went wrong."""
     orders, credits = (*map(int, sys.argv[1:3]), *(10_000, 100)[len(sys.argv[1:3]) :])
     with tempfile.TemporaryDirectory() as folder:
         is_exact = _orders(Path(folder) / "orders", orders)

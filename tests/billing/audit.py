@@ -13,7 +13,7 @@ from tests.billing.copilot import Charge
 WRITE_SECONDS: Final = 5.0
 """The longest time between the end of a request and its row, even on a busy machine."""
 _SURE: Final = ("reported", "details", "models")
-"""Sources of exact costs."""
+"""The sources of exact costs."""
 _EXPECTED: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "good": (("ok",), ("reported",)),
     "parts": (("ok",), ("details",)),
@@ -40,7 +40,7 @@ class Audit(NamedTuple):
     recorded: int
     """The ledger's costs for the same orders."""
     killed: int
-    """Orders that were running, or not yet written when their server was killed."""
+    """Orders that were running or not yet written when their server was killed."""
     sources: Counter[str]
     """The number of rows by cost source."""
     problems: list[str]
@@ -57,7 +57,7 @@ def audit(
         order = outcome.order
         charge = charges.get(order.number, Charge())
         found = rows.pop(order.session, [])
-        # Data that a killed server sent may still be read shortly afterwards.
+        # Data that a killed server sent may still be read shortly after the kill.
         is_excused = any(-1.0 < kill - outcome.ended < WRITE_SECONDS for kill in kills)
         if len(found) != 1:
             # A client may disconnect before a busy server has read its request.

@@ -12,7 +12,7 @@ LISTED = {
     "cache_read_price": Fraction(1, 2),
     "output_price": Fraction(25),
 }
-"""Credits per million tokens, as in the list of models."""
+"""Credits per million tokens, as in the model list."""
 _NAMES = {"input": "input_price", "cache_read": "cache_read_price", "output": "output_price"}
 _BATCH = 1_000_000
 

@@ -89,7 +89,7 @@ class Server:
         os.kill(self._workers()[0], signal.SIGKILL)
 
     def kill(self) -> None:
-        """Kill all processes at once, without warning."""
+        """Kill all processes at the same time, without warning."""
         self.ready.clear()
         for process in [*self._workers(), self._process.pid]:
             with suppress(ProcessLookupError):

@@ -50,7 +50,7 @@ def settings(simulator: Simulator) -> Settings:
 def serve(simulator: Simulator) -> Iterator["Serve"]:
     """Starts servers, which stop only after the pages have been closed.
 
-    Pages request data on their own, and would report a problem if the server were gone.
+    Pages request data on their own, and report a problem if the server is gone.
     """
     with ExitStack() as running:
         yield lambda settings, *, simulated=True: running.enter_context(
@@ -71,7 +71,7 @@ class Serve(Protocol):
 
 
 class Opened:
-    """Opens pages, and collects their problems."""
+    """Opens pages, and collects their errors and warnings."""
 
     def __init__(self, browser: "Browser") -> None:
         self._browser = browser
@@ -84,7 +84,7 @@ class Opened:
         self._expected.append(text)
 
     def problems(self) -> list[str]:
-        """The errors and warnings of all pages that are not expected."""
+        """The unexpected errors and warnings of all pages."""
         return [one for one in self._problems if not any(text in one for text in self._expected)]
 
     def __call__(self, url: str, *, wait: str | None = "#live.good", **options: Any) -> "Page":

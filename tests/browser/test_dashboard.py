@@ -45,7 +45,7 @@ def test_every_view(opened: Opened, server: Proxy) -> None:
 
 
 def test_one_request(opened: Opened, server: Proxy) -> None:
-    """A request is shown with the parts of its cost, the cache, its notes and its error's hint."""
+    """The details of a request are its cost by part, the cache, its notes and its error's hint."""
     page = opened(server.url)
     page.locator("#rows .badge.warn").first.click()
     page.wait_for_selector("#request[open]")
@@ -143,7 +143,7 @@ def test_an_empty_page(opened: Opened, simulator: Simulator, serve: Serve) -> No
 def test_accessibility(
     opened: Opened, server: Proxy, scheme: str, viewport: dict[str, int]
 ) -> None:
-    """axe-core finds nothing serious, and nothing is wider than the screen."""
+    """axe-core reports nothing serious, and nothing is wider than the screen."""
     page = opened(server.url, color_scheme=scheme, viewport=viewport)
     page.wait_for_selector(".u-wrap canvas")
     width = page.evaluate("document.documentElement.scrollWidth")
@@ -201,7 +201,7 @@ def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
 
 
 def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """A server with a key shows nothing before signing in, and everything afterwards."""
+    """A server with a key shows nothing before signing in, and everything after it."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     fill(settings.ledger_file, days=1)
     server = serve(settings, simulated=False)
@@ -224,7 +224,7 @@ def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
 
 
 def test_the_code_of_the_command(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """The address that `copilot-proxy dashboard` opens works only once, and is not kept."""
+    """The address that `copilot-proxy dashboard` opens works only once, and is not saved."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     server = serve(settings, simulated=False)
     address = f"{server.url}/#code={make_code(settings.state_dir)}"
@@ -272,7 +272,7 @@ def test_numbers_in_another_locale(opened: Opened, server: Proxy) -> None:
 
 
 def test_no_jumps(opened: Opened, server: Proxy) -> None:
-    """While the page loads, visible content stays where it is."""
+    """While the page loads, visible content does not move."""
     page = opened(server.url, wait=".u-wrap canvas")
     page.locator("#rows tr").first.wait_for()
     moved = page.evaluate(

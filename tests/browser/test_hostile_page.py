@@ -61,7 +61,7 @@ OPEN = """(url) => {
 
 
 class HostileSite(HttpServer):
-    """A page of another origin."""
+    """A page from another origin."""
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)

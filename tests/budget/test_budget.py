@@ -122,7 +122,7 @@ def test_one_after_another(simulator: Simulator) -> None:
 
 @pytest.mark.anyio
 async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> None:
-    """An ended request's actual cost counts on every server, whether or not its row is written."""
+    """An ended request's actual cost counts on every server, with or without its row."""
     ledger = tmp_path / "ledger.sqlite3"
     servers = [Budget(ledger, [Limit(10 * NANO, "day")]) for _ in range(2)]
     first, second, third = record("1", credits=6.0), record("2", credits=6.0), record("3")
@@ -353,7 +353,7 @@ def test_the_limits_of_one_client(cli: Callable[..., Any]) -> None:  # noqa: F81
 
 @pytest.mark.parametrize("flag", ["--key", "--client", "--project"])
 def test_an_empty_name(cli: Callable[..., Any], flag: str) -> None:  # noqa: F811
-    """An unset variable in a script must not change the limit for all requests."""
+    """An empty name, as from an unset variable, does not change the limit for all requests."""
     cli("budget", "set", "5/day")
     for words in (("set", "9/day"), ("raise", "9"), ("off",)):
         ran = cli("budget", *words, flag, "")
@@ -362,7 +362,7 @@ def test_an_empty_name(cli: Callable[..., Any], flag: str) -> None:  # noqa: F81
 
 
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
-    """A raise that had no limit to apply to is not added to a limit set later."""
+    """A raise without a limit to apply to is not added to a limit that is set later."""
     ran = cli("budget", "raise", "100")
     assert (2, "There is no budget to raise.") == (ran.code, ran.err[7:].splitlines()[0])
     cli("budget", "set", "5/day")
@@ -386,7 +386,7 @@ def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
 
 
 def test_raising_one_of_several_limits(cli: Callable[..., Any]) -> None:  # noqa: F811
-    """With a period, only the limit for this period is raised, and it must exist."""
+    """With a period, only the limit for that period is raised, and it must exist."""
     cli("budget", "set", "5/day")
     cli("budget", "set", "9/session")
     day, session = cli("budget", "raise", "100/session").out.splitlines()
@@ -453,7 +453,7 @@ def test_the_simulators_limits(
 
 
 def test_a_session(simulator: Simulator) -> None:
-    """A limit per session applies to each session, and not to requests without one."""
+    """A session limit applies to each session, but not to requests without a session."""
     with Proxy(settings_with(simulator, "0.4/session")) as proxy, proxy.client() as client:
 
         def statuses(headers: Any = None) -> list[int]:
@@ -546,7 +546,7 @@ async def test_a_ledger_that_cannot_be_used(
 
 @pytest.mark.anyio
 async def test_limits_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The previous limits remain in force; without any, requests are admitted."""
+    """The last limits that were read remain in force; without any, requests are admitted."""
     path = tmp_path / "budget.json"
     path.write_text("nonsense")
     budget = Budget(tmp_path / "ledger.sqlite3", [])

@@ -60,7 +60,7 @@ def test_no_refusal_looks_like_a_temporary_failure() -> None:
 
 
 def test_the_file_is_read_again(tmp_path: Path) -> None:
-    """A running server notices every change; limits in the file replace the settings' by name."""
+    """A running server notices every change; limits in the file replace settings by name."""
     path = tmp_path / "state" / "budget.json"
     default = Limit(5, "day")
     file = LimitsFile(path, [default])
@@ -72,7 +72,7 @@ def test_the_file_is_read_again(tmp_path: Path) -> None:
     path.unlink()
     assert (default,) == file.current().limits
     path.write_text("{}")
-    assert (default,) == file.current().limits  # damaged
+    assert (default,) == file.current().limits  # damaged file
 
 
 @pytest.mark.parametrize(

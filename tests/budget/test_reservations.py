@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.ledger import reserved_sums
+from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert, known
 from copilot_proxy.ledger.ledger import Ledger
@@ -230,7 +232,7 @@ def test_a_damaged_file(
     limits = [(LIMITS[0], 100)]
     server.reserve(*asked(record("a"), 60, limits))
     whole = path_for(path).read_bytes()
-    # The last file is damaged only inside, which is noticed when its change counter differs.
+    # The last file is only damaged inside, which is noticed when its change counter differs.
     path_for(path).write_bytes(content or whole[:8] + bytes(8) + b"\xff" * 2048)
     if content is None:
         releaser.release(["a"])
@@ -244,7 +246,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with such a reservation, such as another version's, has a budget."""
+    """A server that starts with such a reservation, as from another version, still has a budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
@@ -350,7 +352,7 @@ def test_a_process_that_was_killed_after_a_row_was_written(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
-    """The ledger tells the budget of its process which requests have rows.
+    """The ledger notifies the budget of its process of the requests that have rows.
 
     No reservation stays in the file, even if no other request follows.
     """
@@ -375,3 +377,40 @@ async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
 
     assert {"a", "b", "c"} == found
     assert State(3 * 112_500_000, 0) == used
+
+
+def test_lost_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the file cannot be written for so long that rows are lost, their cost still counts.
+
+    Their reservations are released, and do not remain until the server stops.
+    """
+    path, limit = tmp_path / "ledger.sqlite3", Limit(400, "day")
+    server = Reserver(path)
+
+    def try_release(request_ids: Sequence[str]) -> bool:
+        server.end(request_ids)
+        return True
+
+    writer = Writer(path, try_release)
+    monkeypatch.setattr(writer_module, "MAX_WAITING", 1)
+    with closing(open_for_writing(path)) as database, monkeypatch.context() as patch:
+        patch.setattr(writer_module, "insert", _full_disk)
+        for name in "abc":
+            made = record(name, credits=7e-8, reserved=60)
+            server.reserve(*asked(made, 60, [(limit, 400)]))
+            server.settle(name, 70)
+            server.flush()
+            writer.write([row(made, time.time())], is_last=True)
+        patch.undo()
+        writer.write([], is_last=True)
+        server.flush()
+        rows = database.execute("SELECT request_id, nano_aiu FROM requests ORDER BY 1").fetchall()
+
+    assert [("a", 70), ("b", 70), ("c", 70)] == rows
+    assert [] == stored_reservations(path)
+    writer.close()
+    server.close()
+
+
+def _full_disk(*_: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")

@@ -127,7 +127,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Terminal]]:
-    """Return a function that starts a program on a pseudo-terminal; all are ended afterwards."""
+    """Return a function that starts a program on a pseudo-terminal; all programs are ended last."""
     started: list[Terminal] = []
 
     def start(*arguments: str, **environ: str) -> Terminal:

@@ -24,7 +24,7 @@ from tests.ports import free_port
 
 TIMEOUT = 60.0
 _REACTION_TIMEOUT = 2.0
-"""Seconds after which a key that had no effect is pressed again."""
+"""The seconds after which a key that had no effect is pressed again."""
 
 
 class Terminal:
@@ -39,7 +39,7 @@ class Terminal:
         """The lines as last read; None if more was written since."""
         self.written = b""
         with warnings.catch_warnings():
-            # The child calls exec at once, so the threads of this process do not affect it.
+            # The child calls exec immediately, so the threads of this process do not affect it.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._child = pexpect.spawn(
                 sys.executable,
@@ -85,7 +85,7 @@ class Terminal:
         return self.text
 
     def wait_for_prompt(self) -> None:
-        """Read until the prompt is shown, since earlier input may be lost."""
+        """Read until the prompt is shown, since input before it may be lost."""
         deadline = time.monotonic() + TIMEOUT
         while self.text.split("\n")[self._screen.cursor.y - self._screen.lines] != ">":
             assert time.monotonic() < deadline, f"no prompt in:\n{self.text}"
@@ -217,7 +217,7 @@ def serve_while(use: Callable[[httpx.Client], None], *flags: str, uds: Path | No
     worker.start()
     logger = logging.getLogger("copilot_proxy.cli.lifecycle_messages")
     logger.addHandler(banner)
-    # If `use` has stopped the server itself, a second SIGINT may arrive after `run` has returned.
+    # If `use` has stopped the server, a second SIGINT may arrive after `run` has returned.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         code = run(["serve", *where, *flags])

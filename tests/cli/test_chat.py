@@ -108,7 +108,7 @@ def test_piped_binary_data(chat: Chat) -> None:
 def test_no_stdin_at_all(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A closed stdin counts as empty, so a conversation is impossible."""
+    """A closed stdin counts as empty, so no conversation starts."""
     monkeypatch.setattr(sys, "stdin", None)
     assert 0 == run(["chat", "Hi", "--simulate"])
     assert "piped" not in capsys.readouterr().err
@@ -157,7 +157,7 @@ def test_a_refused_sign_in(chat: Chat, account: Simulator) -> None:
 
 
 def test_a_rate_limit_says_how_long(chat: Chat, account: Simulator) -> None:
-    """The seconds of the Retry-After header are shown to the user."""
+    """The wait in the Retry-After header is shown to the user in seconds."""
     account.state.faults.on("rate_limited")
     ran = chat("Hi")
     assert ran.code == 1
@@ -181,7 +181,7 @@ def test_json_needs_a_prompt(chat: Chat) -> None:
 
 
 def test_no_stream(chat: Chat, account: Simulator) -> None:
-    """The answer is requested in one piece and looks the same."""
+    """The answer is requested in one piece, and looks the same."""
     ran = chat("Hi", "--no-stream", "-m", "gpt-5-mini")
     assert ran.out.endswith("You said: Hi\n")
     assert last_request(account)["stream"] is False
@@ -281,7 +281,7 @@ def test_an_empty_pipe(account: Simulator) -> None:
 
 
 def test_an_empty_pipe_with_an_image(chat: Chat, tmp_path: Path) -> None:
-    """Without a prompt, the hint keeps the image."""
+    """Without a prompt, the command in the hint still contains the image."""
     (tmp_path / "a picture.png").write_bytes(PNG)
     ran = chat("-i", str(tmp_path / "a picture.png"))
     assert ran.code == 2
@@ -363,7 +363,7 @@ def test_images(chat: Chat, account: Simulator, image: Path, data: bytes, media_
 
 
 def test_invalid_images(chat: Chat, tmp_path: Path) -> None:
-    """A missing, unsupported or too large file is an error before anything is sent."""
+    """A missing, unsupported or oversized file is an error before anything is sent."""
     other = tmp_path / "other.png"
     assert "No such file" in chat("Hi", "-i", str(other)).err
     other.write_bytes(b"RIFF and nothing")
@@ -400,7 +400,7 @@ def test_images_for_an_unknown_model(image: Path) -> None:
     attachments.check_images([attachments.read_image(str(image))], unknown)
 
 
-# On a terminal.
+# On a terminal
 
 
 def test_an_answer_on_a_terminal() -> None:
@@ -544,7 +544,7 @@ LONG = {
 
 @crossed(size=[1, 7, 40], kind=LONG)
 def test_a_block_that_is_longer_than_the_screen(kind: str, size: int) -> None:
-    """A long block is printed in parts that look the same as the whole block."""
+    """A long block is printed in parts, which look the same as the whole block."""
     text = f"Before\n\n{LONG[kind]}\nThe end.\n"
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
     assert drawn(pieces, terminal=False) == drawn([text], height=200, terminal=False)
@@ -592,7 +592,7 @@ def test_redrawing_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown == ["one", "one", "one two three"]
 
 
-# The conversation.
+# The conversation
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Shell completion: the candidates that the shell gets for a command line."""
+"""Shell completion: the candidates that the shell offers for a command line."""
 
 import os
 import shutil
@@ -45,13 +45,13 @@ def completed(home: Path, line: str) -> list[str]:
     ],
 )
 def test_words(tmp_path: Path, line: str, expected: list[str]) -> None:
-    """Subcommands and options are offered, and values if there is a fixed set."""
+    """Subcommands and options are offered, as are the values of options with a fixed set."""
     assert expected == completed(tmp_path, f"copilot-proxy {line}")
 
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home folder of a user whose shell is not known."""
+    """The home folder of a user whose shell is unknown."""
     home = tmp_path / "user"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -133,7 +133,7 @@ def test_a_shell_that_is_not_known(cli: Cli, user: Path, words: list[str]) -> No
     [("bash", "chat -m acm", "e-model"), ("zsh", "run openc", "ode")],
 )
 def test_the_first_tab(cli: Cli, user: Path, shell: str, typed: str, added: str) -> None:
-    """In a new terminal, the first Tab completes."""
+    """The first Tab in a new terminal completes the command."""
     program = Path(sys.executable).with_name("copilot-proxy")
     if not shutil.which(shell) or not program.exists():
         pytest.skip(f"{shell} or copilot-proxy is not installed")
@@ -149,7 +149,7 @@ def test_the_first_tab(cli: Cli, user: Path, shell: str, typed: str, added: str)
     }
     child = pexpect.spawn(shell, ["-i"], env=environ, encoding="utf-8", timeout=60)
     try:
-        # A Tab before the shell reads the line would be lost.
+        # A Tab sent before the shell reads the line would be lost.
         child.send("echo re''ady\r")
         child.expect_exact("ready")
         child.send(f"copilot-proxy {typed}")

@@ -75,7 +75,7 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     assert '"ANTHROPIC_AUTH_TOKEN": "********"' in ran.err
     assert "Tried GET /v1/models: " in ran.err
     tried = next(one for one in ran.err.splitlines() if "Tried POST /v1/messages: answered" in one)
-    assert " tokens, 0." in tried
+    assert " tokens in, " in tried
     assert tried.endswith(" AI credits.")
     assert "claude-code" == running.wait_for_record().attribution.client
     assert "was not found on this machine" in ran.err
@@ -131,7 +131,7 @@ def test_all_clients(cli: Cli, home: Path, running: Proxy) -> None:
 
 
 def test_it_asks(home: Path, running: Proxy) -> None:
-    """On a terminal, the diff and a question are shown; without a yes, nothing is changed."""
+    """On a terminal, the command shows the diff and asks; without a yes, nothing is changed."""
     before = snapshot(home)
     with Terminal("connect", "claude") as terminal:
         shown = terminal.wait_for("[y/N]")
@@ -204,7 +204,7 @@ def test_another_address(cli: Cli, running: Proxy) -> None:
 
 
 def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients cannot use a Unix socket, so they are not configured with a dead address."""
+    """Clients cannot use a Unix socket, so they are not configured with an unreachable address."""
     monkeypatch.setenv("COPILOT_PROXY_UDS", str(home / "socket"))
     ran = cli("connect", "claude", "--yes")
 
@@ -252,7 +252,7 @@ def test_a_variable_that_wins(cli: Cli, running: Proxy, monkeypatch: pytest.Monk
 
 
 def test_a_request_that_fails(cli: Cli, running: Proxy, copilot: Simulator) -> None:
-    """The error that the client would see is shown; the change stays, since it is not the cause."""
+    """The error that the client would see is shown; the innocent change is kept."""
     copilot.state.faults.on("quota_exceeded")
     ran = cli("connect", "pi", "--yes")
 
@@ -285,7 +285,7 @@ def test_the_list(cli: Cli, home: Path, running: Proxy, tmp_path: Path) -> None:
 
 
 def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A temporary server provides the models; a message says that the client needs one as well."""
+    """A temporary server provides the models; a message says that the client needs one, too."""
     monkeypatch.setenv("PYTHONPATH", str(Path(connect_files.__file__).parents[2]))
     with Simulator(pace=0) as simulator:
         sign_in(monkeypatch, simulator)

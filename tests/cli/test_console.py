@@ -42,7 +42,7 @@ def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str])
 
 
 def test_an_error_on_a_terminal() -> None:
-    """No word of the error is broken."""
+    """No word of the error is split across lines."""
     with Terminal("status", columns=30) as terminal:
         terminal.end()
         assert terminal.lines[:2] == ["Error: Not signed in to", "GitHub."]
@@ -88,7 +88,7 @@ def test_commands_in_messages_can_be_run(
 
 
 def test_the_seconds_to_wait(capsys: pytest.CaptureFixture[str]) -> None:
-    """The seconds to wait are shown exactly once."""
+    """The wait in seconds is shown exactly once."""
     for hint in (None, "Or ask another model.", "Wait 9 s."):
         console.print_error(CopilotProxyError("Busy.", hint=hint, headers={"retry-after": "9"}))
     assert capsys.readouterr().err.splitlines()[1::2] == [
@@ -179,7 +179,7 @@ def test_a_full_disk(command: str) -> None:
 
 
 def test_a_closed_stdout() -> None:
-    """A closed stdout is an error, except for commands that write nothing to it."""
+    """A closed stdout is an error, except for commands that print nothing to it."""
     ran = shell("copilot-proxy --version >&-")
     assert ran.returncode == 1
     assert ran.stderr.startswith("Error: The output cannot be written: ")

@@ -64,7 +64,7 @@ def test_the_meaning_of_default(wanted: str | None, used: str, said: str | None)
 
 
 def test_an_account_without_any_model_for_chat() -> None:
-    """Without a chat model there is no default."""
+    """Without a chat model, there is no default."""
     none = parse_models([{"id": "vectors", "capabilities": {"type": "embeddings"}}])
     assert default_model_warning(none, load_settings({"default_model": "nope"}, {})) is None
 
@@ -84,7 +84,7 @@ def test_models_and_chat(nothing_piped: Cli) -> None:
 
 
 def test_a_list_that_cannot_be_loaded(nothing_piped: Cli, account: Simulator) -> None:
-    """If the list of models cannot be loaded, there is no warning."""
+    """If the model list cannot be loaded, there is no warning."""
     account.state.faults.on("models_500")
     ran = nothing_piped("chat", "Hi")
     assert SAID not in ran.err
@@ -114,7 +114,7 @@ def test_serve(capsys: pytest.CaptureFixture[str], form: str) -> None:
 
 
 def test_a_model_chosen_in_a_conversation_is_checked_at_once(account: Simulator) -> None:
-    """The chosen model must exist, support chat, and be enabled."""
+    """The chosen model must exist, support chat and be enabled."""
     with Terminal("chat") as terminal:
         terminal.wait_for_prompt()
         for name, said in (

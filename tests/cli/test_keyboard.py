@@ -44,7 +44,7 @@ def test_bracketed_paste(talking: Terminal, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("count", first([3, 400]))
 def test_paste_without_brackets(talking: Terminal, simulator: Simulator, count: int) -> None:
-    """Lines that arrive together are one question, since each question is billed."""
+    """Lines that arrive together form one question, since each question is billed."""
     lines = [f"line {number} of a text" for number in range(count)]
     talking.type("\r".join(lines))
     talking.wait_for(f"{count} pasted lines are sent as one question.")
@@ -100,7 +100,7 @@ def test_waiting_lines(line: Callable[[bytes], None], capsys: pytest.CaptureFixt
 def test_an_empty_line_that_arrives_alone(
     monkeypatch: pytest.MonkeyPatch, typed: str, text: str
 ) -> None:
-    """An empty line is part of a text in triple quotes, and is otherwise ignored."""
+    """An empty line is kept inside triple quotes, and ignored elsewhere."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     waiting = iter(["\n", "", "", ""])
     monkeypatch.setattr(keyboard, "_waiting", lambda: next(waiting))

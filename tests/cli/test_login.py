@@ -35,7 +35,7 @@ def models(simulator: Simulator) -> int:
     return len(parse_models(simulator.state.catalogue).picker_models)
 
 
-# Without a terminal
+# Without a terminal.
 
 
 def test_a_sign_in_reports_login_plan_and_models(
@@ -79,7 +79,7 @@ def test_tokens_are_stored_in_the_keyring_by_default(
 def test_without_keyring_and_terminal_the_sign_in_does_not_start(
     cli: Cli, simulator: Simulator
 ) -> None:
-    """The sign-in does not start if the token could not be stored afterwards."""
+    """The sign-in does not start if there is no way to store the token."""
     ran = cli("login")
 
     assert 1 == ran.code
@@ -118,7 +118,7 @@ def test_the_requested_store_is_checked_first(
 def test_the_file_may_be_chosen_although_there_is_a_keyring(
     cli: Cli, simulator: Simulator, memory_keyring: MemoryKeyring, own_home: Path
 ) -> None:
-    """The token in the keyring is deleted, because it would take precedence."""
+    """The token in the keyring is deleted, since it would take precedence."""
     cli("login")
     ran = cli("login", "--store", "file")
 
@@ -251,7 +251,7 @@ def test_an_unreachable_github_is_reported_at_once(
 def test_the_host_is_stored_with_the_token(
     cli: Cli, simulator: Simulator, own_home: Path, pasted: str
 ) -> None:
-    """The host may be given in any form."""
+    """The host can be given in any form."""
     assert 0 == cli("login", "--store", "file", "--host", pasted).code
 
     kept = stored(own_home)
@@ -268,7 +268,7 @@ def test_an_invalid_host_is_a_usage_error(cli: Cli, simulator: Simulator) -> Non
     assert [] == simulator.state.requests
 
 
-# A token from standard input
+# A token from standard input.
 
 
 def test_a_token_is_read_from_standard_input(
@@ -356,12 +356,12 @@ def test_a_sign_in_without_a_login(cli: Cli, simulator: Simulator) -> None:
     assert "(Pro plan).\n" in ran.err
 
 
-# What a terminal shows, in this process
+# The output on a terminal, in this process.
 
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes stdin and stderr look like a terminal of 100 columns, and opens no browser."""
+    """Make stdin and stderr look like a terminal of 100 columns, and open no browser."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("BROWSER", "true")
     monkeypatch.setattr(login_module, "stderr_is_tty", lambda: True)
@@ -438,7 +438,7 @@ def test_an_interruption_says_that_nothing_was_stored(
     assert stored(own_home) is None
 
 
-# On a pseudo-terminal
+# On a pseudo-terminal.
 
 
 @pytest.fixture
@@ -451,7 +451,7 @@ def approving(simulator: Simulator) -> Simulator:
 def test_an_interactive_sign_in(
     terminal: Callable[..., Terminal], approving: Simulator, own_home: Path, tmp_path: Path
 ) -> None:
-    """The question, panel, countdown, browser and result all work on a real terminal."""
+    """The question, panel, countdown, browser and result work on a real terminal."""
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho noise; echo noise >&2; printf %s "$1" > {opened}\n')

@@ -50,7 +50,7 @@ def editor_folder(user: Path) -> Path:
 def test_the_token_of_an_editor_is_exchanged(
     cli: Cli, simulator: Simulator, own_home: Path, user: Path
 ) -> None:
-    """Among tokens of several apps, the editor plugins' is preferred; other hosts are ignored."""
+    """Among several apps, the editor plugins' own token is preferred; other hosts are ignored."""
     apps = {
         "github.com:Iv23other": {"user": "mona", "oauth_token": FOREIGN_TOKEN},
         "acme.ghe.com:Iv1.b507a08c87ecfe98": {"oauth_token": "ghu_of_another_host"},
@@ -132,7 +132,7 @@ def test_the_token_of_copilot_cli_in_the_keyring(
     monkeypatch.setattr(
         memory_keyring,
         "get_credential",
-        # As the Secret Service does
+        # As the Secret Service does.
         lambda service, name: found if (service, name) == ("copilot-cli", None) else None,
     )
     ran = cli("login", "--from", "copilot-cli", "--yes")
@@ -182,7 +182,7 @@ def test_an_encrypted_token_is_named_as_such(cli: Cli, simulator: Simulator, use
 def test_it_asks_for_consent_first(
     cli: Cli, simulator: Simulator, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a terminal, a flag must give consent; nothing is read before that."""
+    """Without a terminal, a flag is required as consent; nothing is read before that."""
     monkeypatch.setattr(other_programs, "find_token", None)
     ran = cli("login", "--from", "gh", "--store", "file")
 
@@ -192,7 +192,7 @@ def test_it_asks_for_consent_first(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the program is a shell script")
 def test_one_error_names_all_flags(cli: Cli, simulator: Simulator, user: Path) -> None:
-    """Without a terminal and a keyring, the hint has the flags that replace both questions."""
+    """Without a terminal and a keyring, the hint shows the flags that replace both questions."""
     install_gh(user, f"echo {FOREIGN_TOKEN}")
     ran = cli("login", "--from", "gh")
     hint = ran.err.replace("\xa0", " ").splitlines()[-1]

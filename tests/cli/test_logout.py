@@ -33,7 +33,7 @@ def test_the_store_that_held_the_token_is_named(cli: Cli, own_home: Path) -> Non
 
 
 def test_the_simulator_has_no_page(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a sign-in to the simulator there is nothing to revoke at GitHub."""
+    """After a sign-in to the simulator, there is nothing to revoke at GitHub."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", "http://127.0.0.1:8765")
     keep(MONA, "file")
     ran = cli("logout")
@@ -55,7 +55,7 @@ def test_every_store_is_cleared(cli: Cli, memory_keyring: MemoryKeyring, own_hom
 
 
 def test_nothing_stored_is_not_an_error(cli: Cli) -> None:
-    """A message says so, and the exit code is 0."""
+    """A message says that nothing was stored, and the exit code is 0."""
     ran = cli("logout")
 
     assert (0, "Not signed in: no token is stored.\n") == (ran.code, ran.err)
@@ -77,7 +77,7 @@ def test_a_token_in_the_environment_cannot_be_deleted(
 
 
 def test_a_failing_store_is_reported_after_the_others(cli: Cli, own_home: Path) -> None:
-    """The exit code is 1, since a token may remain."""
+    """The exit code is 1, since a token may still be stored."""
     keep(MONA, "file")
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("logout")

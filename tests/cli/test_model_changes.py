@@ -31,13 +31,13 @@ AFTER = [
 
 @pytest.fixture
 def seen(tmp_path: Path) -> Path:
-    """The file that the list is saved in."""
+    """The file that stores the list."""
     return tmp_path / "home" / "models-seen.json"
 
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator, seen: Path) -> Simulator:
-    """An account whose list changes."""
+    """An account whose model list changes."""
     sign_in(monkeypatch, simulator)
     simulator.state.catalogue = [entry(line) for line in BEFORE]
     return simulator
@@ -73,7 +73,7 @@ def test_changes(cli: Cli, account: Simulator, seen: Path) -> None:
 
 
 def test_json(cli: Cli, account: Simulator) -> None:
-    """Programs get the same data; the first time, nothing has changed."""
+    """Programs get the same data; the first run reports no changes."""
     nothing: dict[str, Any] = {"added": [], "gone": [], "retiring": [], "prices": []}
     first = json.loads(cli("models", "--changed", "--json").out)
     assert nothing == {name: value for name, value in first.items() if name != "since"}

@@ -1,4 +1,4 @@
-"""``run``: starts clients, using a running server or one that they share."""
+"""``run``: starts clients, with a running server or one that they share."""
 
 import json
 import re
@@ -143,7 +143,7 @@ def test_the_environment_of_a_client(
 def test_any_other_program(
     cli: Cli, record: Callable[[], Any], running: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``env`` sets the variables of the SDKs, and the ledger has the program's name."""
+    """``env`` sets the SDKs' variables, and the ledger has the program's name."""
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "of-somebody-else")
     ran = cli("run", "env", "--", "claude", "x")
 
@@ -157,7 +157,7 @@ def test_any_other_program(
 
 
 def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
-    """``env`` alone prints the variables, and a message if no server is running."""
+    """``env`` alone prints the variables, plus a message if no server is running."""
     ran = cli("run", "env")
 
     port = load_settings().port
@@ -179,7 +179,7 @@ def test_the_list(cli: Cli, record: object) -> None:
 
 
 def test_a_missing_client(cli: Cli, record: object) -> None:
-    """The error says how to install the client, or suggests one for a mistyped name."""
+    """The error says how to install the client, or suggests a client for a mistyped name."""
     missing, mistyped = cli("run", "codex"), cli("run", "cladue")
 
     assert 127 == missing.code
@@ -188,7 +188,7 @@ def test_a_missing_client(cli: Cli, record: object) -> None:
     assert "claude" in mistyped.err.splitlines()[1]
     known = cli("run", "xyz").err.splitlines()[1]
     assert known.startswith("Use one of: claude, codex, ")
-    assert "zed" not in known  # which `run` cannot start
+    assert "zed" not in known  # `run` cannot start it
     assert "run env -- PROGRAM" in cli("run", "xyz").err.replace("\xa0", " ")
     others = cli("connect", "xyz").err.replace("\xa0", " ")
     assert "zed" in others
@@ -277,10 +277,10 @@ def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_server_of_their_own(record: Callable[[], Any]) -> None:
-    """The first client starts a server, which later ones use; it stops after the last one ends.
+    """The first client starts a server for all clients, which stops after the last one ends.
 
-    It survives Ctrl+C, which is meant for the client. The cost is on a new line, even if the
-    client's last line has no line break.
+    The server survives Ctrl+C, which is meant for the client. The cost is on a new line, even if
+    the client's last line has no line break.
     """
     with Terminal("run", "claude", "--simulate", "--", "wait") as terminal:
         terminal.wait_for("waiting")
@@ -331,7 +331,7 @@ def test_a_port_that_is_taken(
 
 
 def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server cannot start; the error is the same as for ``serve``, with a workaround."""
+    """The server cannot start; the error is the same as with ``serve``, plus a workaround."""
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     ran = cli("run", "claude")
 
@@ -340,6 +340,16 @@ def test_without_a_sign_in(cli: Cli, record: object, monkeypatch: pytest.MonkeyP
     assert "copilot-proxy run claude --simulate" in ran.err.replace("\xa0", " ")
     ran = cli("run", "env", "--", "claude", "a b")
     assert "copilot-proxy run env --simulate -- claude 'a b'" in ran.err.replace("\xa0", " ")
+
+
+def test_the_simulator_needs_no_state_folder(cli: Cli, record: Callable[[], Any]) -> None:
+    """With `--simulate`, a client starts even if nothing can be written."""
+    path = load_settings().state_dir / "run"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    ran = cli("run", "claude", "--simulate")
+
+    assert (7, 200) == (ran.code, record()["status"]), ran.err
 
 
 @pytest.mark.parametrize("name", ["run", "run/{port}-simulated/start.lock"])
@@ -352,7 +362,7 @@ def test_a_file_that_cannot_be_written(cli: Cli, record: object, name: str) -> N
     else:
         path.parent.mkdir(parents=True)
         path.touch()
-    ran = cli("run", "claude", "--simulate")
+    ran = cli("run", "claude", *["--simulate"] * bool(path.suffix))
 
     assert 1 == ran.code
     assert f"Error: {path} cannot be written: " in ran.err

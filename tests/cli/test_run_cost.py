@@ -38,7 +38,7 @@ def test_a_ledger_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that was running when the client ended is written last, and is still counted."""
+    """A request that is still running when the client ends is written last, and still counted."""
     ledger = tmp_path / "ledger.sqlite3"
     writer = Writer(ledger)
     names = iter(["first", "cut"])
@@ -86,7 +86,7 @@ def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_refusals_and_estimates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: list[dict[str, Any]], shown: str
 ) -> None:
-    """A session that was refused does not look like one that was free, nor an estimate exact."""
+    """A refused session does not look free, and an estimate does not look exact."""
     monkeypatch.setattr(time, "sleep", lambda _: None)
     ledger = tmp_path / "ledger.sqlite3"
     writer = Writer(ledger)

@@ -91,7 +91,7 @@ def test_the_banner_has_everything_that_a_client_needs(
 def test_the_banner_does_not_show_the_key(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The banner says which variable has the key, and the curl command uses that variable."""
+    """The banner names the variable that contains the key, and the curl command uses it."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "my-own-key-123456")
     codes: list[int] = []
 
@@ -146,7 +146,7 @@ def test_a_key_from_a_flag_is_a_placeholder(
 def test_images_are_fetched_only_with_the_flag(
     account: Simulator, flags: tuple[str, ...], code: str
 ) -> None:
-    """Without the flag no URL is fetched; with it, no URL of this machine is."""
+    """Without the flag, no URL is fetched; with it, only URLs of other machines are."""
     codes: list[str] = []
 
     def use(client: httpx.Client) -> None:
@@ -187,7 +187,7 @@ def test_each_request_has_a_log_line_without_its_text(
         "200 GET",
         "404 GET /api/tags unknown_url",
     ]
-    assert len(lines) == 7  # the last one says that the server stopped
+    assert len(lines) == 7  # the last line says that the server stopped
 
 
 def test_a_json_log_is_json_from_the_first_line_to_the_last(
@@ -281,7 +281,7 @@ def test_an_invalid_certificate_file(
     tmp_path: Path,
     workers: str,
 ) -> None:
-    """The error appears when GitHub is contacted, and ends the server with a hint."""
+    """The error appears when GitHub is contacted, and the server ends with a hint."""
     if workers != "1" and sys.platform == "win32":
         pytest.skip("Windows has one process")
     file = tmp_path / "company.der"
@@ -315,7 +315,7 @@ def test_a_start_that_fails_unexpectedly(
 def test_github_is_down_at_the_start(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server starts, says so, and works when GitHub is back."""
+    """The server starts, reports that GitHub is down, and works once GitHub is back."""
     monkeypatch.setattr("copilot_proxy.auth.token_state._MAX_BACKOFF", 0.0)
     account.state.github_down = True
     codes: list[int] = []
@@ -382,7 +382,7 @@ def test_a_server_for_the_network(host: str, shown: str | None) -> None:
 def test_the_network_needs_a_key_that_is_not_guessed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A short key is refused and not shown; the hint says how to generate a good one."""
+    """A short key is refused and not shown; the hint generates a good one."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "kkkkkkk")
     assert run(["serve", "--host", "0.0.0.0", "--simulate"]) == 2
     err = capsys.readouterr().err
@@ -456,7 +456,7 @@ def test_port_taken_by_another_server(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the process is looked up in /proc")
 def test_port_taken_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
-    """On Linux, the error has the program's name and process id."""
+    """On Linux, the error includes the program's name and process id."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert run(["serve", "--simulate", "--port", str(port)]) == 1

@@ -101,7 +101,7 @@ def test_githubs_notice_to_the_user(cli: Cli, signed_in: Simulator) -> None:
 
 @pytest.mark.parametrize("plan", ["none", "no_seat"])
 def test_an_account_without_copilot_is_exit_4(cli: Cli, signed_in: Simulator, plan: str) -> None:
-    """The error names the page of the subscription."""
+    """The error links to the subscription page."""
     signed_in.state.plan = plan
     ran = cli("status")
 
@@ -123,7 +123,7 @@ def test_not_signed_in_is_exit_3(cli: Cli) -> None:
 
 
 def test_known_data_is_shown_if_github_is_down(cli: Cli, signed_in: Simulator) -> None:
-    """Account name and store are shown; the error says what is missing."""
+    """Account name and store are shown; the error names the missing data."""
     signed_in.state.github_down = True
     ran = cli("status")
 
@@ -185,7 +185,7 @@ def test_json_of_a_failure_is_still_json(
     cli: Cli, simulator: Simulator, request: pytest.FixtureRequest, trouble: str, code: int,
     signed: bool,
 ) -> None:  # fmt: skip
-    """The error is in the JSON, and also on stderr for the user."""
+    """The error is in the JSON, and on stderr for the user."""
     if trouble != "nobody":
         request.getfixturevalue("signed_in")
     simulator.state.github_down = trouble == "down"
@@ -279,7 +279,7 @@ def test_status_without_quota_and_reset_day(
     assert ["Signed in as", "Token", "Plan", "API"] == list(rows(cli("status").out))
 
 
-# The token exchange, which every request needs.
+# The token exchange, which every request needs
 
 
 def test_a_failed_token_exchange(cli: Cli, signed_in: Simulator) -> None:
@@ -348,7 +348,7 @@ def test_the_simulators_account(cli: Cli) -> None:
 
 
 def test_the_simulators_quota(cli: Cli) -> None:
-    """The simulated quota falls by what the ledger has, in all commands and after each start."""
+    """The simulated quota decreases by the ledger's total, in every command and after restarts."""
     before = json.loads(cli("status", "--simulate", "--json").out)["quota"]["remaining"]
     for _ in range(2):
         assert 0 == cli("chat", "--simulate", "--no-stream", "word " * 20_000, terminal=True).code
@@ -382,7 +382,7 @@ def use(simulator: Simulator, token: str) -> None:
 
 
 def test_a_token_that_is_used_directly(cli: Cli, simulator: Simulator, own_home: Path) -> None:
-    """GitHub's acceptance says nothing about Copilot, so Copilot's model list is requested."""
+    """GitHub's acceptance says nothing about Copilot, so Copilot's model list is requested, too."""
     use(simulator, SIMULATED_PAT)
     ran = cli("status")
     assert 0 == ran.code, ran.err

@@ -54,7 +54,7 @@ def test_results_messages_and_errors(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log message of any library is one safe line."""
+    """A log message from any library is one safe line."""
     entry = logging.LogRecord("x", logging.WARNING, "f", 1, "%s", (EVIL,), None)
     line = TextFormatter().format(entry)
     assert is_safe(line)

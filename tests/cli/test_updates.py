@@ -32,7 +32,7 @@ class Index(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A package index that pip is configured for."""
+    """A package index that pip is configured to use."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -63,7 +63,7 @@ def test_pip_finds_the_newest_version(index: None) -> None:
 def test_it_is_found_in_the_background_and_shown_once(
     index: None, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first command looks the version up, and the next one shows it, at most once a day."""
+    """The first command looks up the version, and the next one shows it, at most once a day."""
     show_update("status")
     assert "" == capsys.readouterr().err
     deadline = time.monotonic() + 60

@@ -84,7 +84,7 @@ def ledger() -> Path:
 
 
 def test_the_overview(cli: Cli, ledger: Path) -> None:
-    """Without options: today (since local midnight), this month by model, and what is left."""
+    """Without options, today (since local midnight), the month by model and the quota are shown."""
     ran = cli("usage")
 
     assert [
@@ -129,7 +129,7 @@ def test_json(cli: Cli, ledger: Path) -> None:
 
 
 def test_many_sessions(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The costliest sessions have a line each, and the rest are summed up in one; CSV has all."""
+    """The costliest sessions have one line each, and one line sums up the rest; CSV has all."""
     writer = Writer(ledger)
     made = [record(f"m{n}", credits=10 + n, session=f"many-{n}") for n in range(102)]
     writer.write([row(one, at()) for one in made])
@@ -169,7 +169,7 @@ def test_many_sessions(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_views_and_periods(
     cli: Cli, ledger: Path, arguments: tuple[str, ...], expected: dict[str, int]
 ) -> None:
-    """Every view works with every way to name a period; days end at local midnight."""
+    """Every view works with every kind of period; days end at local midnight."""
     ran = cli("usage", *arguments, "--csv")
     rows = list(csv.DictReader(io.StringIO(ran.out)))
 
@@ -186,7 +186,7 @@ def test_weeks(cli: Cli, ledger: Path) -> None:
 @pytest.mark.parametrize("flag", ["--since", "--until"])
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "9999-12-31T23:00", "2026-13-01"])
 def test_impossible_dates(cli: Cli, flag: str, text: str) -> None:
-    """A date out of range is a usage error, not an unexpected one."""
+    """An out-of-range date is a usage error, not an unexpected error."""
     ran = cli("usage", flag, text)
     assert (2, f"Error: {text!r} is not a date.") == (ran.code, ran.err.splitlines()[0])
 
@@ -234,7 +234,7 @@ def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) 
 
 
 def test_one_request(cli: Cli, ledger: Path) -> None:
-    """`show` finds a request by a prefix of its id, and shows the source of its cost."""
+    """`show` finds a request by the beginning of its id, and shows the source of its cost."""
     shown = cli("usage", "show", "mond").out
 
     assert "Request       monday\n" in shown
@@ -318,7 +318,7 @@ def test_a_name_that_is_not_in_the_ledger(
 
 
 def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A locked ledger can be read; for a change, the error says what to do."""
+    """A locked ledger can be read; when changing it, the error says what to do."""
     monkeypatch.setattr("copilot_proxy.ledger.database.BUSY_SECONDS", 0.1)
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -455,7 +455,7 @@ def test_options_without_effect(
 
 
 def test_chat_is_recorded(cli: Cli) -> None:
-    """Requests from the terminal are in the ledger, and those to the simulator are separate."""
+    """Requests from the terminal are in the ledger; requests to the simulator are kept separate."""
     assert 0 == cli("chat", "--simulate", "Hello", terminal=True).code
     found = json.loads(cli("usage", "client", "--simulate", "--json", "--since", "2026-01-01").out)
 
@@ -466,7 +466,7 @@ def test_chat_is_recorded(cli: Cli) -> None:
 
 @pytest.fixture
 def missed() -> Path:
-    """A session of Claude Code with a pause, and two of opencode after its tools changed."""
+    """A Claude Code session with a pause, and two opencode sessions after the tools changed."""
     path = load_settings().ledger_file
     writer = Writer(path)
     rows = []
@@ -500,7 +500,7 @@ def remember(writer: Writer, session: str, used: float, ttl: int) -> None:
 
 
 def test_why(cli: Cli, missed: Path) -> None:
-    """Each client and reason is a sentence with advice, most expensive first."""
+    """Each client and reason gets a sentence with advice, most expensive first."""
     assert [
         "7 requests lost 18.35 AI credits by not reading from the prompt cache:",
         "",
@@ -572,7 +572,7 @@ def test_the_cache_lifetime_is_learned(cli: Cli, missed: Path) -> None:
 
 
 def test_losses_are_not_those_of_another_model(cli: Cli, missed: Path) -> None:
-    """Losses were charged at the prices of the model that was used."""
+    """Losses are counted at the prices of the model that was used."""
     assert "LOST" in cli("usage", "model").out
     assert "LOST" not in cli("usage", "--as", "claude-opus-5").out
 

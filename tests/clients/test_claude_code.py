@@ -85,7 +85,7 @@ def test_command(home: Home, server: Server) -> None:
     ],
 )
 def test_names(home: Home, server: Server, name: str, model: str) -> None:
-    """Claude Code's model names, including those for long contexts, map to the account's models."""
+    """Claude Code's model names, even for long contexts, map to the account's models."""
     said = claude(home, server, "Say hello", "--model", name)
 
     assert said["result"].endswith("You said: Say hello")

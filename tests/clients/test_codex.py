@@ -40,7 +40,8 @@ def set_up(home: Home, server: Server, more: str = "") -> None:
 
 def ask(home: Home, *words: str) -> list[Any]:
     """Return the items of Codex's answer."""
-    # Codex's sandbox needs privileges that a container may lack; the commands are the simulator's.
+    # Codex's sandbox needs privileges that a container may lack; the simulator chooses the
+    # commands.
     fixed = (
         "exec",
         "--json",
@@ -100,7 +101,7 @@ def test_custom_tool(home: Home, server: Server, model: str) -> None:
 
 @only_in_ci
 def test_image(home: Home, server: Server) -> None:
-    """An image that is given to Codex reaches the model."""
+    """An image that the user gives to Codex reaches the model."""
     image = home.work / "dot.png"
     image.write_bytes(base64.b64decode(PNG))
 

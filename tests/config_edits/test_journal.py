@@ -112,7 +112,7 @@ def test_a_symbolic_link(home: Path, state: Path) -> None:
 
 
 def test_the_user_edits_the_file(home: Path, state: Path) -> None:
-    """The user's later changes stay; only our values are removed, and the old ones restored."""
+    """The user's later changes stay; only our values are removed, and the old values restored."""
     path = home / "s.json"
     path.write_text('{\n  "model": "mine", // old\n  "b": 1\n}\n')
     connect(state, values(path))
@@ -299,7 +299,7 @@ def test_a_write_that_fails(home: Path, state: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change that was killed midway can be undone."""
+    """A change that was interrupted by a kill can be undone."""
     first, second = home / "first.json", home / "second.json"
     for path in (first, second):
         path.write_bytes(HARD[1])
@@ -321,7 +321,7 @@ def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.Monk
 def test_written_files_are_checked(
     home: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A result is only written if it is the old data with the new values."""
+    """A result is only written if it equals the old data with the new values."""
     path = home / "s.json"
     path.write_bytes(HARD[1])
     monkeypatch.setattr(json_text, "set_value", lambda text, path, data: '{"model": "new"}')

@@ -129,7 +129,7 @@ def test_a_list() -> None:
 
 
 def test_restore() -> None:
-    """A value gets its old text back; objects created for it are removed unless they are in use."""
+    """A value gets its old text back; objects created for it are removed unless they are used."""
     original = '{"model": "mine" /* old */, "b": 1}'
     after = set_value(set_value(original, ("model",), "new"), PATH, VALUE)
 

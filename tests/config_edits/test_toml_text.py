@@ -41,7 +41,7 @@ def test_add_and_remove(text: str) -> None:
     ],
 )
 def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
-    """A broken file, or one in which the tables would mean something else, is refused."""
+    """A broken file is refused, as is a file in which the tables would mean something else."""
     with pytest.raises(CannotEdit, match=reason):
         add_tables(text, TABLES)
     with pytest.raises(CannotEdit, match="no longer has the tables"):
@@ -49,7 +49,7 @@ def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
 
 
 def test_a_table() -> None:
-    """A table that exists is not defined again."""
+    """An existing table is not defined again."""
     with pytest.raises(CannotEdit):
         add_tables("[mine]\na = 1\n", "[mine]\nb = 1\n")
     with pytest.raises(CannotEdit, match="already defines 'mine'"):

@@ -115,7 +115,7 @@ def test_zero_is_a_cost() -> None:
     ("prompt", "tier", "price"), [(200_000, "default", 500), (200_001, "long_context", 1000)]
 )
 def test_a_long_prompt_has_different_prices(prompt: int, tier: str, price: int) -> None:
-    """The long-context tier applies to all tokens of a prompt over the limit, even cached ones."""
+    """The long-context tier applies to all tokens of a prompt over the limit, even if cached."""
     tokens = Tokens(input=prompt)
     prices = LISTED
 
@@ -152,7 +152,7 @@ def test_an_estimate_is_marked() -> None:
 
 
 def test_files_have_a_flat_estimate() -> None:
-    """A picture of a megabyte does not count as a quarter of a million tokens."""
+    """A one-megabyte picture does not count as a quarter of a million tokens."""
     request = {"messages": [{"content": [{"text": "word " * 800}, {"data": "A" * 1_000_000}]}]}
 
     assert 1000 + 1600 <= prompt_tokens(request) < 2700
@@ -165,7 +165,7 @@ def test_arithmetic_is_exact() -> None:
 
 
 def test_calls_are_merged_only_if_all_report() -> None:
-    """The cost of some of the calls is not the cost of the request."""
+    """The cost of some of the calls is not reported as the cost of the request."""
     one = {"copilot_usage": {"total_nano_aiu": 3, "token_details": DETAILS[:1]}}
 
     assert {"total_nano_aiu": 6, "token_details": DETAILS[:1] * 2} == merged_usage([one, one])

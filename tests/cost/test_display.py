@@ -10,7 +10,7 @@ from copilot_proxy.cost.display import percent, short_count
     [(0, "0%"), (0.3, "<1%"), (59.2, "59%"), (99.7, ">99%"), (100, "100%"), (-3, "0%")],
 )
 def test_percentages(share: float, shown: str) -> None:
-    """Something that is left or used is never rounded to nothing or all."""
+    """A percentage is never rounded to 0 or 100 if something is used or left."""
     assert shown == percent(share)
 
 

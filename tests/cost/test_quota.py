@@ -77,7 +77,7 @@ def test_a_seat_without_a_quota() -> None:
     ("day", "left", "expected"),
     [
         (16, 25.0, datetime(2026, 11, 21, tzinfo=UTC)),  # three quarters in 15 days
-        (16, 60.0, None),  # lasts
+        (16, 60.0, None),  # lasts until the reset
         (16, 0.0, datetime(2026, 11, 16, tzinfo=UTC)),
         (16, 100.0, None),
         (1, 99.0, None),  # too early to tell

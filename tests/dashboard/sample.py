@@ -93,7 +93,7 @@ def _rows(days: int, per_day: int, now: float) -> Iterator[dict[str, Any]]:
             "key": key,
             "client": client,
             "client_version": "2.1.0",
-            # No session continues after a pause, so none has read a cached prompt after one.
+            # No session continues after a pause, so none has read a cached prompt after a pause.
             "session": f"{client}-session" if client not in named else f"{client}-{number}",
             "project": project,
             "api": api,

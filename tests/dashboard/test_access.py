@@ -102,7 +102,7 @@ def test_an_old_code(locked: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_named_key_shows_its_own_requests(
     locked: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page shows no sessions, requests or costs of others, and cannot raise the budget."""
+    """The page hides others' sessions, requests and costs, and cannot raise the budget."""
     (tmp_path / "codex").touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with locked.client(headers={"x-api-key": OWNER_KEY}) as owner, events(owner) as stream:

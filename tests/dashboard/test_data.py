@@ -132,7 +132,7 @@ def test_spent_over_time(locked: Proxy, span: str, count: int, by: str) -> None:
 
 @pytest.mark.parametrize("span", ["day", "week"])
 def test_unknown_costs_over_time(server: Proxy, span: str) -> None:
-    """Requests whose cost is unknown are counted apart from those that cost nothing."""
+    """Requests of unknown cost are counted apart from requests that cost nothing."""
     body = {"model": "text-embedding-3-small", "input": "words"}
     with server.client() as client, events(client) as stream:
         assert 200 == client.post("/v1/embeddings", json=body).status_code
@@ -255,7 +255,7 @@ def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> No
     with server.client() as page:
         assert 200 == page.get("/dashboard/requests").status_code
         content = path.read_bytes()
-        path.unlink()  # the connection would still have the old one cached
+        path.unlink()  # the connection would still have the old list cached
         path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
         error = page.get("/dashboard/requests").json()["error"]
 

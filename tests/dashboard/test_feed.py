@@ -1,4 +1,4 @@
-"""What the dashboard sends to open pages."""
+"""The data that the dashboard sends to open pages."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ class Source:
     """A ledger without requests."""
 
     def __init__(self, hanging_read: int = 0) -> None:
-        """Block forever when the rows are read for the time number `hanging_read`."""
+        """Block forever on the read with the number `hanging_read`."""
         self._hanging_read = hanging_read
         self._reads = 0
         self.hangs = asyncio.Event()

@@ -10,7 +10,7 @@ Plant = Callable[[Machine], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, and what the doctor must say about it."""
+    """A fault, and what the doctor must report about it."""
 
     plant: Plant
     check: str
@@ -28,7 +28,7 @@ FAULTS: list[Fault] = []
 
 
 def fault(check: str, status: str, remedy: str) -> Callable[[Plant], Plant]:
-    """Add a fault to the list: the decorated function plants it."""
+    """Add a fault to the list; the decorated function plants it."""
 
     def add(plant: Plant) -> Plant:
         FAULTS.append(Fault(plant, check, status, remedy))

@@ -101,6 +101,16 @@ def config_with_a_key_open_to_others(machine: Machine) -> None:
     machine.config('api_key = "a-key-for-clients"\n', 0o644)
 
 
+@fault("privacy", "warning", "chmod 600")
+def simulated_ledger_open_to_others(machine: Machine) -> None:
+    (machine.home / "ledger-simulated.sqlite3").touch(0o644)
+
+
+@fault("privacy", "warning", "chmod 600")
+def simulated_budget_open_to_others(machine: Machine) -> None:
+    (machine.home / "budget-simulated.json").touch(0o644)
+
+
 @fault("log", "broken", "Change log_file in COPILOT_PROXY_LOG_FILE")
 def unwritable_log(machine: Machine) -> None:
     machine.home.joinpath("log").mkdir()

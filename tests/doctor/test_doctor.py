@@ -1,4 +1,4 @@
-"""``doctor``: its output formats, ``--fix``, and checks that fail themselves."""
+"""``doctor``: its output formats, ``--fix``, and checks that fail unexpectedly."""
 
 import json
 import subprocess
@@ -40,9 +40,11 @@ def test_several_problems_begin_with_the_worst(machine: Machine, cli: Cli) -> No
     blocks = ran.out.split("\n\n")
     assert blocks[0].startswith("broken ")
     assert blocks[1].startswith("warning ")
+    # The problem comes before its remedy.
+    assert blocks[0].index("Sign-in: ") < blocks[0].index("copilot-proxy login")
     assert "\n1 broken, 1 warning\n" in ran.out
     # Problems that depend on the sign-in are not reported separately.
-    assert "not checked: Copilot, Quota, Models, Drift" in ran.out
+    assert "not checked: Copilot, Quota, Models, Unknown values" in ran.out
 
 
 def test_all_invalid_settings_are_named_at_once(machine: Machine, cli: Cli) -> None:
@@ -142,13 +144,25 @@ def test_one_client(machine: Machine, cli: Cli) -> None:
 def test_a_client_that_is_not_installed(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "codex")
     assert 2 == ran.code
-    assert ran.out.startswith("broken   Install it with: npm install -g @openai/codex\n")
+    assert ran.out.startswith(
+        "broken   Codex CLI: Codex CLI is not installed.\n"
+        "         Install it with: npm install -g @openai/codex\n"
+    )
 
 
 def test_an_unknown_client(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "codexx")
     assert 2 == ran.code
     assert "Did you mean codex" in ran.err
+
+
+def test_the_simulator(machine: Machine, cli: Cli) -> None:
+    """With `--simulate`, no account is needed, and the simulator's ledger is checked."""
+    machine.sign_out()
+    ran = cli("doctor", "--simulate")
+    assert (0, "") == (ran.code, ran.err)
+    assert "\nok  Sign-in        simulated\n" in ran.out
+    assert "ok  Ledger         no requests yet\n" in ran.out
 
 
 def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
@@ -182,7 +196,8 @@ def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
 
 
 def test_an_uninstall_leaves_files(machine: Machine, cli: Cli) -> None:
-    ran = cli("doctor")
+    assert "ninstall" not in cli("doctor").out
+    ran = cli("doctor", "--files")
     assert "Uninstalling leaves these files behind:\n  ~/copilot-proxy/credentials.json" in ran.out
     assert ["~/copilot-proxy/credentials.json"] == found(cli)["left_by_uninstall"]
 
@@ -202,7 +217,8 @@ def test_a_full_disk(machine: Machine) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
     )
     assert 2 == ran.returncode, ran.stderr
-    assert ran.stdout.startswith("broken   Free some space on that disk.\n")
+    assert ran.stdout.startswith("broken   ")
+    assert "\n         Free some space on that disk.\n" in ran.stdout
 
 
 def context(seconds: float = 20) -> CheckContext:
@@ -248,7 +264,7 @@ def _missing(folder: Path) -> str:
 
 
 def test_a_connected_client(machine: Machine, cli: Cli) -> None:
-    """The check knows what `connect` changed, and whether that still points to this server."""
+    """The check reads what `connect` changed, and whether it still points to this server."""
     machine.client("claude", "2.1.330")
     with Proxy(settings_at(machine.simulator)) as server:
         machine.set(port=server.url.rpartition(":")[2])
@@ -261,7 +277,8 @@ def test_a_connected_client(machine: Machine, cli: Cli) -> None:
     machine.set(port=str(machine.port))
     ran = cli("doctor", "claude")
     assert 1 == ran.code
-    assert ran.out.startswith("warning  Run: copilot-proxy connect claude\n")
+    assert ran.out.startswith("warning  Claude Code: `connect` has configured ")
+    assert "\n         Run: copilot-proxy connect claude\n" in ran.out
 
 
 def test_an_uninstall_leaves_the_service(machine: Machine, cli: Cli) -> None:

@@ -1,4 +1,4 @@
-"""``doctor``: each planted fault is found, and its remedy comes first."""
+"""``doctor``: each planted fault is found, and its remedy follows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 
 
 def test_a_machine_without_problems(machine: Machine, cli: Cli) -> None:
-    """Without a planted fault, the doctor finds nothing, so each test below finds only its own."""
+    """Without a planted fault, the doctor finds nothing, so the tests below find only their own."""
     ran = cli("doctor")
     assert (0, "") == (ran.code, ran.err)
     assert "No problems found.\n" in ran.out
@@ -54,10 +54,11 @@ def test_correct_settings_are_not_reported(machine: Machine, cli: Cli) -> None:
 def test_it_finds_a_fault(fault: Fault, machine: Machine, cli: Cli) -> None:
     fault.plant(machine)
     ran = cli("doctor")
-    remedy, _, what = ran.out.split("\n\n")[0].partition(f"\n         {TITLES[fault.check]}:")
-    assert remedy.startswith(f"{fault.status} "), ran.out
-    assert fault.remedy in " ".join(remedy.split())
-    assert what
+    problem = " ".join(ran.out.split("\n\n")[0].split())
+    start = f"{fault.status} {TITLES[fault.check]}: "
+    assert problem.startswith(start), ran.out
+    what, _, _ = problem.removeprefix(start).rpartition(fault.remedy)
+    assert what, ran.out
     assert all(text in " ".join(ran.out.split()) for text in machine.expected)
     # No other problem is reported.
     assert f"\n1 {fault.status}\n" in ran.out

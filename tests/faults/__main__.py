@@ -1,7 +1,7 @@
 """``python -m tests.faults`` prints the table of faults in Markdown.
 
-It is printed first in full, and then as in docs/reliability.md, with all faults that have the same
-outcome in one row.
+The full table comes first, and then the table in docs/reliability.md, in which faults with the same
+outcome share a row.
 """
 
 from collections.abc import Iterator

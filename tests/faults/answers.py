@@ -10,7 +10,7 @@ from copilot_proxy.formats.types import ClientEvent, ErrorBody
 from tests.matrix_clients import Client
 
 _COUNTS = ('"usage":{', '"eval_count":', '"promptTokenCount":')
-"""A field that only answers with token counts contain."""
+"""Fields that only answers with token counts contain."""
 
 
 @dataclass

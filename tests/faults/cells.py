@@ -18,7 +18,7 @@ TABLE: Final = (*CONNECTION, *CUT, *WRONG, *ODD, *REQUEST, *ACCOUNT, *LIMITS, *S
 
 
 class Embeddings(Client):
-    """The embeddings API, reduced to the parts that faults affect."""
+    """The Embeddings API, reduced to the parts that faults affect."""
 
     api = "embeddings"
     path = EMBEDDINGS
@@ -114,7 +114,7 @@ class Cell:
     route: Route
     stream: bool
     setup: str
-    """The name of the setup that it is tested on."""
+    """The name of the setup that the cell is tested on."""
 
     @property
     def expected(self) -> Error | None:

@@ -1,7 +1,7 @@
 """A server of raw bytes in front of the simulator, which breaks connections as a test specifies.
 
-All other bytes pass through it unchanged. It also counts the requests and connections that reach
-Copilot, and knows which connections are still open.
+All other bytes pass through it unchanged. The gateway also counts the requests and connections that
+reach Copilot, and tracks open connections.
 """
 
 import asyncio
@@ -116,9 +116,10 @@ Script = Callable[[Line], Awaitable[None]]
 class Gateway:
     """Listens on `url`, with TLS if there are `contexts`.
 
-    While `script` is set, it answers every request to a model. `handshake` is how new connections
-    are treated: ``good`` or another key of `contexts`, ``plain``, ``reset`` or ``stall``. With
-    `resets_early`, a connection is reset as soon as the head of a request to a model has arrived.
+    While `script` is set, it answers every request to a model. `handshake` determines how new
+    connections are treated: ``good`` or another key of `contexts`, ``plain``, ``reset`` or
+    ``stall``. With `resets_early`, a connection is reset as soon as the head of a request to a
+    model has arrived.
     """
 
     def __init__(

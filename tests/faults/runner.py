@@ -1,4 +1,4 @@
-"""Runs one cell of the table: causes the fault, checks the client's view, looks for leftovers."""
+"""Runs one cell of the table: causes the fault, checks what the client sees, finds leftovers."""
 
 import time
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def _run(setup: Setup, cell: Cell) -> None:
 
 
 def check_error(seen: Seen, cell: Cell) -> None:
-    """Fail unless the client gets the error in the table, or none."""
+    """Fail unless the client gets the error in the table, or no error if it has none."""
     expected, error, headers = cell.expected, seen.error, seen.answer.headers
     if expected is None or error is None:
         assert (error is None) is (expected is None), seen.answer.text

@@ -1,4 +1,4 @@
-"""Faults that need raw bytes, by name; up to the fault, the answer is the simulator's."""
+"""Faults that need raw bytes, by name; before the fault, the answer is the simulator's."""
 
 import gzip as packer
 from collections.abc import Iterable
@@ -106,7 +106,7 @@ async def stall_after_all(line: Line) -> None:
 
 
 async def short_length(line: Line) -> None:
-    """Content-Length is half of the body."""
+    """Content-Length is half the length of the body."""
     good = await line.good()
     half = b"".join(first_half(good))
     await line.write(good.head + length(len(half)) + good.body)
@@ -114,7 +114,7 @@ async def short_length(line: Line) -> None:
 
 
 async def long_length(line: Line) -> None:
-    """Content-Length is more than the body."""
+    """Content-Length is greater than the length of the body."""
     good = await line.good()
     await line.write(good.head + length(len(good.body) + 100) + good.body)
     line.close()

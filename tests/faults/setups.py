@@ -58,7 +58,7 @@ class Setup:
         *,
         is_hasty: bool,
     ) -> None:
-        """`is_hasty` is whether the server has short timeouts.
+        """`is_hasty` means that the server has short timeouts.
 
         On a busy machine, short timeouts may end requests that should succeed, so those are
         retried.
@@ -90,7 +90,7 @@ class Setup:
     def ask(self, route: Route, stream: bool, *, own: bool = False, size: int = 0) -> Seen:
         """Send a request with about `size` additional bytes.
 
-        With `own`, it is sent by a client with its own Copilot token.
+        With `own`, the client sends its own Copilot token.
         """
         client = route.client
         turns = client.user("Write 30 words" + " please" * (size // 7))
@@ -172,7 +172,7 @@ class Setups:
         clear_environment(patch, self._home)
         # The limit on renewals has its own tests.
         patch.setattr("copilot_proxy.auth.copilot_auth._FORCED_BURST", 1000)
-        # Connections of complete answers are always kept, which the counts in the table rely on.
+        # Connections of complete answers are always kept, which the counts in the table depend on.
         patch.setattr(_DRAIN_TIMEOUT, TIMEOUT)
         return self
 

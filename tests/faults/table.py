@@ -34,7 +34,7 @@ class Row(NamedTuple):
     name: str
     cause: str
     whole: Error | None
-    """What a client that does not stream sees."""
+    """The outcome for a client that does not stream."""
     stream: Error | None
     calls: int = 1
     """Number of requests to the model that reach Copilot."""
@@ -43,7 +43,7 @@ class Row(NamedTuple):
     value: Any = None
     times: int | None = None
     forms: str = "both"
-    """``stream`` or ``whole`` if the fault exists only in that form."""
+    """``stream`` or ``whole`` if the fault only exists in that form."""
     begun: bool = True
     """Whether part of the answer has arrived before the failure."""
     exact: bool = True

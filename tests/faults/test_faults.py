@@ -32,7 +32,7 @@ def _course(cell: Cell) -> object:
 
 @pytest.fixture(autouse=True)
 def clean_environment() -> None:
-    """Replaces the fixture of the same name, since the servers share one clean environment."""
+    """Replaces the fixture of the same name, since all servers share one clean environment."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Helpers to write Copilot's events, to repair them, and to read the result."""
+"""Helpers that write Copilot's events, repair them, and read the result."""
 
 from collections.abc import Collection, Iterable
 from typing import Any

@@ -143,7 +143,7 @@ CLAUDE: dict[str, list[Any]] = {
     "no image": [{"role": "user", "content": [image("text/plain")]}],
     "many images": [{"role": "user", "content": [image()] * 25}, *messages_pair()],
     "thinking": [USER, *messages_pair(thought=thought("abc="), is_error=False), USER],
-    "labelled": [USER, *messages_pair(thought=thought("messages:abc")), USER],
+    "labeled": [USER, *messages_pair(thought=thought("messages:abc")), USER],
     "foreign": [USER, *messages_pair(thought=thought("responses:abc")), USER],
     "placeholder": [USER, *messages_pair(thought=thought("abc", "Thinking...")), USER],
     "redacted": [USER, *messages_pair(thought={"type": "redacted_thinking", "data": "x"}), USER],
@@ -158,7 +158,7 @@ CODEX: dict[str, list[Any]] = {
     "namespace": [USER, *responses_pair(namespace="mcp__a"), USER],
     "reasoning": [USER, reasoning("gAAA", summary=[]), *responses_pair(), USER],
     "no summary": [USER, reasoning("gAAA"), USER],
-    "labelled": [USER, reasoning("responses:x", summary=[]), USER],
+    "labeled": [USER, reasoning("responses:x", summary=[]), USER],
     "foreign": [USER, reasoning("messages:x", summary=[]), USER],
     "said": [
         USER,

@@ -1,6 +1,6 @@
 """Sends requests from each client API to models on each of Copilot's APIs, and reads the answers.
 
-Nothing is sent: the request is prepared, and the answer is made from events that a test writes.
+Nothing is sent: the request is prepared, and the answer is built from events that a test writes.
 """
 
 import json
@@ -66,7 +66,7 @@ def sent(
 ) -> PreparedRequest:
     """Return the prepared request of `client` with a conversation of `steps`.
 
-    `wish` takes the options of `asking.body_of`, and `own` contains additional fields of the
+    `wish` accepts the options of `asking.body_of`, and `own` contains additional fields of the
     request.
     """
     own = wish.pop("own", {})

@@ -1,4 +1,4 @@
-"""Images and documents reach every model in one form, however a client encodes them."""
+"""Images and documents reach every model in the same form, however a client encodes them."""
 
 import base64
 import json
@@ -174,7 +174,7 @@ def test_a_document_of_gemini() -> None:
 
 @pytest.mark.parametrize("kind", ["image", "document"])
 def test_no_base64_in_a_source(kind: str) -> None:
-    """The error names the field."""
+    """The error for a source without base64 names the field."""
     source = {"type": "base64", "media_type": "image/png", "data": "data:image/png,abc"}
     with pytest.raises(RequestError, match="a data: URL that is not base64") as error:
         sent("messages", MODELS[0], own=on_messages({"type": kind, "source": source})[0][1])

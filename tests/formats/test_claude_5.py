@@ -63,7 +63,7 @@ def test_thinking_that_cannot_be_turned_off_is_adaptive(client: str, id: str) ->
 
 @every_client
 def test_optional_thinking_is_not_enabled(client: str) -> None:
-    """Without a request for it, a model thinks only if thinking cannot be turned off."""
+    """Without a request for thinking, a model thinks only if thinking cannot be turned off."""
     assert thinking(client, "claude-sonnet-5.5") is None
     assert thinking(client, "claude-sonnet-4.6") is None
 
@@ -193,7 +193,7 @@ def test_a_forced_tool_becomes_an_instruction(client: str, one: bool, route: str
 
 @every_client
 def test_other_models_are_forced(client: str) -> None:
-    """A model that can be forced to call a tool is forced."""
+    """A model that supports forced calls is forced to call the tool."""
     request = sent(client, claude("claude-opus-5"), tool="f", forced=True)
 
     assert "any" == request.body["tool_choice"]["type"]
@@ -418,7 +418,7 @@ def test_many_images_are_sent(client: str) -> None:
     ],
 )
 def test_the_class_of_thinking_follows_from_id_and_catalogue(id: str, expected: str) -> None:
-    """A model in the catalogue thinks as its family does."""
+    """The thinking class of a model in the catalogue is that of its family."""
     supports = {} if id != "claude-haiku-4.5" else {"adaptive_thinking": None}
 
     assert expected == profile_of(claude(id, **supports), "messages").thinking

@@ -1,4 +1,4 @@
-"""The texts and output limit of a request, whatever their fields are called."""
+"""The texts and the output limit of a request, whatever their fields are called."""
 
 from typing import Any
 

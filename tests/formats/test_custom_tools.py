@@ -97,7 +97,7 @@ def test_the_input_is_not_held_back() -> None:
     ],
 )
 def test_malformed_arguments_lose_nothing(arguments: str, text: str) -> None:
-    """Arguments in another form become the input, and unusual escapes are kept."""
+    """Arguments in another format become the input, and unusual escapes are kept."""
     for size in (1, 3, 100):
         cuts = list(range(0, len(arguments), size))
         assert text == "".join(decoded(arguments or " ", cuts)).strip()

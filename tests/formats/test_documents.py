@@ -24,7 +24,7 @@ NAME: Final = "paper.pdf"
 
 
 def a_model(id: str, vendor: str, *paths: str, pdf: bool = False, vision: bool = True) -> Model:
-    """Return a model on these paths, which may accept PDFs and images."""
+    """Return a model on these paths, with or without support for PDFs and images."""
     types = ["image/png", *(["application/pdf"] if pdf else [])]
     capabilities: Json = {
         "type": "chat",
@@ -153,7 +153,7 @@ AS_IMAGE = {"type": "image_url", "image_url": {"url": PDF_URL}}
 def test_pdfs_reach_models_of_every_api(
     client: str, make: Any, model: Model, route: str, expected: Json
 ) -> None:
-    """A PDF from the user or a tool reaches the model in its API's form."""
+    """A PDF from the user or a tool reaches the model in the format of its API."""
     prepared = sent(client, make(client, part(client)), model)
 
     assert (route, [expected]) == (prepared.api.name, parts_of(prepared))
@@ -196,7 +196,7 @@ def test_the_api_that_has_documents_is_preferred(client: str, model: Model, rout
 )
 @pytest.mark.parametrize("make", [body, with_result])
 def test_other_models_refuse_pdfs_clearly(client: str, model: Model, make: Any) -> None:
-    """The error names the request's field, and models that accept PDFs."""
+    """The error names the field of the request, and models that accept PDFs."""
     error = refusal(client, make(client, part(client)), model)
 
     if client == "gemini":
@@ -215,7 +215,7 @@ def test_other_models_refuse_pdfs_clearly(client: str, model: Model, make: Any) 
 
 @EACH_CLIENT
 def test_pi_ai_refuses_pdfs(client: str) -> None:
-    """pi-ai does not support documents, so the model would never see them."""
+    """pi-ai does not support documents, so a PDF is refused instead of dropped."""
     error = refusal(client, body(client, part(client)), fixed_api=PI_AI)
 
     assert "unsupported_value" == error.code
@@ -349,7 +349,7 @@ def test_translation_losses_are_noted() -> None:
 @pytest.mark.parametrize("make", [body, with_result])
 @pytest.mark.parametrize("model", [CLAUDE, GPT, GEMINI])
 def test_documents_that_consist_of_blocks(model: Model, make: Any) -> None:
-    """Texts and images in a document reach every model in order, between tags with the title."""
+    """Texts and images in a document reach every model in order, between tags with its title."""
     image = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
     content = [{"type": "text", "text": "One."}, {"type": "image", "source": image}]
     block = {"type": "document", "title": NAME, "source": {"type": "content", "content": content}}

@@ -13,7 +13,7 @@ SECRET = "what the user said, in full: " + "x" * 60
 
 
 def test_recordings_have_nothing_unknown() -> None:
-    """Recorded model lists and streams contain nothing unknown."""
+    """Recorded model lists and streams contain no unknown data."""
     assert [] == unknown_in_models(parse_models(recorded_json("models.json")))
     assert [] == unknown_in_models(parse_models(load("2026-11")))
     for name in ("plain-text.sse", "tool-call.sse", "gemini-reasoning-tool-call.sse"):
@@ -58,7 +58,7 @@ def test_offers_and_optional_features_are_known() -> None:
     ],
 )  # fmt: skip
 def test_unknown_in_models(entry: dict[str, Any], expected: tuple[str, str]) -> None:
-    """Unknown fields, values, codes and models are found; text that is not a name is not logged."""
+    """Unknown fields, values, codes and models are found; text other than names is not logged."""
     catalogue = parse_models([{"id": "a-1", "vendor": "OpenAI", **entry}])
 
     assert [Unknown(*expected)] == unknown_in_models(catalogue)

@@ -154,7 +154,7 @@ def test_over_http(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_an_error_with_status_200() -> None:
-    """An error object in place of vectors is reported as that error."""
+    """If there is an error object in place of vectors, the client gets that error."""
     with pytest.raises(UpstreamRefusal) as raised:
         embeddings.vectors({"error": {"code": "rate_limited", "message": "Slowly."}}, 1)
 
@@ -162,7 +162,7 @@ def test_an_error_with_status_200() -> None:
 
 
 def test_failure_over_http(proxy: Proxy, simulator: Simulator) -> None:
-    """If Copilot refuses a batch, the client gets that error."""
+    """If Copilot refuses a batch, the client gets Copilot's error."""
     simulator.state.faults.on("rate_limited", path="/embeddings", value="7")
     with proxy.client() as client:
         answer = client.post(PATH, json={"model": SMALL, "input": "x"})
@@ -182,7 +182,7 @@ def test_token_ids_have_a_limit() -> None:
 
 
 def test_long_texts_are_counted_by_samples() -> None:
-    """The token estimate for a text of many megabytes is close, and does not take minutes."""
+    """The token estimate for a text of many megabytes is close, and is made quickly."""
     text = "The quick brown fox jumps over the lazy dog. " * 200_000
 
     assert tokenizer.count(text) == pytest.approx(10 * 200_000, rel=0.02)

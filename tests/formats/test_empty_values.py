@@ -158,7 +158,7 @@ def test_a_seed_of_zero() -> None:
     ids=str,
 )
 def test_forced_calls_without_tools(client: str, choice: Any, model: Model) -> None:
-    """The client relies on a call, so the error says that there can be none."""
+    """The client relies on a call, so an error says that there can be none."""
     with pytest.raises(RequestError, match="the request has no tools") as error:
         sent(client, model, own={"tools": [], "tool_choice": choice})
 

@@ -111,7 +111,7 @@ def test_without_an_end_mark_the_answer_was_cut(client: str, route: str, event: 
     ],
 )
 def test_a_refusal_of_chat_completions_is_explained(client: str, choice: Json) -> None:
-    """A refusal has the model's explanation, in the words of each API."""
+    """A refusal has the model's explanation, in the format of each API."""
     model = model_on("chat_completions", "kimi-k3", "Moonshot AI")
 
     answer = answer_of(sent(client, model), [{"choices": [choice]}], client)

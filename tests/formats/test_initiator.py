@@ -42,7 +42,7 @@ def user(*content: Any) -> Json:
     return {"role": "user", "content": list(content)}
 
 
-# The messages for each word of a shape, as clients of each API send them.
+# The messages for each word in a conversation's pattern, as clients of each API send them.
 CHAT: Final[dict[str, list[Json]]] = {
     "words": [{"role": "user", "content": "Hi"}],
     "parts": [user(text("Hi"))],
@@ -97,7 +97,7 @@ MESSAGES: Final[dict[str, list[Json]]] = {
 
 
 def contents(*parts: Json, role: str = "user") -> list[Json]:
-    """Return Gemini's form of a message."""
+    """Return a message in Gemini's format."""
     return [{"role": role, "parts": list(parts)}]
 
 
@@ -243,6 +243,6 @@ def test_only_complete_reminders_are_ignored(words: str, turn: str) -> None:
 
 
 def test_long_texts_take_linear_time() -> None:
-    """A text made to cause backtracking in regular expressions takes linear time."""
+    """A text that causes backtracking in regular expressions is still processed in linear time."""
     assert "user" == user_turn("<system-reminder>x</system-reminder>\n" * 20_000 + "y")
     assert "user" == user_turn("<system-reminder>" * 100_000)

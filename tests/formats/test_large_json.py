@@ -1,4 +1,4 @@
-"""Large bodies are processed like small ones, and their number of values is limited."""
+"""Large bodies are processed like small ones, and the number of their values is limited."""
 
 import json
 from typing import Any
@@ -77,7 +77,7 @@ def test_surrogates_at_the_end_of_pieces(body: bytes, expected: str) -> None:
     ],
 )
 def test_broken_bodies_are_refused(body: bytes) -> None:
-    """A body that is not JSON gets the same error as a small one."""
+    """A large body that is not JSON gets the same error as a small body."""
     with pytest.raises(RequestError):
         parse_json(body)
 

@@ -1,4 +1,4 @@
-"""Profiles use the traits in the catalogue, or else those of the model's family."""
+"""Profiles use the traits in the catalogue, and fall back to the traits of the model's family."""
 
 from typing import Any
 

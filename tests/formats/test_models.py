@@ -13,7 +13,7 @@ from tests.formats.requests import RECORDED, a_model, recorded
 
 
 def test_every_recorded_model_has_the_shape() -> None:
-    """The list of a recorded account matches OpenAI's schema and the documented extensions."""
+    """A recorded account's model list matches OpenAI's schema and the documented extensions."""
     body = model_list(RECORDED)
 
     msgspec.convert(body, ModelList)
@@ -114,7 +114,7 @@ def test_other_messages_announce_nothing(message: Any) -> None:
 
 
 def test_the_default_is_marked() -> None:
-    """The model that `default` stands for is marked in the list, and under its alias."""
+    """The model that `default` resolves to is marked in the list, and under its alias."""
     catalogue = parse_models([{"id": "a"}, {"id": "b"}])
     default = catalogue.get("b")
 

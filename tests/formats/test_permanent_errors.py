@@ -1,4 +1,4 @@
-"""Permanent errors contain nothing that makes an agent retry."""
+"""Permanent errors contain nothing that triggers an agent's retry."""
 
 import re
 
@@ -17,7 +17,7 @@ RETRIED = re.compile(
     "server error|connection error",
     re.IGNORECASE,
 )
-"""Patterns in errors that opencode 1.18 and pi 1.6 retry on."""
+"""Patterns in errors that make opencode 1.18 and pi 1.6 retry."""
 
 
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
@@ -42,7 +42,7 @@ def test_permanent_errors_are_reworded(api: ClientApi, status: int) -> None:
 
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_errors_that_may_pass_are_not_changed(api: ClientApi, status: int) -> None:
+def test_temporary_errors_are_not_changed(api: ClientApi, status: int) -> None:
     """Clients may retry after temporary errors, so their text is unchanged."""
     error = CopilotProxyError("The rate limit is 500.", status=status)
     assert "The rate limit is 500." in str(api.error_body(error, "id"))

@@ -1,4 +1,4 @@
-"""A prompt is split into the blocks that providers cache, in their order."""
+"""A prompt is split into blocks in the order in which providers cache them."""
 
 from typing import Any
 

@@ -38,7 +38,7 @@ WEATHER: Final = {
     "required": ["$city"],
 }
 MODELS: Final = ("claude-sonnet-4.5", "claude-opus-5")
-"""Called on Chat Completions, except for clients of Messages, and on Messages."""
+"""Models on Chat Completions, except for clients of Messages, and on Messages."""
 
 
 @pytest.mark.parametrize(

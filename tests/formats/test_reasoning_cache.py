@@ -50,7 +50,7 @@ def test_missing_reasoning_is_restored() -> None:
     ],
 )
 def test_nothing_else_is_restored(model: str, message: Json) -> None:
-    """Reasoning is not restored for other models or calls, and never replaces the client's."""
+    """Reasoning is not restored for other models or calls, and never replaces what was sent."""
     memory = ReasoningCache()
     remember(memory)
 
@@ -58,7 +58,7 @@ def test_nothing_else_is_restored(model: str, message: Json) -> None:
 
 
 def test_the_cache_is_bounded() -> None:
-    """The cache has a limited number and total size of entries, and rejects large ones."""
+    """The number and total size of entries are limited, and large entries are rejected."""
     few = ReasoningCache(calls=2)
     small = ReasoningCache(characters=10)
     for memory in (few, small):

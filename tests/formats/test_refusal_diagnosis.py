@@ -52,7 +52,7 @@ def test_the_suspicious_part_of_a_tool_is_named(schema: Json, where: str) -> Non
 
 @pytest.mark.parametrize("text", [b"", b"Bad Request\n", b'{"error":{"message":"Bad Request"}}'])
 def test_without_a_suspect_the_tools_are_named(text: bytes) -> None:
-    """If no schema is suspicious, the user learns which tools to try without."""
+    """If no schema is suspicious, the error suggests which tools to leave out."""
     body = {"tools": [tool("f", inside({"type": "string"}))]}
 
     error = refused(body, text)
@@ -62,7 +62,7 @@ def test_without_a_suspect_the_tools_are_named(text: bytes) -> None:
 
 
 def test_without_tools_the_fields_are_named() -> None:
-    """For a request without tools, the error names the fields that Copilot got."""
+    """For a request without tools, the error names the fields that Copilot received."""
     error = refused({"model": "m", "messages": []})
 
     assert "Copilot received: messages, model." in error.hint

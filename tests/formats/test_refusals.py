@@ -18,7 +18,7 @@ from tests.auth.accounts import Time
 
 CLIENTS: Final = {api.name: api for api in client_apis()}
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
-NEVER_REPEATED: Final = (400, 402, 403, 413, 421, 422, 424, 466)
+NEVER_RETRIED: Final = (400, 402, 403, 413, 421, 422, 424, 466)
 """The statuses after which GitHub's Copilot CLI does not repeat a request.
 
 After a 424, neither do Claude Code, opencode, pi and qwen-code.
@@ -133,11 +133,11 @@ def _error_of(event: Json) -> Json:
     ],
     ids=lambda error: f"{error.upstream_status} {error.upstream_code}",
 )
-def test_final_refusals_are_not_repeated(client: str, error: UpstreamRefusal) -> None:
+def test_final_refusals_are_not_retried(client: str, error: UpstreamRefusal) -> None:
     """If retrying is pointless, the status is one that no client retries."""
     status = CLIENTS[client].error_status(error)
 
-    assert status in NEVER_REPEATED
+    assert status in NEVER_RETRIED
     assert status != 402 or client in ("messages", "gemini")
 
 
@@ -166,7 +166,7 @@ def test_a_used_up_quota(client: str) -> None:
 
 @EACH_CLIENT
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 529])
-def test_passing_failures_may_be_repeated(client: str, status: int) -> None:
+def test_temporary_failures_may_be_retried(client: str, status: int) -> None:
     """Temporary failures keep their status, and no header keeps clients from retrying."""
     error = refused(status, None)
 
@@ -176,7 +176,7 @@ def test_passing_failures_may_be_repeated(client: str, status: int) -> None:
 
 @EACH_CLIENT
 def test_a_session_limit_in_words(client: str) -> None:
-    """The wait in the message becomes Retry-After, and the cooldown for the whole account."""
+    """The wait in the message becomes Retry-After, and the cooldown of the whole account."""
     time = Time()
     cooldowns = Cooldowns(lambda: time.monotonic)
     error = refused(

@@ -72,7 +72,7 @@ def test_the_specifications_examples(stream: bytes, expected: list[bytes]) -> No
     ],
 )  # fmt: skip
 def test_odd_streams(stream: bytes, expected: list[bytes]) -> None:
-    """Unusual but valid streams are decoded the same, wherever they are split."""
+    """Unusual but valid streams are decoded the same way, wherever they are split."""
     for pieces in every_split(stream):
         assert expected == decode(*pieces)
     assert expected == decode(*(bytes([byte]) for byte in stream))
@@ -115,7 +115,7 @@ def test_recordings_cut_anywhere(name: str, line_end: bytes) -> None:
 
     assert expected == decode(b"".join(frames))
     assert expected == decode(*(bytes([byte]) for byte in b"".join(frames)))
-    # Each event is decoded independently, so splitting each pair of neighbours is enough.
+    # Each event is decoded independently, so splitting each pair of neighbors is enough.
     for (one, two), wanted in zip(pairwise(frames), pairwise(expected), strict=True):
         for at in range(len(one) + 1):
             assert list(wanted) == decode(one[:at], one[at:] + two)
@@ -262,7 +262,7 @@ def test_encoded_events_are_decoded_unchanged(
     st.data(),
 )
 def test_splitting_does_not_matter(parts: list[bytes], data: st.DataObject) -> None:
-    """Any bytes are decoded the same, whole or in pieces."""
+    """Any bytes are decoded the same way, whole or in pieces."""
     stream = b"".join(parts)
     at = data.draw(st.integers(0, len(stream)))
 

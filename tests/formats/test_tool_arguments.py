@@ -50,7 +50,7 @@ def test_every_piece_can_complete_the_json(text: str, sizes: list[int]) -> None:
 
 @pytest.mark.parametrize("text", [DEEP, "[" * NESTED + "]" * NESTED, "[" + DEEP, '{"a":' * 6000])
 def test_too_deeply_nested_json_is_invalid(text: str) -> None:
-    """Too deeply nested text counts as invalid JSON and raises no error."""
+    """Text that is nested too deeply counts as invalid JSON, and raises no error."""
     arguments = Arguments()
     arguments.add(text)
 

@@ -1,4 +1,4 @@
-"""Formats of error responses, which errors clients may retry, and what must not be shown."""
+"""Formats of error responses, which errors clients may retry, and which data must stay hidden."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -158,7 +158,7 @@ def test_retry_after(value: str, expected: str | None) -> None:
 def test_whether_sdks_may_retry(
     status: int, body: bytes, wait: str | None, expected: str | None
 ) -> None:
-    """SDKs are told not to retry if it is useless, or if they would sleep for over a minute."""
+    """`x-should-retry` is false if a retry is useless, or would come after over a minute."""
     headers = {} if wait is None else {"retry-after": wait}
 
     assert expected == parse_error_response(status, headers, body).headers.get("x-should-retry")

@@ -207,7 +207,7 @@ def test_hints_say_what_to_do(status: int, body: bytes, words: str) -> None:
 
 
 def test_terms_in_a_rate_limit_do_not_mean_a_blocked_account() -> None:
-    """Rate limits mention GitHub's terms; only a 403 with them means a blocked account."""
+    """Rate limits mention GitHub's terms; only a 403 that does so means a blocked account."""
     error = parse_error_response(429, {}, b"Please review our [Terms of Service](https://x).")
 
     assert "Stop" not in str(error.hint)
@@ -269,7 +269,7 @@ def test_the_header_wins_over_the_words() -> None:
 
 
 def test_a_wait_without_end() -> None:
-    """A wait of over a month must be a mistake, since every quota is renewed by then."""
+    """A wait of more than a month must be a mistake, since every quota is renewed by then."""
     for wait in ("9" * 20, "Fri, 31 Dec 9999 23:59:59 GMT"):
         error = parse_error_response(429, {"retry-after": wait}, coded("rate_limited", "Slow down"))
 

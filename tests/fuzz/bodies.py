@@ -138,7 +138,7 @@ Sent = tuple[bytes, dict[str, str]]
 def sent(valid: list[ClientRequest]) -> st.SearchStrategy[Sent]:
     """Return bodies and headers for a route that accepts the `valid` bodies.
 
-    About half of them are valid, a quarter almost valid, and the others arbitrary.
+    About half of the bodies are valid, a quarter almost valid, and the rest arbitrary.
     """
     nudge = st.tuples(nudged(valid).map(_plain), st.just(JSON_HEADERS))
     change = st.tuples(changed(valid).map(_plain), st.just(JSON_HEADERS))

@@ -29,7 +29,7 @@ def server_for(simulator: Simulator, **more: object) -> Proxy:
 def many(cases: int) -> settings:
     """Return settings for `cases` examples in CI, and for a tenth of that elsewhere.
 
-    FUZZ=20 multiplies them by 20.
+    FUZZ=20 multiplies the number by 20.
     """
     return examples(cases * _FACTOR)
 
@@ -66,7 +66,7 @@ async def _tasks() -> set[Any]:
 
 
 async def _left(before: set[Any]) -> set[Any]:
-    """Return the tasks that remain without any requests."""
+    """Return the tasks that are left when no request is running."""
     ending = asyncio.all_tasks() - before - {asyncio.current_task()}
     return (await asyncio.wait(ending, timeout=60))[1] if ending else set()
 

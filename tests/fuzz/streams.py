@@ -1,4 +1,4 @@
-"""Malformed upstream answers after a 200: valid streams with errors inserted."""
+"""Malformed upstream answers with status 200: valid streams with errors inserted."""
 
 import copy
 import gzip
@@ -49,7 +49,7 @@ HEADS: Final = [
 
 
 def recorded(simulator: Simulator) -> dict[str, list[bytes]]:
-    """Return valid answers of the simulator for each of Copilot's APIs."""
+    """Return valid answers from the simulator for each of Copilot's APIs."""
     function = {"name": TOOL, "description": ABOUT, "parameters": SCHEMA}
     with httpx.Client(base_url=simulator.url, trust_env=False, verify=NO_TLS, timeout=60) as http:
         ask = Copilot(simulator, http)

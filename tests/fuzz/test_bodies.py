@@ -68,7 +68,7 @@ def test_embeddings(target: Target) -> None:
 
 
 def test_other_methods_of_gemini(target: Target) -> None:
-    """Invalid requests to count tokens and to embed contents are refused in Google's format."""
+    """Invalid requests to count tokens and embed contents are refused in Google's format."""
     counted = [*requests_of(GEMINI), {"generateContentRequest": requests_of(GEMINI)[0]}]
     embedded = [*GEMINI_EMBEDDINGS, {"requests": GEMINI_EMBEDDINGS[:1]}]
     paths = [

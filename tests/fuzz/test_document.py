@@ -54,13 +54,13 @@ OPERATIONS: Final = [
 
 @pytest.fixture(scope="module")
 def document(running: Proxy) -> Any:
-    """The OpenAPI document as served."""
+    """The OpenAPI document that the server serves."""
     with running.client() as http:
         return http.get("/schema/openapi.json").json()
 
 
 def test_every_operation_is_tested(document: Any) -> None:
-    """Each operation of the document is tested here."""
+    """Each operation in the document is tested here."""
     documented = {
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
@@ -95,7 +95,7 @@ def test_answers_are_as_documented(
     @given(strategy, st.sampled_from(MODELS))
     def one(case: "schemathesis.Case[Any]", model: str) -> None:
         if isinstance(case.body, dict) and "model" in case.body:
-            # Otherwise almost all requests would name a model that does not exist.
+            # Otherwise, almost all requests would name a model that does not exist.
             case.body["model"] = model
         target.cases += 1
         case.call_and_validate(running.url, session=session, checks=CHECKS, timeout=60)

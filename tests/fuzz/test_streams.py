@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(TIMEOUT)
 
 @pytest.fixture(scope="module")
 def simulator(clean_module: None) -> Iterator[Simulator]:
-    """A simulator that provides the token, and the valid answers that are modified here."""
+    """A simulator that provides the token and the valid answers that these tests modify."""
     with Simulator(catalogue="2026-03", pace=0) as simulator:
         yield simulator
 

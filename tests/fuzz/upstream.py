@@ -15,7 +15,7 @@ MODELS: Final = {
     "responses": ("gpt-5.4", ["/responses"]),
     "messages": ("claude-sonnet-4.5", ["/v1/messages"]),
 }
-"""A model for each of Copilot's APIs that is served only there."""
+"""For each of Copilot's APIs, a model that is served only there."""
 
 
 @dataclass

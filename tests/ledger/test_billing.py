@@ -1,4 +1,4 @@
-"""The ledger is compared with a fake Copilot's known charges, while servers are killed."""
+"""The ledger matches a fake Copilot's known charges, even if servers are killed."""
 
 import sqlite3
 from contextlib import closing

@@ -82,7 +82,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def make(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Client]]:
-    """Creates a client of a server whose provider has a real prompt cache."""
+    """Creates a client for a server whose provider has a real prompt cache."""
     simulators = []
 
     def made(**options: Any) -> Client:
@@ -110,7 +110,7 @@ def claude_code(
 ) -> dict[str, Any]:
     """Return a request of Claude Code, with marks on the system prompt and on the last message.
 
-    The last message becomes a plain string as soon as another one follows.
+    The last message becomes a plain string as soon as another message follows.
     """
     messages: list[dict[str, Any]] = [
         {"role": role, "content": text}
@@ -171,7 +171,7 @@ ANSWER = "It follows the conventions. " * 30
 
 
 def test_a_pause(make: Callable[..., Client]) -> None:
-    """Claude Code: the first turn is cold, the second hits, and one after six minutes misses."""
+    """Claude Code: the first turn is cold, the second hits, and a turn after six minutes misses."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         turns = (QUESTION, ANSWER, "Go on.")
@@ -359,7 +359,7 @@ def test_without_a_session(make: Callable[..., Client]) -> None:
 
 
 def test_the_cache_key(make: Callable[..., Client]) -> None:
-    """A conversation keeps its key, which is not readable; a client's own key is passed on."""
+    """A conversation keeps its key, which is opaque; a client's own key is passed on."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
         client.ask("/v1/responses", responses(QUESTION, ANSWER, "Go on."))
@@ -405,7 +405,7 @@ def digests(path: Path) -> list[bytes]:
 
 
 def test_off_the_event_loop(make: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prompts are hashed in the ledger's thread; one that cannot be hashed is still recorded."""
+    """Prompts are hashed in the ledger's thread; a prompt that cannot be hashed is recorded."""
     threads: list[str] = []
 
     def broken(api: str, body: Any) -> Any:

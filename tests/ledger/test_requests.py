@@ -1,4 +1,4 @@
-"""Every request to the server is in the ledger, with exactly what Copilot charged for it."""
+"""Every request to the server is in the ledger, with Copilot's exact charge."""
 
 import json
 import re
@@ -86,7 +86,7 @@ def test_the_sum_is_exact(simulator: Simulator, settings: Settings) -> None:
 
 
 def read_a_word(answer: httpx.Response) -> None:
-    """Read until the first word, since the first events may not contain any."""
+    """Read until the first word, since the first events may not contain any words."""
     received = b""
     for data in answer.iter_bytes():
         received += data
@@ -98,9 +98,9 @@ def read_a_word(answer: httpx.Response) -> None:
 @pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize("model", MODELS)
 def test_left_early(simulator: Simulator, settings: Settings, path: str, model: str) -> None:
-    """If the client disconnects early, the cost is estimated and marked as such."""
+    """If the client disconnects early, the cost is estimated, and marked as an estimate."""
     simulator.state.faults.on("stall_mid_stream")
-    simulator.state.middle = 20  # events, so that some have text
+    simulator.state.middle = 20  # events, so that some of them have text
     with Proxy(settings) as proxy, proxy.client() as client:
         with client.stream("POST", path, json=body_for(path, model, stream=True)) as answer:
             read_a_word(answer)
@@ -176,7 +176,7 @@ def test_failures(
 
 
 def test_free_requests(settings: Settings) -> None:
-    """Counting tokens is free, and so are requests that never reach Copilot."""
+    """Counting tokens is free, as are requests that never reach Copilot."""
     with Proxy(settings) as proxy, proxy.client() as client:
         counted = client.post(
             "/v1/messages/count_tokens", json={"model": "claude-opus-5", "messages": USER}
@@ -209,7 +209,7 @@ def test_embeddings_without_a_price(settings: Settings) -> None:
 
 
 def test_the_sender_of_a_request(settings: Settings) -> None:
-    """The base URL names client and project; user agent and session come from the client."""
+    """The base URL names client, project and session; otherwise, the client's headers do."""
     body = body_for("/v1/messages", "claude-opus-5", stream=False)
     headers = {"user-agent": "claude-cli/2.1.332", "x-claude-code-session-id": "s-1"}
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -266,7 +266,7 @@ def test_without_a_ledger(simulator: Simulator, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["/c/x", "/c/x/p/y"])
 def test_a_named_client_needs_the_key(simulator: Simulator, prefix: str) -> None:
-    """Naming a client in the base URL grants no access: the same checks apply."""
+    """Naming a client in the base URL does not grant access, since the same checks apply."""
     settings = settings_at(simulator, api_key="a-key-0123456789")
     with Proxy(settings) as proxy, proxy.client() as client:
 

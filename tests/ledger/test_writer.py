@@ -109,7 +109,7 @@ def test_the_file_is_private(path: Path) -> None:
 
 
 def test_nothing_is_counted_twice(path: Path) -> None:
-    """A row that is written again, because its commit was in doubt, counts once."""
+    """A row that is written again because its commit was in doubt counts once."""
     writer = Writer(path)
     writer.write([row(0), row(1)])
     writer.write([row(1), row(2)])
@@ -138,7 +138,7 @@ class Full:
 def test_a_full_disk(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Rows wait until there is space again, and the log says so once."""
+    """Rows wait until there is space again, and the log has one line about it."""
     disk = Full(monkeypatch)
     writer = Writer(path)
     for number in range(3):
@@ -172,7 +172,7 @@ def test_the_number_of_waiting_rows_is_limited(
 
 
 def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The row is left out and logged, and the others are written."""
+    """Such a row is left out and logged, and the others are written."""
     writer = Writer(path)
     writer.write([row(0), row(1, input_tokens=2**70), row(2, status="no number"), row(3)])
     writer.close()
@@ -397,7 +397,7 @@ def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_concurrent_creation_of_the_file(tmp_path: Path) -> None:
-    """Workers that start together all get the file, whichever creates it."""
+    """Workers that start together all get the file, whichever of them creates it."""
     for number in range(20):
         path = tmp_path / f"{number}.sqlite3"
         together = threading.Barrier(8)
@@ -412,7 +412,7 @@ def test_concurrent_creation_of_the_file(tmp_path: Path) -> None:
 
 
 def test_the_day_follows_the_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The day of a request depends on the current time zone, as for budgets."""
+    """The day of a request depends on the current time zone, as in budgets."""
     minute = 29_000_000  # 21:20 UTC
     try:
         days = []

@@ -1,4 +1,4 @@
-"""The fixtures of the command-line tests, which these tests use as well."""
+"""The fixtures of the command-line tests, for use in these tests."""
 
 from tests.cli.conftest import cli, program, simulator, terminal
 

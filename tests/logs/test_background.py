@@ -85,7 +85,7 @@ def pipe() -> Iterator[io.TextIOWrapper]:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_an_unread_log_delays_nothing(form: str) -> None:
-    """If nobody reads the log, lines are dropped, and a line says how many."""
+    """If nobody reads the log, lines are dropped, and another line says how many."""
     with pipe() as reader, logging_to_stderr(form, Reporter()):
         for number in range(5000):
             log.warning("line %d", number)
@@ -159,7 +159,7 @@ def test_everything_is_eventually_written(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_closing_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If stderr is not read, closing gives up, and further output is discarded."""
+    """If stderr is not read, closing times out, and any more output is discarded."""
     monkeypatch.setattr(background, "_STOP_TIMEOUT", 0.05)
     with pipe() as reader:
         with logging_to_stderr("text", Reporter()):
@@ -170,7 +170,7 @@ def test_closing_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_non_blocking_pipe_loses_nothing() -> None:
-    """Programs that share stderr, such as Node, may have made it non-blocking."""
+    """The pipe may be non-blocking because of programs that share stderr, such as Node."""
     with pipe() as reader, logging_to_stderr("text", Reporter()):
         os.set_blocking(sys.stderr.fileno(), False)
         for number in range(500):
@@ -206,7 +206,7 @@ def test_waiting_lines_do_not_keep_objects_alive(blocked: Blocked) -> None:
 
 
 def test_a_line_that_cannot_be_formatted(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line is replaced by an error, and later lines are written."""
+    """The line is replaced with an error, and later lines are written."""
     with logging_to_stderr("text", Reporter()):
         log.warning("a", extra={"record": "none"})
         log.warning("b")

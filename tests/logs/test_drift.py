@@ -1,4 +1,4 @@
-"""One log line a day reports what Copilot sends that this version does not know."""
+"""One log line a day reports data from Copilot that this version does not know."""
 
 import json
 import logging
@@ -56,7 +56,7 @@ def test_one_line_a_day(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_line_is_short(caplog: pytest.LogCaptureFixture) -> None:
-    """Only some of the names are shown, and memory is limited."""
+    """Only some of the names are shown, and memory use is limited."""
     caplog.set_level(logging.INFO)
     Reporter()(record(*(Unknown("error code", f"code_{n}") for n in range(1000))))
     (line,) = lines(caplog)

@@ -40,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(path: Path) -> Iterator[LogFile]:
-    """A log file of at most 1000 bytes, with up to three old ones."""
+    """A log file of at most 1000 bytes, with up to three old files."""
     made = LogFile(path, max_bytes=1000, count=3)
     with logging_to_stderr("text", Reporter(), made):
         yield made
@@ -197,7 +197,7 @@ def test_write_errors_are_reported_once(
 def test_a_full_disk_is_reported_once(
     file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An incomplete line is removed, so that the next one starts on a new line."""
+    """An incomplete line is removed, so that the next line starts at the beginning of a line."""
     warn("one")
     size = path.stat().st_size
     real = os.write
@@ -251,7 +251,7 @@ def test_lines_are_written_together(path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_rotation_that_fails_loses_nothing(
     file: LogFile, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file keeps growing, and the failure is reported once."""
+    """If rotation fails, the file keeps growing, and the failure is reported once."""
     path.with_name("proxy.log.1").mkdir()
     path.with_name("proxy.log.2").touch()
     path.with_name("proxy.log.3").mkdir()
@@ -272,8 +272,8 @@ def test_each_worker_has_a_separate_file() -> None:
     assert log_file_path(Path("log"), 3) == Path("log-3")
 
 
-def test_no_colours_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Colors depend on stderr, but the file never has any."""
+def test_no_colors_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colors depend on stderr, but the file never has any color."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     warn("one")
     assert "\x1b" not in path.read_text()

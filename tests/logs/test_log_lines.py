@@ -41,7 +41,7 @@ def http(method: str, path: str, status: int) -> None:
 
 
 def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Status, model and cost come first, and errors with the request's id at the end."""
+    """Status, model and cost come first; errors come last, with the request's id."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(
@@ -69,7 +69,7 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_answer_that_was_cut_off(
     broken: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A stream that failed after its status 200 does not look like a good one."""
+    """A stream that failed after its status 200 does not look like a successful stream."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(**broken))
@@ -77,7 +77,7 @@ def test_an_answer_that_was_cut_off(
 
 
 def test_a_line_fits_the_terminal() -> None:
-    """The line of an agent's request is not wrapped; details are left out, but no error is."""
+    """The line of an agent's request fits the terminal; details are left out, errors are not."""
     agent = record(
         model="claude-sonnet-5.5",
         duration=12.3,
@@ -352,8 +352,8 @@ class Screen(io.StringIO):
         return True
 
 
-def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the status has a color: green, yellow or red."""
+def test_colors_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, the status has a color: green, yellow or red."""
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
     reporter = Reporter()
@@ -379,7 +379,7 @@ def test_a_closed_stderr_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_name_of_the_key(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line has the name of the client's key, in both formats."""
+    """The line contains the name of the client's key, in both formats."""
     for form in ("text", "json"):
         reporter = Reporter()
         with logging_to_stderr(form, reporter):

@@ -123,7 +123,7 @@ def test_traces(collector: Collector, simulator: Simulator) -> None:
 
 
 def test_metrics(collector: Collector, simulator: Simulator) -> None:
-    """The counters are also sent, no later than when the server stops."""
+    """The counters are also sent, at the latest when the server stops."""
     with Proxy(settings_at(simulator, otlp_endpoint=collector.url)) as proxy:
         with proxy.client() as http:
             http.post("/v1/chat/completions", json=CHAT)
@@ -217,7 +217,7 @@ def test_a_collector_that_refuses(
 def test_a_collector_that_cannot_be_reached(
     simulator: Simulator, caplog: pytest.LogCaptureFixture, endpoint: str
 ) -> None:
-    """The server answers and stops as usual, and the warning has no secret."""
+    """The server answers and stops as usual, and the warning contains no secret."""
     with (
         Proxy(settings_at(simulator, otlp_endpoint=endpoint)) as proxy,
         proxy.client() as http,

@@ -92,7 +92,7 @@ def test_a_client_cannot_create_labels(proxy: Proxy) -> None:
 
 
 def test_the_key_is_needed(simulator: Simulator) -> None:
-    """If the server has keys, the counters require one."""
+    """If the server has keys, requests for the counters need a key."""
     key = "key-0123456789abcdef"
     with Proxy(settings_at(simulator, api_key=key)) as proxy:
         with proxy.client() as http:
@@ -126,7 +126,7 @@ def record(client: str) -> RequestRecord:
 
 
 async def test_workers_are_summed(tmp_path: Path) -> None:
-    """Every worker shows the sums, including those of a dead worker and of its replacement."""
+    """Every worker shows the sums, including the counters of a dead worker and its replacement."""
     first, second = SharedMetrics(tmp_path, 1), SharedMetrics(tmp_path, 2)
     for client in ("a", "a", "b"):
         first(record(client))

@@ -85,7 +85,7 @@ def test_host_name(host: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "//v1/chat/completions/", "/v1/v1/models"])
-def test_paths_are_normalised(proxy: Proxy, path: str) -> None:
+def test_paths_are_normalized(proxy: Proxy, path: str) -> None:
     """A client with an unusual base URL gets an answer."""
     with proxy.client() as client:
         answer = client.get(path) if "models" in path else client.post(path, json=CHAT)
@@ -164,7 +164,7 @@ def test_host_names_on_the_network(
     ],
 )
 async def test_the_address_of_the_connection(address: str, host: str, is_allowed: bool) -> None:
-    """Besides the listed names, clients may use the address at which they reach the server."""
+    """Clients may also use the address at which they reach the server, even if it is not listed."""
     statuses: list[int] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -225,7 +225,7 @@ def test_own_origin(proxy: Proxy) -> None:
 
 
 def test_allowed_origin(simulator: Simulator) -> None:
-    """An allowed origin may use the server and gets a preflight response; others do not."""
+    """An allowed origin may use the server, and gets a preflight response; other origins do not."""
     settings = settings_at(simulator, cors_origins=("http://localhost:3000",), api_key="k")
     with Proxy(settings) as proxy, proxy.client() as client:
         preflight = client.options(
@@ -279,7 +279,7 @@ def test_allowed_origin(simulator: Simulator) -> None:
     ],
 )
 def test_api_key(simulator: Simulator, headers: dict[str, str], status: int) -> None:
-    """With a key, only requests that have it in one of the two headers are accepted."""
+    """With a key, only requests with the key in one of the two headers are accepted."""
     with Proxy(settings_at(simulator, api_key="secret")) as proxy, proxy.client() as client:
         answer = client.get("/v1/models", headers=headers)
 

@@ -139,7 +139,7 @@ def test_a_large_body_can_wait(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("path", [PATH, "/v1/responses", "/v1/messages", "/v1/embeddings"])
 def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
-    """If the queue is full, the client gets 503 with Retry-After before its body is read."""
+    """If the queue is full, the client gets a 503 with Retry-After before its body is read."""
     with (
         small(simulator, max_queue=0) as proxy,
         occupied(proxy, simulator),
@@ -161,7 +161,7 @@ def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
 
 
 def test_the_queue_is_limited(simulator: Simulator) -> None:
-    """The queue holds as many requests as the setting allows; any others get 503."""
+    """The queue holds as many requests as the setting allows; more requests get a 503."""
     with small(simulator, max_queue=1) as proxy:
         with occupied(proxy, simulator):
             asked = waits(proxy, lambda: post(proxy, chat()))
@@ -170,7 +170,7 @@ def test_the_queue_is_limited(simulator: Simulator) -> None:
 
 
 def test_requests_wait_for_a_limited_time(simulator: Simulator) -> None:
-    """A request that has waited for the maximum time gets 503, and leaves the queue."""
+    """A request that has waited for the maximum time gets a 503, and leaves the queue."""
     with small(simulator, queue_timeout=0.05) as proxy, occupied(proxy, simulator):
         refused = post(proxy, chat())
         assert 0 == proxy.limiter.waiting
@@ -253,7 +253,7 @@ def test_no_slot_is_lost(simulator: Simulator, end: str) -> None:
 
 
 def test_no_slot_is_lost_when_the_server_is_stopped(simulator: Simulator) -> None:
-    """A shutdown frees the slots of open requests, and ends waiting ones."""
+    """A shutdown frees the slots of open requests, and ends waiting requests."""
     with small(simulator) as proxy, occupied(proxy, simulator):
         asked = waits(proxy, lambda: post(proxy, chat()))
         proxy.cut()

@@ -28,7 +28,7 @@ def test_failures_and_lookups_are_logged(path: str, status: int, method: str, lo
 
 
 def test_probes_get_one_line() -> None:
-    """The probes of a starting client get one line, and the probes of its next start another."""
+    """All probes of a starting client share a line; the probes at its next start get a new line."""
     now = 0.0
     is_logged = LogFilter(lambda: now)
     start = ["/api/v1/models", "/api/tags", "/props", "/v1/props", "/version"] * 3

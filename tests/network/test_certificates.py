@@ -1,4 +1,4 @@
-"""Which certificates are trusted, and the errors for others."""
+"""Which certificates are trusted, and the errors for untrusted ones."""
 
 import ssl
 import sys
@@ -27,7 +27,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def secure(authority: trustme.CA) -> Iterator[ScriptedServer]:
-    """A server with a certificate of that authority."""
+    """A server with a certificate from that authority."""
     server = ScriptedServer(Answer({"ok": True}))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -85,7 +85,7 @@ async def test_ssl_cert_dir_is_trusted(
 
 
 async def test_an_untrusted_certificate_is_reported(secure: ScriptedServer) -> None:
-    """The error names the usual reason, a company proxy, and the variable that helps."""
+    """The error names the usual reason, a company proxy, and the variable that fixes it."""
     error = map_http_error(await failure(secure.url))
 
     assert f"The certificate of {secure.url.removeprefix('https://')} is not trusted." == (

@@ -53,7 +53,7 @@ async def test_unused_settings_are_not_checked(
 
 @pytest.mark.parametrize("make", [lambda: make_client(load_settings()), make_anonymous_client])
 async def test_no_cookie_is_kept(make: Callable[[], httpx.AsyncClient]) -> None:
-    """Cookies of one answer are not sent with other requests."""
+    """Cookies from one answer are not sent with other requests."""
     with ScriptedServer(Answer(headers={"set-cookie": "visitor=somebody; Path=/"})) as server:
         async with make() as client:
             for _ in range(2):

@@ -132,7 +132,7 @@ async def test_types(internet: Internet, body: bytes, kind: str) -> None:
     ],
 )
 async def test_other_files_are_refused(internet: Internet, page: Page) -> None:
-    """Anything but an image is refused, and compressed bodies are not unpacked."""
+    """Anything other than an image is refused, and compressed bodies are not decompressed."""
     internet.pages["/a.png"] = page
 
     assert "not a PNG, JPEG, GIF or WebP" in (await refusal(internet, URL)).message
@@ -173,7 +173,7 @@ async def test_only_a_few_at_once(internet: Internet) -> None:
 
 
 async def test_error_statuses(internet: Internet) -> None:
-    """The error has the status; a redirect without a location is an error."""
+    """The error contains the status; a redirect without a location is also an error."""
     internet.pages["/a.png"] = Page(b"gone", 404)
     gone = await refusal(internet, URL)
     internet.pages["/a.png"] = Page(b"", 302)

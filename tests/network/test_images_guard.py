@@ -47,7 +47,7 @@ async def test_an_ipv6_address(internet: Internet) -> None:
 
 
 async def test_the_next_address_is_tried(internet: Internet) -> None:
-    """If an address of a name fails, the next one is tried."""
+    """If one address of a name fails, the next one is tried."""
     internet.names[HOST] = [["8.8.8.8", PUBLIC]]
     internet.unreachable.add("8.8.8.8")
 
@@ -165,7 +165,7 @@ async def test_redirects_to_forbidden_urls(internet: Internet, location: str) ->
 async def test_behind_a_proxy(
     internet: Internet, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """Behind a proxy nothing is fetched; requests without images work."""
+    """Behind a proxy, nothing is fetched; requests without images work."""
     monkeypatch.setenv(variable, "http://me:secret@proxy.example:3128")
 
     error = await refusal(internet, URL)

@@ -1,4 +1,4 @@
-"""Which proxy is used, and the errors for unusable ones."""
+"""Which proxy is used, and the errors for unusable proxies."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_unusable_proxies_are_reported(
 
 
 async def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy of the environment is used without further settings."""
+    """The proxy in the environment is used without any settings."""
     with ScriptedServer(Answer("from the proxy")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         async with make_client(SETTINGS) as client:

@@ -91,7 +91,7 @@ async def test_addresses_are_read_as_the_system_does(address: str) -> None:
 
 @pytest.mark.parametrize("odd", ["127.1", "0x7f.0.0.1", "0177.0.0.1"])
 async def test_unusual_forms_of_addresses(odd: str) -> None:
-    """An address in a short or unusual form is checked like its usual form."""
+    """An address in a short or unusual form is checked like the address that it means."""
     try:
         found = await look_up(odd)
     except OSError:

@@ -97,7 +97,7 @@ def copilot(running: Copilot) -> Copilot:
 
 @dataclass
 class Home:
-    """A client's home, empty at first, its working folder, and its internet."""
+    """A client's home, initially empty, its working folder, and its simulated internet."""
 
     path: Path
     work: Path
@@ -119,7 +119,7 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home(running: Copilot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A new home, shared by a client's tests, since filling it takes longer than a question."""
+    """A new home, shared by a client's tests, since filling it takes longer than a prompt."""
     path = tmp_path_factory.mktemp("official")
     for name in ("own", "work"):
         (path / name).mkdir()

@@ -68,7 +68,7 @@ def test_command(home: Home, copilot: Copilot, model: str) -> None:
 
 @only_in_ci
 def test_auto(home: Home, copilot: Copilot) -> None:
-    """Copilot chooses the model, which answers."""
+    """Copilot chooses the model, and that model answers."""
     answer = ask(home, copilot, "auto", "Say hello")
 
     assert answer.strip().endswith("Say hello")
@@ -93,7 +93,7 @@ def test_image(home: Home, copilot: Copilot, model: str) -> None:
 @only_in_ci
 @pytest.mark.parametrize("model", ["gpt-6.1-sol", "claude-opus-5.5", "gemini-4-carbon"])
 def test_many_tools(home: Home, copilot: Copilot, model: str) -> None:
-    """The CLI defers many tools in each API's form, and nothing is refused."""
+    """The CLI defers tools in each API's format, and nothing is refused."""
     server = {"type": "local", "command": sys.executable, "args": [str(FOLDER / "mcp_server.py")]}
     config = json.dumps({"mcpServers": {"parts": {**server, "tools": ["*"]}}})
 

@@ -145,6 +145,6 @@ def test_image(editor: LanguageClient, home: Home, copilot: Copilot, model: str)
 
 
 def test_auto(editor: LanguageClient, home: Home, copilot: Copilot) -> None:
-    """Copilot chooses the model, which answers."""
+    """Copilot chooses the model, and that model answers."""
     assert "Say hello" in ask(editor, home, "auto", "Say hello")
     assert "/models/session" == copilot.calls()[0][1]

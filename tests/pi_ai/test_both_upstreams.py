@@ -214,7 +214,7 @@ def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
 
 
 def test_models_and_embeddings(sdk: openai.OpenAI) -> None:
-    """Models and embeddings are the account's, with either upstream."""
+    """With either upstream, models and embeddings belong to the account."""
     assert "gpt-4.1" in {model.id for model in sdk.models.list()}
     answer = sdk.embeddings.create(model="text-embedding-3-small", input="Hello")
     assert answer.data[0].embedding
@@ -305,7 +305,7 @@ def test_an_incomplete_answer_is_an_error(
 def test_unusual_ends(
     http: httpx.Client, served: Served, fault: str, finish: str, model: str
 ) -> None:
-    """A filtered answer is marked as such, and a complete one is accepted in any form."""
+    """A filtered answer is marked as filtered, and a complete answer is accepted in any form."""
     served.simulator.state.faults.on(fault)
     request = {"model": model, "messages": user("Say hello"), "stream": True}
 
@@ -358,7 +358,7 @@ def test_a_refusal_is_explained(http: httpx.Client, served: Served, model: str) 
 
 
 def test_a_limit_that_was_reached_is_reported(sdk: openai.OpenAI) -> None:
-    """An answer cut off at its limit is marked as such, and has usage."""
+    """An answer cut off at its limit is marked as cut off, and has usage."""
     for model in ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5"):
         answer = sdk.chat.completions.create(
             model=model, messages=user("word " * 200), max_completion_tokens=20
@@ -369,7 +369,7 @@ def test_a_limit_that_was_reached_is_reported(sdk: openai.OpenAI) -> None:
 
 
 def test_requests_are_not_retried(http: httpx.Client, served: Served) -> None:
-    """After a 421 the request is retried only with a new token."""
+    """After a 421, the request is retried only with a new token."""
     served.simulator.state.faults.on("misdirected_421")
 
     answer = http.post(CHAT, json={"model": "gpt-4.1", "messages": user("Hi")})
@@ -385,7 +385,7 @@ def test_requests_are_not_retried(http: httpx.Client, served: Served) -> None:
 def test_a_failure_before_the_first_word_has_a_status(
     http: httpx.Client, served: Served, fault: str
 ) -> None:
-    """A failure before the first text has an error status instead of a stream."""
+    """A failure before the first text results in an error status instead of a stream."""
     served.simulator.state.faults.on(fault)
 
     request = {"model": "gpt-4.1", "messages": user("Hi"), "stream": True}

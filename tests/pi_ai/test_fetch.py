@@ -179,7 +179,7 @@ async def test_the_wait_after_the_finish_is_short(client: Client) -> None:
 
 
 async def test_a_connection_that_breaks_after_the_finish(client: Client) -> None:
-    """A connection that breaks after the finish loses nothing."""
+    """If a connection breaks after the finish, nothing is lost."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED)

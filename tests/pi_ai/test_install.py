@@ -42,7 +42,7 @@ Programs = Callable[..., None]
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
-    """Put scripts with these names on the PATH, next to the system's programs only."""
+    """Put scripts with these names on the PATH, which otherwise has only the system's programs."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("mkdir", "cat", "env", "grep", "sleep", "touch"):
@@ -146,7 +146,7 @@ def test_a_failure_leaves_the_old_one(
 def test_without_pi_ai(
     programs: Programs, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    """The error names the command, and appears before anything is served."""
+    """The error names the install command, and appears before anything is served."""
     assert 1 == run([*arguments, "--upstream", "pi-ai"])
 
     said = capsys.readouterr().err
@@ -307,7 +307,7 @@ def test_a_full_disk(
 def test_a_folder_that_cannot_be_written(
     programs: Programs, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The error names the folder, the reason, and how to use another."""
+    """The error names the folder and the reason, and says how to use another folder."""
     home.parent.symlink_to("/nowhere")
 
     assert 1 == run(["pi-ai", "install"])

@@ -384,7 +384,7 @@ class Spy:
 async def test_the_message_to_the_process(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message has the initiator, the vision flag, the host with its token, and the proxy."""
+    """The message contains the initiator, the vision flag, the host with token, and the proxy."""
     monkeypatch.setenv("ALL_PROXY", "http://proxy.example:8080")
     settings = settings_at(
         simulator, upstream="pi-ai", copilot_api_url="https://api.githubcopilot.com"
@@ -416,7 +416,7 @@ async def test_the_message_to_the_process(
 async def test_a_proxy_is_used(tmp_path: Path) -> None:
     """The proxy in the message is used, with its password.
 
-    If it refuses, the error names it, and nothing was sent.
+    If the proxy refuses, the error names it, and nothing has been sent.
     """
     heads: list[bytes] = []
 
@@ -456,7 +456,7 @@ async def test_a_proxy_is_used(tmp_path: Path) -> None:
 
 @needs_pi_ai
 async def test_split_surrogate_pairs_are_joined(tmp_path: Path) -> None:
-    """Split surrogate pairs are joined, and lone ones are harmless."""
+    """Split surrogate pairs are joined, and lone surrogates are harmless."""
     pieces = ["a\ud83e", "\udd8ab", "\ud83e", "", "\ud83e"]
     choices: list[Any] = [{"index": 0, "delta": {"content": piece}} for piece in pieces]
     choices[-1]["finish_reason"] = "stop"

@@ -79,7 +79,7 @@ def test_answered(simulator: Simulator, aliases: Any) -> None:
 
 
 def test_listed(simulator: Simulator, aliases: Any) -> None:
-    """Each alias is listed once, with the model that it stands for."""
+    """Each alias is listed once, with the model that it resolves to."""
     with Proxy(settings_at(simulator, aliases=aliases)) as proxy, proxy.client() as client:
         listed = client.get("/v1/models").json()["data"]
         one = client.get("/v1/models/fast").json()

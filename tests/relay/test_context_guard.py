@@ -54,7 +54,7 @@ def ask(client: httpx.Client, path: str, **changes: Any) -> httpx.Response:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", BODIES)
 def test_a_long_prompt(path: str, stream: bool) -> None:
-    """The refusal has the words that each API uses for a prompt that is too long."""
+    """The refusal has each API's own words for a prompt that is too long."""
     with (
         Simulator(catalogue=catalogue(2000), pace=0) as simulator,
         Proxy(settings_at(simulator, context_guard=True)) as proxy,

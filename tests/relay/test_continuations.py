@@ -1,4 +1,4 @@
-"""Several continuations in one reply, one of which fails."""
+"""Several continuations in one reply, when one of them fails."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from copilot_proxy.relay.continuations import Continuations
 
 
 class Single:
-    """The reply with one continuation; number 2 fails."""
+    """The reply with one continuation; the second one fails."""
 
     headers = {"x-copilot-proxy-cost": "0.5"}  # noqa: RUF012  # never changed
 

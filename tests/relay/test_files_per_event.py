@@ -37,7 +37,7 @@ MODELS: Final = {
     "responses": "gpt-5.3-codex",
     "messages": "claude-opus-5",
 }
-"""Models that Copilot serves on one API."""
+"""Models that Copilot serves on a single API."""
 PATHS: Final = {
     "chat_completions": "/v1/chat/completions",
     "responses": "/v1/responses",
@@ -48,8 +48,8 @@ PATHS: Final = {
 class Trace:
     """The calls of the package's functions in one thread.
 
-    `parts` has the files of the functions called for each part of Copilot's answer, and `climbs`
-    has the calls from one file to another that is above it.
+    `parts` contains the files of the functions called for each part of Copilot's answer, and
+    `climbs` contains the calls from a file to a file above it.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Trace:
 
 @cache
 def file_of(path: str) -> str | None:
-    """Return the name of a package file, such as ``relay/reply``, but not of the simulator."""
+    """Return the name of a package file outside the simulator, such as ``relay/reply``."""
     file = Path(path)
     if not file.is_relative_to(PACKAGE) or "simulator" in file.parts:
         return None

@@ -92,7 +92,7 @@ def test_other_refusals_are_reported(proxy: Proxy, simulator: Simulator, message
 
 
 def test_a_field_that_is_refused_twice(proxy: Proxy, simulator: Simulator) -> None:
-    """After a second refusal the error is returned."""
+    """After a second refusal, the error is returned."""
     message = "messages.0.content.0.text.foo: Extra inputs are not permitted"
     simulator.state.faults.on("invalid_request_body", value=message)
     with proxy.client() as client:

@@ -34,7 +34,7 @@ class Refusing:
 @every_client
 @pytest.mark.anyio
 async def test_a_bare_refusal_names_the_tool(client: str) -> None:
-    """Every client learns which tool, and which part of it, Copilot probably refused."""
+    """Every client learns which tool, and which part of it, Copilot has probably refused."""
     upstream: Any = Refusing()
     relay = Relay(upstream, default_model="gemini-4-neon", report=lambda record: None)
     schema = {"type": "object", "properties": {"a": {"oneOf": [{"type": "string"}]}}}

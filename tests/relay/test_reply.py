@@ -50,7 +50,7 @@ def reply(client: str, upstream: Any) -> Reply:
 @every_client
 @pytest.mark.anyio
 async def test_the_end_mark_completes_a_stream(client: str) -> None:
-    """`[DONE]` without a finish reason ends an answer; if events just stop, it was cut off."""
+    """`[DONE]` without a finish reason ends an answer; without `[DONE]`, the answer was cut off."""
     await reply(client, Upstream([TEXT], [DONE])).whole()
 
     with pytest.raises(BrokenResponse, match="was cut off"):

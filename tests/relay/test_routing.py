@@ -1,4 +1,4 @@
-"""Which of Copilot's APIs is called: from the catalogue, with one retry if that was wrong."""
+"""Which Copilot API is called: the catalogue decides, with one retry if it was wrong."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -302,7 +302,7 @@ def test_an_old_catalogue_is_used_if_reading_fails(
 def test_notes(
     http: httpx.Client, client: Client, model: str, extra: ClientRequest, note: str, stream: bool
 ) -> None:
-    """Anything that does not reach the model is named in a header, native or translated."""
+    """A header names everything that does not reach the model, native or translated."""
     assert "x-copilot-proxy-notes" not in post(http, client, model, stream=stream).headers
 
     answer = post(http, client, model, stream=stream, extra=extra)
@@ -311,7 +311,7 @@ def test_notes(
 
 
 def conversations(client: Client) -> Iterator[tuple[list[Turn], str]]:
-    """Conversations, with the author of the last turn."""
+    """Return conversations, each with the author of the last turn."""
     question, reply = client.user("Hi"), client.assistant("Hello")
     calls: dict[str, list[Turn]] = {
         "chat_completions": [
@@ -458,7 +458,7 @@ def test_aliases_of_claude_code(http: httpx.Client, simulator: Simulator) -> Non
 def test_claude_thinks_on_messages(
     http: httpx.Client, simulator: Simulator, client: Client, asks: ClientRequest
 ) -> None:
-    """A Claude model on both APIs gets requests for reasoning on the one that can show it."""
+    """If a Claude model is on both APIs, requests for reasoning go to the API that can show it."""
     assert "messages" == route(post(http, client, "claude-sonnet-4.5", extra=asks))
     assert "thinking" in simulator.state.requests[-1].body
     assert "chat_completions" == route(post(http, client, "claude-sonnet-4.5"))

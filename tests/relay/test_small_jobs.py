@@ -51,7 +51,7 @@ def ask(proxy: Proxy, path: str, agent: str, body: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(("path", "agent", "body"), JOBS)
 def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str, Any]) -> None:
-    """The newest small model answers, as the note and the ledger say."""
+    """The newest small model answers, as the note and the ledger show."""
     settings = settings_with(simulator)
     with Proxy(settings) as proxy:
         answer = ask(proxy, path, agent, body)
@@ -104,7 +104,7 @@ def test_no_small_model(simulator: Simulator, flags: dict[str, Any]) -> None:
 def test_gemini_cli_chooses_a_model(simulator: Simulator) -> None:
     """Gemini CLI's question about a task's difficulty goes to the small model.
 
-    This works even if it names one that the account does not have.
+    This works even if it names a model that the account does not have.
     """
     settings = settings_with(simulator)
     body = {"systemInstruction": {"parts": [{"text": ROUTING}]}, "contents": CONTENTS}

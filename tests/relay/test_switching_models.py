@@ -112,7 +112,7 @@ def test_reasoning_of_another_model(
 ) -> None:
     """Content that Copilot cannot decrypt is dropped from a second request, with a note.
 
-    Without it, or with the model that made it, only one request is sent.
+    Without such content, or with the model that made it, only one request is sent.
     """
     turns = in_a_loop(switching, client, first)
 

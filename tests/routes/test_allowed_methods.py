@@ -12,7 +12,7 @@ METHODS = ("HEAD", "POST", "DELETE")
 PATHS = sorted(
     re.sub(r"\{.*?\}", "x", route.path_format)
     for route in make_router().routes
-    if not route.path.startswith("/schema/")  # slow, and the framework's own
+    if not route.path.startswith("/schema/")  # slow, and part of the framework
 )
 
 
@@ -37,7 +37,7 @@ def test_a_path_lists_what_it_accepts(proxy: Proxy, path: str, allow: str) -> No
 
 
 def test_no_listed_method_is_refused(simulator: Simulator) -> None:
-    """Listed methods are not refused, and refused methods are not listed. HEAD stands for GET."""
+    """A listed method is never refused, and a refusal repeats the list."""
     settings = settings_at(simulator, ollama=True)
     with Proxy(settings) as proxy, proxy.client() as client:
         for path in PATHS:

@@ -30,7 +30,7 @@ ALIASES = {"fast": "gpt-5-mini", "smart": "claude-opus-5", "start": "default", "
 
 @pytest.fixture
 def limited(simulator: Simulator) -> Iterator[Proxy]:
-    """A server with a key for all models, and one for gpt-5-mini and Claude Haiku only."""
+    """A server with a key for all models, and a key for gpt-5-mini and Claude Haiku only."""
     settings = settings_at(
         simulator,
         aliases=ALIASES,
@@ -104,7 +104,7 @@ def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
 def test_no_alias_bypasses_the_limit(
     limited: Proxy, simulator: Simulator, name: str, listed: bool
 ) -> None:
-    """The limit applies to the model that a name stands for, on every path, even without a list."""
+    """The limit applies to the model that a name resolves to, on every path, and without a list."""
     if not listed:
         simulator.state.faults.on("models_500")
 
@@ -118,7 +118,7 @@ def test_no_alias_bypasses_the_limit(
 def test_without_the_list_a_name_means_the_same_on_every_path(
     simulator: Simulator, path: str
 ) -> None:
-    """The key is checked for the model that the alias stands for, which is also sent to Copilot.
+    """The key is checked for the model that the alias resolves to, which is also sent to Copilot.
 
     This is true even if the alias is the id of a model that the key does not allow.
     """
@@ -137,7 +137,7 @@ def test_without_the_list_a_name_means_the_same_on_every_path(
 
 
 def test_without_the_list_its_models_still_answer(limited: Proxy, simulator: Simulator) -> None:
-    """Without the list of models, a key still allows its models."""
+    """Without the model list, a key still allows its models."""
     simulator.state.faults.on("models_500")
 
     codes = [ask(limited, name).status_code for name in ("gpt-5-mini", "fast", "claude-haiku-4.5")]
@@ -204,7 +204,7 @@ def test_any_of_the_keys(simulator: Simulator, headers: dict[str, str], status: 
 
 
 def test_the_record_has_the_name(limited: Proxy) -> None:
-    """The request record has the key's name, even for refused requests, and never the key."""
+    """The request record has the key's name, even for refused requests, but never the key."""
     ask(limited, "gpt-5-mini")
     ask(limited, "gpt-5.5")
     ask(limited, "gpt-5.5", key=LAPTOP)
@@ -281,7 +281,7 @@ def test_in_the_file_and_in_the_environment(tmp_path: Path) -> None:
     ids=str,
 )
 def test_unusable_keys(keys: object) -> None:
-    """The error says what is wrong without showing any key, even one in the wrong place."""
+    """The error says what is wrong without showing any key, even a key in the wrong place."""
     with pytest.raises(UsageError) as raised:
         load_settings({"api_keys": keys})
 
@@ -300,7 +300,7 @@ def test_a_named_key_differs_from_the_unnamed(tmp_path: Path) -> None:
 
 
 def test_a_refusal_in_json(limited: Proxy) -> None:
-    """A streaming request for a model that the key does not allow gets an error status in JSON."""
+    """If the key does not allow the model, even a request for a stream gets an error in JSON."""
     with limited.client(headers={"x-api-key": CI}) as client:
         answer = client.post(
             "/v1/chat/completions", json={"model": "gpt-5.5", "messages": USER, "stream": True}

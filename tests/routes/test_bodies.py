@@ -94,7 +94,7 @@ def test_broken_encodings(proxy: Proxy, encoding: str, body: bytes, status: int)
 
 
 def test_brotli_is_optional(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its library, a brotli body is refused, with an alternative in the hint."""
+    """Without the brotli library, such a body is refused, with an alternative in the hint."""
     monkeypatch.setitem(sys.modules, "brotli", None)
     with proxy.client() as client:
         answer = client.post(PATH, content=b"", headers={"content-encoding": "br"})
@@ -105,7 +105,7 @@ def test_brotli_is_optional(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_too_large(simulator: Simulator) -> None:
-    """A body over the limit is refused by its declared, received or decompressed size."""
+    """A body is refused if its declared, received or decompressed size is over the limit."""
     with Proxy(settings_at(simulator, max_body_bytes=2000)) as proxy, proxy.client() as client:
         declared = client.post(PATH, content=b"x" * 2001)
         streamed = client.post(PATH, content=iter([b"x" * 1500] * 2))
@@ -167,7 +167,7 @@ def test_a_client_that_is_still_sending_sees_its_error(
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_http_1_0(proxy: Proxy, stream: bool) -> None:
-    """An HTTP/1.0 client gets no chunks: the body ends with the connection."""
+    """An HTTP/1.0 client gets no chunks, and the connection closes at the end of the body."""
     address = urlsplit(proxy.url)
     body = json.dumps({**json.loads(CHAT), "stream": stream}).encode()
     head = f"POST {PATH} HTTP/1.0\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -408,7 +408,7 @@ def test_no_error_in_the_middle_of_an_answer(proxy: Proxy, simulator: Simulator)
     ],
 )
 def test_a_very_long_model_name(proxy: Proxy, path: str, more: dict[str, object]) -> None:
-    """A very long name is refused without a lookup; one of the maximum length is looked up."""
+    """A name over the maximum length is refused without a lookup; a shorter name is looked up."""
     with proxy.client() as client:
         for length in (257, 3_000_000):
             answer = client.post(f"/v1/{path}", json={"model": "x" * length, **more})

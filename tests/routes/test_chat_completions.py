@@ -65,7 +65,7 @@ def test_notes_name_what_was_changed(proxy: Proxy, simulator: Simulator) -> None
 
 
 def test_other_fields_pass(proxy: Proxy, simulator: Simulator) -> None:
-    """Fields that Copilot accepts are passed on unchanged, including unknown ones."""
+    """Fields that Copilot accepts are passed on unchanged, even unknown fields."""
     extra: Json = {
         "temperature": 0.3,
         "seed": 7,
@@ -403,7 +403,7 @@ def test_client_disconnects_with_requests_waiting(
 ) -> None:
     """A disconnect is noticed even if more requests are queued on the connection.
 
-    Those requests are not sent to Copilot.
+    The queued requests are not sent to Copilot.
     """
     simulator.state.faults.on("stall_before_headers", path="/chat/completions")
     body = json.dumps(chat("Write 500 words", stream=stream)).encode()
@@ -448,7 +448,7 @@ def test_client_disconnects_during_a_queued_request(simulator: Simulator, stream
 
 
 def test_records(proxy: Proxy) -> None:
-    """The record of a request has its counts and times, but no text of the conversation."""
+    """The record of a request contains its counts and times, but no text of the conversation."""
     with proxy.client() as client:
         client.post(PATH, json=chat("a secret thought", stream=True))
         client.post(PATH, json=chat(model="nope"))

@@ -54,7 +54,7 @@ async def work() -> Work:
 async def outcome(
     client: Client, work: Work, during: Callable[[asyncio.Task[None]], Awaitable[None]]
 ) -> tuple[asyncio.Task[None], bool]:
-    """Run `work` until the client disconnects, with `during` at the same time.
+    """Run `work` until the client disconnects, and `during` concurrently.
 
     Returns the task that ran it, and whether the cleanup was completed.
     """
@@ -146,7 +146,7 @@ async def test_a_cancellation_after_a_disconnect(client: Client, work: Work) -> 
 
 
 async def test_errors_are_raised(client: Client) -> None:
-    """An error in the work is raised, and no task is left waiting for the client."""
+    """An error in the work is raised, and no task continues to wait for the client."""
 
     async def fail() -> None:
         await asyncio.sleep(0)

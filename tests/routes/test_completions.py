@@ -24,7 +24,7 @@ def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
 
 
 def prompts(simulator: Simulator) -> list[str]:
-    """Return the prompts that the model got."""
+    """Return the prompts that the model received."""
     bodies = [one.body for one in simulator.state.requests if one.path == "/chat/completions"]
     assert all(1 == len(body["messages"]) for body in bodies)
     return [body["messages"][0]["content"] for body in bodies]
@@ -67,7 +67,7 @@ def test_every_model(client: openai.OpenAI, model: str) -> None:
 
 
 def test_several_prompts(client: openai.OpenAI, simulator: Simulator, proxy: Proxy) -> None:
-    """Each prompt, and each of `n`, is a call with a record; tokens and costs are summed."""
+    """Each prompt, and each of `n`, is a call with its own record; tokens and costs are summed."""
     raw = client.completions.with_raw_response.create(
         model=CHAT, prompt=["One", "Two"], n=2, echo=True
     )

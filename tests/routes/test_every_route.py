@@ -149,7 +149,7 @@ def test_origins_that_are_not_allowed(
 
 @crossed(mode=["no-cors", "cors", "websocket", None], site=["cross-site", "same-site"])
 def test_pages_without_an_origin(server: OpenProxy, site: str, mode: str | None) -> None:
-    """Images, scripts and other resources requested by pages of other sites are refused."""
+    """Images, scripts and other resources that pages of other sites request are refused."""
     headers = {"sec-fetch-site": site} | ({"sec-fetch-mode": mode} if mode else {})
 
     assert {"origin_not_allowed"} == refusals(server, headers)
@@ -330,8 +330,7 @@ def test_ambiguous_requests(
 ) -> None:
     """Requests that two programs could interpret differently are refused."""
     with OpenProxy(settings_at(simulator)) as server, server.client() as client:
-        # Load the router first, since `send` closes its side immediately, which ends waiting
-        # requests.
+        # Load the router first, since `send` closes its side, which ends waiting requests.
         client.get("/nowhere")
         assert Outcome(status, code) == send(server, request_text)
 

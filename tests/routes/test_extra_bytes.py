@@ -27,7 +27,7 @@ def answer_to(proxy: Proxy, content_length: int, body: bytes, connection: str = 
 
 @pytest.mark.parametrize("extra", [b"\r\n", b"\n\n"])
 def test_line_breaks_are_ignored(proxy: Proxy, extra: bytes) -> None:
-    """Some clients send a line break after the body (RFC 9112, section 2.2)."""
+    """A line break after the body, which some clients send, is ignored (RFC 9112, section 2.2)."""
     body = BODY.encode()
 
     assert answer_to(proxy, len(body), body + extra).startswith(b"HTTP/1.1 200 ")

@@ -59,7 +59,7 @@ def test_in_mid_stream(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_in_a_route(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug in another route is reported in the same way."""
+    """A bug in another route is reported the same way."""
 
     async def broken(*_: object) -> None:
         raise ZeroDivisionError

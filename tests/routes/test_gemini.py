@@ -67,7 +67,7 @@ def sent(simulator: Simulator) -> Json:
     ],
 )
 def test_paths(http: httpx.Client, proxy: Proxy, path: str) -> None:
-    """The API works under all its versions, and however clients join base URL and path."""
+    """The API works under all of its versions, however clients join base URL and path."""
     assert "You said: Ahoy" in said(http.post(path, json=HI))
 
     sender = proxy.wait_for_record().attribution
@@ -139,7 +139,7 @@ def test_a_stream_as_an_array(http: httpx.Client) -> None:
 def test_silence_and_a_late_error(simulator: Simulator, query: str) -> None:
     """A silent stream is kept open with empty lines, which all clients ignore.
 
-    An error ends it as one more event.
+    A late error ends the stream as one more event.
     """
     simulator.state.faults.on("stall_mid_stream", value=0.5)
     simulator.state.faults.on("cut_mid_stream")
@@ -155,7 +155,7 @@ def test_silence_and_a_late_error(simulator: Simulator, query: str) -> None:
 
 @pytest.mark.parametrize("query", ["", "?alt=sse"])
 def test_an_error_before_the_answer(simulator: Simulator, query: str) -> None:
-    """If the headers were already sent, the error is the only event."""
+    """If the headers have already been sent, the error is the only event."""
     simulator.state.faults.on("stall_before_headers")
     settings = settings_at(simulator, header_grace=0.01, keep_alive=0.05, read_timeout=1)
     with Proxy(settings) as proxy, proxy.client() as http:
@@ -189,7 +189,7 @@ def test_a_client_that_disconnects(simulator: Simulator) -> None:
     ],
 )
 def test_keys(simulator: Simulator, headers: dict[str, str], query: str) -> None:
-    """The key may be in Google's header or parameter; a wrong one is refused in Google's format."""
+    """The key may be in Google's header or parameter; a wrong key is refused in Google's format."""
     settings = settings_at(simulator, api_keys={"laptop": {"key": KEY, "models": ["gpt-4o"]}})
     with Proxy(settings) as proxy, proxy.client() as http:
         assert "Ahoy" in said(http.post(GENERATE + query, json=HI, headers=headers))
@@ -208,7 +208,7 @@ def test_keys(simulator: Simulator, headers: dict[str, str], query: str) -> None
 def test_a_key_in_the_url_is_never_written(
     simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
-    """The key is not in the log, the dumps, an answer or /health; nor is a wrong one."""
+    """The key is not in the log, the dumps, an answer or /health, and neither is a wrong key."""
     wrong = "wr0ng-secret-4711"
     folder = tmp_path / "dumps"
     settings = settings_at(simulator, api_key=KEY, dump_dir=folder)
@@ -350,7 +350,7 @@ def test_unsupported_fields_are_refused(
 
 
 def test_losses_are_noted(http: httpx.Client) -> None:
-    """Parameters that Copilot does not have are named in the notes."""
+    """Notes name the parameters that Copilot does not have."""
     body = {
         **HI,
         "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
@@ -367,7 +367,7 @@ def test_losses_are_noted(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
 def test_images_in_both_alphabets(http: httpx.Client, simulator: Simulator, alphabet: Any) -> None:
-    """SDKs use the URL-safe base64 alphabet, which Copilot does not accept."""
+    """Base64 data in the URL-safe alphabet, which SDKs use, is converted for Copilot."""
     data = alphabet(base64.b64decode(PNG) + b"\xfb\xef\xff").decode().rstrip("=")
     part = {"inlineData": {"mimeType": "image/png", "data": data}}
     answer = http.post(GENERATE, json={"contents": [{"parts": [part, {"text": "What is it?"}]}]})
@@ -415,7 +415,7 @@ def test_counting_and_embedding(http: httpx.Client) -> None:
 
 
 def test_names_of_old_models(http: httpx.Client) -> None:
-    """A built-in name of a client maps to a model of the same size, with a note."""
+    """A name that is built into a client maps to a model of the same size, with a note."""
     answer = http.post("/v1beta/models/gemini-1.5-flash:generateContent", json=HI)
 
     assert "changed model: gemini-1.5-flash" in answer.headers["x-copilot-proxy-notes"]

@@ -81,7 +81,7 @@ def test_a_failed_list_of_models_may_be_retried(simulator: Simulator) -> None:
 
 
 def test_an_unknown_host_gets_the_right_address(proxy: Proxy) -> None:
-    """The hint has the address with the port; an empty Host header is not quoted as a name."""
+    """The hint contains the address with the port; an empty Host header is not quoted as a name."""
     with proxy.client() as client:
         unknown = client.get("/health", headers={"host": "evil.example"})
         empty = client.get("/health", headers={"host": ""})

@@ -259,7 +259,7 @@ async def test_the_setting_is_the_switch(simulator: Simulator) -> None:
 def test_gemini(
     online: OnlineProxy, simulator: Simulator, model: str, make: Make, where: str
 ) -> None:
-    """On the Gemini API, a file with a web address is downloaded as well."""
+    """On the Gemini API, a file with a web address is also downloaded."""
     with online.client() as client:
         answer = client.post(f"/v1beta/models/{model}:generateContent", json=make(URL))
 

@@ -39,7 +39,7 @@ class Reply:
 
 
 async def sent(reply: Reply, on_keep_alive: Callable[[], Coroutine[Any, Any, None]]) -> list[bytes]:
-    """Return the pieces of the stream; `on_keep_alive` is called while one is being sent."""
+    """Return the pieces of the stream; `on_keep_alive` is called when a keep-alive is sent."""
     pieces: list[bytes] = []
 
     async def send(message: Any) -> None:

@@ -78,7 +78,7 @@ def test_a_client_that_closed_its_side(
         with socket.create_connection((address.hostname or "", address.port or 0), 60) as half:
             half.sendall(b"GET /v1/models/gpt-4.1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             half.shutdown(socket.SHUT_WR)
-            client.get("/health")  # the server has read both now
+            client.get("/health")  # by now, the server has read both
             may_load.set()
             answer = b"".join(iter(lambda: half.recv(65536), b""))
 

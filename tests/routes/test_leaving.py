@@ -23,7 +23,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], bytes]] = {
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5", "gpt-4o"])
 @pytest.mark.parametrize("path", REQUESTS)
 def test_disconnecting_after_the_last_event(simulator: Simulator, path: str, model: str) -> None:
-    """Codex disconnects on the last event, which the record does not count as a disconnect."""
+    """Codex disconnects on the last event, which is not recorded as a disconnect."""
     request, end = REQUESTS[path]
     body = json.dumps({"model": model, "stream": True, **request}).encode()
     head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"

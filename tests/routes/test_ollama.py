@@ -59,7 +59,7 @@ def test_off(simulator: Simulator, method: str, path: str) -> None:
     [("/", "*/*", True), ("/", "text/html,*/*;q=0.8", False)],
 )
 def test_the_root(proxy: Proxy, path: str, accept: str, is_ollama: bool) -> None:
-    """Ollama's clients look for its exact text; browsers get the dashboard."""
+    """Ollama clients get the exact text that they look for; browsers get the dashboard."""
     with proxy.client(headers={"accept": accept}) as client:
         answer, head = client.get(path), client.head(path)
 
@@ -79,7 +79,7 @@ def test_the_root(proxy: Proxy, path: str, accept: str, is_ollama: bool) -> None
     ],
 )
 def test_spellings(proxy: Proxy, path: str) -> None:
-    """Base URLs that users assemble in other ways work, and name clients."""
+    """Unusual base URLs that users assemble work, and may name clients."""
     with proxy.client() as client:
         answer = client.post(f"{proxy.url}{path}", json=chat(stream=False))
 
@@ -117,7 +117,7 @@ def test_vs_code(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("model", ["sonnet:latest", "default:latest", "mine", "mine:latest"])
 def test_names(simulator: Simulator, model: str) -> None:
-    """Families and aliases also have the tag, and an alias keeps its parameters."""
+    """Families and aliases also have Ollama's tag, and an alias keeps its parameters."""
     aliases = {"mine": {"model": "sonnet", "reasoning_effort": "low"}}
     with Proxy(settings_at(simulator, ollama=True, aliases=aliases)) as proxy:
         with proxy.client() as client:

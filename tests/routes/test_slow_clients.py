@@ -67,7 +67,7 @@ def wait_for_a_timeout(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET /health HTTP/1.1\r\nhost: local", b"\r\n"])
 def test_incomplete_headers(hasty: Proxy, sent: bytes) -> None:
-    """A client that sends nothing is disconnected; one that sends incomplete headers gets 408."""
+    """A client that sends nothing is disconnected; after incomplete headers, it gets a 408."""
     with connected(hasty) as conn:
         conn.sendall(sent)
         said = all_of(conn)
@@ -101,7 +101,7 @@ def test_a_byte_at_a_time(hasty: Proxy) -> None:
 @pytest.mark.parametrize("path", [PATH, "/v1/messages", "/v1/embeddings"])
 @pytest.mark.parametrize("more", ["", "expect: 100-continue\r\n"])
 def test_an_incomplete_body(hasty: Proxy, simulator: Simulator, path: str, more: str) -> None:
-    """A body that does not arrive gets 408 in the API's format, and the connection is closed."""
+    """A body that does not arrive gets a 408 in the API's format, and the connection is closed."""
     with connected(hasty) as conn:
         conn.sendall(head(len(CHAT), path, more) + CHAT[:20])
         said = all_of(conn)

@@ -108,7 +108,7 @@ def sent(simulator: Simulator) -> Json:
 
 @pytest.mark.parametrize("model", PATHS)
 def test_events(web_socket: Socket, proxy: Proxy, model: str) -> None:
-    """The events are the same as in a stream over HTTP; the first one also has its headers."""
+    """The events are the same as in a stream over HTTP; the first event also has its headers."""
     asked = {"model": model, "input": "Say hello"}
     events = web_socket.ask(**asked)
     with proxy.client() as client:
@@ -150,7 +150,7 @@ def test_record(proxy: Proxy) -> None:
 
 
 def test_continuation(web_socket: Socket, proxy: Proxy, simulator: Simulator) -> None:
-    """A response with `store: false` can be continued on its own WebSocket, and only there."""
+    """A response with `store: false` can only be continued on its own WebSocket."""
     first = web_socket.ask(model=TRANSLATED, input="I am Ada", store=False)[-1]["response"]
     again = {"model": TRANSLATED, "input": "Who?", "previous_response_id": first["id"]}
     second = web_socket.ask(**again, store=False)[-1]["response"]
@@ -167,7 +167,7 @@ def test_continuation(web_socket: Socket, proxy: Proxy, simulator: Simulator) ->
 
 
 def test_stored_responses(web_socket: Socket, proxy: Proxy) -> None:
-    """Other responses are stored for HTTP as well, even after the WebSocket is closed."""
+    """Other responses can also be used over HTTP, even after the WebSocket is closed."""
     first = web_socket.ask(model=NATIVE, input="Hello")[-1]["response"]
     web_socket.connection.close()
 
@@ -182,7 +182,7 @@ def test_a_closed_web_socket_is_forgotten(proxy: Proxy) -> None:
     with opened(proxy) as one:
         one.ask(model=NATIVE, input="Hello", store=False)
         assert 1 == memory.count
-    with opened(proxy):  # accepted after the end of the first one
+    with opened(proxy):  # accepted after the first WebSocket has ended
         assert (0, 0) == (memory.count, memory.size)
 
 
@@ -209,7 +209,7 @@ def test_warm_up(web_socket: Socket, proxy: Proxy, simulator: Simulator) -> None
 
 
 def test_notes(web_socket: Socket) -> None:
-    """The first event says what was changed in the request."""
+    """The first event lists the changes to the request."""
     (first, *_) = web_socket.ask(model=NATIVE, input="Hi", seven=7)
 
     assert "seven" in first["headers"]["x-copilot-proxy-notes"]
@@ -256,7 +256,7 @@ def test_bad_messages(
 
 
 def test_other_messages(web_socket: Socket) -> None:
-    """Input for a running response is refused; messages that need no answer get none."""
+    """Input for a running response is refused; messages that need no answer get no answer."""
     connection = web_socket.connection
     connection.send(json.dumps({"type": "response.processed", "response_id": "resp_1"}))
     steer = {"input": "Stop", "previous_response_id": "resp_1"}
@@ -271,7 +271,7 @@ def test_other_messages(web_socket: Socket) -> None:
 
 
 def test_input_that_cannot_be_repeated(web_socket: Socket) -> None:
-    """A refusal does not repeat a long input, or anything that is not text."""
+    """A refusal repeats neither a long input nor anything that is not text."""
     connection = web_socket.connection
     connection.send(json.dumps({"type": "response.steer", "input": "x" * 200_000}))
     too_long = web_socket.receive()
@@ -303,7 +303,7 @@ def test_a_failure_in_the_stream(web_socket: Socket, simulator: Simulator) -> No
 
 
 def test_lanes(web_socket: Socket, simulator: Simulator) -> None:
-    """Messages with different `stream_id`s run in parallel; those with the same one, in order."""
+    """Messages with different `stream_id`s run in parallel; with the same one, one at a time."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     web_socket.send(model=NATIVE, input="Wait", stream_id="a")
     simulator.state.recorder.wait_for(lambda r: r.path == "/responses")
@@ -339,7 +339,7 @@ def test_too_large_messages(simulator: Simulator) -> None:
 
 
 def test_an_internal_error(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An internal error while a message is processed is reported to the client."""
+    """An internal error during a message is reported to the client."""
 
     def fail(*_: Any) -> Any:
         raise RuntimeError("broken")
@@ -352,7 +352,7 @@ def test_an_internal_error(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_disconnect_ends_the_call(proxy: Proxy, simulator: Simulator) -> None:
-    """When the client disconnects, its calls to Copilot end, as do those of waiting messages."""
+    """When the client disconnects, its calls to Copilot end, and waiting messages are dropped."""
     simulator.state.faults.on("stall_mid_stream")
     with opened(proxy) as one:
         one.send(model=NATIVE, input="Hello")
@@ -410,7 +410,7 @@ def test_keys(simulator: Simulator) -> None:
 
 
 def test_size(simulator: Simulator) -> None:
-    """A message has the size limit of a body; a far larger one closes the connection."""
+    """A message has the size limit of a body; a much larger one closes the connection."""
     with Proxy(settings_at(simulator, max_body_bytes=10_000)) as proxy, opened(proxy) as one:
         status, _ = one.refused(model=NATIVE, input="x" * 12_000)
         assert 413 == status
@@ -425,7 +425,7 @@ def test_size(simulator: Simulator) -> None:
 def test_an_answer_after_the_end(
     proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the server closes the connection, such as after a long message, answers end as well."""
+    """If the server closes the connection, as after a long message, answers end as well."""
     simulator.state.pace = 0.002
     with opened(proxy) as one:
         one.send(model=NATIVE, input="Write 5000 words")
@@ -437,7 +437,7 @@ def test_an_answer_after_the_end(
 
 
 def test_budget_and_cooldown(simulator: Simulator, tmp_path: Path) -> None:
-    """A message over the budget is refused as over HTTP, and none is sent during a cooldown."""
+    """A message over the budget is refused as over HTTP; no message is sent during a cooldown."""
     budget = ("0.001/day",)
     settings = settings_at(simulator, ledger=True, home_dir=tmp_path, budget=budget)
     with Proxy(settings) as proxy, opened(proxy) as one:
@@ -453,7 +453,7 @@ def test_budget_and_cooldown(simulator: Simulator, tmp_path: Path) -> None:
 
 
 def test_concurrency(simulator: Simulator) -> None:
-    """Messages use concurrency slots like requests, so a message over the limit is refused."""
+    """Messages use concurrency slots as requests do, so a message over the limit is refused."""
     limits = {"max_concurrency": 1, "max_queue": 0}
     simulator.state.faults.on("stall_mid_stream", times=1)
     with Proxy(settings_at(simulator, **limits)) as proxy, opened(proxy) as one:
@@ -490,7 +490,7 @@ def test_pings_without_end(proxy: Proxy) -> None:
 def test_a_client_that_answers_no_ping(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that vanishes without closing the connection is detected by a missing pong."""
+    """If a client vanishes without closing the connection, a missing pong reveals it."""
     monkeypatch.setattr(uvicorn_config, "_PING_INTERVAL", 0.3)
     simulator.state.faults.on("stall_mid_stream")
     with Proxy(settings_at(simulator)) as proxy, opened(proxy) as one:
@@ -525,7 +525,7 @@ def test_a_client_that_does_not_read(simulator: Simulator, monkeypatch: pytest.M
     ids=lambda head: repr(head[:90]),
 )
 def test_broken_handshakes(proxy: Proxy, head: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A request that is not a handshake gets a 4xx, and causes no error inside the server."""
+    """A request that is not a handshake gets a 4xx, and causes no error in the server."""
     address = urlsplit(proxy.url)
     with socket.create_connection((address.hostname or "", address.port or 0), 60) as conn:
         conn.sendall(f"{head}\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n".encode())
@@ -535,7 +535,7 @@ def test_broken_handshakes(proxy: Proxy, head: str, caplog: pytest.LogCaptureFix
 
 
 def test_plain_get(proxy: Proxy) -> None:
-    """GET without an upgrade is not allowed."""
+    """A GET request without an upgrade is not allowed."""
     with proxy.client() as client:
         plain = client.get("/v1/responses")
     assert (405, "POST, OPTIONS") == (plain.status_code, plain.headers["allow"])
@@ -543,7 +543,7 @@ def test_plain_get(proxy: Proxy) -> None:
 
 @pytest.mark.filterwarnings("ignore:connect.. must be used")  # raised by websockets, about the SDK
 def test_sdk(proxy: Proxy) -> None:
-    """OpenAI's SDK understands every message."""
+    """OpenAI's SDK accepts every message."""
     http = openai.DefaultHttpxClient(verify=NO_TLS)
     with (
         openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="x", http_client=http) as client,

@@ -125,7 +125,7 @@ def test_copilot_echoes_its_token(
     kind: str,
     form: str,
 ) -> None:
-    """Copilot echoes the token in headers, messages, codes, events, URLs and nested JSON."""
+    """No token reaches the client when Copilot echoes it in headers, messages, events or URLs."""
     marks = Marks()
     key = marks.new("the API key", "key-")
     with Mirror(status, kind) as mirror:
@@ -155,7 +155,7 @@ def test_copilot_echoes_its_token(
 def test_github_echoes_its_token(
     folder: Path, capsys: pytest.CaptureFixture[str], status: int, kind: str, whose: str
 ) -> None:
-    """In the exchange, GitHub echoes the token of the server or of a client."""
+    """No token reaches the client when GitHub echoes it in the exchange."""
     marks = Marks()
     own = marks.new("the server's token", "gho_")
     callers = marks.new("the caller's token", "ghu_")

@@ -1,4 +1,4 @@
-"""Every command with `--debug`, succeeding and failing: secrets are only in the store."""
+"""Every command with `--debug`, when it succeeds and fails: secrets are only in the store."""
 
 import io
 import json
@@ -75,7 +75,7 @@ def said(ran: Ran) -> dict[str, str]:
 def test_a_complete_sign_in(
     cli: Cli, github: Simulator, home: Path, marks: Marks, tmp_path: Path
 ) -> None:
-    """The token is only in the store, and `logout` removes it."""
+    """After a sign-in, the token is only in the store, and `logout` removes it."""
     login = cli("login", "--store", "file", "--debug")
     assert login.code == 0
     kept = (home / STORE).read_text()

@@ -1,4 +1,4 @@
-"""The server as a process: all its output, from the start to a second Ctrl+C."""
+"""The server as a process: all of its output, from the start to a second Ctrl+C."""
 
 import contextlib
 import json

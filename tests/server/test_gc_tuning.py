@@ -1,4 +1,4 @@
-"""The tuning of the garbage collector for serving."""
+"""Tuning the garbage collector for serving."""
 
 import gc
 import weakref
@@ -31,7 +31,7 @@ def test_only_while_the_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_streams_leave_no_cycles(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """Cycles would require a garbage collection, which delays all other streams."""
+    """Streams leave no cycles, whose collection would delay all other streams."""
     kept: list[weakref.ref[object]] = []
 
     def watch(kind: type) -> None:

@@ -1,4 +1,4 @@
-"""Whatever one client sends, the event loop keeps serving the others."""
+"""No request of a client keeps the event loop from serving other clients."""
 
 import base64
 import gzip
@@ -44,7 +44,7 @@ ANSWERS: dict[str, Any] = {
 
 
 class Sink(HttpServer):
-    """GitHub and Copilot, which read a request without looking at it, and answer."""
+    """GitHub and Copilot, which read requests without looking at them, and answer."""
 
     protocol = "HTTP/1.1"
 
@@ -192,7 +192,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
 
 @pytest.mark.parametrize("case", sample(CASES, alike=lambda case: CASES[case][0]))
 def test_large_requests(watchdog: Watchdog, case: str) -> None:
-    """A large request is answered, or refused with a reason, and does not delay any other."""
+    """A large request is answered, or refused with a reason, and delays no other request."""
     path, make_body, status = CASES[case]
     body = make_body()
     assert len(body) < 32 * MIB
@@ -208,7 +208,7 @@ def test_large_requests(watchdog: Watchdog, case: str) -> None:
 def test_compressed_requests(
     watchdog: Watchdog, make_content: Callable[[], bytes], status: int
 ) -> None:
-    """The size of a compressed request is not known until it is decompressed."""
+    """A compressed request, whose size is unknown at first, delays no other request."""
     packed = gzip.compress(make_content(), 1)
 
     pause = longest_pause(watchdog, CHAT, packed, status, {"content-encoding": "gzip"})
@@ -260,7 +260,7 @@ def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], s
 def longest_pause(
     watchdog: Watchdog, path: str, body: bytes, status: int, headers: dict[str, str] | None = None
 ) -> float:
-    """Return the smallest of the longest pauses during several equal requests."""
+    """Return the smallest of the longest pauses during a few equal requests."""
     pauses: list[float] = []
     for _ in range(TRIES):
         watchdog.longest_pause()

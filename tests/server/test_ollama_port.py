@@ -22,7 +22,7 @@ from tests.selection import first
 
 
 class Ollama(BaseHTTPRequestHandler):
-    """The real Ollama, to the extent that requests can show."""
+    """An imitation of the real Ollama, as far as requests can show."""
 
     def do_GET(self) -> None:
         body = b"Ollama is running" if self.path == "/" else b"404 page not found"
@@ -37,7 +37,7 @@ class Ollama(BaseHTTPRequestHandler):
 
 @contextmanager
 def real_ollama() -> Iterator[int]:
-    """Run it, and yield its port."""
+    """Run the imitation, and yield its port."""
     with HTTPServer(("127.0.0.1", 0), Ollama) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -74,7 +74,7 @@ def test_the_servers_own_port() -> None:
 
 
 def test_next_to_a_real_ollama() -> None:
-    """If the default port is taken, the server still starts; one set by the user is an error."""
+    """If the default port is taken, the server still starts; with a custom port, it fails."""
     with real_ollama() as port:
         with (
             pytest.raises(CopilotProxyError, match=f"Port {port} is in use by Ollama") as caught,
@@ -83,7 +83,7 @@ def test_next_to_a_real_ollama() -> None:
             pass
         assert "--ollama-port 0" in str(caught.value.hint)
 
-        # As if this were the default port.
+        # Treat this port as the default.
         with ollama_port.bound(replace(settings_for(), ollama_port=port)) as second:
             assert second.listener is None
             assert f"Port {port} is in use by Ollama" in str(second.problem)

@@ -1,4 +1,4 @@
-"""Responses as they are written to the connection, read from a socket."""
+"""How responses are written to the connection, read from a socket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -94,7 +94,7 @@ def test_a_header_cannot_begin_another_one() -> None:
 
 
 def test_a_body_that_is_too_short_closes_the_connection() -> None:
-    """Otherwise, the client would take the next response for the rest of this one."""
+    """The connection closes, so the client cannot mistake the next response for the rest."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start((b"content-length", b"5")))

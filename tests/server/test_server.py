@@ -1,4 +1,4 @@
-"""Graceful shutdown, from the view of clients with open or new requests."""
+"""Graceful shutdown, from the point of view of clients with open or new requests."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Running]:
-    """Run a server, which has ended when the block exits."""
+    """Run a server while the block runs, and wait for its end."""
     one = Running(simulator, **flags)
     serving = asyncio.create_task(one.server.serve(sockets=[one.listener]))
     await one.ready.wait()
@@ -197,7 +197,7 @@ async def test_a_client_that_does_not_read_does_not_delay_the_shutdown(
 
 @pytest.mark.parametrize("path", OTHERS)
 async def test_other_aborted_requests_get_503(simulator: Simulator, path: str) -> None:
-    """Lists, token counts and embeddings get the same error, and never a plain 500."""
+    """Lists, token counts and embeddings get the same error, never a plain 500."""
     simulator.state.faults.on("stall_before_headers", path="/models")
     async with running(simulator) as one, one.client() as client:
         method = "GET" if OTHERS[path] is None else "POST"
@@ -210,7 +210,7 @@ async def test_other_aborted_requests_get_503(simulator: Simulator, path: str) -
 
 
 async def test_an_incomplete_body_gets_503(simulator: Simulator) -> None:
-    """The client learns that it need not send the rest."""
+    """The client learns that it does not have to send the rest."""
     head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
     async with running(simulator) as one:
         reader, writer = await asyncio.open_connection(*one.address)
@@ -230,7 +230,7 @@ async def test_an_incomplete_body_gets_503(simulator: Simulator) -> None:
 async def test_a_client_that_connects_during_shutdown_does_not_wait(
     simulator: Simulator, iterations: int
 ) -> None:
-    """The connection is closed or refused, in whichever iteration of the event loop it is made."""
+    """The connection is closed or refused, in whichever event loop iteration it is made."""
     loop = asyncio.get_running_loop()
 
     def connect(left: int) -> None:
@@ -299,7 +299,7 @@ async def test_a_web_socket_finishes_its_response(simulator: Simulator) -> None:
 
 
 async def test_an_aborted_web_socket_ends_its_response(simulator: Simulator) -> None:
-    """The response fails with the reason before the WebSocket is closed."""
+    """The response fails with the reason, before the WebSocket is closed."""
     simulator.state.faults.on("stall_mid_stream")
     asked = json.dumps({"type": "response.create", **ASKED["/v1/responses"]})
     async with running(simulator) as one, web_socket(one) as connection:

@@ -57,7 +57,7 @@ def test_the_network_needs_a_key() -> None:
 
 
 def test_several_sockets_are_refused() -> None:
-    """The server listens on only one."""
+    """The server refuses more than one socket."""
     with socket.create_server(("127.0.0.1", 0)) as listener, start(listener, "2") as process:
         _, error = process.communicate(timeout=60)
     assert 2 == process.returncode

@@ -42,7 +42,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_openai_sdk_through_a_socket(path: Path) -> None:
     """The OpenAI SDK works with and without streaming, and without a key.
 
-    The file is removed afterwards.
+    The file is removed when the server stops.
     """
 
     def use(client: httpx.Client) -> None:
@@ -91,7 +91,7 @@ def test_the_sdks_through_a_socket_as_documented(
 def test_the_socket_is_private_from_the_first_moment(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The socket has mode 0600 before anyone can connect, whatever the umask, which is restored."""
+    """The socket has mode 0600 before anyone can connect; the umask is restored."""
     before = os.umask(0)
     modes: list[int] = []
     try:
@@ -144,7 +144,7 @@ def test_hosts_and_origins_are_checked(path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_second_server_is_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The error says which program listens there, and the first server is not affected."""
+    """The error names the program that listens there, and the first server is not affected."""
 
     def use(client: httpx.Client) -> None:
         done = subprocess.run(
@@ -165,7 +165,7 @@ def test_a_second_server_is_refused(path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_another_program_keeps_its_socket(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another program that listens there keeps the socket."""
+    """Another program that listens there keeps its socket."""
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
         other.listen()

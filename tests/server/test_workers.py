@@ -110,7 +110,7 @@ def asleep(worker: int) -> Iterator[None]:
     """Suspend a worker while the block runs, so that the other worker gets all requests."""
     os.kill(worker, signal.SIGSTOP)
     try:
-        # On another core it may keep running briefly, and accept a connection.
+        # On another core, it may keep running briefly, and accept a connection.
         wait_until(lambda: _state(worker) == "T")
         yield
     finally:
@@ -201,7 +201,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
         wait_until(lambda: can_listen(httpx.URL(url).port or 0))
         account.state.pace = 0
         assert all(stream.is_whole for stream in streams)
-        terminal.end()  # workers hold the terminal open, too
+        terminal.end()  # workers also hold the terminal open
 
 
 @only_in_ci
@@ -209,7 +209,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
 def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Neither contains the key or the token, although the workers know both."""
+    """Neither contains the key or the token, although the workers have both."""
     key = "my-own-key-123456"
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", key)
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
@@ -260,7 +260,7 @@ def supervisor(code: str, **more: Any) -> tuple[Supervisor, socket.socket]:
 async def test_a_worker_that_is_not_ready_yet_can_finish(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The worker may have served requests already, and must record their costs."""
+    """The worker may already have served requests, and must record their costs."""
     monkeypatch.setattr(supervisor_module, "_REPORT_TIMEOUT", 60.0)
     code = (
         "import pathlib, socket, sys\n"

@@ -50,7 +50,7 @@ def test_the_definition_is_the_expected_one(name: str) -> None:
 
 
 def test_the_windows_task_has_only_ascii() -> None:
-    """Windows cannot misread user names with other characters."""
+    """The task has only ASCII, so Windows cannot misread user names with other characters."""
     program = r"C:\Users\Zoë 李\python.exe"
     service = Service(profile=None, command=(program, "-m", "copilot_proxy"), stop_timeout=45)
 

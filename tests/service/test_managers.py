@@ -59,7 +59,7 @@ def life(manager: ServiceManager) -> None:
 
 
 def test_launchd(record: Path) -> None:
-    """An agent is loaded into the graphical session, and only after the old one has ended."""
+    """An agent is loaded into the graphical session, but only after the old agent has ended."""
     manager = Launchd()
     life(manager)
 
@@ -72,7 +72,7 @@ def test_launchd(record: Path) -> None:
 
 
 def test_task_scheduler(record: Path, tmp_path: Path) -> None:
-    """A task is created from its file, run and deleted; it is not an error if it is not running."""
+    """A task is created from its file, run and deleted; a task that is not running is no error."""
     life(TaskScheduler(tmp_path / "service"))
 
     commands = record.read_text()
@@ -103,7 +103,7 @@ def test_a_task_in_another_language(
 
 
 def test_a_refusal_is_reported(record: Path, tmp_path: Path) -> None:
-    """The error has the last line that the program printed."""
+    """The error contains the last line that the program printed."""
     (tmp_path / "bin/launchctl").write_text(
         "#!/bin/sh\ncase $1 in print) exit 1;; bootstrap) echo 'Bootstrap failed: 5'; exit 5;; esac"
     )

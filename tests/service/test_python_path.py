@@ -37,7 +37,7 @@ def test_the_newest_version_is_started(tmp_path: Path, versions: str, link: str)
 
 @pytest.mark.parametrize("versions", ["tools/g-copilot-proxy", "homebrew/Cellar/g-copilot-proxy"])
 def test_other_paths_stay(tmp_path: Path, versions: str) -> None:
-    """Without a link, or with one to another version, the path is unchanged."""
+    """Without a link, or with a link to another version, the path is unchanged."""
     alone = install(tmp_path / versions / "0.1.0")
     assert alone == stable_path(alone)
 

@@ -52,7 +52,7 @@ def port(systemd: dict[str, str], simulator: Simulator, monkeypatch: pytest.Monk
 def installed(
     cli: Cli, own_home: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """The URL of an installed service that requires a key; the service is removed afterwards."""
+    """The URL of an installed service that requires a key; the service is removed at the end."""
     sign_in(own_home)
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)
     ran = cli("service", "install")
@@ -96,7 +96,7 @@ def test_it_answers_survives_a_crash_and_is_removed(
 ) -> None:
     """A service goes through its whole life, as its user sees it.
 
-    Its key is only in a private file.
+    The service's key is only in a private file.
     """
     record = own_home / "service/service.json"
     assert (
@@ -168,7 +168,7 @@ def test_it_starts_when_a_client_connects(
 def test_a_token_in_a_variable_is_refused(
     cli: Cli, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The token would have to be stored in a file."""
+    """Such a token is refused, since it would have to be stored in a file."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     ran = cli("service", "install")
 
@@ -180,7 +180,7 @@ def test_a_token_in_a_variable_is_refused(
 def test_a_machine_without_systemd(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Without the program or its process, the error names an alternative."""
+    """If systemctl or systemd is missing, the error names an alternative."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     ran = cli("service", "install")
     assert 1 == ran.code

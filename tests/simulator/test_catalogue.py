@@ -1,4 +1,4 @@
-"""The list of models, and enabling them."""
+"""The model list, and enabling models."""
 
 import json
 from collections import Counter
@@ -111,7 +111,7 @@ def test_the_catalogue_can_be_changed(simulator, copilot):
 
 
 def test_every_recorded_model_exists(by_id):
-    """Every model of the recorded list exists."""
+    """Every model in the recorded list exists."""
     recording = Path(__file__).parents[1] / "recordings" / "models.json"
     recorded = json.loads(recording.read_text())["data"]
     assert set() == {model["id"] for model in recorded} - set(by_id)
@@ -119,7 +119,7 @@ def test_every_recorded_model_exists(by_id):
 
 @pytest.mark.parametrize("model", ["nothing", "raptor-mini", "", 7])
 def test_unknown_and_disabled_models_are_refused(copilot, model):
-    """Both give the same error; an id of the wrong type is an invalid body."""
+    """Both get the same error; an id of the wrong type is an invalid body."""
     answer = copilot.chat(model=model)
     code = "invalid_request_body" if model == 7 else "model_not_supported"
     assert (400, code) == (answer.status_code, answer.json()["error"]["code"])
@@ -215,7 +215,7 @@ def test_completion_models_have_no_endpoint(copilot):
     [("models_500", 500), ("models_429", 429), ("models_html", 200), ("models_garbage", 200)],
 )
 def test_the_list_can_fail(simulator, copilot, fault, status):
-    """The list of models has its own faults."""
+    """The model list has its own faults."""
     simulator.state.faults.on(fault, times=1)
     assert status == copilot.get("/models").status_code
     assert 200 == copilot.get("/models").status_code

@@ -1,4 +1,4 @@
-"""The built-in catalogues: today's models, those of March, and invented ones."""
+"""The built-in catalogues: today's models, the models of March, and invented ones."""
 
 from collections import Counter
 from typing import Any
@@ -11,7 +11,7 @@ from copilot_proxy.simulator.catalogue import load
 ALWAYS_SENT = {"id", "name", "object", "version", "model_picker_enabled", "capabilities"}
 CAPABILITIES = {"object", "type", "family", "tokenizer"}
 TODAY = 35
-"""Chat models of November 2026."""
+"""The number of chat models in November 2026."""
 
 
 def by_id(name: str) -> dict[str, dict[str, Any]]:
@@ -84,7 +84,7 @@ def test_the_list_of_today_has_every_oddity():
 
 
 def test_the_future_has_unknown_values():
-    """Unknown vendors, endpoints, efforts, prices and fields; no model is in the picker."""
+    """Vendors, endpoints, efforts, prices and fields are unknown, and no model is in the picker."""
     models = by_id("future")
     assert not any(model["model_picker_enabled"] for model in models.values())
     assert ["/v3/converse", "/chat/completions"] == models["aurora-1"]["supported_endpoints"]
@@ -138,7 +138,7 @@ def test_older_api_versions_have_one_cache_price(copilot):
     indirect=["simulator"],
 )
 def test_both_forms_of_prices_cost_the_same(copilot, model, price):
-    """Tiers are in AI credits and flat prices in billionths; the cost is in billionths."""
+    """Tiers are in AI credits, and flat prices in billionths; the cost is in billionths."""
     answer = copilot.chat(model=model).json()
     costs = answer["copilot_usage"]["token_details"][0]
     assert ("input", price * 10**9) == (costs["token_type"], costs["cost_per_batch"])

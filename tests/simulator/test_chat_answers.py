@@ -9,7 +9,7 @@ from tests.simulator.chunks import ASK, MODELS, calls_of, finishes, text_of
 
 @pytest.mark.parametrize("model", MODELS.values())
 def test_streams_and_whole_answers_are_equal(copilot, model):
-    """Both forms have the same text and one finish, and the stream ends with [DONE]."""
+    """Both forms have the same text and one finish reason, and the stream ends with [DONE]."""
     chunks = copilot.chunks(model=model)
     assert copilot.said(model=model) == text_of(chunks)
     assert (["stop"], "[DONE]") == (finishes(chunks), chunks[-1])
@@ -17,7 +17,7 @@ def test_streams_and_whole_answers_are_equal(copilot, model):
 
 
 @pytest.mark.parametrize("model", MODELS.values())
-def test_streams_are_labelled(copilot, model):
+def test_streams_are_labeled(copilot, model):
     """A stream has the content type of an event stream, and contains data lines only."""
     answer = copilot.chat(model=model, stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -67,7 +67,7 @@ def test_azure_usage_with_include_usage(copilot):
 
 
 def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
-    """Id and name are sent once, then fragments by index."""
+    """The id and name are sent once, then fragments by index."""
     fragments = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
     first = [one for one in fragments if "id" in one]
     assert [0, 1] == [one["index"] for one in first]
@@ -87,7 +87,7 @@ def test_azure_returns_several_choices(copilot):
 
 
 def test_claude_splits_answers_into_choices(copilot, weather_tool):
-    """Text and calls are in separate choices, without an index, with the same finish."""
+    """Text and calls are in separate choices, without an index, with the same finish reason."""
     body = copilot.chat(ASK, MODELS["claude"], tools=[weather_tool]).json()
     assert 3 == len(body["choices"])
     assert ["tool_calls"] * 3 == [one["finish_reason"] for one in body["choices"]]
@@ -144,7 +144,7 @@ def test_gemini_sends_a_usage_on_every_chunk(copilot):
 
 
 def test_gemini_calls_are_complete_and_in_the_last_delta(copilot, weather_tool):
-    """One delta has all calls, the signature and the finish."""
+    """One delta has all calls, the signature and the finish reason."""
     chunks = copilot.chunks(ASK, MODELS["gemini"], tools=[weather_tool])[:-1]
     assert "reasoning_text" in chunks[0]["choices"][0]["delta"]
     last = chunks[-1]["choices"][0]

@@ -1,4 +1,4 @@
-"""The quirks of chat completions that can be switched on."""
+"""The switchable quirks of chat completions."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_calls_can_be_numbered_wrongly(copilot, quirk, weather_tool, name, indic
 
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5"])
 def test_calls_can_be_complete_or_in_other_choices(copilot, quirk, weather_tool, model):
-    """A call may be complete in one delta, or be in a second choice."""
+    """A call may be complete in one delta, or in a second choice."""
     quirk("whole_calls")
     fragments = calls_of(copilot.chunks(ASK, model, tools=[weather_tool]))
     assert ['{"city":"Paris"}', '{"city":"London"}'] == [

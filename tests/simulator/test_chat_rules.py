@@ -342,7 +342,7 @@ def test_models_without_vision_refuse_images(copilot):
 
 
 def test_long_prompts_are_refused(copilot):
-    """The limit is max_prompt_tokens, and the error has both count and limit."""
+    """The limit is max_prompt_tokens, and the error contains both count and limit."""
     words = refused(copilot.chat("x" * 4 * 64000), "model_max_prompt_tokens_exceeded")
     assert "prompt token count of 64007 exceeds the limit of 64000" == words
     assert 200 == copilot.chat("x" * 4 * 63000).status_code
@@ -366,7 +366,7 @@ def nonsense(value):
 
 
 def test_arbitrary_values_do_not_crash_it(copilot, simulator):
-    """Whatever part is replaced, the result is an answer or a refusal."""
+    """Whichever part is replaced, the result is an answer or a refusal."""
     format_ = {"type": "json_schema", "json_schema": {"schema": {"type": "integer", "minimum": 1}}}
     body = {
         "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, ASKS, RESULT],

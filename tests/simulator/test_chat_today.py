@@ -35,7 +35,7 @@ def test_kimi_accepts_one_temperature(copilot):
 
 
 def test_kimi_numbers_its_calls(copilot):
-    """The id of a call is the tool's name and its number in the conversation."""
+    """The id of a call consists of the tool's name and its number in the conversation."""
     question = {"role": "user", "content": "Call get_weather for Paris and London"}
     body = {"model": "kimi-k3", "tools": [tool(WEATHER)], "messages": [question]}
     first = copilot.post("/chat/completions", body).json()["choices"][0]["message"]
@@ -90,7 +90,7 @@ def test_geminis_schemas(copilot, model, schema, taken):
 
 @pytest.mark.parametrize("properties", [[], "x", {"a": {"anyOf": "x"}}, {"a": {"items": [1]}}])
 def test_malformed_schemas_for_gemini(copilot, properties):
-    """Malformed schemas are refused like those for other models."""
+    """Malformed schemas are refused, as for other models."""
     malformed = {"type": "object", "properties": properties}
     answers = [copilot.chat(model=m, tools=[tool(malformed)]) for m in (GEMINI[0], "kimi-k3")]
     assert [400, 400] == [answer.status_code for answer in answers]
@@ -129,7 +129,7 @@ def test_a_refusal_on_messages(simulator, copilot):
 
 
 def test_a_refusal_on_responses(simulator, copilot):
-    """The message has a part of type refusal, which is streamed in its own events."""
+    """The message has a refusal part, which is streamed in its own events."""
     simulator.state.faults.on("refusal")
     part = {"type": "refusal", "refusal": REFUSAL}
     assert [part] == copilot.responses("Hi", "gpt-6.1-sol").json()["output"][-1]["content"]

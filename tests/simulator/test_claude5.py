@@ -96,7 +96,7 @@ def test_fields_of_thinking_are_checked(copilot, thinking, words):
     ],
 )
 def test_the_beta_of_binding_needs_its_field(copilot, model, thinking, words):
-    """The beta without block_binding is refused, and so are unknown behaviors and models."""
+    """The beta without block_binding is refused, as are unknown behaviors and models."""
     assert words in refused(ask(copilot, model, BINDING, thinking=thinking))
 
 
@@ -172,7 +172,7 @@ def test_history_is_bound(copilot, model, edit):
 
 @pytest.mark.parametrize("model", BOUND)
 def test_unchanged_history_is_whole(copilot, model):
-    """Cache breakpoints and the form of a text do not count as edits; nothing is dropped."""
+    """Cache breakpoints and the format of a text do not count as edits; nothing is dropped."""
     turns = tool_round(copilot, model)
     turns[0]["content"] = [{"type": "text", "text": turns[0]["content"], "cache_control": MARK}]
     turns[2]["content"].append({"type": "text", "text": "Go on."})
@@ -235,14 +235,14 @@ def test_a_tool_choice_of_other_vendors_is_refused(copilot):
 
 
 def test_updates_are_displayed_with_their_beta(copilot):
-    """This display is refused without the beta, and accepted with it."""
+    """`updates` is refused without the beta, and accepted with it."""
     thinking = {**ADAPTIVE, "display": "updates"}
     beta = "thinking-display-updates-2026-08-18"
     assert 200 == ask(copilot, "claude-sonnet-5.5", beta, thinking=thinking).status_code
 
 
 def test_unknown_output_config_is_refused(copilot):
-    """Only effort and format are known."""
+    """Only effort and format are accepted."""
     answer = ask(copilot, "claude-sonnet-5.5", output_config={"task_budget": 5})
     assert "output_config.task_budget: Extra inputs" in refused(answer)
 

@@ -122,7 +122,7 @@ def test_a_sign_in_expires(simulator, http):
     ],
 )
 def test_wrong_polls_are_errors_with_status_200(http, changed, error):
-    """Errors of polls have status 200 and a description."""
+    """Poll errors have status 200 and a description."""
     code = begin(http)["device_code"]
     answer = poll(http, code, **changed)
     assert (200, error) == (answer.status_code, answer.json()["error"])
@@ -130,7 +130,7 @@ def test_wrong_polls_are_errors_with_status_200(http, changed, error):
 
 
 def test_a_script_decides_every_answer(simulator, http):
-    """A script is played in order, and its last answer repeats."""
+    """The answers of a script are sent in order, and the last one is repeated."""
     simulator.state.device_flow = [
         "pending",
         "slow_down",
@@ -159,7 +159,7 @@ def test_a_script_decides_every_answer(simulator, http):
 
 
 def test_a_script_can_cause_failures(simulator, http):
-    """A poll may be answered with an HTML page, or not at all."""
+    """A poll may get an HTML page, or no answer."""
     simulator.state.device_flow = ["html", "drop", "ok"]
     code = begin(http)["device_code"]
     page = poll(http, code)
@@ -182,6 +182,6 @@ def test_other_apps_get_tokens_that_cannot_be_exchanged(simulator, http):
 
 
 def test_a_body_that_is_not_an_object(http):
-    """A malformed body is answered like an unknown app."""
+    """A malformed body gets the same answer as an unknown app."""
     answer = http.post("/login/device/code", content=b"nonsense", headers=JSON)
     assert 404 == answer.status_code

@@ -21,7 +21,7 @@ def test_the_answer_lacks_object_and_model(copilot):
 
 
 def test_vectors(copilot):
-    """Vectors have length 1; equal texts have equal vectors, and different texts differ."""
+    """Vectors have length 1; they are equal for equal texts, and different for others."""
     first, second, third = (
         one["embedding"] for one in embed(copilot, ["a", "b", "a"]).json()["data"]
     )
@@ -29,7 +29,7 @@ def test_vectors(copilot):
     assert math.isclose(1, sum(value * value for value in first), rel_tol=1e-4)
 
 
-def test_dimensions_are_honoured(copilot):
+def test_dimensions_are_honored(copilot):
     """The requested dimensions are returned if the model supports them."""
     assert 256 == len(embed(copilot, ["a"], dimensions=256).json()["data"][0]["embedding"])
     for fields in ({"dimensions": 0}, {"dimensions": 9999}, {"dimensions": "256"}):

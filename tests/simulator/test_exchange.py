@@ -45,7 +45,7 @@ def test_every_exchange_is_new_and_counted(simulator, copilot):
     ],
 )
 def test_other_tokens_are_refused(copilot, token, status, message):
-    """Each wrong kind of token has its own answer, in GitHub's flat shape."""
+    """Each wrong kind of token has its own answer, in GitHub's flat format."""
     answer = copilot.exchange(token)
     assert (status, message, str(status)) == (
         answer.status_code,
@@ -71,7 +71,7 @@ def test_a_user_agent_is_required(http):
 
 
 def test_some_user_agents_are_refused(http):
-    """The default user agent of Go is refused."""
+    """Go's default user agent is refused."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}", "user-agent": "Go-http-client/2.0"}
     answer = http.get("/copilot_internal/v2/token", headers=headers)
     assert (403, "go_http_client") == (
@@ -95,7 +95,7 @@ def test_a_blocked_account(simulator, copilot, reason):
 
 
 def test_a_notification_with_the_token(simulator, copilot):
-    """A valid token may come with a notification."""
+    """A valid token may be accompanied by a notification."""
     note = {"notification_id": "subscription_trial_ending", "message": "Soon", "title": "Trial"}
     simulator.state.user_notification = note
     assert note == copilot.exchange().json()["user_notification"]
@@ -163,7 +163,7 @@ def test_unknown_plans_are_refused():
 
 
 def test_user_has_the_login(copilot):
-    """`/user` has the login."""
+    """`/user` returns the login."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
     assert "mona" == copilot.http.get("/user", headers=headers).json()["login"]
 
@@ -219,7 +219,7 @@ def test_pro_accounts_with_premium_interactions(copilot):
 
 
 def test_pro_accounts_billed_by_tokens(copilot):
-    """Credits have the used amount and the time of the reset."""
+    """Credits have the amount used and the time of the reset."""
     premium = account(copilot, "pro_credits")["quota_snapshots"]["premium_interactions"]
     assert (1500, 596.59, True) == (
         premium["entitlement"],
@@ -252,9 +252,9 @@ def test_business_seats(copilot):
 
 
 def test_an_exhausted_pool_is_unlimited_without_quota(copilot):
-    """The account is “unlimited” although nothing is left.
+    """The account is reported as unlimited although nothing is left.
 
-    Only has_quota shows that, and premium models answer 402.
+    Only has_quota shows that nothing is left, and premium models answer 402.
     """
     premium = account(copilot, "pool_exhausted")["quota_snapshots"]["premium_interactions"]
     assert (True, False) == (premium["unlimited"], premium["has_quota"])
@@ -275,7 +275,7 @@ def test_accounts_without_copilot(copilot, plan):
 
 
 def test_the_account_endpoint_can_fail(simulator, copilot):
-    """The account endpoint can be made to answer 404 or 500."""
+    """The account endpoint can be switched to answer 404 or 500."""
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
     for fault, status in (("user_404", 404), ("user_500", 500)):
         simulator.state.faults.on(fault, times=1)
@@ -300,7 +300,7 @@ def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
 
 @pytest.mark.parametrize("initiator", ["user", "agent"])
 def test_credits_are_spent_as_charged(simulator, copilot, initiator):
-    """On a plan billed in credits, the quota falls by the cost of each answer, on every API."""
+    """On a plan billed in credits, each answer's cost is deducted from the quota, on every API."""
     message = {"role": "user", "content": "Hi"}
     charged = 0
     for path, model, more in (

@@ -81,7 +81,7 @@ def test_errors_read_as_documented(copilot):
     [(None, "30"), (7, "7"), ("Wed, 21 Oct 2026 07:28:00 GMT",) * 2, ("none", None)],
 )
 def test_retry_after_of_rate_limits(copilot, value, expected):
-    """Retry-After is the fault's value: seconds, a date, or missing."""
+    """Retry-After has the fault's value (seconds or a date), or is missing."""
     on(copilot, "rate_limited", value=value)
     answer = copilot.chat()
     assert (429, expected) == (answer.status_code, answer.headers.get("retry-after"))
@@ -110,7 +110,7 @@ def test_the_number_of_failures_can_be_set(copilot):
 
 
 def test_the_path_of_a_fault_can_be_set(copilot):
-    """`path` limits a fault to one path, even one where it would otherwise not apply."""
+    """`path` limits a fault to a path, even a path where it would otherwise not apply."""
     faults = copilot.simulator.state.faults
     faults.on("server_error_500", path="/responses")
     assert (200, 500) == (copilot.chat().status_code, copilot.responses().status_code)
@@ -120,7 +120,7 @@ def test_the_path_of_a_fault_can_be_set(copilot):
 
 
 def test_faults_do_not_bypass_authentication(copilot):
-    """A request without a token is refused for that, whatever fault is on."""
+    """A request without a token is refused for that reason, whatever fault is on."""
     copilot.simulator.state.faults.on("quota_exceeded")
     assert 400 == copilot.http.post("/chat/completions", json={}).status_code
 
@@ -171,7 +171,7 @@ def test_faults_before_the_answer_reach_every_path_that_is_named(copilot):
 
 
 def test_the_answer_can_be_delayed(copilot):
-    """The headers are delayed by the value, or until the client disconnects."""
+    """The headers are delayed by the fault's value, or until the client disconnects."""
     on(copilot, "stall_before_headers", value=0.05)
     begun = time.monotonic()
     assert 200 == copilot.chat().status_code

@@ -99,7 +99,7 @@ def test_the_integration_is_checked(copilot, value):
 
 
 def test_an_oauth_token_of_another_app_works_directly(copilot):
-    """A token of another OAuth app needs neither editor nor integration."""
+    """A token of another OAuth app requires neither editor nor integration."""
     headers = {"authorization": f"Bearer {FOREIGN_TOKEN}"}
     assert 200 == copilot.http.get("/models", headers=headers).status_code
     copilot.simulator.state.revoke()
@@ -107,7 +107,7 @@ def test_an_oauth_token_of_another_app_works_directly(copilot):
 
 
 def test_every_answer_has_ids_and_security_headers(copilot):
-    """The request's id is returned, together with GitHub's own ids."""
+    """The request's id is returned, along with GitHub's own ids."""
     answer = copilot.post("/chat/completions", {}, x_request_id="mine")
     assert (400, "mine") == (answer.status_code, answer.headers["x-request-id"])
     assert answer.headers["x-github-request-id"].count(":") == 4
@@ -123,7 +123,7 @@ def test_every_answer_has_ids_and_security_headers(copilot):
     assert "x-request-id" in copilot.get("/models").headers
 
 
-def test_errors_are_labelled_as_plain_text(copilot):
+def test_errors_are_labeled_as_plain_text(copilot):
     """A JSON error is labeled as text, as on the real API."""
     answer = copilot.chat(model="nothing")
     assert (PLAIN, "model_not_supported") == (
@@ -133,7 +133,7 @@ def test_errors_are_labelled_as_plain_text(copilot):
 
 
 def test_large_bodies_are_413_in_plain_text(simulator, copilot):
-    """The limit counts bytes, and is a setting."""
+    """The limit is in bytes, and is a setting."""
     simulator.state.body_limit = 1000
     answer = copilot.chat("x" * 1000)
     assert (413, "413 Request Entity Too Large\n") == (answer.status_code, answer.text)

@@ -62,7 +62,7 @@ def test_a_whole_answer_has_the_recorded_shape(copilot):
 
 
 def test_the_order_of_events(copilot):
-    """The data of every event repeats its name; blocks start and stop one after the other."""
+    """The data of every event repeats the event's name; blocks start and stop one after another."""
     events = stream(copilot, "Weather in Rome?", tools=[TOOL])
     assert [event.name for event in events] == [event.data["type"] for event in events]
     short = [e.name for number, e in enumerate(events) if e.name != events[number - 1].name]
@@ -114,7 +114,7 @@ def test_a_tool_without_arguments_has_no_delta(simulator, copilot):
 
 
 def test_thinking_is_signed(copilot):
-    """Thinking comes first, with a signature that must be sent back, even if there is no text."""
+    """Thinking comes first, with a signature that must be sent back, even without text."""
     body = copilot.messages(**THINK).json()
     block = body["content"][0]
     assert ("thinking", True) == (block["type"], len(block["signature"]) > 100)
@@ -230,7 +230,7 @@ def test_invalid_bodies_are_refused(copilot, fields, words):
 
 
 def test_errors_come_in_both_formats(copilot):
-    """Refusals by GitHub itself have GitHub's format."""
+    """GitHub's own refusals have GitHub's format."""
     for answer, code in (
         (copilot.messages(model="nothing"), "model_not_supported"),
         (copilot.messages(model="claude-opus-4.7", output_config={"effort": "x"}), None),
@@ -241,7 +241,7 @@ def test_errors_come_in_both_formats(copilot):
 
 
 def test_a_body_that_is_not_an_object_is_refused(copilot):
-    """The error also has Anthropic's format."""
+    """Such a refusal also has Anthropic's format."""
     assert "not valid JSON" in refused(copilot.post("/v1/messages", []))
 
 
@@ -286,7 +286,7 @@ def beta(copilot, name, **fields):
 
 
 def test_only_known_betas_are_accepted(copilot):
-    """An unknown beta is refused; a known one enables its fields."""
+    """An unknown beta is refused; a known beta enables its fields."""
     for name in ("context-1m-2025-08-07", "claude-code-20250219", "effort-2025-11-24"):
         assert f"`{name}`" in refused(beta(copilot, f"interleaved-thinking-2025-05-14,{name}"))
     assert 200 == beta(copilot, "interleaved-thinking-2025-05-14,").status_code
@@ -355,7 +355,7 @@ def test_tools_can_be_forced(copilot):
 
 
 def test_cut_arguments_are_empty(copilot):
-    """A whole answer cannot contain part of an object."""
+    """In a whole answer, cut-off arguments are an empty object."""
     tool = {**TOOL, "input_schema": {**TOOL["input_schema"], "required": ["city"]}}
     body = copilot.messages("weather in Rome", tools=[tool], max_tokens=10).json()
     assert ("max_tokens", {}) == (body["stop_reason"], body["content"][-1]["input"])
@@ -393,7 +393,7 @@ def test_streams_have_quirks(simulator, copilot, quirk, words):
 
 
 def test_counting_tokens_is_free(simulator, copilot):
-    """The count equals the answer's usage, needs no max_tokens, and uses no quota."""
+    """A token count equals the answer's usage, needs no max_tokens, and uses no quota."""
     body = {"model": "claude-sonnet-4.5", "messages": [USER], "tools": [TOOL], "system": mark(1)}
     spent = simulator.state.spent
     counted = copilot.post("/v1/messages/count_tokens", body)

@@ -15,13 +15,13 @@ MODERN = "gpt-6.1-terra"
 
 @pytest.mark.parametrize("name", ["vscode-chat", "jetbrains-chat", "copilot-developer-cli"])
 def test_integrations_of_official_clients(copilot, name):
-    """Each integration is served in the same way."""
+    """All integrations are served the same way."""
     assert 200 == copilot.get("/models", copilot_integration_id=name).status_code
     assert 403 == copilot.get("/models", copilot_integration_id="mine").status_code
 
 
-def test_an_organisation_may_deny_an_integration(simulator, copilot):
-    """A denied client gets 403, and others are served."""
+def test_an_organization_may_deny_an_integration(simulator, copilot):
+    """A denied client gets a 403, and other clients are served."""
     simulator.state.integrations = {"vscode-chat"}
     assert 403 == copilot.get("/models", copilot_integration_id="jetbrains-chat").status_code
     assert 200 == copilot.get("/models").status_code
@@ -36,7 +36,7 @@ def test_the_exchange_says_that_chat_is_enabled(copilot):
 
 
 def test_tokens_of_the_cli_are_used_directly(simulator, copilot):
-    """Tokens of the CLI's app need no exchange, which refuses them."""
+    """Tokens of the CLI's app are used directly, since the exchange refuses them."""
     token = simulator.state.issue_oauth_token("Ov23ctDVkRmgkPke0Mmm")
     assert "Ov23ctDVkRmgkPke0Mmm" in OTHER_CLIENTS
     for one in (token, FOREIGN_TOKEN):
@@ -63,7 +63,7 @@ def test_fine_grained_tokens_are_for_the_cli(copilot):
 
 
 @pytest.mark.parametrize("path", ["managed_settings", "team_customizations"])
-def test_settings_of_an_organisation(copilot, path):
+def test_settings_of_an_organization(copilot, path):
     """The account has no settings; the endpoint requires a valid token."""
     where = f"/copilot_internal/{path}"
     answer = copilot.http.get(where, headers={"authorization": f"token {SIMULATED_TOKEN}"})
@@ -72,7 +72,7 @@ def test_settings_of_an_organisation(copilot, path):
 
 
 def test_auto(copilot):
-    """The answer has the chosen model's whole entry, and a token that is valid for a day."""
+    """The answer has the chosen model's full entry, and a token that is valid for a day."""
     body = copilot.post("/auto", {"prompt": "Hi", "has_image": True, "multi_turn": {}}).json()
     assert MODERN == body["selected_model"]["id"]
     assert "capabilities" in body["selected_model"]
@@ -100,7 +100,7 @@ def test_a_session(copilot):
 
 
 def test_the_memory_is_off(copilot):
-    """The CLI requests it before its first model call."""
+    """The memory, which the CLI requests before its first model call, is off."""
     answer = copilot.get("/agents/swe/internal/memory/v0/enabled")
     assert (200, {"enabled": False}) == (answer.status_code, answer.json())
 
@@ -130,7 +130,7 @@ def test_newer_quotas(simulator, copilot, code):
 
 
 def test_the_session_limit(simulator, copilot):
-    """The wait is in the text, and not in a header."""
+    """The wait is in the text, not in a header."""
     simulator.state.faults.on("session_limit")
     answer = copilot.responses(model=MODERN)
     error = answer.json()["error"]

@@ -138,7 +138,7 @@ def test_ids_are_refused_when_sent_back(copilot):
 
 
 def test_reasoning_may_keep_its_id(copilot):
-    """The CLI sends reasoning back with its id, which only counts with the encrypted content."""
+    """Reasoning that the CLI sends back has an id, which only counts with the encrypted content."""
     item = copilot.responses(**SEALED).json()["output"][0]
     assert 200 == copilot.responses([USER, item, USER]).status_code
     bare = {key: value for key, value in item.items() if key != "encrypted_content"}
@@ -322,7 +322,7 @@ def test_structured_output(copilot):
 
 
 def test_tools_can_be_forced(copilot):
-    """A tool can be forced by its name, or any tool by `required`."""
+    """A tool can be forced by its name, and any tool by `required`."""
     for choice in ({"type": "function", "name": "get_weather"}, "required"):
         body = copilot.responses("Hi", "gpt-5.1", tools=[TOOL], tool_choice=choice).json()
         assert ["{}"] == [item["arguments"] for item in body["output"]]

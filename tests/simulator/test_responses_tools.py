@@ -46,7 +46,7 @@ def test_gpt_accepts_every_kind_of_tool(copilot, model, tool):
 
 
 def test_mai_accepts_custom_tools(copilot):
-    """The CLI offers MAI its apply_patch tool as a custom tool."""
+    """MAI accepts custom tools, since the CLI offers it apply_patch as one."""
     assert 200 == copilot.responses("Hi", "mai-code-2", tools=[FUNCTION, CUSTOM]).status_code
 
 

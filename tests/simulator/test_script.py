@@ -1,4 +1,4 @@
-"""The simulated model's replies: sensible to users, and reliable in tests."""
+"""The simulated model's replies: sensible to users, and predictable in tests."""
 
 import json
 
@@ -64,7 +64,7 @@ def test_long_prompts_are_truncated():
     ],
 )
 def test_long_answers_on_request(user, count, last):
-    """Prompts can ask for long answers, by counting or by number of words."""
+    """Prompts can request long answers, by counting or by a number of words."""
     words = talk(user).text.split()
     assert (count, last or words[-1]) == (len(words), words[-1])
 
@@ -133,7 +133,7 @@ def test_results_are_answered_with_text(copilot, weather_tool):
 
 
 def test_the_limit_of_the_text(copilot):
-    """max_tokens ends the text with finish `length`; the count never exceeds it."""
+    """max_tokens ends the text with the finish reason `length`; the count never exceeds it."""
     body = copilot.chat("Count to 500", max_tokens=10).json()
     assert ("length", 10) == (
         body["choices"][0]["finish_reason"],
@@ -233,7 +233,7 @@ SCHEMAS = [
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
 def test_values_are_valid_against_their_schema(schema):
-    """For any schema, the value is valid."""
+    """The value is valid for any schema."""
     jsonschema.validate(fill(schema, Prompt("Weather in Paris on 5 May")), schema)
 
 
@@ -289,7 +289,7 @@ def test_true_accepts_any_value():
 
 
 def test_broken_references_accept_any_value():
-    """A reference without a target accepts any value."""
+    """For a reference without a target, any value is accepted."""
     schema = {"properties": {"a": {"$ref": "#/nothing/here"}}, "required": ["a"]}
     assert {"a": "y"} == fill(schema, Prompt("x y"))
 

@@ -41,7 +41,7 @@ def test_it_stops_at_once_with_open_streams(simulator, copilot):
     with copilot.http.stream("POST", address, json=body, headers=copilot.headers) as answer:
         assert 200 == answer.status_code
         simulator.stop()
-        # The next event would have come much later.
+        # The next event would have come much later
         (record,) = [one for one in simulator.state.requests if one.path == address]
         assert record.done.is_set()
     simulator.stop()
@@ -104,7 +104,7 @@ def test_run_ends_when_the_server_ends():
 
 
 def test_importing_it_loads_nothing_heavy():
-    """Importing it loads no web framework, HTTP client or terminal library."""
+    """Importing the simulator loads no web framework, HTTP client or terminal library."""
     heavy = {"litestar", "httpx", "typer", "rich", "keyring", "copilot_proxy.formats"}
     code = "import copilot_proxy.simulator, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -133,12 +133,12 @@ def test_unknown_paths_are_plain_404(copilot, path):
 
 @pytest.mark.parametrize("path", ["/models", "/user", "/models/gpt-4o/policy"])
 def test_wrong_methods_are_405(copilot, path):
-    """A known path with another method does not get a 404."""
+    """A known path with a wrong method does not get a 404."""
     assert 405 == copilot.http.put(path, headers=copilot.headers).status_code
 
 
 def test_a_bug_is_recorded(simulator, copilot, monkeypatch, caplog):
-    """If the simulator itself fails, the client gets 500, and the record says why."""
+    """If the simulator itself fails, the client gets a 500, and the record says why."""
 
     def fail(*args, **more):
         raise ZeroDivisionError
@@ -151,7 +151,7 @@ def test_a_bug_is_recorded(simulator, copilot, monkeypatch, caplog):
 
 
 async def test_only_http_is_served():
-    """Nothing but HTTP is served."""
+    """Only HTTP is served."""
     with pytest.raises(RuntimeError, match="websocket"):
         await Application(State())({"type": "websocket"}, None, None)  # type: ignore[arg-type]
 

@@ -102,7 +102,7 @@ def test_the_upgrade_is_accepted(copilot):
 
 @TODAY
 def test_events_are_those_of_a_stream(copilot):
-    """The messages are the data of the same events, and the last one also has the quota."""
+    """The messages contain the data of the same events, and the last one also has the quota."""
     streamed = [
         e.data["type"] for e in copilot.events(copilot.responses("Hi", MODEL, stream=True).text)
     ]
@@ -158,7 +158,7 @@ def test_a_conversation_continues(copilot):
     ],
 )
 def test_errors_are_nested(copilot, fields, code):
-    """An error is a message, and the connection stays open."""
+    """An error is sent as a message, and the connection stays open."""
     with connected(copilot) as client:
         (error,) = client.ask("Hi", **fields)
         assert ("error", code) == (error["type"], error["error"]["code"])

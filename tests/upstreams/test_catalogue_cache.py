@@ -90,7 +90,7 @@ async def test_loaded_once_for_all(upstream: Upstream) -> None:
 
 
 async def test_pauses_after_failures(upstream: Upstream) -> None:
-    """After a failure, the same error is returned during pauses that grow."""
+    """After a failure, the same error is returned during increasingly long pauses."""
     auth = Auth()
     upstream.outcome = BrokenResponse("no list")
     moments = []
@@ -113,7 +113,7 @@ async def test_pauses_after_failures(upstream: Upstream) -> None:
     assert 8 == upstream.reads
 
 
-async def test_retry_after_is_honoured(upstream: Upstream) -> None:
+async def test_retry_after_is_honored(upstream: Upstream) -> None:
     """After a rate limit, the list is not loaded before Retry-After has passed."""
     auth = Auth()
     upstream.outcome = UpstreamRefusal("slow", upstream_status=429, headers={"retry-after": "3600"})

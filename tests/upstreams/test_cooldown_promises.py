@@ -79,7 +79,7 @@ def test_a_limit_is_repeated_until_it_is_over(
 ) -> None:
     """The same refusal is repeated with the remaining time, and with its status even for streams.
 
-    Other models are not affected, and the same model is called again afterwards.
+    Other models are not affected, and the same model is called again when the limit is over.
     """
     path, body, other = ASKS[api]
     body = {**body, "stream": stream}
@@ -274,7 +274,7 @@ async def test_one_of_fifty_requests_is_the_probe(
 def test_a_token_that_copilot_refuses_makes_no_storm(
     client: httpx.Client, simulator: Simulator, now: Time, fault: str, status: int, code: str
 ) -> None:
-    """If renewal does not help, Copilot is called only now and then, for any model."""
+    """If renewal does not help, Copilot is called only occasionally, for any model."""
     simulator.state.faults.on(fault)
     for number in range(100):
         body = {**CHAT, "model": ("gpt-4o", "gpt-4.1")[number % 2]}

@@ -140,8 +140,7 @@ class PiAiToChat(ChunkTranslator):
         return chunks
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream. Must be called once, when pi-ai's response has
-        ended."""
+        """Return the chunks that end the stream. Must be called once, after the last event."""
         if self._whole is not None:
             return self._whole.close(done=True)
         return self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
@@ -219,8 +218,7 @@ class PiAiToChat(ChunkTranslator):
         self._set_finish(finish, event, chunks)
 
     def _unstated_reason(self, event: PiAiEvent) -> str:
-        """Return the finish reason to use if Copilot sent none, or only pi-ai's own reason is
-        known.
+        """Return the finish reason if Copilot sent none, or only pi-ai's own reason is known.
 
         On Chat Completions, a response without content means that the limit left no room for any.
         """

@@ -129,6 +129,8 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: HttpExchange | None = None
         self._transport: asyncio.Transport
+        self._under: asyncio.Transport | None = None
+        """The transport below TLS."""
         self.timer = WaitTimer()
         self._poll: select.poll | None = None
         self.is_paused = False
@@ -140,6 +142,10 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has a different base class
+
+    def encrypted(self, transport: asyncio.Transport, under: asyncio.Transport) -> None:
+        """Use the `transport` of a completed TLS handshake, which sends through `under`."""
+        self._transport, self._under = transport, under
 
     @property
     def is_open(self) -> bool:
@@ -162,7 +168,9 @@ class HttpConnection(asyncio.Protocol):
 
     def unsent(self) -> int:
         """Return the number of bytes that have not been sent yet."""
-        return self._transport.get_write_buffer_size()
+        size = self._transport.get_write_buffer_size()
+        # With TLS, most of the bytes have been encrypted and are waiting in the transport below.
+        return size + (self._under.get_write_buffer_size() if self._under is not None else 0)
 
     def send(self, head: bytes, body: bytes, timeout: float | None) -> HttpExchange:
         """Send a request over the connection, which must be idle.

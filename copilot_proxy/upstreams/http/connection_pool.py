@@ -157,18 +157,20 @@ class ConnectionPool:
                 idle.remove(connection)
 
         loop = asyncio.get_running_loop()
-        is_secure = scheme == "https"
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._dns.addresses(host, port)
                 sock = await start_connection(addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY)
                 _set_options(sock)
-                _, connection = await loop.create_connection(
-                    create,
-                    sock=sock,
-                    ssl=self._context if is_secure else None,
-                    server_hostname=host if is_secure else None,
-                )
+                transport, connection = await loop.create_connection(create, sock=sock)
+                if scheme == "https":
+                    # Not in `create_connection`, which would hide the transport below TLS.
+                    secure = await loop.start_tls(
+                        transport, connection, self._context, server_hostname=host
+                    )
+                    if secure is None:  # asyncio's, if the connection is lost at that moment
+                        raise OSError("the connection was closed during the TLS handshake")
+                    connection.encrypted(secure, transport)
         except TimeoutError as error:
             self._dns.remove(host, port)
             raise httpx.ConnectTimeout("") from error

@@ -1,4 +1,4 @@
-"""Chunks passed on undecoded are identical to decoded ones."""
+"""Chunks that are passed on undecoded are identical to decoded ones."""
 
 import json
 import re
@@ -213,6 +213,6 @@ def with_text(data: bytes, text: str, as_ascii: bool) -> bytes:
 def test_damaged_events_stay_the_same(
     forms: list[tuple[bytes, Any]], texts: list[tuple[int, str, bool]]
 ) -> None:
-    """The shortcut changes nothing, whatever Copilot sends and in whatever order."""
+    """The shortcut changes nothing, whatever events Copilot sends, in whatever order."""
     sources = [edited(data, edits) for data, edits in forms]
     shortcut(*(with_text(sources[n % len(sources)], text, ascii) for n, text, ascii in texts))

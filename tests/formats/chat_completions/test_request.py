@@ -168,7 +168,7 @@ def test_refusals_name_the_field(fields: Any, param: str, code: str | None) -> N
 
 @pytest.mark.parametrize("missing", ["model", "messages"])
 def test_required_fields(missing: str) -> None:
-    """A missing model or messages field is named in the error."""
+    """The error names a missing model or messages field."""
     request = {"model": "m", "messages": [user()]}
     del request[missing]
 
@@ -180,7 +180,7 @@ def test_required_fields(missing: str) -> None:
 
 
 def test_errors_use_json_type_names() -> None:
-    """Errors use the JSON names of types."""
+    """Errors use JSON's names for types."""
     with pytest.raises(RequestError) as caught:
         chat_request(temperature="hot")
 

@@ -90,7 +90,7 @@ def test_one_limit_under_the_name_that_the_model_accepts(
 
 @pytest.mark.parametrize("offered", [[], ["low", "high"]])
 def test_no_effort_means_no_thinking_for_claude(offered: list[str]) -> None:
-    """Claude does not think on Chat Completions unless it is asked to, so `none` is left out."""
+    """Claude does not think on Chat Completions unless requested, so `none` is left out."""
     model = a_model("claude-x", "Anthropic", supports={"reasoning_effort": offered})
 
     body, notes = for_chat(chat_request(reasoning_effort="none"), model)
@@ -224,7 +224,7 @@ def test_tools_always_have_a_schema(function: Any, expected: Any, more: Any) -> 
 
 
 def test_an_empty_list_of_tools_is_none() -> None:
-    """Without tools, the fields for the choice of tools are dropped as well."""
+    """Without tools, the fields for the tool choice are dropped as well."""
     body = adapted(recorded("gpt-4o"), tools=[], tool_choice="auto", parallel_tool_calls=True)
 
     assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(body)

@@ -20,7 +20,7 @@ def messages(*given: Any) -> Any:
 
 
 def test_developer_messages_become_system_messages() -> None:
-    """The developer role is replaced by system, the name that Copilot's models know."""
+    """The developer role becomes system, the name that Copilot's models know."""
     sent = messages({"role": "developer", "content": "Be brief."}, user())
 
     assert [{"role": "system", "content": "Be brief."}, user()] == sent

@@ -172,7 +172,7 @@ def test_calls(events: list[Any], expected: list[tuple[str | None, str, str]]) -
     """Irregular fragments result in the intended calls, in order."""
     found = calls_of([*events, event("stop")])
 
-    # None stands for an id that Copilot did not send.
+    # None represents an id that Copilot did not send.
     assert expected == [
         (id if wanted[0] is not None else None, *rest)
         for (id, *rest), wanted in zip(found, expected, strict=True)
@@ -257,7 +257,7 @@ def test_complete_calls_before_the_limit_can_be_run() -> None:
     [["\n"] * 21, ["\t" * 21], ["\r\n" * 11], ["{\n" + "\n" * 10, "\n \n" * 5]],
 )
 def test_runaway_whitespace_is_stopped(pieces: list[str]) -> None:
-    """A model stuck writing blank lines is stopped, since the user pays for all of them."""
+    """A model that is stuck writing blank lines is stopped, since the user pays for them."""
     events = [calling(call("a", "f")), *(calling(call(arguments=text)) for text in pieces)]
 
     with pytest.raises(BrokenResponse) as caught:

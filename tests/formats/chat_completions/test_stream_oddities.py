@@ -54,7 +54,7 @@ def test_missing_fields_are_added() -> None:
 
 
 def test_the_first_id_is_used_for_the_whole_stream() -> None:
-    """Id and created of the first event with content are used for the whole stream."""
+    """The id and time of the first event with content are used for the whole stream."""
     changed = {**event("stop", content="b"), "id": "other", "created": 7}
     chunks = repair([event(content="a"), changed])
 
@@ -62,7 +62,7 @@ def test_the_first_id_is_used_for_the_whole_stream() -> None:
 
 
 def test_chunks_have_the_requested_model_name() -> None:
-    """Chunks have the model name of the request, not Copilot's name of the model."""
+    """Chunks have the model name in the request, not Copilot's name for the model."""
     assert MODEL == complete([event("stop", content="x")])["model"]
 
 
@@ -316,7 +316,7 @@ def test_logprobs(theirs: object, ours: object) -> None:
 
 
 def test_logprobs_of_all_chunks_add_up() -> None:
-    """Log probabilities without text get a chunk, and a whole response contains all of them."""
+    """Log probabilities without text get a chunk; a whole response contains all of them."""
     choice = {"delta": {}, "logprobs": {"content": [LOGPROB]}}
     events = [{"choices": [choice]}, {"choices": [choice]}, event("stop")]
 

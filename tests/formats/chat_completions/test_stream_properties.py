@@ -156,7 +156,7 @@ def test_interleaved_calls_keep_everything(
 def test_calls_in_a_row_keep_everything_without_an_index(
     wanted: list[tuple[str, list[str]]], index: int | None, at_once: int
 ) -> None:
-    """Consecutive calls are separated even if all have index 0, or none."""
+    """Consecutive calls are separated even if all of them have index 0, or no index."""
     fragments = [
         fragment
         for i, (name, pieces) in enumerate(wanted)

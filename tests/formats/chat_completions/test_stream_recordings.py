@@ -26,7 +26,7 @@ ANSWERS = [
 
 
 def said(events: list[Any], field: str) -> str:
-    """Return the texts of `field` in the recorded events, joined."""
+    """Return the joined texts of `field` in the recorded events."""
     choices = [choice for event in events for choice in event["choices"]]
     return "".join(choice["delta"].get(field) or "" for choice in choices)
 

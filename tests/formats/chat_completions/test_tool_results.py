@@ -16,7 +16,7 @@ def result(content: object) -> Json:
 
 
 def resolved(content: object) -> object:
-    """Return the content of a tool result as it is translated for a model."""
+    """Return the content of a tool result after translation for a model."""
     request = {"model": "m", "messages": [result(content)], "tools": TOOLS}
     before = repr(request)
     chat = CHAT_COMPLETIONS.to_chat(request, [])
@@ -51,6 +51,6 @@ def test_other_parts_become_text(part: Json, text: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "a", [], [{"type": "text", "text": "a"}]])
-def test_other_results_stay_as_they_are(content: object) -> None:
+def test_other_results_are_unchanged(content: object) -> None:
     """A result without such parts is passed on unchanged."""
     assert content == resolved(content)

@@ -18,7 +18,7 @@ def result(id: str, content: str | list[Json] = "done") -> Json:
 
 
 def test_signed_and_old_calls_are_kept() -> None:
-    """The model's own calls stay calls, and so do calls before the last user message."""
+    """The model's own calls stay calls, as do calls before the last user message."""
     turns = [USER, called("a"), result("a"), USER, called("b", opaque="sig"), result("b")]
 
     assert turns is replace_unsigned_calls(turns)

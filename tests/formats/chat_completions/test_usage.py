@@ -1,4 +1,4 @@
-"""Token counts in every form in which models send them."""
+"""Token counts in every format that models use."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ def usage(prompt: int, completion: int, total: int, *, cached: int = 0, reasonin
     ],
 )  # fmt: skip
 def test_usage_has_openais_shape(theirs: Any, ours: Any) -> None:
-    """Every field of OpenAI's usage is present as an integer, and the parts sum to the total."""
+    """Every field of OpenAI's usage is present as an integer, and the parts add up to the total."""
     assert ours == repair_usage(theirs)
 
 

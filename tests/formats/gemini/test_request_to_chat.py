@@ -154,7 +154,7 @@ def test_thinking(config: Json, effort: str | None, summary: str) -> None:
 
 
 def test_parameters_of_an_alias() -> None:
-    """Parameters of an alias override those of the request."""
+    """Parameters of an alias override the request's own."""
     request = parsed(generationConfig={"maxOutputTokens": 9, "temperature": 1})
     fixed = {"reasoning_effort": "low", "max_tokens": 50, "top_p": 0.5}
     found = to_chat(GEMINI.with_parameters(request, fixed), [])

@@ -69,7 +69,7 @@ def test_a_call_that_is_not_complete(arguments: str, finish: str, expected: str)
 def test_thoughts_and_their_signature() -> None:
     """Clients that request thoughts get them, with the signature at the end or on the first call.
 
-    The signature contains the text as well, since clients drop the parts with thoughts.
+    The signature also contains the text, since clients drop the parts with thoughts.
     """
     thinking: Json = {"reasoning_content": "Hm. ", "reasoning_opaque": "messages:AAAA"}
     more = {"reasoning_content": "Well.", "reasoning_opaque": " 4:BBBB"}
@@ -86,7 +86,7 @@ def test_thoughts_and_their_signature() -> None:
 
 
 def test_hidden_thoughts() -> None:
-    """Only a call carries the signature, because the model needs it along with the result."""
+    """Only a call carries the signature, since the model needs it along with the result."""
     thinking: Json = {"reasoning_content": "Hm.", "reasoning_opaque": "opaque"}
     (called,) = parts(thinking, {"tool_calls": [call(0, "{}")]}, finish="tool_calls")
 

@@ -1,4 +1,4 @@
-"""Helpers to build requests, read responses with the official SDK, and check bodies."""
+"""Helpers that build requests, read responses with the official SDK, and check bodies."""
 
 import copy
 import json
@@ -75,7 +75,7 @@ def check_with_simulator(
 ) -> None:
     """Raise the simulator's error if the body breaks a rule of Copilot's Messages API.
 
-    `betas` are sent in addition to those that the body needs.
+    `betas` are sent in addition to the betas that the body needs.
     """
     betas, _ = select_betas(list(betas), body)
     call: Any = SimpleNamespace(
@@ -132,7 +132,7 @@ def _client(body: bytes, content_type: str) -> anthropic.Anthropic:
 
 
 def check_order(events: list[MessagesEvent]) -> None:
-    """Fail unless the events come in the order of Anthropic's own streams, one block at a time."""
+    """Fail unless the events have the order of Anthropic's own streams, one block at a time."""
     assert "message_start" == events[0]["type"]
     assert ["message_delta", "message_stop"] == [event["type"] for event in events[-2:]]
     inside: int | None = None

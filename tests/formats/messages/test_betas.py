@@ -1,4 +1,4 @@
-"""Beta names: the supported ones are sent, and the required ones are added."""
+"""Beta names: supported names are sent, and required names are added."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Prompt cache marks are adapted to the form and the number that Copilot accepts."""
+"""Prompt cache marks are reduced to the form and the number that Copilot accepts."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def marked(count: int, words: str) -> list[Json]:
 def test_the_most_useful_marks_are_kept(
     tools: int, system: int, messages: int, expected: str
 ) -> None:
-    """Only four marks are kept: those that cover the most tokens in the most requests."""
+    """Only the four most useful marks are kept, which cover the most tokens for most requests."""
     notes: list[str] = []
     sent = request(
         user(text("Hi"), *marked(messages, "m")),
@@ -114,7 +114,7 @@ def test_a_mark_on_the_request_is_put_on_its_last_block(last: Json, expected: Js
     ],
 )
 def test_a_mark_may_ask_for_one_hour(mark: Json, expected: Json, notes: list[str]) -> None:
-    """One hour is kept for Claude 4.5 and later; five minutes are the default."""
+    """One hour is kept for Claude 4.5 and later; otherwise, the default of five minutes applies."""
     noted: list[str] = []
     sent = request(user(text("Hi", **mark)), tools=[{**TOOL, **mark}])
 

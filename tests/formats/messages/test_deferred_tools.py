@@ -1,4 +1,4 @@
-"""Tools that a search finds, as in Claude Code, for models of other vendors."""
+"""Deferred tools, which a search finds, as in Claude Code, for models of other vendors."""
 
 from typing import Any
 
@@ -112,7 +112,7 @@ def test_other_blocks_of_a_result_become_text() -> None:
     ],
 )
 def test_a_forced_tool_must_be_there(tools: list[Json], choice: Json) -> None:
-    """A request is refused if it forces a call of a tool that Copilot does not run."""
+    """A request that forces a call of a tool that Copilot does not run is refused."""
     forced = request(tools=tools, tool_choice=choice)
 
     for prepare in (to_chat, lambda body, notes: messages_for_model(body, CLAUDE, notes)):

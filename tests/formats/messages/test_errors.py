@@ -30,7 +30,7 @@ from tests.formats.messages.samples import recorded
     ],
 )
 def test_each_status_has_its_type(status: int, expected: str) -> None:
-    """Each status has the error type of Anthropic's reference."""
+    """Each status has the error type in Anthropic's reference."""
     error = CopilotProxyError("No.", status=status)
 
     assert {
@@ -86,7 +86,7 @@ TOO_LONG = "prompt is too long: 138898 tokens > 128000 maximum"
     ],
 )
 def test_a_prompt_that_is_too_long(body: Any, expected: str) -> None:
-    """The client gets a message that makes it compact the chat, whatever Copilot's message says."""
+    """The client gets a message that makes it compact the chat, whatever Copilot's message is."""
     error = parse_error_response(400, {}, msgspec.json.encode(body))
     details = error_body(error, "x")["error"]
 

@@ -115,7 +115,7 @@ def _parts(message: Json) -> list[Json]:
 
 
 def without_impossible_choice(fields: Json) -> Json:
-    """Return the fields without a forced call if there are no tools: such a request is refused."""
+    """Return the fields without a forced call if there are no tools, as that would be refused."""
     if fields.get("tools") or fields.get("tool_choice") in (None, "auto", "none"):
         return fields
     return {name: value for name, value in fields.items() if name != "tool_choice"}
@@ -315,7 +315,7 @@ EVENTS = st.one_of(
 @examples(300)
 @given(st.lists(maybe_broken(EVENTS), max_size=8))
 def test_every_stream_is_a_response_or_an_error(events: list[Any]) -> None:
-    """Malformed events result in valid chunks and messages, or in an error."""
+    """Malformed events result in valid chunks and messages, or an error."""
     stream = MessagesToChat(MODEL, include_usage=True)
     try:
         chunks = [chunk for data in events for chunk in stream.feed(data)] + stream.close()

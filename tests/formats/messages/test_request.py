@@ -1,4 +1,4 @@
-"""Requests are checked, and their initiator and images are found."""
+"""Requests are validated, and their initiator and images are found."""
 
 import json
 from typing import Any
@@ -94,7 +94,7 @@ def test_an_invalid_field_is_named(sent: Any, param: str, code: str | None) -> N
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b'{"a":' + b"[" * 5000])
 def test_a_body_that_is_not_an_object_is_rejected(body: bytes) -> None:
-    """Anything but a JSON object is the client's error."""
+    """Anything other than a JSON object is the client's error."""
     with pytest.raises(RequestError):
         parse_request(body)
 
@@ -145,7 +145,7 @@ DOCUMENT = {"type": "document", "source": {"type": "content", "content": [IMAGE]
     ],
 )
 def test_all_images_are_counted(messages: list[Any], expected: bool) -> None:
-    """All images of the conversation count, including old ones and those in tool results."""
+    """All images of the conversation count, even old ones and images in tool results."""
     assert expected is (count_images(request(*messages)) > 0)
 
 

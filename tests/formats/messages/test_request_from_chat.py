@@ -131,7 +131,7 @@ def translated(
     ],
 )
 def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
-    """Each field is translated to Claude's, or dropped with a note."""
+    """Each field is translated to Claude's equivalent, or dropped with a note."""
     assert ({**HEAD, "messages": [HI_MESSAGE], **expected}, notes) == translated([HI], **fields)
 
 
@@ -580,7 +580,7 @@ def test_system_messages_become_the_system_prompt() -> None:
 def test_claudes_signed_thinking_comes_first(
     reasoning: str | None, opaque: str | None, expected: list[Json]
 ) -> None:
-    """Thinking that Claude signed is the start of its message; other thinking is dropped."""
+    """Thinking that Claude signed starts its message; other thinking is dropped."""
     fields = {"reasoning_content": reasoning, "reasoning_opaque": opaque}
 
     body, _ = translated([HI, calling(call(), **fields), tool()])
@@ -657,14 +657,14 @@ def test_no_marks_are_added_to_the_clients_own(
     ("model", "expected"), [(None, ("requested", 8192)), (a_model("m"), ("m", 8192))]
 )
 def test_there_is_always_a_limit(model: Model | None, expected: tuple[str, int]) -> None:
-    """Claude requires max_tokens, so it is also set if the catalogue has no limit."""
+    """Claude requires max_tokens, so it is set even if the catalogue has no limit."""
     body, _ = translated([HI], model, checked=False)
 
     assert expected == (body["model"], body["max_tokens"])
 
 
 def test_a_model_without_a_limit_for_whole_responses() -> None:
-    """A model without a separate limit for responses that are not streamed gets its full limit."""
+    """Without a separate limit for responses that are not streamed, the full limit applies."""
     assert 16000 == translated([HI], simulated("claude-sonnet-4"))[0]["max_tokens"]
 
 

@@ -234,7 +234,7 @@ FINDER = {"type": "tool_search_tool_regex_20251119", "name": "find"}
     ],
 )
 def test_tools(fields: Json, expected: Json, notes: list[str]) -> None:
-    """Tools that Copilot cannot run, and fields that it rejects, are dropped with a note."""
+    """Tools that Copilot cannot run and fields that it rejects are dropped with a note."""
     assert (request(**expected), notes) == prepared(request(**fields))
 
 
@@ -453,7 +453,7 @@ def test_context_management(fields: Json, edits: list[Json] | None, notes: list[
 
 
 def test_counting_drops_fields_of_the_response() -> None:
-    """To count tokens, fields that are only about the response are dropped, without a note."""
+    """When counting tokens, fields that only affect the response are dropped without a note."""
     sent = request(system="Be brief.", stream=True, temperature=1, mystery=1, **THINKING)
     notes: list[str] = []
 
@@ -478,7 +478,7 @@ def test_a_request_to_an_unknown_model_is_not_changed() -> None:
 
 
 def test_an_alias_becomes_the_models_id() -> None:
-    """The body has the model's own id."""
+    """The body contains the model's own id."""
     assert "m" == prepared(request(), a_model("m"), checked=False)[0]["model"]
 
 

@@ -68,7 +68,7 @@ def written(
 
 
 def test_the_events_of_a_response() -> None:
-    """Thinking, text and a call become blocks, one after the other, in Anthropic's events."""
+    """Thinking, text and a call become consecutive blocks in Anthropic's events."""
     events, message = written(
         [
             ROLE,
@@ -322,7 +322,7 @@ def test_thinking_is_only_sent_to_clients_that_turned_it_on(
 
 @pytest.mark.parametrize("chunks", [[], [ROLE], [ROLE, chunk(content="a"), LAST]])
 def test_a_response_without_a_finish_is_broken(chunks: list[Json]) -> None:
-    """A response that did not finish is not ended as if it were complete."""
+    """A response that did not finish is not marked as complete."""
     writer = ChatToMessages(request(), MODEL)
     for one in chunks:
         writer.feed(one)

@@ -58,7 +58,7 @@ def test_a_correct_stream_is_not_changed() -> None:
 
 @pytest.mark.parametrize("start", [RECORDED[:1], []])
 def test_the_model_has_the_clients_name(start: list[Any]) -> None:
-    """The message names the model as the client did, streamed or not, even without its start."""
+    """The message has the client's name for the model, streamed or not, even without its start."""
     stream = MessagesRepair(model="opus")
 
     streamed = [event for data in [*start, *RECORDED[1:]] for event in stream.feed(data)]
@@ -94,7 +94,7 @@ def test_copilots_additions_are_removed() -> None:
 
 
 def test_usage_has_the_chat_format() -> None:
-    """The prompt tokens are the sum of new tokens, those read from the cache and those written."""
+    """The prompt tokens are the sum of new, cached and cache-written tokens."""
     counts = {
         "input_tokens": 12,
         "cache_creation_input_tokens": 900,
@@ -154,7 +154,7 @@ def test_a_missing_last_event_is_added() -> None:
 
 @pytest.mark.parametrize("error", [ERROR, {"error": {"message": "No.", "code": "rate_limited"}}])
 def test_an_error_at_the_start_is_raised(error: Json) -> None:
-    """An error before the message is raised, so that the response can have its status."""
+    """An error before the message is raised, so that the response can have the error's status."""
     with pytest.raises(UpstreamRefusal) as caught:
         repaired([{"type": "ping"}, error])
 
@@ -203,7 +203,7 @@ def test_a_correct_message_is_not_changed(name: str) -> None:
 
 
 def test_every_type_of_block_becomes_events() -> None:
-    """A message keeps its usage and all its blocks as events, even those that have no deltas."""
+    """A message keeps its usage and all its blocks as events, even blocks that have no deltas."""
     message = {
         **recorded("simple-response"),
         "content": [{"type": "thinking", "thinking": "Hm.", "signature": ""}, {"type": "odd"}],

@@ -1,4 +1,4 @@
-"""The response of a model that Copilot serves on Messages becomes chat chunks."""
+"""Responses of models that Copilot serves on Messages become chat chunks."""
 
 import json
 from collections.abc import Iterable
@@ -202,7 +202,7 @@ CALLED = [START, begin(1, use("t1", "f")), puts(1, '{"a'), puts(1, '":1}'), end(
 )
 @pytest.mark.parametrize("stop", ["tool_use", "end_turn", "max_tokens"])
 def test_calls(events: list[MessagesEvent], calls: list[Any], reason: str, stop: str) -> None:
-    """Calls are complete and numbered; the finish reason is tool_calls unless one is cut off."""
+    """Calls are complete and numbered; the finish reason is tool_calls unless a call is cut off."""
     if stop == "max_tokens" and "{}" == calls[-1][2]:
         reason, calls = "length", [*calls[:-1], (*calls[-1][:2], "")]
 
@@ -210,7 +210,7 @@ def test_calls(events: list[MessagesEvent], calls: list[Any], reason: str, stop:
 
 
 def test_a_call_that_was_cut_off_finishes_with_length() -> None:
-    """If the limit is reached in the middle of a call, the finish reason is length."""
+    """If the limit is reached mid-call, the finish reason is length."""
     events = [START, begin(0, use("t1")), puts(0, '{"a'), end(0), finish("max_tokens"), STOP]
 
     assert {"calls": [("t1", "f", '{"a')], "finish": "length"} == summary(events)

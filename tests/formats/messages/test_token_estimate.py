@@ -1,4 +1,4 @@
-"""What an estimate counts as tokens."""
+"""Which parts of a request an estimate counts as tokens."""
 
 from copilot_proxy.formats.messages.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.token_estimate import DOCUMENT_TOKENS, IMAGE_TOKENS

@@ -23,7 +23,7 @@ UNNEEDED = {*_UNNEEDED_FIELDS, "options"}
     ],
 )
 def test_every_field_is_known(sdk: type[BaseModel], known: set[str]) -> None:
-    """Every field of the library is in a request schema or in a table of decisions."""
+    """Every field of the library is in a request schema, or in a table of decisions."""
     assert set() == sdk.model_fields.keys() - known
 
 

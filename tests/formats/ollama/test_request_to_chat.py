@@ -43,7 +43,7 @@ def test_defaults() -> None:
 
 
 def test_options() -> None:
-    """Options that the chat API has are passed on; only runner settings are dropped silently."""
+    """Options that the chat API supports are passed on; runner settings are dropped silently."""
     options = {"temperature": 0, "top_p": 0.5, "seed": 7, "stop": ["x"], "num_predict": 9}
     chat, notes = to_chat(options={**options, "num_ctx": 2048, "num_gpu": 1, "mirostat": 1})
 
@@ -110,7 +110,7 @@ def test_schemas(schema: Json, strict: bool) -> None:
 
 
 def test_json() -> None:
-    """If a model requires the word JSON in the conversation, it is added once."""
+    """If a model requires the word JSON in the conversation, the word is added once."""
     chat, notes = to_chat(format="json")
     assert {"type": "json_object"} == chat["response_format"]
     assert "JSON" in chat["messages"][0]["content"]

@@ -47,7 +47,7 @@ def test_calls_come_in_one_piece() -> None:
 
 
 def test_a_call_that_was_cut_off_is_left_out() -> None:
-    """A client must not run a call that was cut off; the complete one before it is kept."""
+    """A call that was cut off is left out, so that no client runs it; a complete call is kept."""
     events = lines(
         chunk(tool_calls=[call(0, "{}", id="one", name="f")]),
         chunk(tool_calls=[call(1, '{"a": "b', id="two", name="g")]),
@@ -67,7 +67,7 @@ def test_arguments_that_are_not_an_object() -> None:
 
 @pytest.mark.parametrize("generates", [False, True])
 def test_thinking(generates: bool) -> None:
-    """Thinking has its own field, and is left out for clients that do not want it."""
+    """Thinking has its own field, which is left out for clients that do not want it."""
     chunks = (chunk(reasoning_content="Hm."), chunk(content="Yes."), chunk("stop"))
     writer = ChatToOllama("m", generates=generates, shows_thinking=True)
     whole = writer.whole([e for c in chunks for e in writer.feed(c)] + writer.close())
@@ -79,7 +79,7 @@ def test_thinking(generates: bool) -> None:
 
 
 def test_a_refusal() -> None:
-    """The explanation is sent as text, and the reason differs from that of a complete response."""
+    """The explanation is sent as text; the finish reason is not that of a complete response."""
     events = lines(chunk(refusal="I must not."), chunk("content_filter"))
     assert [{"content": "I must not."}] == messages(events)
     assert "content_filter" == events[-1]["done_reason"]

@@ -61,7 +61,7 @@ def assistant_turns(draw: st.DrawFn) -> list[Json]:
 
 
 def conversation(turns: list[list[Json]]) -> list[Json]:
-    """Return the messages of the turns, with different ids of calls in each."""
+    """Return the messages of the turns, with different call ids in each."""
     for number, turn in enumerate(turns):
         for message in turn:
             for call in message.get("tool_calls", ()):

@@ -126,7 +126,7 @@ def test_a_conversation_with_all_kinds_of_content() -> None:
 
 
 def test_a_model_is_described_from_the_catalogue() -> None:
-    """pi-ai gets the model's limit and capabilities, always sends images, and estimates nothing."""
+    """pi-ai gets the model's limit and capabilities; it sends all images, and estimates nothing."""
     body, _ = translated(GPT_4)
 
     assert {
@@ -285,7 +285,7 @@ def test_efforts_become_levels(
 def test_bound_thinking_of_another_conversation_is_dropped(
     model: Model, fields: Json, expected: bool | None
 ) -> None:
-    """Models whose thinking is bound to the conversation do not refuse an edited one."""
+    """Such models get a setting to drop another conversation's thinking instead of refusing it."""
     body, _ = translated(model, **fields)
 
     binding = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
@@ -295,7 +295,7 @@ def test_bound_thinking_of_another_conversation_is_dropped(
 
 
 def test_reasoning_can_be_turned_off_on_responses() -> None:
-    """pi-ai would not disable reasoning, so this is added to its request."""
+    """pi-ai would not disable reasoning, so the setting is added to its request."""
     thinker = model("gpt-6-luna", RESPONSES, reasoning_effort=["none", "low"])
 
     body, notes = translated(thinker, reasoning_effort="none")
@@ -315,7 +315,7 @@ def test_reasoning_can_be_turned_off_on_responses() -> None:
     ],
 )
 def test_only_a_supported_beta_is_sent(model: Model, effort: str | None, beta: str | None) -> None:
-    """Copilot would refuse pi-ai's own list of betas, so it is replaced or removed."""
+    """Copilot would refuse pi-ai's own list of betas, so the list is replaced or removed."""
     body, _ = translated(model, reasoning_effort=effort)
 
     assert {"anthropic-beta": beta} == body["headers"]
@@ -357,7 +357,7 @@ def test_limits_and_temperatures(
     ],
 )
 def test_fields_that_change_the_response_are_refused(field: str, value: Any) -> None:
-    """A client that requests JSON or probabilities must not silently get something else."""
+    """If a client requests JSON or probabilities, it gets an error instead of something else."""
     with pytest.raises(RequestError) as caught:
         translated(GPT_4, **{field: value})
 
@@ -403,7 +403,7 @@ def test_unknown_fields_are_noted() -> None:
 
 
 def test_parallel_tool_calls_cannot_be_disabled() -> None:
-    """Models may call several tools at once, so a request that disables this gets a note."""
+    """Models may make parallel tool calls, so a request that forbids them gets a note."""
     _, notes = translated(GPT_4, tools=[TOOL], parallel_tool_calls=False)
 
     assert ["dropped parallel_tool_calls: pi-ai does not support it"] == notes
@@ -503,7 +503,7 @@ def test_encrypted_reasoning_of_chat_completions_is_noted() -> None:
 
 
 def test_call_ids_fit_the_api() -> None:
-    """Calls and results still match if their ids have to change."""
+    """Calls and results still match if their ids have to be changed."""
     history = (
         user(),
         {"role": "assistant", "content": None, "tool_calls": [call("a|b.c")]},
@@ -546,7 +546,7 @@ def test_claudes_conversations_begin_and_end_with_the_user() -> None:
 
 
 def test_unsupported_parts_of_messages_are_noted() -> None:
-    """Names, late system messages and the detail of images are noted."""
+    """Notes name the unsupported parts: names, late system messages and the detail of images."""
     picture = {"type": "image_url", "image_url": {"url": PNG, "detail": "high"}}
     body, notes = translated(
         GPT_4,
@@ -599,7 +599,7 @@ def test_an_empty_list_of_parts() -> None:
 
 
 def test_a_model_that_always_thinks_is_not_forced_to_call_a_tool() -> None:
-    """A model that always thinks would refuse a forced call, so the choice is left to it."""
+    """A model that always thinks would refuse a forced call, so the model may choose."""
     thinker = model("claude-opus-5.5", MESSAGES, vendor="Anthropic")
     body, notes = translated(thinker, tools=[TOOL], tool_choice="required")
 

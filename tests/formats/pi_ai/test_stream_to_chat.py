@@ -79,7 +79,7 @@ def deltas(*events: Json) -> list[Json]:
 
 
 def test_a_stream_with_all_kinds_of_content() -> None:
-    """Content is passed on as it arrives; each call has its own index, and id and name once."""
+    """Content is passed on as it arrives; each call has its own index, and one id and name."""
     result = deltas(
         start("anthropic-messages"),
         *thought(0, "Hm", thinkingSignature="SIG"),
@@ -216,7 +216,7 @@ def test_encrypted_reasoning_has_the_same_labels(
 
 
 def test_content_only_at_the_end_of_a_block() -> None:
-    """Some models send their thinking as a whole instead of streaming it."""
+    """Thinking that a model sends only at the end of a block is included."""
     result = message(
         start("openai-responses"),
         {"type": "thinking_start", "contentIndex": 0},
@@ -230,7 +230,7 @@ def test_content_only_at_the_end_of_a_block() -> None:
 
 
 def test_redacted_thinking_has_no_text() -> None:
-    """The encrypted data is kept, and pi-ai's placeholder is not the model's text."""
+    """The encrypted data is kept, and pi-ai's placeholder is not passed on as the model's text."""
     events: list[Json] = [
         {"type": "thinking_start", "contentIndex": 0},
         {
@@ -314,7 +314,7 @@ def stopped(reason: str) -> Json:
     ],
 )
 def test_copilots_finish_reason_takes_precedence(event: Json, finish: str) -> None:
-    """pi-ai treats some normal ends as failures, and some failures as normal ends."""
+    """Copilot's finish reason applies, since pi-ai confuses some normal ends with failures."""
     completion = complete(start(), text("Hi"), event)
 
     assert finish == completion["choices"][0]["finish_reason"]
@@ -339,7 +339,7 @@ def test_usage_of_an_incomplete_response() -> None:
 
 
 def test_a_finish_after_a_failure_is_ignored() -> None:
-    """Once pi-ai gives up at a broken event, later events are lost, even with a finish reason."""
+    """Once a broken event makes pi-ai give up, later events are lost, even with a finish reason."""
     with pytest.raises(BrokenResponse, match="not a JSON object"):
         stream(start(), text("Hi"), failed("Unterminated string in JSON", last=stopped("end_turn")))
 
@@ -478,6 +478,6 @@ def test_an_end_without_a_finish_is_an_error(events: list[Json]) -> None:
 
 
 def test_an_event_must_be_an_object() -> None:
-    """Anything but an object in place of an event is an error."""
+    """Anything other than an object in place of an event is an error."""
     with pytest.raises(BrokenResponse):
         PiAiToChat(MODEL).feed([])

@@ -28,7 +28,7 @@ PICTURE = "data:image/png;base64,AAAA"
 
 _EVENTS: Any = Annotated[get_args(ResponseStreamEvent)[0], Field(discriminator="type")]
 _EVENT: TypeAdapter[Any] = TypeAdapter(_EVENTS)
-"""Validates strictly, whereas the SDK itself accepts anything."""
+"""Validates strictly, while the SDK itself accepts anything."""
 
 
 def request(given: Any = "Hi", **fields: Any) -> Json:
@@ -189,7 +189,7 @@ def repair(events: Iterable[Any], client_request: Json | None = None) -> list[Js
 
 
 def repair_whole(body: object, client_request: Json) -> Json:
-    """Return the repaired response for one that was not streamed."""
+    """Return the repaired response, given a response that was not streamed."""
     stream = ResponsesRepair(client_request)
     stream.feed(body)
     stream.close()

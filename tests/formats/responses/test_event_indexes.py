@@ -1,4 +1,4 @@
-"""Events that lack item and part indexes are assigned to the right ones."""
+"""Events that lack item and part indexes are assigned to the right items and parts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Conversation items that Copilot's models do not know, as Codex and others send them."""
+"""Conversation items that Copilot's models do not know, as sent by Codex and others."""
 
 import json
 from typing import Any
@@ -33,13 +33,13 @@ ACTION: Json = {"type": "exec", "command": ["ls", "-l"]}
 
 
 def native(*items: Json) -> tuple[list[Json], list[str]]:
-    """Return the items that a GPT model gets after the user's, and the notes."""
+    """Return the items that a GPT model gets after the user's item, and the notes."""
     notes: list[str] = []
     return responses_for_model(request([USER, *items]), GPT, notes).body["input"][1:], notes
 
 
 def chat(*items: Json) -> tuple[list[Json], list[str]]:
-    """Return the chat messages after the user's, and the notes."""
+    """Return the chat messages that follow the user's, and the notes."""
     notes: list[str] = []
     return to_chat(request([USER, *items]), notes)["messages"][1:], notes
 
@@ -104,7 +104,7 @@ def test_our_own_compactions_are_read() -> None:
     "response", [{"status": "completed", "output": []}, {"status": "incomplete", "output": []}]
 )
 def test_a_summary_must_be_complete(response: Json) -> None:
-    """An incomplete summary would silently lose the rest of the conversation."""
+    """An incomplete summary is an error, since the rest of the conversation would be lost."""
     with pytest.raises(BrokenResponse):
         compaction_response(response)
 
@@ -141,7 +141,7 @@ def test_a_summary_must_be_complete(response: Json) -> None:
     ],
 )  # fmt: skip
 def test_calls_of_other_tools(items: list[Json], name: str, arguments: Json, output: str) -> None:
-    """The model sees what was called, and the result."""
+    """The model sees both the call and its result."""
     (call, result), notes = native(*items)
     (message, answer), also = chat(*items)
 
@@ -168,7 +168,7 @@ def test_a_screenshot_stays_an_image() -> None:
 
 
 def test_hosted_calls_become_text() -> None:
-    """A hosted call becomes a text of the assistant, without its image."""
+    """A hosted call becomes assistant text, without its image."""
     search = {"type": "web_search_call", "id": "ws_1", "status": "completed",
               "action": {"type": "search", "query": "moon"}}  # fmt: skip
     picture = {

@@ -41,7 +41,7 @@ def conversation(text: str) -> list[Json]:
     [
         conversation("x" * 400),
         conversation("x" * 399 + "’"),  # two bytes for each character
-        conversation("x" * 399 + "😀"),  # four
+        conversation("x" * 399 + "😀"),  # four bytes
         [ADDED, *conversation("x" * 400)],
     ],
     ids=["ascii", "quotation mark", "emoji", "tools"],

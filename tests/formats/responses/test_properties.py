@@ -106,7 +106,7 @@ def test_conversations_survive_a_round_trip(turns: list[Any]) -> None:
     )
 )
 def test_responses_survive_a_round_trip(said: list[tuple[str, Any]]) -> None:
-    """Chat chunks are the same after they are written as Responses events and read again."""
+    """Chat chunks are unchanged after being written as Responses events and read again."""
     events: list[Json] = []
     for i, (name, what) in enumerate(said):
         if name in ("f", "apply_patch"):

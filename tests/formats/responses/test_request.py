@@ -122,7 +122,7 @@ def test_unknown_fields_are_kept() -> None:
     ],
 )
 def test_invalid_requests_are_refused(fields: Json, param: str, code: str | None) -> None:
-    """The error names the field that is wrong."""
+    """The error names the invalid field."""
     with pytest.raises(RequestError) as caught:
         check_request({**request(), **fields})
 
@@ -177,7 +177,7 @@ def test_a_text_is_one_message() -> None:
     ],
 )
 def test_the_last_item_determines_the_initiator(given: Any, who: str) -> None:
-    """Only a user's own message counts as started by the user."""
+    """Only a user's own message makes the user the initiator."""
     assert who == initiator(request(given))
 
 
@@ -193,5 +193,5 @@ def test_the_last_item_determines_the_initiator(given: Any, who: str) -> None:
     ],
 )
 def test_images_are_found_at_any_depth(given: Any, found: bool) -> None:
-    """Images are counted anywhere, including in the outputs of calls."""
+    """Images are counted everywhere, including in the outputs of calls."""
     assert found == (count_images(request(given)) > 0)

@@ -184,7 +184,7 @@ def test_a_conversation_with_tools_keeps_its_order() -> None:
 
 
 def test_images_of_an_assistant_message_follow_in_a_user_message() -> None:
-    """The API accepts images from users only, and they must not be dropped silently."""
+    """Images move to a user message, since the API accepts images only from users."""
     image = {"type": "image_url", "image_url": {"url": PICTURE}}
     answer = {
         "role": "assistant",

@@ -101,12 +101,12 @@ def translated(given: Any = "Hi", **fields: Any) -> tuple[Json, list[str]]:
             [answer(None, call("1")), result("1"), answer(None, call("2")), result("2"),
              answer("x")],
         ),
-        # Results follow their calls, wherever they were.
+        # Results follow their calls, wherever they were before.
         (
             [called("1"), called("2"), output("2"), USER, said("x"), output("1")],
             [answer(None, call("1"), call("2")), result("2"), result("1"), USER, answer("x")],
         ),
-        # A later turn may use an id again.
+        # A later turn may reuse an id.
         (
             [called("1"), output("1", "a"), USER, called("1"), output("1", "b")],
             [answer(None, call("1")), result("1", "a"), USER, answer(None, call("1")),
@@ -162,7 +162,7 @@ def test_items_become_messages(items: Any, messages: list[Json]) -> None:
     ],
 )
 def test_encrypted_reasoning_stays_with_its_message(thoughts: list[Json], fields: Json) -> None:
-    """Reasoning goes back to the API that encrypted it, in that API's form."""
+    """Reasoning goes back to the API that encrypted it, in that API's format."""
     assert {"messages": [USER, answer("a", **fields)]} == translated([USER, *thoughts, said("a")])[
         0
     ]

@@ -255,7 +255,7 @@ def test_unsupported_items_are_dropped(item: Json, note: str) -> None:
 @pytest.mark.parametrize("listed", ["tools", "input"])
 @pytest.mark.parametrize("empty", ["", None])
 def test_no_description_is_empty(empty: str | None, listed: str) -> None:
-    """Copilot refuses empty descriptions, and a namespace without one gets its name."""
+    """Copilot refuses empty descriptions, so a namespace without a description gets its name."""
     schema = {"type": "object", "properties": {}}
     function = {"type": "function", "name": "f", "parameters": schema}
     tool = {

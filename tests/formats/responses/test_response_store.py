@@ -1,4 +1,4 @@
-"""The response store: its limits, its callers, and what a later response keeps alive."""
+"""The response store: its limits, its callers, and which data a later response keeps alive."""
 
 from typing import Any
 
@@ -124,7 +124,7 @@ def test_a_conversation_outlives_its_first_responses() -> None:
 
 
 def test_branches_share_their_beginning() -> None:
-    """Two responses may continue the same one, and each keeps its own end."""
+    """Two responses may continue the same response, and each keeps its own end."""
     store = ResponseStore()
     first = answered("resp_1")
     left, right = answered("resp_l", "left", "L", first), answered("resp_r", "right", "R", first)

@@ -123,7 +123,7 @@ QUIRKS = ["none", "no_reasoning_deltas", "no_sequence_numbers", "compaction", "w
 
 @crossed(quirk=QUIRKS, model=["gpt-5.1", "gpt-5.2"])
 def test_a_native_conversation_continues(copilot: Copilot, model: str, quirk: str) -> None:
-    """A response can be sent back unchanged, with function and custom calls."""
+    """A response with function and custom calls can be sent back unchanged."""
     copilot.quirk(quirk)
     conversation: list[Json] = [{"role": "user", "content": "What is the weather in Paris?"}]
     for forced in ("get_weather", "apply_patch"):

@@ -150,7 +150,7 @@ def test_the_response_has_all_required_fields() -> None:
     ],
 )
 def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
-    """Required counts are added, and upstream's counts are kept."""
+    """Missing counts that the schema requires are added, and upstream's counts are kept."""
     up = Upstream()
     stream = ResponsesRepair(request())
 
@@ -170,7 +170,7 @@ def test_a_given_output_text_is_kept() -> None:
 
 
 def test_a_final_event_without_items_gets_them() -> None:
-    """A response without items gets those that were streamed."""
+    """A response without items gets the items that were streamed."""
     up = Upstream()
     items = [*up.reasoning(0, encrypted="gAAAA"), *up.text(1, "Hi")]
 
@@ -199,7 +199,7 @@ def test_items_of_the_final_event_are_matched_at_any_position() -> None:
 
 
 def test_events_of_an_item_that_was_not_announced_share_an_id() -> None:
-    """An item's id is the one from its first event, of whatever type."""
+    """An item's id is the id in its first event, of whatever type."""
     up = Upstream()
     events = [*up.text(0, "a")[1:], *up.call(1, "f", "{}")[1:], *up.reasoning(2, "x")[1:]]
 
@@ -270,7 +270,7 @@ def test_custom_input_is_sent_once() -> None:
     ],
 )
 def test_malformed_custom_arguments_become_the_input(arguments: str, text: str) -> None:
-    """Arguments without the function's form are passed on as the input, unchanged."""
+    """Arguments that are not in the function's format are passed on as the input, unchanged."""
     up = Upstream()
 
     events = repair(up.whole(up.call(0, "apply_patch", arguments)), request(tools=CUSTOM))
@@ -409,7 +409,7 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
     ],
 )
 def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> None:
-    """Errors reach the client in this API's flat form, whatever form upstream used."""
+    """Errors reach the client in this API's flat format, whatever format upstream used."""
     stream = ResponsesRepair(request())
     stream.feed({"type": "response.created", "response": {"id": "x", "output": []}})
 
@@ -425,7 +425,7 @@ def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> No
 
 
 def test_an_error_as_the_first_event_is_raised() -> None:
-    """An error in the first event can still be sent with its own status code."""
+    """An error that is the first event can still be sent with its own status code."""
     with pytest.raises(UpstreamRefusal) as raised:
         ResponsesRepair(request()).feed({"type": "error", "code": "rate_limited", "message": "No."})
 

@@ -237,7 +237,7 @@ def test_finish_reasons(kind: str, details: Json | None, finish: str) -> None:
 
 
 def test_an_unfinished_call_is_not_completed() -> None:
-    """A call that was cut off has finish reason length and keeps its partial arguments."""
+    """A call that was cut off has the finish reason length, and keeps its partial arguments."""
     up = Upstream()
     call = up.call(0, "f", '{"a"')[:-2]
 

@@ -1,4 +1,4 @@
-"""Which kinds of tools each model gets, and what the client gets back."""
+"""Which kinds of tools each model gets, and what reaches the client."""
 
 from typing import Any
 
@@ -88,13 +88,13 @@ def test_a_model_gets_the_kinds_that_it_takes(
         assert "defer_loading" not in str(body)
 
 
-def test_calls_are_passed_on_as_they_are() -> None:
+def test_calls_are_passed_on_unchanged() -> None:
     """Earlier calls keep their type and namespace."""
     assert [USER, *CALLS] == body_of([USER, *CALLS], GPT, tools=[MOON])["input"]
 
 
 def test_calls_become_calls_of_functions() -> None:
-    """Earlier calls get the names and form of the functions."""
+    """Earlier calls get the names and format of the functions."""
     body = body_of([USER, *CALLS], OLD, tools=[MOON])
 
     assert [
@@ -145,7 +145,7 @@ def test_long_names_are_restored() -> None:
 
 @pytest.mark.parametrize("to", [GPT, OLD])
 def test_allowed_tools_reduce_the_tools(to: Model) -> None:
-    """Only allowed tools are offered, including those in a namespace."""
+    """Only allowed tools are offered, including tools in a namespace."""
     choice = {
         "type": "allowed_tools",
         "mode": "required",
@@ -160,7 +160,7 @@ def test_allowed_tools_reduce_the_tools(to: Model) -> None:
 
 
 def test_allowed_tools_must_exist() -> None:
-    """A tool choice that allows nothing is refused."""
+    """A tool choice that allows no tool is refused."""
     choice = {"type": "allowed_tools", "mode": "auto", "tools": [{**FUNCTION, "name": "gone"}]}
     with pytest.raises(RequestError) as caught:
         body_of("Hi", GPT, tools=[FUNCTION], tool_choice=choice)
@@ -226,7 +226,7 @@ ANSWERED: Json = {"type": "custom_tool_call_output", "call_id": "a", "output": "
 
 
 def test_custom_tools_of_a_chat_client() -> None:
-    """A chat client's custom tools and calls have the form of Responses, with their grammar."""
+    """A chat client's custom tools and calls get the Responses format, with their grammar."""
     body = responses_from_chat(CHAT, GPT, []).body
 
     assert ([CUSTOM], [CALLED, ANSWERED]) == (body["tools"], body["input"][1:])
@@ -243,7 +243,7 @@ def test_custom_tools_of_a_chat_client_become_functions() -> None:
 
 
 def test_custom_calls_survive_the_round_trip() -> None:
-    """A Responses request survives translation to a chat request and back."""
+    """A Responses request with custom calls survives translation to a chat request and back."""
     asked = request([USER, CALLED, ANSWERED], tools=[CUSTOM], tool_choice={**CUSTOM})
 
     again = from_chat(to_chat(asked, []), profile_of(GPT, "responses"), [])
@@ -335,7 +335,7 @@ def test_hosted_searches_reach_the_client() -> None:
 
 
 def test_input_of_a_function_arrives_in_pieces() -> None:
-    """If a function stands for a custom tool, its input is streamed on either API."""
+    """If a function replaces a custom tool, its input is streamed on either API."""
     up = Upstream()
     asked = request(tools=[CUSTOM])
     ways = [

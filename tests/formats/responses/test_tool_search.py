@@ -49,7 +49,7 @@ OUTPUT: Json = {
     "tools": [FOUND],
 }
 NAMED: Json = {**FOUND, "description": FOUND["name"]}
-"""What Copilot gets: a namespace must have a description."""
+"""The tool as Copilot gets it, since a namespace must have a description."""
 SUN: Json = {
     "type": "function",
     "name": "sun",
@@ -78,7 +78,7 @@ def searched(*more: Json) -> Json:
 
 
 def test_models_that_search_get_everything() -> None:
-    """The search, its call and its output are passed on to models that know them."""
+    """The search, its call and its output are passed on to models that support them."""
     notes: list[str] = []
 
     body = responses_for_model(searched(), GPT, notes).body

@@ -4,7 +4,7 @@ from copilot_proxy.formats.responses.tools import ClientTool, ToolNames
 
 
 def test_a_tool_outside_of_namespaces_keeps_its_name() -> None:
-    """The plain tool keeps its name, and a tool in a namespace gets a different one."""
+    """A plain tool keeps its name, and a tool in a namespace gets a different name."""
     inside = {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "b"}]}
     names = ToolNames({"tools": [inside, {"type": "function", "name": "n__b"}]})
 

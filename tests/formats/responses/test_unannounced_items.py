@@ -53,7 +53,7 @@ def test_a_message_is_announced_before_its_first_piece(output: list[Any]) -> Non
 
 @pytest.mark.parametrize("has_pieces", [True, False])
 def test_a_call_is_announced_with_its_name(has_pieces: bool) -> None:
-    """Codex runs only calls that have a completed item."""
+    """The call has a completed item, since Codex runs only such calls."""
     position = {"output_index": 0, "item_id": "fc_1"}
     kind = "response.function_call_arguments"
     pieces = [{"type": f"{kind}.delta", **position, "delta": '{"a":1}'}] if has_pieces else []
@@ -69,7 +69,7 @@ def test_a_call_is_announced_with_its_name(has_pieces: bool) -> None:
 
 
 def test_a_call_without_arguments_has_an_empty_object() -> None:
-    """Clients parse the arguments as JSON."""
+    """Such a call gets an empty object, since clients parse the arguments as JSON."""
     item = {**CALL, "arguments": ""}
     position = {"output_index": 0, "item_id": "fc_1"}
 
@@ -86,7 +86,7 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
 
 
 def test_an_item_that_upstream_does_not_end_is_ended_with_the_response() -> None:
-    """Codex ignores texts and calls that have no end event."""
+    """Such an item ends with the response, since Codex ignores texts and calls without an end."""
     announced = {**CALL, "arguments": "", "status": "in_progress"}
     call, message = {**CALL, "arguments": '{"a":1}'}, {**MESSAGE, "content": [PART]}
     added = [{**MESSAGE, "status": "in_progress", "content": []}, announced]

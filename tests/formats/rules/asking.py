@@ -216,7 +216,7 @@ def schemas(body: Json) -> list[Any]:
 
 
 def is_object(arguments: Any) -> bool:
-    """Return whether arguments are an object, or the JSON text of one."""
+    """Return whether arguments are an object, or the JSON text of an object."""
     return isinstance(arguments, dict) or (is_json(arguments) and arguments[:1] == "{")
 
 

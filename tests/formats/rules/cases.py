@@ -33,7 +33,7 @@ from tests.selection import covering
 CLAUDE: Final = ("claude-sonnet-4.5", "claude-opus-5")
 """Models served on both Chat Completions and Messages, and models on Messages only."""
 GPT: Final = ("gpt-4o", "gpt-5.4")
-"""Models served on Chat Completions, and on Responses."""
+"""Models served on Chat Completions, and models served on Responses."""
 ALL: Final = (*GPT, *CLAUDE, "gemini-2.5-pro")
 ALWAYS_THINKS: Final = "claude-opus-5.5"
 KIMI: Final = "kimi-k3"
@@ -690,7 +690,7 @@ CASES: Final[dict[str, Case]] = {
 
 
 def combinations() -> list[tuple[str, str, str]]:
-    """Return every rule with each client and each model of its case, but not every pair of them."""
+    """Return every rule with each client and each model of its case, but not with every pair."""
     return [
         (name, *pair)
         for name, case in CASES.items()

@@ -1,4 +1,4 @@
-"""Ids that are used twice, ids that are too long, and messages with too many tool calls."""
+"""Ids that are used twice or too long, and messages with too many tool calls."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_an_id_that_is_used_twice_gets_another(client: str, model: Model) -> Non
 @every_client
 @every_model
 def test_an_interrupted_call_does_not_get_a_later_result(client: str, model: Model) -> None:
-    """If calls share an id and there are fewer results, the last calls get them."""
+    """If more calls than results share an id, the last calls get the results."""
     request = sent(client, model, user(), called("a"), user(), called("a"), result("a"), user())
 
     assert pairs("a", "a_2") == ids(request.body)
@@ -116,7 +116,7 @@ def test_many_calls_are_split(client: str, model: Model) -> None:
     ],
 )
 def test_long_ids_are_shortened_on_chat(client: str, id: str, vendor: str, length: int) -> None:
-    """All vendors get at most 40 characters, except those known to accept more."""
+    """Every vendor gets at most 40 characters, unless it is known to accept more."""
     model = model_on("chat_completions", id, vendor)
     long = "x" * 60
 

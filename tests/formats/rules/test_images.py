@@ -1,4 +1,4 @@
-"""How images over a model's limit are replaced, and wrong media types corrected."""
+"""Images over a model's limit are replaced, and wrong media types are corrected."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png"
 
 
 def kept(turns: list[Any]) -> str:
-    """Return ``i`` for each image and ``t`` for each text that replaced one."""
+    """Return ``i`` for each image, and ``t`` for each text that replaced an image."""
     found = ""
     for turn in turns:
         for part in turn["content"] if isinstance(turn["content"], list) else ():
@@ -55,7 +55,7 @@ def test_the_oldest_are_replaced(earlier: int, last: int, expected: str) -> None
 
 
 def test_screenshots_of_tools() -> None:
-    """On Messages, screenshots are inside the tool results."""
+    """On Messages, screenshots in tool results are replaced, too."""
     turns: list[Json] = [{"role": "user", "content": "Hi"}]
     for number in range(22):
         use = {"type": "tool_use", "id": f"a{number}", "name": "f", "input": {}}
@@ -83,7 +83,7 @@ def test_screenshots_of_tools() -> None:
     ],
 )
 def test_types(model: str, url: str, sent: str) -> None:
-    """The media type follows the first bytes; if those are unknown, the declared type is kept."""
+    """The media type follows the first bytes; if they are unknown, the declared type is kept."""
     part: Json = {"type": "image_url", "image_url": {"url": url}}
     chat: Json = {"model": "x", "messages": [{"role": "user", "content": [part]}]}
 

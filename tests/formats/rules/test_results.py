@@ -76,7 +76,7 @@ def result(id: str, content: Any = "r") -> Json:
     ],
 )
 def test_a_valid_conversation_is_not_changed(messages: list[Json]) -> None:
-    """A valid conversation is not changed."""
+    """A valid conversation is passed on unchanged."""
     notes: list[str] = []
 
     assert messages == apply_history_rules(messages, None, notes)
@@ -171,7 +171,7 @@ def test_other_vendors_accept_consecutive_messages() -> None:
 
 
 def test_calls_of_merged_messages_are_joined() -> None:
-    """No call is lost when messages are merged, and each keeps its result."""
+    """No call is lost when messages are merged, and each call keeps its result."""
     messages = [user(), called("a"), called("b", content="t")]
     merged = apply_history_rules(messages, model("Google"), [])
 
@@ -256,7 +256,7 @@ def test_surplus_cache_marks_are_dropped() -> None:
 
 
 def test_images_of_tool_results_are_moved() -> None:
-    """Images in tool results move to a user message after them, which names the tool."""
+    """Images in tool results move to a user message that follows and names the tool."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
     text = {"type": "text", "text": "t"}
     notes: list[str] = []

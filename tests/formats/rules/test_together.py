@@ -1,4 +1,4 @@
-"""Rules that meet in one request, on each of Copilot's APIs."""
+"""Several rules that apply to one request, on each of Copilot's APIs."""
 
 import json
 
@@ -66,7 +66,7 @@ def test_the_first_valid_limit_counts(endpoint: str) -> None:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS[:2])
 def test_a_model_that_does_not_stream_is_not_asked_to(endpoint: str) -> None:
-    """Such a model gets no request for a stream, even if a whole response would be too long."""
+    """Such a model gets no stream request, even if a whole response would be too long."""
     model = a_model(
         "New",
         endpoint,
@@ -79,7 +79,7 @@ def test_a_model_that_does_not_stream_is_not_asked_to(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("content", [" ", []])
-def test_nothing_to_answer_with_a_cache_mark_for_the_end(content: object) -> None:
+def test_an_empty_conversation_with_a_cache_mark(content: object) -> None:
     """A conversation without content is the client's mistake, even if it has a cache mark."""
     request = {
         "max_tokens": 10,
@@ -93,7 +93,7 @@ def test_nothing_to_answer_with_a_cache_mark_for_the_end(content: object) -> Non
 @every_client
 @pytest.mark.parametrize("route", ["chat_completions", "messages"])
 def test_fields_that_claude_refuses_with_thinking(client: str, route: str) -> None:
-    """With thinking, Claude refuses a forced tool and a temperature, wherever it is served."""
+    """With thinking, Claude refuses a forced tool and a temperature, on whichever API."""
     supports = {"reasoning_effort": ["low", "high"], "adaptive_thinking": True}
     model = model_on(route, "claude-sonnet-4.6", "Anthropic", **supports)
 

@@ -109,7 +109,7 @@ def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
 
 
 def test_valid_names_are_not_changed() -> None:
-    """Valid names are not changed."""
+    """Valid names are passed on unchanged."""
     assert [{}] * 5 == [each.tool_names for each in sent("read_file", GPT, [])]
 
 
@@ -267,7 +267,7 @@ def test_inputs_of_messages_that_are_not_objects(given: Any, expected: Json) -> 
 
 
 def test_a_schema_with_hundreds_of_levels() -> None:
-    """A schema too deep for the rules to walk is refused, like one too deep to decode."""
+    """A schema that is too deep for the rules is refused like one that is too deep to decode."""
     levels = 450
     schema = '{"type": "object", "properties": {"a": ' + '{"anyOf": [' * levels + "{}"
     schema += "]}" * levels + "}}"

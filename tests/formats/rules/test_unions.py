@@ -120,7 +120,7 @@ def test_accepted_schemas_are_not_touched(schema: Any) -> None:
     ],
 )
 def test_refused_schemas_are_rewritten(schema: Json, expected: Json) -> None:
-    """A list of types, and fields next to `anyOf`, are expressed in ways that Gemini accepts."""
+    """A list of types, and fields next to `anyOf`, are rewritten in a way that Gemini accepts."""
     for place in ("properties", "$defs"):
         parameters = {"type": "object", "properties": {}, place: {"a": schema}}
         before = repr(parameters)

@@ -40,7 +40,7 @@ def ask(http: httpx.Client, model: str, *messages: Json, stream: bool, **fields:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", MODELS)
 def test_a_call_and_its_result(http: httpx.Client, model: str, stream: bool) -> None:
-    """The call and the finish reason have the older form, and the result reaches the model."""
+    """The call and the finish reason have the older format, and the result reaches the model."""
     called = ask(http, model, QUESTION, stream=stream)
 
     call = called["function_call"]
@@ -48,7 +48,7 @@ def test_a_call_and_its_result(http: httpx.Client, model: str, stream: bool) -> 
     assert ["city"] == list(json.loads(call["arguments"]))
 
     if model.startswith("gemini"):
-        return  # accepts only calls with a signature, which has no place in this form
+        return  # accepts only calls with a signature, which this format cannot contain
     answered = ask(
         http,
         model,
@@ -64,7 +64,7 @@ def test_a_call_and_its_result(http: httpx.Client, model: str, stream: bool) -> 
 
 @pytest.mark.parametrize("model", ["gpt-6.2-sol", "claude-sonnet-4.6"])
 def test_a_choice(http: httpx.Client, simulator: Simulator, model: str) -> None:
-    """A call can be forced or forbidden, and nothing in the older form reaches Copilot."""
+    """A call can be forced or forbidden, and nothing in the older format reaches Copilot."""
     forced = ask(
         http,
         model,

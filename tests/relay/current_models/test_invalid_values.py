@@ -79,13 +79,13 @@ def test_claude_codes_newest_display(http: httpx.Client, model: str) -> None:
     ],
 )
 def test_tools_of_responses(http: httpx.Client, model: str, fields: Json, param: str) -> None:
-    """Tools that no one could call are refused, in `tools` or in an item."""
+    """Tools that nobody could call are refused, in `tools` or in an item."""
     assert param == refused(http, "responses", model, fields)["param"]
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_added_tools_that_copilot_does_not_run(http: httpx.Client, model: str) -> None:
-    """An item that adds only such tools is left out."""
+    """An item that only adds such tools is left out."""
     body = {"model": model, **adding([{"type": "web_search"}])}
 
     assert 200 == http.post("/v1/responses", json=body).status_code

@@ -49,7 +49,7 @@ def refused(http: httpx.Client, client: Client, body: Json) -> Json:
 def test_tools_in_any_notation(
     http: httpx.Client, client: Client, model: str, notation: str
 ) -> None:
-    """The model gets the tool, and its call has the form of the client's API."""
+    """The model gets the tool, and its call has the format of the client's API."""
     body = body_of(client, model, f'Call {TOOL} for "Paris"') | {"tools": [TOOLS[notation]]}
 
     answer = http.post(client.path, json=body)
@@ -126,7 +126,7 @@ def test_fields_of_other_apis(
     ],
 )
 def test_a_body_of_another_api(http: httpx.Client, api: str, conversation: str, other: str) -> None:
-    """A client set up for another API learns which path to call."""
+    """The error tells a client that is set up for another API which path to call."""
     body = {"model": MODELS[0], "max_tokens": 9, conversation: [{"role": "user", "content": "Hi"}]}
 
     assert NAMES[other] in refused(http, CLIENT[api], body)["message"]
@@ -154,7 +154,7 @@ def test_fields_for_several_apis_at_once(
 def test_an_effort_in_openrouters_notation(
     http: httpx.Client, simulator: Simulator, model: str
 ) -> None:
-    """Several agents send `reasoning.effort` to the chat API of every server."""
+    """The effort in `reasoning.effort`, which many agents send to every chat API, is applied."""
     body = body_of(CLIENT[CHAT], model) | {"reasoning": {"effort": "high"}}
 
     answer = http.post("/v1/chat/completions", json=body)
@@ -200,7 +200,7 @@ def test_parts_of_other_apis(
 
 @pytest.mark.parametrize("model", MODELS)
 def test_texts_under_the_name_of_chat_completions(http: httpx.Client, model: str) -> None:
-    """Texts of every role are read, on every route."""
+    """Texts of every role are read on every route."""
     turns = [
         {"role": role, "content": [{"type": "text", "text": text}]}
         for role, text in (("user", "Hi"), ("assistant", "Hello"), ("user", "Again"))

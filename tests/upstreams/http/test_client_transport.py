@@ -447,7 +447,7 @@ async def test_connections_notice_a_dead_peer_and_hold_little(many: ConnectionPo
                 assert 60 == one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
                 limit = int(Path("/proc/sys/net/core/rmem_max").read_text())  # noqa: ASYNC240  # no disk
                 held = one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-                # The system doubles the size.
+                # The system doubles the size
                 assert (
                     2 * min(connection_pool._RECEIVE_BUFFER, limit) == held
                 )  # the system doubles it

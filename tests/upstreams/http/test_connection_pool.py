@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import trustme
 
 from copilot_proxy.upstreams.http.connection import HttpExchange
 from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
 from copilot_proxy.upstreams.http.transport import HttpRequest
+from tests.servers import serving
 
 _BEGIN = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
 _END = b"0\r\n\r\n"
@@ -70,6 +72,40 @@ async def pool() -> AsyncIterator[ConnectionPool]:
 
 async def ask(pool: ConnectionPool, upstream: Upstream) -> HttpExchange:
     return await pool.send(HttpRequest("GET", upstream.url, {}, None, {"connect": 5, "read": 5}))
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_bytes_that_the_server_has_not_read(is_secure: bool) -> None:
+    """They count as unsent, also with TLS, so that a slow upload is not mistaken for silence."""
+    authority, has_begun, may_read = trustme.CA(), asyncio.Event(), asyncio.Event()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(ours)
+    unsent: list[int] = []
+
+    async def read_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        has_begun.set()
+        await may_read.wait()
+        await reader.readexactly(len(body))
+        unsent.extend(one.unsent() for one in pool._open)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+
+    body = bytes(20_000_000)
+    pool = ConnectionPool(ours)
+    async with serving(read_slowly, ssl=theirs if is_secure else None) as port:
+        url = f"http{'s' * is_secure}://127.0.0.1:{port}/"
+        sending = asyncio.create_task(pool.send(HttpRequest("POST", url, {}, body, {})))
+        await asyncio.wait_for(has_begun.wait(), 30)
+        unsent.extend(one.unsent() for one in pool._open)
+        may_read.set()
+        exchange = await sending
+        await exchange.aclose()
+        await pool.aclose()
+
+    assert unsent[0] > 10_000_000
+    assert 0 == unsent[1]
 
 
 async def test_requests_one_after_the_other_share_a_connection(

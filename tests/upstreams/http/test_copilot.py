@@ -1,4 +1,4 @@
-"""Calls to Copilot: expired tokens, failed connections, and what is retried."""
+"""Calls to Copilot: expired tokens, failed connections, and retries."""
 
 import asyncio
 import time
@@ -90,7 +90,7 @@ async def test_new_token_is_refused_too(simulator: Simulator, fault: str) -> Non
 
 
 async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
-    """A request that is always refused causes few exchanges, and others still work."""
+    """A request that is always refused causes few exchanges, and other requests still work."""
     async with services(simulator) as made:
         await ask(made.relay)
         for _ in range(20):

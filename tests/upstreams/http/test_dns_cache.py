@@ -14,7 +14,7 @@ HERE = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
 
 
 class NameServer:
-    """Answers when allowed, and counts lookups."""
+    """Answers when the test allows it, and counts lookups."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lookups = 0

@@ -34,7 +34,7 @@ def head(status: str, *lines: str) -> bytes:
 async def answering(
     simulator: Simulator, answer: bytes
 ) -> AsyncIterator[tuple[Relay, list[bytes]]]:
-    """A Copilot API that answers chats with these bytes and closes; it yields the requests."""
+    """A Copilot API that answers chats with these bytes and closes; yields the requests."""
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

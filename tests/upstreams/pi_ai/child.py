@@ -1,4 +1,4 @@
-"""A child process that follows each request's instructions, to test `upstreams.pi_ai.sidecar`."""
+"""A child process that follows each request's instructions, to test the sidecar."""
 
 import json
 import os

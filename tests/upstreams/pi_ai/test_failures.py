@@ -22,7 +22,7 @@ URL = "https://api.githubcopilot.com"
     ],
 )
 def test_error_codes_of_node(code: str, status: int, sent: bool, words: str) -> None:
-    """Each code has a message, a hint, and whether the request may have been sent."""
+    """Each code has a message and a hint, and says whether the request may have been sent."""
     error = request_error({"code": code, "text": "tid=secretsecret"}, URL)
 
     assert isinstance(error, UpstreamUnreachable)

@@ -20,7 +20,7 @@ from copilot_proxy.upstreams.pi_ai.sidecar_process import WINDOW, SidecarCommand
 
 CHILD = Path(__file__).parent / "child.py"
 PING_INTERVAL = 0.25
-"""Timeout in seconds, long enough for a busy machine; the child is killed after three."""
+"""Timeout in seconds, long enough for a busy machine; the child is killed after three of them."""
 
 
 def command(*flags: str) -> SidecarCommand:
@@ -84,7 +84,7 @@ async def test_many_exchanges_at_once(sidecar: Sidecar) -> None:
 
 
 async def test_a_long_line(sidecar: Sidecar) -> None:
-    """An event of a megabyte is read like any other."""
+    """An event of one megabyte is read like any other."""
     assert [{"said": "x" * 1_000_000}] == await echo(sidecar, "x" * 1_000_000)
 
 

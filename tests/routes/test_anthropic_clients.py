@@ -58,7 +58,7 @@ def test_head_of_the_root(proxy: Proxy) -> None:
 
 
 def test_models_by_version(proxy: Proxy) -> None:
-    """The header anthropic-version decides the format of the model list and of a single model."""
+    """The header anthropic-version determines the format of the model list and of single models."""
     with proxy.client() as client:
         openai = client.get("/v1/models").json()
         anthropic = client.get("/v1/models", headers=VERSION).json()
@@ -87,7 +87,7 @@ def test_models_by_version(proxy: Proxy) -> None:
     ],
 )
 def test_errors_by_version(proxy: Proxy, method: str, path: str, status: int, type: str) -> None:
-    """The header anthropic-version decides the format of errors if the path does not."""
+    """The header anthropic-version determines the format of errors if the path does not."""
     with proxy.client() as client:
         anthropic = client.request(method, path, headers=VERSION)
         openai = client.request(method, path)
@@ -113,7 +113,7 @@ def test_errors_by_version(proxy: Proxy, method: str, path: str, status: int, ty
 def test_errors_on_messages(
     proxy: Proxy, method: str, path: str, body: Any, status: int, type: str
 ) -> None:
-    """On /v1/messages every error has Anthropic's format, even without anthropic-version."""
+    """On /v1/messages, every error has Anthropic's format, even without anthropic-version."""
     with proxy.client() as client:
         answer = client.request(method, path, json=body)
 
@@ -187,7 +187,7 @@ def test_previous_response(proxy: Proxy, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.4", "gemini-2.5-pro"])
 def test_the_length_of_the_prompt_comes_first(proxy: Proxy, model: str) -> None:
-    """Even for other models, a stream begins with about as many input tokens as it ends with."""
+    """For other models, too, a stream starts with nearly the final count of input tokens."""
     words = "How many words are in this sentence, and is the answer odd or even? " * 20
     asked = {"model": model, "messages": [{"role": "user", "content": words}], "max_tokens": 50}
     with proxy.client() as client:
@@ -204,7 +204,7 @@ def test_the_length_of_the_prompt_comes_first(proxy: Proxy, model: str) -> None:
 
 
 def test_a_title_as_json_by_haiku() -> None:
-    """Claude Code's small model gets a schema for a title, which it refuses on Messages."""
+    """The small model gets a title's schema as an instruction, since it refuses schemas here."""
     schema = {"type": "object", "properties": {"title": {"type": "string"}}}
     config = {"effort": "low", "format": {"type": "json_schema", "schema": schema}}
     asked = {**HELLO, "model": "claude-haiku-4.5", "max_tokens": 50, "output_config": config}
