@@ -58,7 +58,7 @@ def normalize(host: str) -> str:
     if tenant == name or not _LABEL.fullmatch(tenant):
         raise UsageError(
             f"{host.strip()[:100]!r} is not a GitHub host with Copilot.",
-            hint="Use github.com, or your company's GHE.com host such as acme.ghe.com.",
+            hint="Use github.com, or your company's GHE.com host, such as acme.ghe.com.",
         )
     return name
 

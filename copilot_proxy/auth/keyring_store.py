@@ -102,7 +102,7 @@ class KeyringStore:
         future = submit(call)
         wait([future], min(self._timeout, _WARN_AFTER))
         if not future.done() and self._timeout > _WARN_AFTER:
-            log.warning("Waiting for the system keyring; it may be asking for its password.")
+            log.warning("Waiting for the system keyring; it may be asking for a password.")
             wait([future], self._timeout - _WARN_AFTER)
         if not future.done():
             self._running = future  # type: ignore[assignment]  # only used for done()

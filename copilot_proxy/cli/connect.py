@@ -22,7 +22,8 @@ def connect(
     client: Annotated[
         str | None,
         typer.Argument(
-            help="The client to configure, such as claude or zed. Without it, all are listed.",
+            help="The client to configure, such as claude or zed. Without it, all clients are "
+            "listed.",
             metavar="[CLIENT]",
             autocompletion=complete_client,
         ),
@@ -116,7 +117,7 @@ def _base_url(settings: Settings, url: str | None) -> str:
     address = url.rstrip("/").removesuffix("/v1")
     if not address.startswith(("http://", "https://")) or address.endswith(":/"):
         raise UsageError(
-            f"{url!r} is not the address of a server.",
+            f"{url!r} is not a valid server address.",
             hint="Example: --url http://host.docker.internal:8000",
         )
     return address

@@ -107,7 +107,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
         journal.apply(plans, {})
     except FileProblem as problem:
         raise _failure(problem) from None
-    names = ", ".join(short(plan.path) for plan in needed) or "no file had to be changed"
+    names = ", ".join(short(plan.path) for plan in needed) or "no files needed to be changed"
     print_message(f"Undone: {names}.")
     return 0
 

@@ -74,7 +74,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
     "completions": {
         "best_of": Refused(
             "Copilot cannot score answers, so it cannot choose the best of several.",
-            "Omit `best_of`; with `n` you get several continuations.",
+            "Omit `best_of`, and use `n` to get more than one continuation.",
             harmless=(1,),
         ),
         "logprobs": Refused(

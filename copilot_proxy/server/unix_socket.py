@@ -76,7 +76,8 @@ def _remove_stale_socket(path: Path) -> None:
         return
     owner = "copilot-proxy" if is_copilot_proxy(UnixConnection(path)) else "program"
     raise CopilotProxyError(
-        f"Another {owner} listens at {path}.", hint="Use another path, or stop that program."
+        f"Another {owner} is already listening at {path}.",
+        hint="Use another path, or stop that program.",
     )
 
 

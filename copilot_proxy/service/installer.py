@@ -39,7 +39,7 @@ def manager_for(settings: Settings, platform: str = sys.platform) -> ServiceMana
         return TaskScheduler(folder_of(settings))
     raise ServiceError(
         f"copilot-proxy cannot install services on {platform}.",
-        hint="Let your service manager run: copilot-proxy serve",
+        hint="Have your service manager run: copilot-proxy serve",
     )
 
 

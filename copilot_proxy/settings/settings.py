@@ -70,7 +70,7 @@ class Settings:
     github_token: Secret | None = _setting(
         None,
         parse.token,
-        "A GitHub OAuth token; overrides the stored one and is never written.",
+        "A GitHub OAuth token; overrides the stored token, and is never stored.",
         own=True,
     )
     github_url: str = _setting(
@@ -99,7 +99,7 @@ class Settings:
     small_model: str | None = _setting(
         None,
         parse.header_text,
-        "The model for small jobs of clients, such as titles; by default the one in the request.",
+        "The model for clients' small jobs, such as titles; by default, the model in the request.",
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),

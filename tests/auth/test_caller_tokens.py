@@ -90,7 +90,7 @@ async def test_a_bad_caller_token_does_not_hammer_github(
             await source.token()
 
     assert 1 == len(simulator.state.requests)
-    assert "The token came with the request" in str(caught.value.hint)
+    assert "The token was sent with the request" in str(caught.value.hint)
 
 
 async def test_the_number_of_callers_is_bounded(

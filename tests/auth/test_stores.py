@@ -618,7 +618,7 @@ def test_a_long_wait_is_reported(
         KeyringStore(timeout=0.05).load()
     backend.released.set()
 
-    assert ["Waiting for the system keyring; it may be asking for its password."] == caplog.messages
+    assert ["Waiting for the system keyring; it may be asking for a password."] == caplog.messages
 
 
 # The environment.

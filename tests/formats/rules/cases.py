@@ -330,7 +330,7 @@ CASES: Final[dict[str, Case]] = {
             },
         },
         broken=_dumped("$top"),
-        note="renamed parameters of tools: $top of f to top",
+        note="renamed tool parameters: $top of f to top",
     ),
     "tools.ids": Case(
         models=(*GPT, *CLAUDE, "mai-code-1"),
