@@ -220,7 +220,7 @@ def _is_brand(parts: ModelName) -> bool:
 
 
 def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
-    """Return a model of the same size for a name that clients have built in, or else None."""
+    """Return a model of the same size for a name that is built into clients, or else None."""
     parts = parse_name(name)
     kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):
@@ -234,7 +234,7 @@ def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
 
 
 def _is_old(parts: ModelName) -> bool:
-    """Return whether it is a model of 2025 or before, whose names clients have built in."""
+    """Return whether it is a model from 2025 or earlier, whose name is built into clients."""
     is_name = parts.version in _OLD_VERSIONS.get(parts.brand, ())
     return is_name and _OLD_WORDS.issuperset(parts.words)
 

@@ -92,7 +92,7 @@ def stream(cell: Cell) -> None:
 
 
 def system_prompt(cell: Cell) -> None:
-    """The system prompt reaches the model as such, on every API."""
+    """The system prompt reaches the model as a system prompt, on every API."""
     cell.ask(cell.client.user("Ahoy"), system=SYSTEM)
     body = cell.last_request.body
     turns = body.get("messages") or body["input"]
@@ -164,7 +164,7 @@ def usage(cell: Cell) -> None:
 
 
 def early_error(cell: Cell) -> None:
-    """An error before the answer has its own status and the API's shape."""
+    """An error before the answer has its own status, and the API's format."""
     turns = cell.client.user("Ahoy")
     for streamed in (True, False):
         with cell.fault("rate_limited", 7):

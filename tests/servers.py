@@ -36,6 +36,13 @@ async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
 
     Handlers that are still running at the end are cancelled.
     """
+    async with running(handler, **options) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def running(handler: Handler, **options: Any) -> AsyncIterator[asyncio.Server]:
+    """Do the same, but yield the server, which the block may close."""
     tasks: set[asyncio.Task[Any]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,7 +59,7 @@ async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0, **options)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield server
     finally:
         await close(server)
         for task in tasks:

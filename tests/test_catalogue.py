@@ -171,7 +171,7 @@ ENTRY = st.fixed_dictionaries(
 @examples(100)
 @given(st.lists(ENTRY | JSON, max_size=4))
 def test_a_malformed_entry_does_not_hide_others(entries: list[Any]) -> None:
-    """A malformed entry does not hide valid ones."""
+    """A malformed entry does not hide valid entries."""
     catalogue = parse_models({"data": [*entries, {"id": "sound"}]})
 
     assert catalogue.get("sound") is not None

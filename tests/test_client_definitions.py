@@ -225,7 +225,7 @@ def test_a_setup(client: Client, platform: str) -> None:
     assert KEY in text or client.name in ("cursor", "goose", "zed")
     assert all("/home/me" in str(change.path) for change in setup.changes)
     assert bool(setup.changes) != bool(setup.text)
-    # Clients that open a window are started there
+    # Clients that open a window are started there.
     is_started = bool(setup.changes) and client.name not in ("zed", "raycast", "vscode")
     assert bool(setup.start) == is_started or client.name == "copilot-cli"
     assert KEY not in " ".join([setup.start, *setup.notes])

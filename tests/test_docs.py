@@ -79,7 +79,7 @@ def test_every_family_is_documented(family: str) -> None:
 
 @pytest.mark.parametrize("api", FIELDS)
 def test_every_dropped_or_refused_field_is_documented(api: str) -> None:
-    """The table in docs/api.md lists exactly the fields that no model accepts, with handling."""
+    """docs/api.md lists exactly the fields that no model accepts, and how each is handled."""
     title = api.replace("_", " ").title()
     rows = section(text("docs/api.md"), "Fields that no model accepts").splitlines()
     (row,) = [row for row in rows if row.startswith(f"| {title} |")]
@@ -120,7 +120,7 @@ def notes_about_losses() -> Iterator[str]:
 
 
 def test_every_note_about_a_loss_is_explained() -> None:
-    """The table in docs/api.md lists exactly the notes that the program makes, each once."""
+    """docs/api.md lists exactly the notes that the program makes, each of them once."""
     rows = re.findall(r"^\| (`.*?) \|", section(text("docs/api.md"), "What is dropped"), re.M)
     documented = [note for row in rows for note in re.findall(r"`([^`]+)`", row)]
 

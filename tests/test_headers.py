@@ -60,7 +60,7 @@ def test_the_vision_header() -> None:
 
 
 def test_every_call_has_a_new_id() -> None:
-    """Every call without a request id gets a new one."""
+    """Every call without a request id gets a new request id."""
     one, two = (headers.copilot(IDENTITY, intent="x")["x-request-id"] for _ in range(2))
 
     assert one != two

@@ -226,7 +226,7 @@ def test_a_stream_is_masked_wherever_it_is_cut(data: st.DataObject) -> None:
 
 
 def test_long_runs_of_letters_are_passed_on() -> None:
-    """A long run of letters, such as an image, is passed on; a secret after it is masked."""
+    """A long run of letters, such as image data, is passed on; a secret after it is masked."""
     stream = StreamMask()
     out = b"".join(stream.feed(b"A" * 10_000) for _ in range(50))
     assert len(out) > 400_000

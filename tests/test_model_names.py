@@ -325,7 +325,7 @@ def test_a_model_that_the_account_does_not_have_yet() -> None:
 
 
 def test_similar_names() -> None:
-    """A mistyped name gets up to three suggestions, chat models only."""
+    """A mistyped name gets up to three suggestions, all of which are chat models."""
     assert "gpt-4o-mini" == similar_ids(MARCH, "gpt-4o-mni")[0]
     assert suggestion(MARCH, "gpt-4o-mni").startswith("Did you mean gpt-4o-mini")
     assert 3 == len(similar_ids(MARCH, "gpt-44"))

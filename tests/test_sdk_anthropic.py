@@ -28,7 +28,7 @@ PATHS = {
     "gpt-4o": "/chat/completions",
     "gemini-2.5-pro": "/chat/completions",
 }
-"""Models, and Copilot's API that is called for each."""
+"""Models, each with the Copilot API that is called for it."""
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_more_inputs_than_copilot_accepts(client: openai.OpenAI, simulator: Simu
     for index in (0, 511, 512, 1099):
         alone = client.embeddings.create(model=MODEL, input=texts[index], dimensions=8)
         assert vectors(alone) == [found[index]]
-    # The sum of the tokens of all parts
+    # The sum of the tokens of all parts.
     assert answer.usage.prompt_tokens >= 1100
 
 

@@ -31,7 +31,7 @@ PATHS = {
     "gemini-2.5-pro": "/chat/completions",
     "claude-opus-5": "/v1/messages",
 }
-"""Models, and Copilot's API that is called for each."""
+"""Models, each with the Copilot API that is called for it."""
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ MODELS = {
     "gpt-5.1-codex": "/responses",
     "claude-opus-5": "/v1/messages",
 }
-"""Models that only support functions, and the Copilot API that answers for each."""
+"""Models that only support functions, each with the Copilot API that answers for it."""
 GRAMMAR: Any = {"syntax": "lark", "definition": "start: /.+/"}
 PATCH: Any = {
     "type": "custom",
@@ -57,7 +57,7 @@ def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_custom_tool_on_chat(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """The call is a call of the custom tool, and its result reaches the model."""
+    """The call is a custom tool call, and its result reaches the model."""
     asked: Any = {"role": "user", "content": ASKED}
     chosen: Any = {"type": "custom", "custom": {"name": "apply_patch"}}
 

@@ -21,7 +21,7 @@ def test_a_sample_has_one_of_each_group() -> None:
 
 
 def test_every_value_is_covered() -> None:
-    """Not all pairs are chosen, but always the same ones, in their original order."""
+    """Not all pairs are chosen, but the choice is always the same, and in the original order."""
     pairs = list(product("abcd", range(6)))
 
     chosen = covering(pairs, lambda pair: pair[0], lambda pair: pair[1])

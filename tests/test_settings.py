@@ -323,7 +323,7 @@ def test_the_hint_for_an_empty_key(home: Path) -> None:
 
 
 def test_the_closest_setting_is_suggested(home: Path) -> None:
-    """The closest name is suggested; without one, the hint is to edit or remove the file."""
+    """The closest name is suggested; if there is none, the hint is to edit or remove the file."""
     assert "Did you mean 'port'?" == refused(home, config="prot = 80").hint
     assert "Did you mean" not in (refused(home, config="zzzz = 80").hint or "")
 

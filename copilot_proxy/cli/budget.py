@@ -27,8 +27,9 @@ def budget(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="set AMOUNT/PERIOD (day, session or month), raise AMOUNT[/PERIOD], or off.",
-            metavar="[set|raise|off]",
+            help="Amounts are in AI credits; periods are day, session and month. For example: set "
+            "500/day, raise 100, raise 100/day.",
+            metavar="[set|raise|off [AMOUNT/PERIOD]]",
             autocompletion=word_completer(dict.fromkeys(_ARGUMENTS)),
         ),
     ] = None,
@@ -107,7 +108,10 @@ def _limit(text: str) -> Limit:
     try:
         return parse_limit(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is not a limit: {error}.") from None
+        raise UsageError(
+            f"{text!r} is not a limit: {error}.",
+            hint="An AI credit is worth $0.01: $5 a day is 500/day.",
+        ) from None
 
 
 def _set(path: Path, limit: Limit) -> None:

@@ -80,7 +80,7 @@ class CommandGroup(TyperGroup):
 
 
 def _known_as(word: str) -> str | None:
-    """Return the command for another program's word, or for the name of a client."""
+    """Return the command for a word that other programs use, or for the name of a client."""
     if word in _OTHER_WORDS:
         return _OTHER_WORDS[word]
     from copilot_proxy.clients.registry import find_client

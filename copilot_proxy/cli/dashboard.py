@@ -9,7 +9,7 @@ import typer
 from copilot_proxy.cli.console import print_message, print_result
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.private_files import failure_reason
-from copilot_proxy.settings import load_settings
+from copilot_proxy.settings import Settings, load_settings
 
 
 def dashboard(
@@ -22,17 +22,13 @@ def dashboard(
     ] = False,
 ) -> None:
     """Open the dashboard of a running server in the browser."""
-    from copilot_proxy.cli.shared_server import address_of, running_server
+    from copilot_proxy.cli.shared_server import running_server
     from copilot_proxy.dashboard.login_codes import make_code
 
     settings = load_settings()
     server = running_server(settings, simulate=simulate)
     if server is None:
-        flag = " --simulate" if simulate else ""
-        raise CopilotProxyError(
-            f"No server answers at {address_of(settings)}.",
-            hint=f"Start one with: copilot-proxy serve{flag}",
-        )
+        raise _no_server(settings, simulate=simulate)
     address = f"{server.url}/"
     needs_key = bool(settings.keys) or server.refuses_key()
     if needs_key:
@@ -51,6 +47,25 @@ def dashboard(
     if needs_key:
         print_message("Open this address within two minutes; it works only once.")
     print_result(address)
+
+
+def _no_server(settings: Settings, *, simulate: bool) -> CopilotProxyError:
+    """Return the error if no server is running."""
+    from copilot_proxy.cli.shared_server import address_of
+    from copilot_proxy.doctor.server_facts import read_server
+
+    address = address_of(settings)
+    facts = read_server(settings)
+    if facts.owner:
+        return CopilotProxyError(
+            f"Port {settings.port} is in use by {facts.owner}.",
+            hint="Set COPILOT_PROXY_PORT to the port of the server, or to a free one to start it.",
+        )
+    flag = " --simulate" if simulate else ""
+    return CopilotProxyError(
+        f"No {'simulated ' * simulate}server answers at {address}.",
+        hint=f"Start one with: copilot-proxy serve{flag}",
+    )
 
 
 def _open(address: str) -> bool:

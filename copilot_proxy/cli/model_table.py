@@ -78,8 +78,13 @@ def state(model: Model, default: Model | None = None) -> str:
     if model is default:
         words.append("default")
     if (notice := model.retirement) is not None:
-        words.append(f"retires {notice.on}" if notice.on else "retires")
+        words.append(f"retires {notice.on}" if notice.on else "retires soon")
     return ", ".join(words)
+
+
+def hidden_columns(lines: Sequence[str]) -> list[str]:
+    """Return the titles of the columns for which a drawn table, `lines`, had no room."""
+    return [column.title for column in COLUMNS if column.title not in lines[0]]
 
 
 def draw(

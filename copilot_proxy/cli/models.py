@@ -124,7 +124,7 @@ def _print_table(
     catalogue: "Catalogue", words: str | None, settings: "Settings", *, include_all: bool
 ) -> None:
     from copilot_proxy.cli.default_model import default_model
-    from copilot_proxy.cli.model_table import draw, matching
+    from copilot_proxy.cli.model_table import draw, hidden_columns, matching
 
     found = matching(catalogue.usable, words or "")
     shown = (
@@ -139,9 +139,12 @@ def _print_table(
         raise CopilotProxyError(what, hint="See: copilot-proxy models --all")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     default = default_model(catalogue, settings)
-    for line in draw(shown, width=width, bold=can_style(sys.stdout), default=default):
+    lines = draw(shown, width=width, bold=can_style(sys.stdout), default=default)
+    for line in lines:
         print_drawn(line)
     _explain(shown, catalogue, settings, hidden=len(found) - len(shown))
+    if titles := hidden_columns(lines):
+        print_message(f"A wider terminal also shows {', '.join(titles)}; so does a pipe.")
 
 
 def _explain(

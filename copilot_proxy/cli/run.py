@@ -127,6 +127,11 @@ def _print_variables(settings: Settings, *, simulate: bool) -> int:
     if server is None or (simulate and not server.simulated):
         kind, flag = ("simulated server", " --simulate") if simulate else ("server", "")
         print_message(f"No {kind} answers at {url}. Start it with: copilot-proxy serve{flag}")
+    elif server.refuses_key():
+        print_message(
+            f"The server at {url} requires an API key that is not in the settings. Set "
+            "COPILOT_PROXY_API_KEY to it, and run this again."
+        )
     return 0
 
 

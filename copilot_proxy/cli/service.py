@@ -93,7 +93,10 @@ def uninstall() -> None:
 def status(
     as_json: JsonOption = False,
 ) -> int:
-    """Show whether the service is running; exit code 1 if it does not answer."""
+    """Show whether the service is running.
+
+    The exit code is 1 if it does not answer.
+    """
     from copilot_proxy.service import installer
     from copilot_proxy.service.installation import (
         folder_of,

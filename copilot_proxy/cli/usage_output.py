@@ -12,7 +12,7 @@ from typing import Any, Final
 from copilot_proxy.cli.budget import limit_line
 from copilot_proxy.cli.console import counted, two_columns
 from copilot_proxy.cli.usage_report import Report
-from copilot_proxy.cost.display import percent, quota_amount, reset_time, short_count
+from copilot_proxy.cost.display import percent, quota_amount, reset_day, short_count
 from copilot_proxy.cost.nano_aiu import credits, grouped, rounded
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.cache_queries import NextTurn
@@ -174,7 +174,7 @@ def quota_line(quota: Quota) -> str:
     if quota.overage:
         text += f"; {grouped(quota.overage)} used beyond the plan"
     if quota.resets_at is not None:
-        text += f", resets on {reset_time(quota.resets_at)}"
+        text += f", resets on {reset_day(quota.resets_at)}"
     return text
 
 

@@ -23,7 +23,7 @@ class Removed(NamedTuple):
     content: bytes | None
     """None for no file."""
     kept: tuple[str, ...] = ()
-    """What the user has edited since the change, and which is therefore still there."""
+    """The user's edits since the change, which are therefore kept."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class JsonValues:
     where_set: Sequence[tuple[Path, Any]] = ()
     """Values that are only set where a value already exists."""
     digests: Sequence[str] = ()
-    """The digests of all values, if the values themselves are not known anymore."""
+    """The digests of all values, if the values themselves are no longer known."""
 
     @property
     def written(self) -> Sequence[str]:
@@ -136,7 +136,7 @@ class TomlTables:
     ) -> Removed:
         """Return the content of `current` without the change.
 
-        Raises `CannotEdit`, also if the tables were edited.
+        Raises `CannotEdit`, for example if the tables were edited.
         """
         document = Document.decode(current)
         text = toml_text.remove_tables(document.text, self.text)

@@ -36,7 +36,7 @@ class FilePlan:
     change: Change | None = None
     """The change, or None to undo it."""
     kept: tuple[str, ...] = ()
-    """What undoing leaves in the file, because the user has edited it."""
+    """What stays in the file after undoing, because the user has edited it."""
 
     @property
     def is_needed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Formats quotas, percentages and token counts for users, in the same way in all views.
+"""Formats quotas, percentages and token counts for users, identically in all views.
 
 `nano_aiu.rounded` does so for credits.
 """
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 def percent(share: float) -> str:
-    """Format a percentage, such as ``59%``. Only 0 and less is ``0%``, and only 100 is ``100%``."""
+    """Format a percentage, such as ``59%``. Only 0 or less is ``0%``, and only 100 is ``100%``."""
     if 0 < share < 0.5:
         return "<1%"
     if 99.5 <= share < 100:
@@ -16,7 +16,7 @@ def percent(share: float) -> str:
 
 
 def quota_amount(value: float) -> str:
-    """Format an amount of a quota with one decimal, which is as exactly as GitHub reports it."""
+    """Format an amount of a quota with one decimal, the precision of GitHub's reports."""
     return f"{max(value, 0):,.1f}"
 
 
@@ -29,6 +29,6 @@ def short_count(tokens: int) -> str:
     return str(tokens)
 
 
-def reset_time(moment: datetime) -> str:
-    """Format when a quota resets, such as ``2026-12-01 00:00 UTC``."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def reset_day(moment: datetime) -> str:
+    """Format the day, in UTC, at whose start a quota resets, such as ``2026-12-01``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"

@@ -159,7 +159,7 @@ def _part(part: Any) -> bytes:
 def _data(value: Any) -> bytes:
     """Return `value` as JSON, without cache marks."""
     data = _encode(value)
-    # Most parts have no parts of their own, so their JSON need not be searched for marks.
+    # Most parts do not contain other parts, so their JSON does not have to be searched for marks.
     is_marked = (type(value) is not dict or not _MARKS.isdisjoint(value) or _has_parts(value)) and (
         _MARK_ENDS[0] in data or _MARK_ENDS[1] in data
     )

@@ -26,7 +26,7 @@ _GAP: Final = "  "
 class TextFormatter(logging.Formatter):
     """``15:40:31 200 claude-sonnet-4.5  1.29 credits  8.2s  124k in (95% cached) 1.3k out``.
 
-    An answer that was cut off has ``cut`` instead of its status, which was sent before. With
+    An answer that was cut off has ``cut`` instead of its status, which had already been sent. With
     `dated`, lines start with the date. With `announce`, a record's `announcement`, which is text
     for the user who started the server, is shown unchanged. Details that would make a request's
     line longer than `width()` are omitted.

@@ -67,7 +67,7 @@ class RunningServer:
             connection.close()
         if status == http.HTTPStatus.OK:
             return body
-        raise _refusal(self.url, status, body)
+        raise _refusal(self, status, body)
 
 
 def find_server(url: str, key: str | None) -> RunningServer | None:
@@ -102,12 +102,13 @@ def _connection(url: str, timeout: float) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
 
 
-def _refusal(url: str, status: int, body: Any) -> CopilotProxyError:
+def _refusal(server: RunningServer, status: int, body: Any) -> CopilotProxyError:
+    url = server.url
     error = body.get("error") if isinstance(body, dict) else None
     found = error if isinstance(error, dict) else {}
     if status == http.HTTPStatus.UNAUTHORIZED and found.get("code") == _INVALID_KEY:
         return CopilotProxyError(
-            f"The server at {url} was started with a different API key.",
+            f"The server at {url} requires {'a different' if server.key else 'an'} API key.",
             hint="Set COPILOT_PROXY_API_KEY to that key.",
             code=_INVALID_KEY,
         )

@@ -142,7 +142,7 @@ class Faults:
             self._on.clear()
 
     def listed(self) -> Json:
-        """Return the active faults and the whole catalogue.
+        """Return the active faults and the entire catalogue.
 
         ``{"on": {name: {"value", "path", "times"}}, "catalogue": {name: description}}``
         """

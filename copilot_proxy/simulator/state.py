@@ -97,7 +97,8 @@ class Settings:
     expires_in: int = 1800
     """Seconds for which a Copilot token is valid."""
     expires_at: int | None = None
-    """Unix time that token responses return instead of now + `expires_in`, like a wrong clock."""
+    """Unix time that token responses return instead of now + `expires_in`, as if the clock were
+    wrong."""
     minimum_api_version: str = "2025-04-01"
     minimum_editor: tuple[int, int] = (1, 100)
     """The oldest accepted VS Code, as (major, minor)."""
@@ -142,7 +143,7 @@ class State(Settings):
         self.exchanges = 0
         """The number of Copilot tokens issued."""
         self.spent = 0.0
-        """Credits, premium requests or messages used since the start, as the plan counts."""
+        """Credits, premium requests or messages used since the start, depending on the plan."""
         self.logins: dict[str, DeviceCode] = {}
         self._oauth = {SIMULATED_TOKEN: True, FOREIGN_TOKEN: False, SIMULATED_PAT: False}
         self._copilot: dict[str, float] = {}

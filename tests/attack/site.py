@@ -172,7 +172,7 @@ class Server:
         return [int(one) for one in path.read_text().split()]
 
     def stop(self) -> int:
-        """Stop it as a service manager would; return its exit code."""
+        """Stop the server as a service manager would; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 

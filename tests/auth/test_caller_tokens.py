@@ -70,7 +70,7 @@ async def test_a_github_token_gets_its_own_exchange(
 async def test_requests_of_a_caller_share_one_exchange(
     callers: CallerTokens, simulator: Simulator
 ) -> None:
-    """All requests of a caller share one Copilot token."""
+    """All requests from a caller share one Copilot token."""
     for _ in range(3):
         source = callers.for_header(f"Bearer {SIMULATED_TOKEN}")
         assert source is not None
@@ -208,7 +208,7 @@ async def test_a_copilot_token_is_used_directly(real: CallerTokens) -> None:
 
 
 async def test_a_copilot_token_is_not_renewed(real: CallerTokens) -> None:
-    """A Copilot token is not renewed, since only the client can get a new one."""
+    """A Copilot token is not renewed, since only the client can get a new token."""
     source = real.for_header(copilot())
     assert source is not None
     with pytest.raises(RequestError) as caught:

@@ -185,7 +185,7 @@ async def test_only_web_addresses_are_opened(client: httpx.AsyncClient, uri: obj
 
 
 async def test_a_captive_portal_is_reported(client: httpx.AsyncClient) -> None:
-    """The HTML page of a captive portal or proxy is reported as such a page."""
+    """The HTML page of a captive portal or proxy is named as the cause."""
     error = await refusal(client, Answer(HTML), "device_code")
 
     assert error.message.startswith("The response from 127.0.0.1:")
@@ -425,7 +425,7 @@ async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator:
 async def test_a_fine_grained_token_is_never_exchanged(
     github: GitHub, simulator: Simulator
 ) -> None:
-    """GitHub would refuse the exchange of such a token, so none is attempted."""
+    """A fine-grained token is never exchanged, since GitHub would refuse the exchange."""
     found = await github.exchange(Secret(SIMULATED_PAT))
 
     assert found.direct
@@ -471,7 +471,7 @@ async def test_server_errors_are_temporary(
 
 
 async def test_a_403_page_of_a_proxy_is_not_a_refusal(client: httpx.AsyncClient) -> None:
-    """The block page of a proxy is not taken for a refusal of the account."""
+    """A proxy's block page is not taken for a refusal of the account."""
 
     assert "not_github" == (await refusal(client, Answer(HTML, status=403), "exchange")).code
 
@@ -534,7 +534,7 @@ async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
 async def test_refusals_of_the_account_endpoints(
     client: httpx.AsyncClient, call: str, answer: Answer, kind: type[CopilotProxyError]
 ) -> None:
-    """Refusals of the account endpoints cause the usual errors."""
+    """Refusals by the account endpoints cause the usual errors."""
 
     assert kind is type(await refusal(client, answer, call))
 

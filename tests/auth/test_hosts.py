@@ -115,7 +115,7 @@ def test_settings_without_sources_count_as_set_if_they_differ() -> None:
 
 
 def test_the_settings_host() -> None:
-    """A tenant in GITHUB_URL is the host for tokens that are stored without one."""
+    """A tenant in GITHUB_URL is the host for tokens that are stored without a host."""
 
     assert "acme.ghe.com" == hosts.host_of(Settings(github_url="https://acme.ghe.com"))
     assert "github.com" == hosts.host_of(Settings(github_url="http://127.0.0.1:1"))

@@ -555,7 +555,7 @@ def test_a_locked_keyring_gives_a_hint() -> None:
 
 
 def test_a_keyring_that_loses_entries_is_reported() -> None:
-    """A saved entry is read back, so a lost one is noticed."""
+    """A saved entry is read back, so that a lost entry is noticed."""
     keyring.set_keyring(ForgetfulKeyring())
     for call in (KeyringStore().check_writable, lambda: KeyringStore().save(MONA)):
         with pytest.raises(StoreError, match="did not save the token"):
@@ -595,7 +595,7 @@ def test_an_unanswered_prompt_times_out() -> None:
 def test_a_keyring_that_hangs_does_not_delay_loading_from_the_file(
     credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token in the file is found immediately; only saving one briefly waits for the keyring."""
+    """A token in the file is found immediately; saving a token waits briefly for the keyring."""
     monkeypatch.setattr(stores, "_CLEANUP_TIMEOUT", 0.05)
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
@@ -670,7 +670,7 @@ def credentials(own_home: Path) -> Credentials:
 def test_the_order_is_environment_file_keyring(
     memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first store that has a credential is used, and named."""
+    """The first store that has a credential is used, and its name is returned."""
     credentials = Credentials.from_settings(load_settings())
     assert ["environment", "file", "keyring"] == [store.name for store in credentials.stores]
     assert credentials.load() is None
@@ -732,7 +732,7 @@ def test_saving_removes_tokens_from_other_stores(
 
 
 def test_a_token_that_cannot_be_removed_is_reported(credentials: Credentials) -> None:
-    """If an older token cannot be removed, the new one is kept, and the failure is reported."""
+    """If an older token cannot be removed, the new token is kept, and the failure is reported."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
 
     assert ["The keyring is locked."] == credentials.save(MONA, "file")

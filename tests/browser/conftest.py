@@ -23,6 +23,21 @@ collect_ignore_glob = [] if os.environ.get("BROWSER_TESTS") else ["test_*.py"]
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, _PROGRAMS)), None)
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+_TIMEOUT = 60_000.0
+"""Milliseconds until a wait fails."""
+LIVE = "html[data-complete] #live.good"
+"""Matches once the page is connected and shows everything that the live stream begins with."""
+_MARK_COMPLETE = """
+    window.EventSource = class extends EventSource {
+        constructor(url) {
+            super(url);
+            // The last of the first events; the page's own listener is called before the timer.
+            this.addEventListener("running", () => setTimeout(() => {
+                document.documentElement.dataset.complete = "";
+            }));
+        }
+    };
+"""
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +48,9 @@ def browser() -> Iterator["Browser"]:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     with playwright.sync_playwright() as tool:
         # A container has no sandbox, and the pages are our own.
-        running = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        running = tool.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=_TIMEOUT
+        )
         yield running
         running.close()
 
@@ -87,13 +104,14 @@ class Opened:
         """The unexpected errors and warnings of all pages."""
         return [one for one in self._problems if not any(text in one for text in self._expected)]
 
-    def __call__(self, url: str, *, wait: str | None = "#live.good", **options: Any) -> "Page":
+    def __call__(self, url: str, *, wait: str | None = LIVE, **options: Any) -> "Page":
         """Open `url` with the options of a browser context, and wait for an element."""
         options = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
         context = self._browser.new_context(**options)
         self._contexts.append(context)
+        context.set_default_timeout(_TIMEOUT)
         page: Page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.add_init_script(_MARK_COMPLETE)
         page.on("pageerror", lambda error: self._problems.append(str(error)))
         page.on("console", lambda message: self._note(message))
         page.goto(url)

@@ -1,25 +1,20 @@
 """The dashboard in a real browser, as a user sees and uses it."""
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from copilot_proxy.dashboard.login_codes import make_code
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
-from tests.browser.conftest import Opened, Serve, serious_problems
+from tests.browser.conftest import LIVE, Opened, Serve, serious_problems
 from tests.conftest import Proxy, settings_at
 from tests.dashboard.sample import fill
-
-if TYPE_CHECKING:
-    pass
 
 PHONE = {"width": 360, "height": 740}
 KEY = "the-owners-key"
 
 
 def test_every_view(opened: Opened, server: Proxy) -> None:
-    """Every part of the page shows data of the ledger and the server."""
+    """Every part of the page shows data from the ledger and the server."""
     page = opened(server.url)
     page.wait_for_selector(".u-wrap canvas")
 
@@ -127,7 +122,7 @@ def test_long_names(opened: Opened, server: Proxy, viewport: dict[str, int]) -> 
 
 
 def test_an_empty_page(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """Without any request, the page says what to do."""
+    """If there are no requests, the page says what to do."""
     server = serve(settings_at(simulator, ledger=True))
     page = opened(server.url)
     page.locator("#chart .empty").wait_for()
@@ -215,7 +210,7 @@ def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
     page.locator("#login-error", has_text="The API key is wrong.").wait_for()
     page.fill("#login-key", KEY)
     page.keyboard.press("Enter")
-    page.wait_for_selector("#live.good")
+    page.wait_for_selector(LIVE)
     page.locator("#rows tr").first.wait_for()
     assert "" == page.evaluate("document.cookie")
     page.click("#sign-out")

@@ -29,9 +29,9 @@ from copilot_proxy.ledger.reservation_file import (
     path_for,
     stored_reservations,
 )
-from copilot_proxy.ledger.reservation_request import Plan, Sender
+from copilot_proxy.ledger.reservation_request import Plan, Refusal, Sender
 from copilot_proxy.ledger.reservation_slots import Slot, encode
-from copilot_proxy.ledger.reserver import Refusal, Reserver
+from copilot_proxy.ledger.reserver import Reserver
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.relay.records import RequestRecord
 from tests.ledger.rows import record, row
@@ -161,7 +161,7 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_replaced_file(tmp_path: Path) -> None:
-    """If another process replaces a damaged ledger, the new one counts immediately.
+    """If another process replaces a damaged ledger, the new ledger counts immediately.
 
     The reservations of running requests still count.
     """
@@ -226,7 +226,7 @@ def test_the_file_grows_and_shrinks(tmp_path: Path) -> None:
 def test_a_damaged_file(
     tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The process that finds the damage sets the file aside, and starts a new one."""
+    """The process that finds the damage sets the file aside, and starts a new file."""
     path = tmp_path / "ledger.sqlite3"
     server, releaser = Reserver(path), Releaser(path)
     limits = [(LIMITS[0], 100)]
@@ -246,7 +246,7 @@ def test_a_damaged_file(
 
 
 def test_an_unreadable_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that starts with such a reservation, as from another version, still has a budget."""
+    """An unreadable reservation, such as a newer server's, does not disable the budget."""
     path = tmp_path / "ledger.sqlite3"
     limits = [(LIMITS[0], 100)]
     first = Reserver(path)
@@ -352,7 +352,7 @@ def test_a_process_that_was_killed_after_a_row_was_written(tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_rows_that_the_ledger_has_written(tmp_path: Path) -> None:
-    """The ledger notifies the budget of its process of the requests that have rows.
+    """Within a process, the ledger notifies the budget of requests that have rows.
 
     No reservation stays in the file, even if no other request follows.
     """

@@ -71,7 +71,7 @@ def test_an_answer(chat: Chat, account: Simulator) -> None:
 
 
 def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
-    """An answer that ends with a newline gets no second one."""
+    """An answer that ends with a newline gets no second newline."""
     screen = chat_answer.PlainPrinter()
     screen.write("text\n")
     screen.close()
@@ -400,7 +400,7 @@ def test_images_for_an_unknown_model(image: Path) -> None:
     attachments.check_images([attachments.read_image(str(image))], unknown)
 
 
-# On a terminal
+# On a terminal.
 
 
 def test_an_answer_on_a_terminal() -> None:
@@ -529,7 +529,7 @@ def test_markdown_without_control_characters() -> None:
 
 
 def test_markdown_without_words() -> None:
-    """An answer of only whitespace or link definitions prints nothing."""
+    """An answer that is only whitespace or link definitions prints nothing."""
     assert drawn(["\n", "  \n"], terminal=False) == ""
     assert drawn(["[x]: http://y\n"], terminal=False) == ""
 
@@ -592,7 +592,7 @@ def test_redrawing_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown == ["one", "one", "one two three"]
 
 
-# The conversation
+# The conversation.
 
 
 @pytest.fixture

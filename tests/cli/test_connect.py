@@ -25,7 +25,7 @@ SETTINGS = '{\n  // mine\n  "model": "opus",\n  "env": {"CLAUDE_CODE_USE_BEDROCK
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with only settings of Claude Code; no client is installed."""
+    """A home with only Claude Code's settings; no client is installed."""
     home = tmp_path / "user"
     (home / ".claude").mkdir(parents=True)
     (home / ".claude" / "settings.json").write_text(SETTINGS)
@@ -62,6 +62,7 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     Undoing restores the file.
     """
     before = snapshot(home)
+    (home / ".claude" / "settings.json").chmod(0o644)
     ran = cli("connect", "claude", "--yes", "--model", "haiku")
 
     assert 0 == ran.code, ran.err
@@ -91,7 +92,7 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
 
 
 def test_undo_keeps_edited_values(cli: Cli, home: Path, running: Proxy) -> None:
-    """A value that the user has changed since is kept, and the output says so."""
+    """A value that the user has changed in the meantime is kept, and the output says so."""
     path = home / ".claude" / "settings.json"
     cli("connect", "claude", "--yes", "--no-probe", "--model", "haiku")
     path.write_text(path.read_text().replace('"claude-haiku-5.5"', '"mine"', 1))
@@ -252,7 +253,7 @@ def test_a_variable_that_wins(cli: Cli, running: Proxy, monkeypatch: pytest.Monk
 
 
 def test_a_request_that_fails(cli: Cli, running: Proxy, copilot: Simulator) -> None:
-    """The error that the client would see is shown; the innocent change is kept."""
+    """The error that the client would see is shown; the change, which did not cause it, is kept."""
     copilot.state.faults.on("quota_exceeded")
     ran = cli("connect", "pi", "--yes")
 

@@ -1,5 +1,6 @@
 """``copilot-proxy dashboard`` finds the server and signs the browser in."""
 
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,23 @@ def test_no_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = cli("dashboard", "--simulate")
 
     assert 1 == ran.code
-    assert "No server answers at http://127.0.0.1:1." in ran.err
+    assert "No simulated server answers at http://127.0.0.1:1." in ran.err
     assert "copilot-proxy serve --simulate" in ran.err
+
+
+def test_another_program(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another program is on the port, the error does not advise starting a server there."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setenv("COPILOT_PROXY_PORT", str(port))
+        monkeypatch.setattr("copilot_proxy.server.port_owner._TIMEOUT", 0.1)
+        monkeypatch.setattr("copilot_proxy.server.discovery._HEALTH_TIMEOUT", 0.1)
+        monkeypatch.setattr("copilot_proxy.doctor.server_facts._TIMEOUT", 0.1)
+        ran = cli("dashboard")
+
+    assert 1 == ran.code
+    assert f"Error: Port {port} is in use by " in ran.err
 
 
 @pytest.mark.parametrize("command", [("dashboard",), ("connect", "claude", "--print")])

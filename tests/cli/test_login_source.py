@@ -109,7 +109,7 @@ def test_the_token_of_another_host_is_not_taken(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    """The token of another host is not sent, even if that host's name contains the right one."""
+    """Another host's token is not sent, even if that host's name contains the right host's name."""
     text = json.dumps({"copilotTokens": {name: FOREIGN_TOKEN}})
     write(user / ".copilot/config.json", text)
     monkeypatch.setattr(

@@ -66,7 +66,7 @@ def test_retiring_models(cli: Cli, account: Simulator, monkeypatch: pytest.Monke
     assert row(ran.out, "claude-sonnet-5").endswith("  enabled, retires 2026-12-14")
     assert row(ran.out, "claude-sonnet-6").endswith("  enabled, default")
     assert row(ran.out, "gpt-9").endswith("  needs enabling")
-    assert row(ran.out, "grok-4").endswith("  enabled, retires")
+    assert row(ran.out, "grok-4").endswith("  enabled, retires soon")
     assert "claude-sonnet-5 retires on 2026-12-14; use claude-sonnet-6 instead.\n" in ran.err
     assert "grok-4 retires soon.\n" in ran.err
     listed = {one["id"]: one for one in json.loads(cli("models", "--json").out)}
@@ -149,7 +149,7 @@ def test_all(cli: Cli) -> None:
 
 
 def test_json(cli: Cli) -> None:
-    """stdout has the objects of /v1/models and nothing else."""
+    """stdout contains the objects of /v1/models and nothing else."""
     ran = cli("models", "--json", "gpt-4o")
     found = json.loads(ran.out)
     assert found[0]["object"] == "model"
@@ -288,7 +288,7 @@ def test_prices(billing: dict[str, object], price: str) -> None:
 
 
 def test_apis() -> None:
-    """The APIs have the names that this server uses; unknown ones are left out."""
+    """The APIs have the names that this server uses; unknown APIs are left out."""
     assert model_table.apis(model(supported_endpoints=["/v1/messages", "/chat/completions"])) == (
         "chat messages"
     )

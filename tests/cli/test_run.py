@@ -31,7 +31,9 @@ import http.client, json, os, signal, sys, time, urllib.parse
 if sys.argv[1:] == ["--version"]:
     print("1.2.3 (fake)")
     sys.exit()
-signals = []
+signals, (reader, writer) = [], os.pipe()
+os.set_blocking(writer, False)
+signal.set_wakeup_fd(writer)
 signal.signal(signal.SIGINT, lambda *_: signals.append("INT"))
 signal.signal(signal.SIGTERM, lambda *_: signals.append("TERM"))
 url = urllib.parse.urlsplit(os.environ["ANTHROPIC_BASE_URL"])
@@ -55,8 +57,7 @@ with open(os.environ["RECORD"], "w") as file:
     json.dump(record, file)
 if sys.argv[-1] == "wait":
     print("waiting", flush=True)
-    while not signals:
-        signal.pause()
+    os.read(reader, 1)
     time.sleep(0.1)  # a second one would come at once
     print("got", *signals, end="" if sys.stdout.isatty() else "\\n", flush=True)
 sys.exit(7)
@@ -168,6 +169,18 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
     assert simulated.err.endswith("Start it with: copilot-proxy serve --simulate\n")
 
 
+def test_the_variables_without_the_key(
+    cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables with which every request would be refused come with a warning."""
+    assert "" == cli("run", "env").err
+    monkeypatch.delenv("COPILOT_PROXY_API_KEY")
+    ran = cli("run", "env")
+
+    assert "export OPENAI_API_KEY=unused" in ran.out
+    assert f"The server at {running.url} requires an API key" in ran.err
+
+
 def test_the_list(cli: Cli, record: object) -> None:
     """Without a client, all clients are listed with their versions, or how to install them."""
     ran = cli("run")
@@ -274,6 +287,14 @@ def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPat
 
     assert 1 == ran.code
     assert f"The server at {server.url} is older" in ran.err
+
+
+def test_a_client_that_reads_ctrl_c_as_a_key(cli: Cli, running: Proxy) -> None:
+    """The cost has a line of its own, although the client receives no signal."""
+    ran = cli("run", "env", "--", "sh", "-c", "exit 130")
+
+    assert 130 == ran.code
+    assert ran.err.endswith(".\n\nThis session: no requests.\n")
 
 
 def test_a_server_of_their_own(record: Callable[[], Any]) -> None:

@@ -95,7 +95,7 @@ def test_faults_are_listed(cli: Cli) -> None:
     ],
 )
 def test_wrong_usage(cli: Cli, arguments: list[str], said: str) -> None:
-    """The error for an unknown name lists or suggests existing ones."""
+    """The error for an unknown name lists the existing names, or suggests one."""
     ran = cli("simulate", *arguments)
     assert ran.code == 2
     assert said in ran.err

@@ -84,7 +84,7 @@ def test_every_plan_has_its_name_and_unit(
 
 
 def test_githubs_notice_to_the_user(cli: Cli, signed_in: Simulator) -> None:
-    """Copilot sends this notice with the token, and editors show it."""
+    """The notice that Copilot sends with the token is shown, as in editors."""
     signed_in.state.user_notification = {
         "notification_id": "subscription_trial_ending",
         "title": "Trial",
@@ -203,7 +203,7 @@ def test_json_of_a_failure_is_still_json(
 def test_the_login_of_a_token_in_the_environment(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The login is fetched, because it is not stored with such a token."""
+    """The login is fetched, since no login is stored with a token in the environment."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     shown = rows(cli("status").out)
 
@@ -279,7 +279,7 @@ def test_status_without_quota_and_reset_day(
     assert ["Signed in as", "Token", "Plan", "API"] == list(rows(cli("status").out))
 
 
-# The token exchange, which every request needs
+# The token exchange, which every request needs.
 
 
 def test_a_failed_token_exchange(cli: Cli, signed_in: Simulator) -> None:

@@ -90,7 +90,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
     assert [
         "Today         1.00 AI credits, 2 requests",
         "This month    7.00 AI credits, 4 requests",
-        "Quota         900.0 of 1,500 AI credits left (60%), resets on 2026-12-01 00:00 UTC",
+        "Quota         900.0 of 1,500 AI credits left (60%), resets on 2026-12-01",
         "Forecast      lasts until the reset at this month's pace",
         "",
         "MODEL          REQ  FRESH  CACHED  WRITTEN  OUT  CREDITS  CACHE",
@@ -129,7 +129,7 @@ def test_json(cli: Cli, ledger: Path) -> None:
 
 
 def test_many_sessions(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The costliest sessions have one line each, and one line sums up the rest; CSV has all."""
+    """The costliest sessions have a line each, and one line sums up the rest; CSV shows all."""
     writer = Writer(ledger)
     made = [record(f"m{n}", credits=10 + n, session=f"many-{n}") for n in range(102)]
     writer.write([row(one, at()) for one in made])

@@ -124,7 +124,7 @@ def test_the_user_edits_the_file(home: Path, state: Path) -> None:
 
 
 def test_the_user_edits_our_values(home: Path, state: Path) -> None:
-    """Values that the user has edited since are kept and named; others are restored."""
+    """Values that the user has edited in the meantime are kept and named; others are restored."""
     path, own = home / "s.json", home / "own.yaml"
     path.write_text('{"model": "mine", "b": 1}')
     connect(state, values(path), WholeFile(own, "x: 1\n"))
@@ -192,7 +192,7 @@ def test_the_same_again(home: Path, state: Path) -> None:
 
 
 def test_backups(home: Path, state: Path) -> None:
-    """Five backups are kept, readable only by the user, plus the one needed for undoing."""
+    """Five backups are kept, readable only by the user, plus the backup needed for undoing."""
     path = home / "s.json"
     for number in range(9):
         path.write_text(f'{{"a": {number}}}')
@@ -360,7 +360,7 @@ def test_without_a_journal_nothing_is_changed(home: Path, state: Path, where: st
 
 
 def test_values_that_only_replace(home: Path, state: Path) -> None:
-    """Values that only replace existing ones are changed if present, and not added elsewhere."""
+    """Values that only replace existing values are changed if present, and not added elsewhere."""
     path = home / "s.json"
     path.write_text('{"env": {"BEDROCK": "1"}}')
     change = JsonValues(path, [(("a",), 1)], [(("env", n), "") for n in ("BEDROCK", "VERTEX")])

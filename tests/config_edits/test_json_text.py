@@ -113,7 +113,7 @@ def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
 
 
 def test_a_list() -> None:
-    """An item with the same name is replaced; without one, the new item comes first."""
+    """An item with the same name is replaced; otherwise, the new item comes first."""
     path = ("models", Item("id", "b"))
     text = '{\n  "models": [\n    // mine\n    {"id": "a", "x": 1},\n  ],\n}'
     after = set_value(text, path, {"id": "b"})

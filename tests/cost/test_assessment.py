@@ -144,7 +144,7 @@ def test_flat_prices_are_in_nano_aiu() -> None:
 
 
 def test_an_estimate_is_marked() -> None:
-    """An estimate is marked as such; without a price, the cost stays unknown."""
+    """An estimate is marked as an estimate; without a price, the cost stays unknown."""
     tokens = Tokens(input=1000, output=10)
 
     assert "estimated" == estimated("x", LISTED, tokens).source

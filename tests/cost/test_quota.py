@@ -24,7 +24,7 @@ def test_the_remaining_quota() -> None:
 
 
 def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
-    """The model list says how an account is billed, since only token billing shows prices."""
+    """Without these headers, the model list shows the billing: only token billing has prices."""
     headers = {PREMIUM: CREDITS.removesuffix("&tbb=true")}
     billing = (
         {"multiplier": 1},
@@ -92,7 +92,7 @@ def test_forecast(day: int, left: float, expected: datetime | None) -> None:
 
 @pytest.mark.parametrize(("left", "used_up"), [(-3.2, True), (0.0, True), (50.0, False)])
 def test_without_a_reset(left: float, used_up: bool) -> None:
-    """A used-up quota is reported as such, whether or not its reset date is known."""
+    """A used-up quota is reported as used up, whether or not its reset date is known."""
     now = datetime(2026, 11, 16, tzinfo=UTC)
 
     assert (now if used_up else None) == runs_out(Quota("AI credits", 1500, left, 48, None), now)

@@ -1,4 +1,4 @@
-"""The data of the dashboard over HTTP."""
+"""The dashboard's data over HTTP."""
 
 import json
 import re
@@ -132,7 +132,7 @@ def test_spent_over_time(locked: Proxy, span: str, count: int, by: str) -> None:
 
 @pytest.mark.parametrize("span", ["day", "week"])
 def test_unknown_costs_over_time(server: Proxy, span: str) -> None:
-    """Requests of unknown cost are counted apart from requests that cost nothing."""
+    """Requests whose cost is unknown are counted apart from requests that cost nothing."""
     body = {"model": "text-embedding-3-small", "input": "words"}
     with server.client() as client, events(client) as stream:
         assert 200 == client.post("/v1/embeddings", json=body).status_code

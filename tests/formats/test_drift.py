@@ -93,7 +93,7 @@ def test_a_list_that_is_all_unknown() -> None:
 def test_unknown_in_events(
     api: str, event: dict[str, Any], expected: tuple[str, str] | None
 ) -> None:
-    """Unknown types of events, blocks and items are found, and unknown fields of chunks."""
+    """Unknown types of events, blocks and items are found, as are unknown fields of chunks."""
     assert ([Unknown(*expected)] if expected else []) == unknown_in_event(api, event)
 
 

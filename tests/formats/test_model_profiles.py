@@ -102,7 +102,7 @@ def test_the_catalogue_takes_precedence(
     ],
 )
 def test_sampling_of_claude(id: str, fixed: bool) -> None:
-    """Every Claude from 4.7 on accepts only default sampling, whatever its tier."""
+    """Claude 4.7 and later accept only default sampling, whatever their tier."""
     assert fixed is ("temperature" in claude(id).fixed_sampling)
 
 

@@ -21,7 +21,7 @@ EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
 NEVER_RETRIED: Final = (400, 402, 403, 413, 421, 422, 424, 466)
 """The statuses after which GitHub's Copilot CLI does not repeat a request.
 
-After a 424, neither do Claude Code, opencode, pi and qwen-code.
+Claude Code, opencode, pi and qwen-code do not repeat a request after a 424, either.
 """
 
 TOO_LONG: Final = {

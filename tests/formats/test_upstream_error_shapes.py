@@ -158,7 +158,7 @@ def test_retry_after(value: str, expected: str | None) -> None:
 def test_whether_sdks_may_retry(
     status: int, body: bytes, wait: str | None, expected: str | None
 ) -> None:
-    """`x-should-retry` is false if a retry is useless, or would come after over a minute."""
+    """`x-should-retry` is false if a retry is useless, or would wait for more than a minute."""
     headers = {} if wait is None else {"retry-after": wait}
 
     assert expected == parse_error_response(status, headers, body).headers.get("x-should-retry")

@@ -128,7 +128,7 @@ def contents(draw: Draw, good: list[bytes]) -> bytes:
 
 @st.composite
 def answers(draw: Draw, good: list[bytes]) -> bytes:
-    """Return a 200 response with such contents, in any framing, and possibly cut off."""
+    """Return a 200 response with contents from `contents`, in any framing, and possibly cut off."""
     body = draw(contents(good))
     head = draw(st.sampled_from([HEADS[0]] * 6 + HEADS))
     if head.endswith(b"gzip") and draw(st.booleans()):

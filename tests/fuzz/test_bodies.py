@@ -34,7 +34,7 @@ Check = Callable[[httpx.Response], None]
 
 @pytest.mark.parametrize("client", EVERY_CLIENT, ids=lambda client: client.api)
 def test_conversations(target: Target, client: Any) -> None:
-    """Invalid conversations are refused in the API's format; unusual ones are answered."""
+    """Invalid conversations are refused in the API's format; unusual conversations are answered."""
     valid, paths = requests_of(client), paths_of(client)
     for number, body in enumerate(valid):
         answer = target.post(paths[number % len(paths)], json.dumps(body).encode(), {})
@@ -124,7 +124,7 @@ def test_ollama(target: Target, path: str, valid: list[Any]) -> None:
 def fuzz(
     target: Target, paths: list[str], valid: list[Any], check: Check, examples: int = 500
 ) -> None:
-    """Send many bodies that resemble the `valid` ones to the paths."""
+    """Send many bodies that resemble the `valid` bodies to the paths."""
 
     @many(examples)
     @given(sent(valid), st.sampled_from(paths))

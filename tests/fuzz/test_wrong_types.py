@@ -291,7 +291,7 @@ def changed(body: Json, path: tuple[Any, ...], value: object) -> Json:
 
 @pytest.mark.parametrize("api", CLIENTS)
 def test_wrong_types(api: str) -> None:
-    """Each value of a request is replaced with other types; outside CI, only a sample of them."""
+    """Values of wrong types replace each value of a request; outside CI, only some of them."""
     client = CLIENTS[api]
     cases = [(path, value) for path in places(BODIES[api]) for value in VALUES]
     passed = 0

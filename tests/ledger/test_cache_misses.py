@@ -108,7 +108,7 @@ def claude_code(
     names: tuple[str, ...] = ("Bash", "Edit", "Read"),
     system: str = "You are Claude Code. ",
 ) -> dict[str, Any]:
-    """Return a request of Claude Code, with marks on the system prompt and on the last message.
+    """Return a request from Claude Code, with marks on the system prompt and the last message.
 
     The last message becomes a plain string as soon as another message follows.
     """
@@ -131,7 +131,7 @@ def claude_code(
 
 
 def responses(*texts: str, model: str = GPT, session: str = "", **more: Any) -> dict[str, Any]:
-    """Return a request of Codex."""
+    """Return a request from Codex."""
     items = [
         {
             "type": "message",
@@ -326,7 +326,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
 
 
 def test_a_subagent(make: Callable[..., Client]) -> None:
-    """A subagent in the same session is a separate conversation; the main one still has hits."""
+    """A subagent's conversation is separate from the main one, which still hits the cache."""
     agent: dict[str, Any] = {"system": "You are an agent. ", "names": ("Read",)}
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
@@ -337,7 +337,7 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
 
 
 def test_concurrent_requests(make: Callable[..., Client]) -> None:
-    """A request that is sent before another is answered cannot hit the other's cache entry."""
+    """A request that is sent before another one is answered gets no cache hit from it."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         client.use_another_machine()

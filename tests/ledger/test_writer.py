@@ -172,7 +172,7 @@ def test_the_number_of_waiting_rows_is_limited(
 
 
 def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Such a row is left out and logged, and the others are written."""
+    """A row that SQLite refuses is left out and logged, and the others are written."""
     writer = Writer(path)
     writer.write([row(0), row(1, input_tokens=2**70), row(2, status="no number"), row(3)])
     writer.close()
@@ -185,7 +185,7 @@ def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture)
 def test_a_damaged_file(
     path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The file is set aside, and a new one starts with the row that found the damage."""
+    """The damaged file is set aside, and a new file starts with the row that found the damage."""
     writer = Writer(path)
     writer.write([row(number) for number in range(200)])
     writer.close()
@@ -366,7 +366,7 @@ def test_tampering_is_found(path: Path, change: str) -> None:
 
 
 def test_a_bill_that_does_not_add_up(path: Path) -> None:
-    """A total that is not the sum of its parts is reported, without being called tampering."""
+    """A total that is not the sum of its parts is reported, but not as tampering."""
     details = {
         "total_nano_aiu": COST,
         "token_details": [{"token_count": 1, "cost_per_batch": COST + 2, "batch_size": 1}],

@@ -69,7 +69,7 @@ def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_answer_that_was_cut_off(
     broken: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A stream that failed after its status 200 does not look like a successful stream."""
+    """A stream that failed after a 200 status does not look like a successful stream."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(**broken))
@@ -176,7 +176,7 @@ def test_a_count_of_tokens(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_refusal_from_memory(capsys: pytest.CaptureFixture[str]) -> None:
-    """A refusal that is repeated without calling Copilot is marked as such."""
+    """A refusal that is repeated without calling Copilot is marked as repeated."""
     reporter = Reporter()
     refused = record(status=429, error="rate_limit_exceeded", route=None, local=True)
     for form in ("text", "json"):

@@ -1,4 +1,4 @@
-"""What an OpenTelemetry collector receives, and what happens without one."""
+"""What an OpenTelemetry collector receives, and what happens without a collector."""
 
 import asyncio
 import json

@@ -121,7 +121,7 @@ async def test_a_proxy_that_cannot_be_reached(
 
 
 async def test_a_refusal_by_a_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy's refusal is reported as such, and as not sent."""
+    """A proxy's refusal is reported as the proxy's, and the request as not sent."""
     with ScriptedServer(Answer(status=407)) as proxy:
         proxy.handler.do_CONNECT = proxy.handler.do_GET  # type: ignore[attr-defined]
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)

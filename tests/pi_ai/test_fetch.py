@@ -73,7 +73,7 @@ class Upstream:
                 await writer.wait_closed()
 
     def set_answer(self, *parts: bytes) -> None:
-        """Answer with these parts from the next request on, and keep the connection open."""
+        """Answer all later requests with these parts, and keep the connection open."""
 
         async def answer(writer: asyncio.StreamWriter) -> None:
             for part in parts:
@@ -138,7 +138,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
 
 @pytest.fixture
 def client(running: Client) -> Client:
-    """The sidecar, after clearing the requests of earlier tests."""
+    """The sidecar, after clearing the requests from earlier tests."""
     running.upstream.heads.clear()
     running.upstream.connections.clear()
     running.upstream.gone.clear()

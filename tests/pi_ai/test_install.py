@@ -126,7 +126,7 @@ def test_it_is_already_installed(
 def test_a_failure_leaves_the_old_one(
     programs: Programs, home: Path, capsys: pytest.CaptureFixture[str], npm: str, words: str
 ) -> None:
-    """A failure is one message with a hint, and the old version is kept."""
+    """A failure results in one message with a hint, and the old version is kept."""
     run(["pi-ai", "install"])
     capsys.readouterr()
     programs(npm=npm)

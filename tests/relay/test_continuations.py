@@ -11,7 +11,7 @@ from copilot_proxy.relay.continuations import Continuations
 
 
 class Single:
-    """The reply with one continuation; the second one fails."""
+    """The reply with one continuation; the second continuation fails."""
 
     headers = {"x-copilot-proxy-cost": "0.5"}  # noqa: RUF012  # never changed
 

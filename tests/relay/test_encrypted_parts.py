@@ -93,9 +93,9 @@ def copilot() -> Iterator[Copilot]:
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_parts_that_cannot_be_decrypted(copilot: Copilot, name: str) -> None:
-    """Once Copilot has refused such a part, it is dropped and everything else is sent again.
+    """Once Copilot has refused an encrypted part, the part is dropped and the rest is sent again.
 
-    The next request of the conversation is not refused.
+    The next request in the conversation is not refused.
     """
     items, *refusal = REFUSALS[name]
     copilot.refusal = (refusal[0], refusal[1])

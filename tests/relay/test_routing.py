@@ -78,7 +78,7 @@ def test_a_refused_api_is_followed_by_another(
     fault: str,
     stream: bool,
 ) -> None:
-    """After such a refusal, the model list is loaded again, and another API answers."""
+    """After a refusal, the model list is loaded again, and another API answers."""
     simulator.state.faults.on(fault, times=1)
 
     answer = post(http, client, model, stream=stream)
@@ -206,7 +206,7 @@ def test_a_model_moves_back_and_forth(
 def test_unknown_values_in_the_catalogue(
     http: httpx.Client, simulator: Simulator, change: ClientRequest
 ) -> None:
-    """Unknown endpoints, vendors and fields do not hide known ones."""
+    """Unknown endpoints, vendors and fields do not hide known endpoints, vendors and fields."""
     entry = simulator.state.model("gpt-5.5")
     assert entry is not None
     entry.update(change)

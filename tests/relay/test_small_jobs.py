@@ -66,7 +66,7 @@ def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str
 
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_the_answer_has_the_name_in_the_request(simulator: Simulator, is_stream: bool) -> None:
-    """Clients that compare the model's name, such as Claude Code, do not see another one."""
+    """Clients that compare the model's name, such as Claude Code, see the name that they sent."""
     body = {**JOBS[1][2], "stream": is_stream}
     with Proxy(settings_at(simulator, small_model="claude-haiku")) as proxy:
         answer = ask(proxy, "messages", OPENCODE, body)

@@ -94,7 +94,7 @@ def test_broken_encodings(proxy: Proxy, encoding: str, body: bytes, status: int)
 
 
 def test_brotli_is_optional(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the brotli library, such a body is refused, with an alternative in the hint."""
+    """Without the brotli library, a brotli body is refused, with an alternative in the hint."""
     monkeypatch.setitem(sys.modules, "brotli", None)
     with proxy.client() as client:
         answer = client.post(PATH, content=b"", headers={"content-encoding": "br"})

@@ -354,7 +354,7 @@ def test_keep_alive(simulator: Simulator, fault: str) -> None:
 
 
 def test_failure_after_the_grace_period(simulator: Simulator) -> None:
-    """An error after the grace period is an event of the stream."""
+    """An error after the grace period is an event in the stream."""
     simulator.state.faults.on("stall_before_headers", path="/chat/completions", value="0.5")
     simulator.state.faults.on("end_early", path="/chat/completions")
     with (
@@ -372,7 +372,7 @@ def test_failure_after_the_grace_period(simulator: Simulator) -> None:
 @pytest.mark.parametrize("fault", [None, "stall_before_headers", "stall_mid_stream"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_client_disconnects(simulator: Simulator, fault: str | None, stream: bool) -> None:
-    """When the client disconnects, the call to Copilot ends immediately, and billing with it."""
+    """When the client disconnects, the call to Copilot and its billing end immediately."""
     simulator.state.pace = 3600
     if fault is not None:
         simulator.state.faults.on(fault, path="/chat/completions")

@@ -29,7 +29,7 @@ def body(path: str, model: str) -> Json:
 
 @EACH_PATH
 def test_claude_reads_pdfs(proxy: Proxy, simulator: Simulator, path: str) -> None:
-    """Every client can send a PDF to Claude, which gets it on Messages, not as images."""
+    """Every client can send a PDF to Claude, which receives it on Messages, not as images."""
     with proxy.client() as client:
         answer = client.post(path, json=body(path, "claude-sonnet-4.5"))
 

@@ -339,7 +339,7 @@ def test_the_choice_of_functions(
 def test_unsupported_fields_are_refused(
     http: httpx.Client, simulator: Simulator, body: Json, field: str | None
 ) -> None:
-    """The error names each unsupported field, and no such field is dropped."""
+    """The error names each unsupported field, and no unsupported field is dropped."""
     answer = http.post(GENERATE, json={**HI, **body})
 
     error = answer.json()["error"]

@@ -22,7 +22,7 @@ from tests.routes.test_web_socket import NATIVE, TRANSLATED, opened, text_of
 def test_json_that_is_accepted_over_http(
     proxy: Proxy, model: str, start: str, written: str, read: str
 ) -> None:
-    """A message with half a surrogate pair or a byte order mark gets the answer it pays for."""
+    """Half a surrogate pair or a byte order mark in a message is accepted, as over HTTP."""
     with opened(proxy) as one:
         one.connection.send(
             f'{start}{{"type":"response.create","model":"{model}","input":"{written}"}}'

@@ -124,7 +124,7 @@ def test_an_incomplete_chunked_body(hasty: Proxy) -> None:
 
 
 def test_a_large_body_over_a_slow_connection(hasty: Proxy) -> None:
-    """The more of a large body has arrived, the more time is allowed."""
+    """As more of a large body arrives, the server allows more time."""
     body = CHAT + b" " * 2_000_000
     with connected(hasty) as conn:
         conn.sendall(head(len(body)) + body[:-1])
@@ -169,7 +169,7 @@ def test_empty_lines_are_not_idle(hasty: Proxy) -> None:
 
 
 def test_half_a_second_request(hasty: Proxy) -> None:
-    """The timeout applies to every request of a connection."""
+    """The timeout applies to every request on a connection."""
     with connected(hasty) as conn:
         conn.sendall(HEALTH)
         answered(conn)

@@ -75,7 +75,7 @@ def opened(
     address = urlsplit(proxy.url)
     raw = socket.create_connection((address.hostname or "", address.port or 0), 60)
     url = f"ws://{host or address.netloc}{path}"
-    options: Any = {"max_size": None, "close_timeout": 0.2}
+    options: Any = {"max_size": None, "open_timeout": None, "close_timeout": 0.2}
     with connect(url, sock=raw, additional_headers=headers, **options) as connection:
         yield Socket(connection)
 
@@ -87,7 +87,7 @@ def web_socket(proxy: Proxy) -> Iterator[Socket]:
 
 
 def refusal(proxy: Proxy, path: str = "/v1/responses", **headers: str) -> tuple[int, str]:
-    """Return the status and code that refuse a handshake."""
+    """Return the status and code of a refused handshake."""
     with pytest.raises(InvalidStatus) as refused, opened(proxy, path, **headers):
         pass
     answer = refused.value.response
@@ -303,7 +303,7 @@ def test_a_failure_in_the_stream(web_socket: Socket, simulator: Simulator) -> No
 
 
 def test_lanes(web_socket: Socket, simulator: Simulator) -> None:
-    """Messages with different `stream_id`s run in parallel; with the same one, one at a time."""
+    """Messages with the same `stream_id` run one at a time; other messages run in parallel."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     web_socket.send(model=NATIVE, input="Wait", stream_id="a")
     simulator.state.recorder.wait_for(lambda r: r.path == "/responses")

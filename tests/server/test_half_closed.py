@@ -45,7 +45,7 @@ def test_a_client_that_leaves(proxy: Proxy, simulator: Simulator, stream: bool) 
 
 
 def test_http_1_0(proxy: Proxy, simulator: Simulator) -> None:
-    """HTTP/1.0 has no interim responses, so such a client counts as disconnected."""
+    """HTTP/1.0 has no interim responses, so a half-closed client counts as disconnected."""
     simulator.state.faults.on("stall_before_headers")
     with post(proxy, stream=False, version="1.0") as client:
         assert b"" == client.recv(1)

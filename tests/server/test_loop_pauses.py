@@ -1,4 +1,4 @@
-"""No request of a client keeps the event loop from serving other clients."""
+"""No client's request keeps the event loop from serving other clients."""
 
 import base64
 import gzip
@@ -246,7 +246,7 @@ def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], s
     url = watchdog.url.replace("http:", "ws:") + RESPONSES
     pauses: list[float] = []
     while len(pauses) < TRIES and min(pauses, default=LONGEST) >= LONGEST:
-        with connect(url, compression=None, max_size=None) as client:
+        with connect(url, compression=None, max_size=None, open_timeout=None) as client:
             watchdog.longest_pause()
             client.send(message)
             events = [json.loads(client.recv(timeout=150))]

@@ -269,7 +269,7 @@ async def rest_of(connection: ClientConnection) -> list[Any]:
 async def web_socket(one: Running) -> AsyncIterator[ClientConnection]:
     """Open a WebSocket, without sending pings."""
     url = f"ws://127.0.0.1:{one.address[1]}/v1/responses"
-    async with connect(url, ping_interval=None, proxy=None) as connection:
+    async with connect(url, ping_interval=None, open_timeout=None, proxy=None) as connection:
         yield connection
 
 
@@ -282,7 +282,7 @@ async def test_an_idle_web_socket_does_not_delay_the_shutdown(simulator: Simulat
 
 
 async def test_a_web_socket_finishes_its_response(simulator: Simulator) -> None:
-    """The running response is completed, and a new one is refused; then the WebSocket closes."""
+    """The running response is completed, and a new one refused; then the WebSocket closes."""
     simulator.state.pace = 0.01
     asked = json.dumps({"type": "response.create", "model": MODEL, "input": "Write 40 words"})
     async with running(simulator) as one, web_socket(one) as connection:

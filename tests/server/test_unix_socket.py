@@ -118,7 +118,8 @@ def test_the_banner_has_a_curl_command_that_works(
 
     def use(client: httpx.Client) -> None:
         shown.append(capsys.readouterr().err)
-        line = next(line for line in shown[0].splitlines() if line.lstrip().startswith("curl"))
+        text = shown[0].replace("\\\n", "")
+        line = next(line for line in text.splitlines() if line.lstrip().startswith("curl"))
         _, flag, socket_path, url, _, body = shlex.split(line)
         assert flag == "--unix-socket"
         assert Path(socket_path).is_absolute()
@@ -248,7 +249,7 @@ def test_invalid_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_other_errors_of_the_path(failure: OSError, said: str) -> None:
-    """Other errors of the system have readable messages."""
+    """Other system errors have readable messages."""
     error = unix_socket._failed(failure, Path("/x/y"))
     assert isinstance(error, CopilotProxyError)
     assert said in error.message

@@ -168,7 +168,7 @@ def test_it_starts_when_a_client_connects(
 def test_a_token_in_a_variable_is_refused(
     cli: Cli, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a token is refused, since it would have to be stored in a file."""
+    """A token in a variable is refused, since it would have to be stored in a file."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", SIMULATED_TOKEN)
     ran = cli("service", "install")
 

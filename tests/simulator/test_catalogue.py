@@ -56,7 +56,7 @@ def test_only_accounts_that_are_billed_by_tokens_see_prices(simulator, copilot, 
     ],
 )
 def test_models_of_every_kind_exist(by_id, model, endpoints):
-    """Models for chat only, responses only, messages only, both, none and unknown endpoints."""
+    """There are models for each endpoint alone, for both, for none, and for unknown endpoints."""
     assert endpoints == by_id[model].get("supported_endpoints")
 
 
@@ -119,7 +119,7 @@ def test_every_recorded_model_exists(by_id):
 
 @pytest.mark.parametrize("model", ["nothing", "raptor-mini", "", 7])
 def test_unknown_and_disabled_models_are_refused(copilot, model):
-    """Both get the same error; an id of the wrong type is an invalid body."""
+    """Unknown and disabled models get the same error; ids of another type make bodies invalid."""
     answer = copilot.chat(model=model)
     code = "invalid_request_body" if model == 7 else "model_not_supported"
     assert (400, code) == (answer.status_code, answer.json()["error"]["code"])

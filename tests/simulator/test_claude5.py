@@ -54,7 +54,7 @@ def test_sampling_is_refused(copilot, model, fields):
     ],
 )
 def test_classes_of_thinking(copilot, model, accepted):
-    """Older models accept a budget, newer ones adaptive or disabled, and some only adaptive."""
+    """Older models accept a budget, newer models adaptive or disabled, and some only adaptive."""
     forms = {
         "enabled": {"type": "enabled", "budget_tokens": 1024},
         "adaptive": ADAPTIVE,

@@ -35,7 +35,7 @@ def test_a_login_begins_with_a_code(simulator, http):
 
 
 def test_forms_and_json_are_accepted(http):
-    """Both forms and JSON can start and poll a sign-in."""
+    """A sign-in can be started and polled with either forms or JSON."""
     found = http.post("/login/device/code", data={"client_id": CLIENT}, headers=JSON).json()
     body = {"client_id": CLIENT, "device_code": found["device_code"], "grant_type": GRANT}
     answer = http.post("/login/oauth/access_token", data=body, headers=JSON)
@@ -130,7 +130,7 @@ def test_wrong_polls_are_errors_with_status_200(http, changed, error):
 
 
 def test_a_script_decides_every_answer(simulator, http):
-    """The answers of a script are sent in order, and the last one is repeated."""
+    """A script's answers are sent in order, and the last one is repeated."""
     simulator.state.device_flow = [
         "pending",
         "slow_down",

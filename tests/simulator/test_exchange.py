@@ -102,7 +102,7 @@ def test_a_notification_with_the_token(simulator, copilot):
 
 
 def test_a_revoked_token_is_bad_credentials(simulator, copilot):
-    """After it is revoked, exchange and account answer 401 until the token is restored."""
+    """After a token is revoked, exchange and account answer 401 until it is restored."""
     simulator.state.revoke()
     assert 401 == copilot.exchange().status_code
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}

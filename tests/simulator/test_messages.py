@@ -102,7 +102,7 @@ def test_tool_input_is_streamed_as_json(copilot):
 
 
 def test_a_tool_without_arguments_has_no_delta(simulator, copilot):
-    """Such a tool has no delta, or one empty delta with a quirk."""
+    """A tool without arguments has no delta, or one empty delta with a quirk."""
 
     def deltas():
         events = stream(copilot, "Weather?", tools=[TOOL], tool_choice={"type": "any"})
@@ -241,7 +241,7 @@ def test_errors_come_in_both_formats(copilot):
 
 
 def test_a_body_that_is_not_an_object_is_refused(copilot):
-    """Such a refusal also has Anthropic's format."""
+    """A body that is not an object is refused in Anthropic's format, too."""
     assert "not valid JSON" in refused(copilot.post("/v1/messages", []))
 
 

@@ -46,7 +46,7 @@ def test_gpt_accepts_every_kind_of_tool(copilot, model, tool):
 
 
 def test_mai_accepts_custom_tools(copilot):
-    """MAI accepts custom tools, since the CLI offers it apply_patch as one."""
+    """MAI accepts custom tools, such as the CLI's apply_patch."""
     assert 200 == copilot.responses("Hi", "mai-code-2", tools=[FUNCTION, CUSTOM]).status_code
 
 
@@ -202,7 +202,7 @@ def test_deferred_tools_are_hidden_without_a_search(copilot):
     ],
 )  # fmt: skip
 def test_additional_tools(copilot, model, taken):
-    """From GPT-6.1 on, an input item may add tools that the model can call."""
+    """For GPT-6.1 and later, an input item may add tools that the model can call."""
     turns = [MORE, {"role": "user", "content": "Call get_weather for Rome"}]
     if taken:
         assert "get_weather" == output(copilot, turns, model)[-1]["name"]

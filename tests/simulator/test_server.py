@@ -41,7 +41,7 @@ def test_it_stops_at_once_with_open_streams(simulator, copilot):
     with copilot.http.stream("POST", address, json=body, headers=copilot.headers) as answer:
         assert 200 == answer.status_code
         simulator.stop()
-        # The next event would have come much later
+        # The next event would have come much later.
         (record,) = [one for one in simulator.state.requests if one.path == address]
         assert record.done.is_set()
     simulator.stop()
@@ -54,7 +54,7 @@ def test_a_port_that_is_in_use(simulator):
 
 
 def test_it_can_be_started_again(simulator):
-    """After it is stopped, the same object serves on the same port again."""
+    """A stopped simulator can be started again on the same port."""
     port = simulator.port
     simulator.stop()
     simulator.start()
@@ -126,7 +126,7 @@ def test_ping_needs_no_token(http):
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/nothing", "/v1"])
 def test_unknown_paths_are_plain_404(copilot, path):
-    """Only Messages has a `/v1` path in the Copilot API; other such paths get a plain-text 404."""
+    """In the Copilot API, only Messages has a `/v1` path; others get a plain-text 404."""
     answer = copilot.post(path, {})
     assert (404, "404 page not found\n") == (answer.status_code, answer.text)
 

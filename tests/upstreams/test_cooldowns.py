@@ -62,7 +62,7 @@ def cooldowns(now: Time) -> Cooldowns:
         ("403 403 403 +10 403 +20 403 +40 403 +80 403 +160 403 +300 403", 300),
         ("403 403 403 +10 ok 403 403", 0),
         ("403 403 403 +10 limited=7", 7),
-        # A probe that fails for another reason is followed by the next one.
+        # A probe that fails for another reason is followed by another probe.
         ("403 403 403 +10 bad 500 cut down 403", 20),
         # Errors in the request, and failures that are not refusals, never count.
         ("bad bad bad bad", 0),

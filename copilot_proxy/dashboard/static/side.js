@@ -17,7 +17,7 @@ export function showSessions(found) {
 }
 
 function session(one) {
-  const name = one.session ? `${one.session.slice(0, 8)}` : "unnamed";
+  const name = !one.session ? "unnamed" : one.session.length <= 12 ? one.session : `${one.session.slice(0, 12)}…`;
   return el("div", { className: "item" },
     el("p", { className: "split" }, el("strong", {}, one.client ?? "unknown client"), el("span", { className: "cost" })),
     el("p", { className: "muted small-text" }, `${one.model}, ${tokens(one.prompt_tokens)} tokens, session `,

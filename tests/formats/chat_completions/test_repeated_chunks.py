@@ -82,7 +82,7 @@ def shortcut(*events: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_streams_stay_the_same(name: str) -> None:
-    """Most text is passed on without being decoded; tool calls and the end never are."""
+    """Most text is passed on without being decoded; tool calls and the end are always decoded."""
     events = RECORDED[name]
     passed = shortcut(*events)
 

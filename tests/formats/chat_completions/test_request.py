@@ -35,7 +35,7 @@ SYSTEM = {"role": "system", "content": "Be brief."}
     ["simple-request", "streaming-request", "tool-call-request", "tool-call-followup-request"],
 )
 def test_recorded_requests_are_accepted(name: str) -> None:
-    """Recorded requests of real clients are accepted unchanged."""
+    """Recorded requests from real clients are accepted unchanged."""
     request = recorded_json(f"openai-chat-completions/{name}.json")
 
     assert request == parse_request(json.dumps(request).encode())
@@ -84,7 +84,7 @@ def test_lone_surrogates_are_replaced() -> None:
     "body", [b"{", b"hello", b'{"a": NaN}', b'{"a": 1,}', b'{"a": "\xff"}', b"\xff\xfe"]
 )
 def test_bodies_that_are_not_json(body: bytes) -> None:
-    """Invalid JSON and invalid UTF-8 are reported as such."""
+    """The error says whether the body is invalid JSON or invalid UTF-8."""
     with pytest.raises(RequestError, match="not valid JSON"):
         parse_request(body)
 

@@ -146,7 +146,7 @@ def test_efforts_are_clamped(offered: object, asked_for: str, expected: str | No
     ],
 )  # fmt: skip
 def test_claudes_sampling(model: str, fields: Any, expected: Any) -> None:
-    """From Claude 4.5 on, only temperature or top_p is sent; from 4.7 on, neither."""
+    """Claude 4.5 and 4.6 get only temperature or top_p; Claude 4.7 and later get neither."""
     body = adapted(a_model(model, "Anthropic"), **fields)
 
     assert expected == {k: v for k, v in body.items() if k in ("temperature", "top_p")}
@@ -189,7 +189,7 @@ def test_parallel_calls_only_where_they_are_offered(says: object, expected: bool
 def test_when_a_stream_is_requested_from_copilot(
     model: Model | None, fields: Any, expected: bool
 ) -> None:
-    """Responses are streamed if requested; some models cannot, and Claude must for long output."""
+    """Responses are streamed on request if the model can, and always for long Claude output."""
     body = adapted(model, **fields)
 
     assert expected is body["stream"]

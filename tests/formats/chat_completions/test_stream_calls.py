@@ -197,7 +197,7 @@ def test_a_whole_response_with_only_calls_has_null_content() -> None:
 
 
 def test_calls_without_ids_get_new_ones() -> None:
-    """A call without an id, or with an empty one, gets a new id."""
+    """A call without an id, or with an empty id, gets a new id."""
     events = [calling(call("", "f", "{}"), call(None, "g", "{}", index=1)), event("stop")]
     (one, _, _), (two, _, _) = calls_of(events)
 
@@ -208,7 +208,7 @@ def test_calls_without_ids_get_new_ones() -> None:
 
 
 def test_ids_and_names_come_once() -> None:
-    """The first delta of a call has id, type and name; later ones have only arguments."""
+    """The first delta of a call has id, type and name; later deltas have only arguments."""
     chunks = repair([calling(call("a", "f", "{")), calling(call(arguments="}")), event("stop")])
     function = {"name": "f", "arguments": "{"}
 

@@ -96,7 +96,7 @@ def test_a_recorded_stream_without_its_end_is_an_error(name: str) -> None:
 
 
 def test_the_recorded_parallel_calls_are_two() -> None:
-    """Two calls of Claude that both have index 0 stay separate, numbered 0 and 1."""
+    """Two Claude calls that both have index 0 stay separate, numbered 0 and 1."""
     calls = calls_of(recorded_events("claude-parallel-tool-calls.sse"))
 
     assert [

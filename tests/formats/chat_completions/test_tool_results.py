@@ -52,5 +52,5 @@ def test_other_parts_become_text(part: Json, text: str) -> None:
 
 @pytest.mark.parametrize("content", ["", "a", [], [{"type": "text", "text": "a"}]])
 def test_other_results_are_unchanged(content: object) -> None:
-    """A result without such parts is passed on unchanged."""
+    """A result that has only supported parts is passed on unchanged."""
     assert content == resolved(content)

@@ -85,7 +85,7 @@ def test_signatures(text: str, opaque: str) -> None:
     "signature", ["skip_thought_signature_validator", "CiQB0e2Kb", "x", "", "é"]
 )
 def test_signatures_of_other_vendors(signature: str) -> None:
-    """Signatures of other vendors are dropped, since no model here can use them."""
+    """Other vendors' signatures are dropped, since no model here can use them."""
     contents = [
         {"parts": [{"text": "Hi"}]},
         {"role": "model", "parts": [{"text": "Ho", "thoughtSignature": signature}]},
@@ -188,7 +188,7 @@ def test_schemas() -> None:
 
 @pytest.mark.parametrize(("required", "strict"), [(["a"], True), ([], False)])
 def test_strict_output(required: list[str], strict: bool) -> None:
-    """Strict output allows no optional properties, so a schema with optional ones is not strict."""
+    """Strict output allows no optional properties, so a schema that has any is not strict."""
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": required}
     config = {"responseMimeType": "application/json", "responseJsonSchema": schema}
     form = chat(generationConfig=config)["response_format"]["json_schema"]

@@ -430,7 +430,7 @@ def test_an_empty_conversation_is_rejected() -> None:
     "name", ["simple", "streaming", "thinking", "tool-use", "tool-use-followup"]
 )
 def test_recorded_requests_are_translated(name: str) -> None:
-    """Recorded requests of real clients become valid chats with the text of the last message."""
+    """Recorded requests from real clients become valid chats with the text of the last message."""
     sent = recorded(f"{name}-request")
     chat, _ = translated(sent)
 

@@ -1,4 +1,4 @@
-"""Responses of models that Copilot serves on Messages are repaired and passed on."""
+"""Responses from models that Copilot serves on Messages are repaired and passed on."""
 
 import json
 from pathlib import Path

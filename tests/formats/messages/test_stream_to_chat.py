@@ -1,4 +1,4 @@
-"""Responses of models that Copilot serves on Messages become chat chunks."""
+"""Responses from models that Copilot serves on Messages become chat chunks."""
 
 import json
 from collections.abc import Iterable

@@ -285,7 +285,7 @@ def test_efforts_become_levels(
 def test_bound_thinking_of_another_conversation_is_dropped(
     model: Model, fields: Json, expected: bool | None
 ) -> None:
-    """Such models get a setting to drop another conversation's thinking instead of refusing it."""
+    """Models with bound thinking get a setting to drop another conversation's thinking."""
     body, _ = translated(model, **fields)
 
     binding = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
@@ -371,7 +371,7 @@ def test_fields_that_change_the_response_are_refused(field: str, value: Any) -> 
 
 
 def test_a_model_that_does_not_stream_is_refused() -> None:
-    """Such a model is refused, since pi-ai would request a stream anyway."""
+    """A model without streaming is refused, since pi-ai would request a stream anyway."""
     with pytest.raises(RequestError, match="does not stream") as caught:
         translated(model("mai-code-1", CHAT, streaming=False))
 
@@ -481,7 +481,7 @@ def test_signed_thinking_without_text_is_kept() -> None:
 
 
 def test_encrypted_reasoning_of_tool_calls_is_kept() -> None:
-    """Gemini requires such reasoning, but pi-ai drops it, so it is sent outside the context."""
+    """Gemini needs a tool call's reasoning, but pi-ai drops it, so it is sent separately."""
     said = {"role": "assistant", "tool_calls": [call("a|b")], "reasoning_opaque": "abc"}
     result = {"role": "tool", "tool_call_id": "a|b", "content": "x"}
 
@@ -525,7 +525,7 @@ def test_call_ids_fit_the_api() -> None:
     ],
 )
 def test_unusual_tool_results(content: Any, text: str | None, is_error: bool) -> None:
-    """An empty result says that it is empty, not that there is an image; failures are marked."""
+    """An empty result becomes text that says so, and a failed result is marked as failed."""
     called = {"role": "assistant", "content": None, "tool_calls": [call("c")]}
     result = {"role": "tool", "tool_call_id": "c", "content": content}
 
@@ -536,7 +536,7 @@ def test_unusual_tool_results(content: Any, text: str | None, is_error: bool) ->
 
 
 def test_claudes_conversations_begin_and_end_with_the_user() -> None:
-    """A user message is added where it is missing, and a note says so."""
+    """If a user message is missing, one is added, and a note says so."""
     body, notes = translated(CLAUDE, {"role": "assistant", "content": "A"})
     assert ["user", "assistant", "user"] == [m["role"] for m in body["context"]["messages"]]
     assert 2 == len(notes)
@@ -586,7 +586,7 @@ def test_blank_messages_are_dropped_for_claude() -> None:
 
 @pytest.mark.parametrize("model", [CLAUDE, GPT_4])
 def test_a_request_without_content_is_refused(model: Model) -> None:
-    """A request without any content is refused."""
+    """A request without content is refused."""
     with pytest.raises(RequestError, match="nothing to answer"):
         translated(model, {"role": "assistant", "content": ""})
 

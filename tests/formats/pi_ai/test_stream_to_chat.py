@@ -173,7 +173,7 @@ def test_calls_that_pi_ai_has_joined_are_an_error() -> None:
 
 
 def test_item_ids_are_removed() -> None:
-    """A call's id is only the part before the bar; the rest is an item id."""
+    """Only the part of a call's id before the bar is kept; the rest is an item id."""
     events = called(0, "call_1|fc_2", "f", "{}")
 
     (call,) = message(start("openai-responses"), *events, done())["tool_calls"]

@@ -303,7 +303,7 @@ def test_any_native_events_stay_in_order_or_make_an_upstream_error(
 def test_interleaved_native_items_keep_their_ids(
     items: list[tuple[bool, list[str]]], random: Any
 ) -> None:
-    """Items whose events are interleaved lose nothing, and each has one id."""
+    """If the events of several items are interleaved, nothing is lost, and each item has one id."""
     up = Upstream()
     queues = [
         up.call(i, "f", *(p.replace("\n", "") for p in pieces), call_id=f"c{i}")

@@ -54,7 +54,7 @@ class Copilot:
         self.models: Catalogue = parse_models(models)
 
     def quirk(self, name: str) -> None:
-        """Make every later response fail in this way."""
+        """Make all later responses fail with the quirk `name`."""
         if name != "none":
             self.simulator.state.faults.on(name)
 
@@ -69,7 +69,7 @@ class Copilot:
         return [msgspec.json.decode(event) for event in decoder.feed(answer.content)]
 
     def native(self, model: str, given: Any, **fields: Any) -> list[Json]:
-        """Return the events that a client of the Responses API gets, after checking them."""
+        """Return the events that a Responses client gets, after checking them."""
         asked = {**request(given, **fields), "model": model, "stream": True}
         body = responses_for_model(asked, self.models.get(model), []).body
         stream = ResponsesRepair(asked)
@@ -144,7 +144,7 @@ def test_a_native_conversation_continues(copilot: Copilot, model: str, quirk: st
 
 
 def test_a_native_response_can_be_whole(copilot: Copilot) -> None:
-    """A response that is not streamed has the same content, and a broken one is an error."""
+    """A response that is not streamed has the same content; a broken response is an error."""
     asked = {**request("Hi"), "model": "gpt-5.4"}
     body = responses_for_model(asked, copilot.models.get("gpt-5.4"), []).body
 

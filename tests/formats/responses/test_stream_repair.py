@@ -227,7 +227,7 @@ def test_unknown_events_are_passed_on() -> None:
 
 @pytest.mark.parametrize("pieces", [(json.dumps({"input": PATCH}),), ('{"input": "*', '"}')])
 def test_a_function_call_becomes_a_custom_tool_call(pieces: tuple[str, ...]) -> None:
-    """A call of the function for a custom tool becomes a call of that tool."""
+    """A call to the function for a custom tool becomes a call to that tool."""
     up = Upstream()
     items = up.call(0, "apply_patch", *pieces)
 
@@ -279,7 +279,7 @@ def test_malformed_custom_arguments_become_the_input(arguments: str, text: str) 
 
 
 def test_a_namespaced_tool_is_called_by_its_own_name() -> None:
-    """A call of the function for a namespaced tool gets the tool's name and namespace back."""
+    """A call to the function for a namespaced tool gets the tool's name and namespace back."""
     up = Upstream()
     items = up.call(0, "mcp__files__read", '{"p":', "1}")
     del items[-2]["name"]
@@ -443,7 +443,7 @@ def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
 
 @pytest.mark.parametrize("before", [0, 2, 12, 30])
 def test_a_failure_of_the_proxy_ends_the_stream(before: int) -> None:
-    """An error of the proxy is sent as `response.failed`, under the response's id."""
+    """A proxy error is sent as `response.failed`, under the response's id."""
     stream = ResponsesRepair(request(), now=NOW)
     events = [e for one in full_stream()[:before] for e in stream.feed(one)]
 

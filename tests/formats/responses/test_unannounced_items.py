@@ -53,7 +53,7 @@ def test_a_message_is_announced_before_its_first_piece(output: list[Any]) -> Non
 
 @pytest.mark.parametrize("has_pieces", [True, False])
 def test_a_call_is_announced_with_its_name(has_pieces: bool) -> None:
-    """The call has a completed item, since Codex runs only such calls."""
+    """Codex runs only calls that have a completed item, so each call gets one."""
     position = {"output_index": 0, "item_id": "fc_1"}
     kind = "response.function_call_arguments"
     pieces = [{"type": f"{kind}.delta", **position, "delta": '{"a":1}'}] if has_pieces else []
@@ -69,7 +69,7 @@ def test_a_call_is_announced_with_its_name(has_pieces: bool) -> None:
 
 
 def test_a_call_without_arguments_has_an_empty_object() -> None:
-    """Such a call gets an empty object, since clients parse the arguments as JSON."""
+    """A call without arguments gets an empty object, since clients parse the arguments as JSON."""
     item = {**CALL, "arguments": ""}
     position = {"output_index": 0, "item_id": "fc_1"}
 
@@ -86,7 +86,7 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
 
 
 def test_an_item_that_upstream_does_not_end_is_ended_with_the_response() -> None:
-    """Such an item ends with the response, since Codex ignores texts and calls without an end."""
+    """An item without an end ends with the response, since Codex would ignore it otherwise."""
     announced = {**CALL, "arguments": "", "status": "in_progress"}
     call, message = {**CALL, "arguments": '{"a":1}'}, {**MESSAGE, "content": [PART]}
     added = [{**MESSAGE, "status": "in_progress", "content": []}, announced]

@@ -66,7 +66,7 @@ def test_the_first_valid_limit_counts(endpoint: str) -> None:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS[:2])
 def test_a_model_that_does_not_stream_is_not_asked_to(endpoint: str) -> None:
-    """Such a model gets no stream request, even if a whole response would be too long."""
+    """A model without streaming gets no stream request, even for a response that is too long."""
     model = a_model(
         "New",
         endpoint,
@@ -93,7 +93,7 @@ def test_an_empty_conversation_with_a_cache_mark(content: object) -> None:
 @every_client
 @pytest.mark.parametrize("route", ["chat_completions", "messages"])
 def test_fields_that_claude_refuses_with_thinking(client: str, route: str) -> None:
-    """With thinking, Claude refuses a forced tool and a temperature, on whichever API."""
+    """With thinking, Claude refuses a forced tool and a temperature, on every API."""
     supports = {"reasoning_effort": ["low", "high"], "adaptive_thinking": True}
     model = model_on(route, "claude-sonnet-4.6", "Anthropic", **supports)
 

@@ -97,7 +97,7 @@ def names_of(body: Json) -> list[str]:
 @pytest.mark.parametrize("name", [LONG, "with.dots", "with spaces", "größe", "x" * 65])
 @pytest.mark.parametrize("model", [GPT, CLAUDE], ids=lambda model: model.id)
 def test_names_are_shortened_everywhere(name: str, model: Model) -> None:
-    """A name that Copilot refuses becomes a valid one, the same on every path."""
+    """A name that Copilot refuses is replaced with a valid name, the same on every path."""
     notes: list[str] = []
     adapted = sent(name, model, notes)
 
@@ -131,7 +131,7 @@ def test_several_allowed_tools_are_renamed() -> None:
 
 
 def test_messages_restore_the_names() -> None:
-    """Streams and whole responses of Claude contain the client's tool name."""
+    """Claude's streams and whole responses contain the client's tool name."""
     block = {"type": "tool_use", "id": "a", "name": "short", "input": {}}
     start = {"type": "content_block_start", "index": 0, "content_block": block}
     stream = MessagesRepair("r", {"short": LONG})
@@ -173,7 +173,7 @@ def test_responses_restore_the_names() -> None:
     ],
 )
 def test_ids_fit_the_model(id: str, model: Model, fits: list[bool]) -> None:
-    """A valid id is kept; an invalid one is replaced in both call and result."""
+    """A valid id is kept; an invalid id is replaced in both call and result."""
     bodies = [chat_for_model(chat(id=id), model, []).body]
     if model is CLAUDE:
         bodies.append(messages_for_model(messages(id=id), model, []).body)
@@ -267,7 +267,7 @@ def test_inputs_of_messages_that_are_not_objects(given: Any, expected: Json) -> 
 
 
 def test_a_schema_with_hundreds_of_levels() -> None:
-    """A schema that is too deep for the rules is refused like one that is too deep to decode."""
+    """A schema that is too deep for the rules gets the same error as one too deep to decode."""
     levels = 450
     schema = '{"type": "object", "properties": {"a": ' + '{"anyOf": [' * levels + "{}"
     schema += "]}" * levels + "}}"

@@ -60,7 +60,7 @@ def test_a_client_that_relies_on_a_tool(
 
 
 def test_counting_needs_no_tool_that_runs(http: httpx.Client) -> None:
-    """Claude Code counts the tokens of single tools, which need not run."""
+    """Claude Code can count the tokens of single tools, even if Copilot does not run them."""
     body = body_of("messages", "claude-opus-5.5", [SEARCH["messages"]])
     del body["max_tokens"]
 

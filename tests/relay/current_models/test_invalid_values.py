@@ -85,7 +85,7 @@ def test_tools_of_responses(http: httpx.Client, model: str, fields: Json, param:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_added_tools_that_copilot_does_not_run(http: httpx.Client, model: str) -> None:
-    """An item that only adds such tools is left out."""
+    """An item is left out if it only adds tools that Copilot does not run."""
     body = {"model": model, **adding([{"type": "web_search"}])}
 
     assert 200 == http.post("/v1/responses", json=body).status_code

@@ -156,7 +156,7 @@ def test_completions(http: httpx.Client, model: str, stream: bool) -> None:
 def test_more_stop_sequences_than_the_model_accepts(
     http: httpx.Client, simulator: Simulator, model: str
 ) -> None:
-    """Copilot gets the first four, without blank ones for Claude; the server applies the rest."""
+    """Copilot gets the first four, except blank ones for Claude; the server applies the rest."""
     client = CLIENT["chat_completions"]
 
     body, notes = answered(http, client, model, "Count to 9", [*"abcde", " 3"])

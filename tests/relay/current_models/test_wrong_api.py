@@ -144,7 +144,7 @@ def test_a_body_of_another_api(http: httpx.Client, api: str, conversation: str, 
 def test_fields_for_several_apis_at_once(
     http: httpx.Client, api: str, field: str, more: Json
 ) -> None:
-    """A field of another API is harmless if the request also has the right one."""
+    """A field of another API is harmless if the request also has the right field."""
     body = body_of(CLIENT[api], MODELS[0]) | more | {field: 50}
 
     assert 200 == http.post(CLIENT[api].path, json=body).status_code

@@ -81,7 +81,7 @@ async def peer(
 
 @pytest.fixture(params=[True, False], ids=["many", "few"])
 async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
-    """Each of the transports: the server's, and the one for single commands."""
+    """Each of the transports: the server's, and the transport for single commands."""
     async with make_client(SETTINGS) as client:
         made = make_transport(client, many=request.param)
         assert isinstance(made, ConnectionPool) is request.param
@@ -204,7 +204,7 @@ async def test_a_name_that_does_not_exist(
 
 
 async def test_an_untrusted_certificate(transport: Transport) -> None:
-    """An untrusted certificate is reported as such, and as not sent."""
+    """An untrusted certificate is named as the cause, and the request is reported as not sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     async with peer(OK, context) as other:
@@ -447,7 +447,7 @@ async def test_connections_notice_a_dead_peer_and_hold_little(many: ConnectionPo
                 assert 60 == one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
                 limit = int(Path("/proc/sys/net/core/rmem_max").read_text())  # noqa: ASYNC240  # no disk
                 held = one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-                # The system doubles the size
+                # The system doubles the size.
                 assert (
                     2 * min(connection_pool._RECEIVE_BUFFER, limit) == held
                 )  # the system doubles it

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -11,7 +11,7 @@ import trustme
 from copilot_proxy.upstreams.http.connection import HttpExchange
 from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
 from copilot_proxy.upstreams.http.transport import HttpRequest
-from tests.servers import serving
+from tests.servers import iterate, running, serving
 
 _BEGIN = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n"
 _END = b"0\r\n\r\n"
@@ -20,6 +20,9 @@ _END = b"0\r\n\r\n"
 class Upstream:
     """A server whose answers begin immediately, and end when `may_end` is set."""
 
+    url: str
+    stop_listening: Callable[[], None]
+
     def __init__(self) -> None:
         self.connections = 0
         self.used: list[int] = []
@@ -27,40 +30,31 @@ class Upstream:
         self.may_end = asyncio.Event()
         self.changed = asyncio.Condition()
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()
-        self.url = f"http://{host}:{port}/"
-
-    def stop_listening(self) -> None:
-        self._server.close()
-
     async def have_connected(self, count: int) -> None:
         """Wait until at least `count` connections have been made."""
         async with self.changed:
-            await asyncio.wait_for(self.changed.wait_for(lambda: self.connections >= count), 30)
+            await asyncio.wait_for(self.changed.wait_for(lambda: self.connections >= count), 60)
+        await iterate()  # until the pool has the connection, too
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with self.changed:
             self.connections += 1
             self.changed.notify_all()
         number = self.connections
-        try:
-            while await reader.readuntil(b"\r\n\r\n"):
-                self.used.append(number)
-                writer.write(_BEGIN)
-                await self.may_end.wait()
-                writer.write(_END)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+        while await reader.readuntil(b"\r\n\r\n"):
+            self.used.append(number)
+            writer.write(_BEGIN)
+            await self.may_end.wait()
+            writer.write(_END)
 
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     started = Upstream()
-    await started.start()
-    yield started
-    started.stop_listening()
+    async with running(started.serve) as server:
+        started.url = "http://{}:{}/".format(*server.sockets[0].getsockname())
+        started.stop_listening = server.close
+        yield started
 
 
 @pytest.fixture
@@ -71,7 +65,7 @@ async def pool() -> AsyncIterator[ConnectionPool]:
 
 
 async def ask(pool: ConnectionPool, upstream: Upstream) -> HttpExchange:
-    return await pool.send(HttpRequest("GET", upstream.url, {}, None, {"connect": 5, "read": 5}))
+    return await pool.send(HttpRequest("GET", upstream.url, {}, None, {"connect": 60, "read": 60}))
 
 
 @pytest.mark.parametrize("is_secure", [False, True])

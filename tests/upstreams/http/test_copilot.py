@@ -184,7 +184,7 @@ async def test_revoked_login(simulator: Simulator) -> None:
 
 
 async def test_a_refused_connection(simulator: Simulator) -> None:
-    """A refused connection names the host, and is reported as not sent."""
+    """The error for a refused connection names the host, and says that nothing was sent."""
     port = free_port()
     async with services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
         with pytest.raises(UpstreamUnreachable) as raised:
@@ -195,7 +195,7 @@ async def test_a_refused_connection(simulator: Simulator) -> None:
 
 
 async def test_a_silent_upstream(simulator: Simulator) -> None:
-    """A silent upstream is a timeout, before and during an answer."""
+    """A silent upstream causes a timeout, before and during an answer."""
     async with services(simulator, read_timeout="1") as made:
         simulator.state.faults.on("stall_before_headers", path="/chat/completions", times=1)
         with pytest.raises(UpstreamUnreachable) as raised:

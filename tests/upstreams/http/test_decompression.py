@@ -1,4 +1,4 @@
-"""Compressed answers of Copilot: every encoding, and small bodies that expand endlessly."""
+"""Compressed answers from Copilot: every encoding, and small bodies that expand endlessly."""
 
 import asyncio
 import gzip
@@ -71,7 +71,7 @@ async def test_a_body_that_expands_endlessly(encoding: str) -> None:
     ],
 )
 async def test_encodings(encoding: str, body: bytes) -> None:
-    """Each encoding is supported, even combined with others."""
+    """Each encoding is supported, alone or combined with others."""
     answer = cast("HttpResponse", _Answer(body, encoding))
     expected: Any = {"a": 1}
     assert expected == await CopilotResponse(answer, stream_requested=False).whole()

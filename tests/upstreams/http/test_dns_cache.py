@@ -73,7 +73,7 @@ async def test_failures_are_shared_and_not_cached(server: NameServer) -> None:
 
 @pytest.mark.parametrize("name", ["a..example", f"{'a' * 64}.example"])
 async def test_malformed_names_are_not_found(name: str) -> None:
-    """A malformed name fails like an unknown one."""
+    """A malformed name fails like an unknown name."""
     with pytest.raises(socket.gaierror):
         await DnsCache().addresses(name, 1)
 

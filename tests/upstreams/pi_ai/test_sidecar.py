@@ -124,7 +124,7 @@ async def test_a_slow_reader_stops_the_child(sidecar: Sidecar) -> None:
 async def test_leaving_cancels_the_exchange(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exchange that is left early is cancelled in the child; a complete one is not."""
+    """An exchange that is left early is cancelled in the child; a complete exchange is not."""
     await echo(sidecar, "whole")
     async with sidecar.exchange({"what": "begin"}) as exchange:
         await exchange.read()
@@ -136,7 +136,7 @@ async def test_leaving_cancels_the_exchange(
 async def test_a_crash_fails_open_exchanges(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When the child dies, open exchanges fail, and the next one starts a new child."""
+    """When the child dies, open exchanges fail, and the next exchange starts a new child."""
     async with (
         sidecar.exchange({"what": "begin"}) as one,
         sidecar.exchange({"what": "begin"}) as two,
