@@ -94,7 +94,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
     if mapping.retry is False:
         # Waiting does not help unless the user changes something.
         note, hint = (
-            f"{note}; it is asked again in {_span(remaining)}.",
+            f"{note}; Copilot will be asked again in {_span(remaining)}.",
             _with_wait(mapping.hint, None),
         )
     else:

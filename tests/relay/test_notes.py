@@ -90,8 +90,8 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         ("responses", OLD_CLAUDE, {"reasoning": {"effort": "hihg"}},
          "changed reasoning.effort from hihg to medium: "),
         ("messages", GPT, {"messages": READ},
-         "moved documents of tool results to a user message, where every model accepts them"),
-        ("messages", GEMINI, {"messages": READ}, "moved documents of tool results"),
+         "moved documents from tool results to a user message, where every model accepts them"),
+        ("messages", GEMINI, {"messages": READ}, "moved documents from tool results"),
         *[("chat_completions", model, {"tools": [tool]}, "dropped defer_loading from tools")
           for model in (GPT, CLAUDE, OLD_CLAUDE, GEMINI, KIMI) for tool in DEFERRED],
         ("chat_completions", GPT, {"max_tokens": -1}, "dropped max_tokens: -1"),

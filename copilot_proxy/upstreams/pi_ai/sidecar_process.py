@@ -264,8 +264,7 @@ class SidecarProcess:
             exchange.fail(
                 BrokenResponse(
                     f"The {self._name} process {reason} in the middle of the answer.",
-                    hint="Try again: the process will be restarted. The answer so far may be "
-                    "incomplete.",
+                    hint="Try again: the process will be restarted. The answer may be incomplete.",
                 )
             )
 
