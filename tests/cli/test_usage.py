@@ -349,6 +349,26 @@ def test_another_model(cli: Cli, ledger: Path) -> None:
     assert expected == json.loads(ran.out)["total"]["nano_aiu"]
 
 
+def test_the_same_model(cli: Cli, own_home: Path) -> None:
+    """`--as` with the model that was used returns what was charged, also for cache writes; a
+    request whose tokens are unknown does not count as free."""
+    written = record("written", credits=None, tokens=(500, 4000, 30))
+    assert written.usage is not None
+    written.usage["prompt_tokens_details"] |= {"cache_creation_input_tokens": 300}
+    odd = record("odd", credits=None, error="server_error", upstream_status=500)
+    odd.usage = None
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(one, at()) for one in (written, odd)])
+    writer.close()
+    for view in ("day", "week", "model"):
+        charged, same = (
+            json.loads(cli("usage", view, "--json", *more).out)["total"]
+            for more in ((), ("--as", "claude-opus-5"))
+        )
+        assert charged["nano_aiu"] == same["nano_aiu"] > 0
+        assert 1 == charged["unknown_cost_requests"] == same["unknown_cost_requests"]
+
+
 def test_verify(cli: Cli, ledger: Path) -> None:
     """An intact ledger is compared with GitHub's quota."""
     ran = cli("usage", "--verify")
