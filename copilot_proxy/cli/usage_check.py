@@ -29,9 +29,9 @@ def check(database: Database, *, as_json: bool) -> int:
 def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
     print_result(f"{counted(findings.rows, 'row')} checked.")
     if not findings.changes:
-        print_result("No row was changed, removed or inserted afterwards.")
+        print_result("The rows are intact: none was changed, removed or inserted.")
     if not findings.differences:
-        print_result("Every cost that Copilot reported is the sum of its parts.")
+        print_result("Every cost that Copilot reported matches the sum of its parts.")
     for finding in (*findings.changes, *findings.differences):
         print_result(finding)
     if month["github"] is None:

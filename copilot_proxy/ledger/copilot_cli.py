@@ -54,7 +54,7 @@ def import_events(ledger: Database, path: Path) -> Imported:
     except sqlite3.Error as error:
         raise CopilotProxyError(
             f"{path} cannot be imported: {str(error).rstrip('.')}.",
-            hint="Only the format of Copilot CLI 1.0.102 is known.",
+            hint="Only the format of Copilot CLI 1.0.102 is supported.",
         ) from error
 
 
@@ -62,7 +62,7 @@ def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise CopilotProxyError(
             f"{path} does not exist.",
-            hint="Copilot CLI writes it with its first request. If its folder is elsewhere, set "
+            hint="Copilot CLI creates it on its first request. If its folder is elsewhere, set "
             "COPILOT_HOME.",
         )
     source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
