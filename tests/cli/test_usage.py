@@ -101,6 +101,20 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
     assert (0, "1 request with an unknown cost, not included in the sums.\n") == (ran.code, ran.err)
 
 
+def test_other_accounts(cli: Cli, ledger: Path) -> None:
+    """What clients with their own sign-in have used is named, since the account did not pay it."""
+    writer = Writer(ledger)
+    writer.write([row(record("own", credits=3.0, own_sign_in=True), at())])
+    writer.close()
+    ran = cli("usage")
+
+    assert "This month    10.00 AI credits, 5 requests" in ran.out
+    assert (
+        "1 request with the client's own GitHub sign-in: 3.00 AI credits of these sums" in ran.err
+    )
+    assert "ledger 7.00," in cli("usage", "--verify").out
+
+
 def test_another_period(cli: Cli, ledger: Path) -> None:
     """Requests from today and this month are not included."""
     shown = cli("usage", "--last", "4w").out
