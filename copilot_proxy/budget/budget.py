@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.applying_limits import LimitFinder
 from copilot_proxy.budget.estimate import Estimate, Estimator
-from copilot_proxy.budget.formatting import NAMES, amount, scope_text
+from copilot_proxy.budget.formatting import NAMES, amount, limit_amount, scope_text
 from copilot_proxy.budget.limits_file import LimitsFile, path_for
 from copilot_proxy.budget.notices import Notices
 from copilot_proxy.budget.refusals import refused, with_session
@@ -263,7 +263,7 @@ class Budget:
     ) -> None:
         """Note in the request, and once in the log, that most of a limit is spent."""
         text = (
-            f"budget{scope_text(limit)}: {amount(spent)} of {amount(allowed)} spent "
+            f"budget{scope_text(limit)}: {amount(spent)} of {limit_amount(allowed)} spent "
             f"{NAMES[limit.per]}"
         )
         record.notes.append(text)

@@ -3,7 +3,14 @@
 from typing import Final
 
 from copilot_proxy.budget.estimate import Estimate
-from copilot_proxy.budget.formatting import NAMES, advised_raise, amount, number, scope_text
+from copilot_proxy.budget.formatting import (
+    NAMES,
+    advised_raise,
+    amount,
+    limit_amount,
+    number,
+    scope_text,
+)
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.reservation_request import Refusal
@@ -42,8 +49,8 @@ def refused(refusal: Refusal, cost: Estimate) -> BudgetExceeded:
     others = f", {amount(reserved)} reserved by running requests" if reserved else ""
     expected = f"; this request may cost {_explained(cost)}" if cost.nano else ""
     return BudgetExceeded(
-        f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {amount(allowed)}, does not allow "
-        f"this request: {amount(spent)} spent{others}{expected}. It resets {when}.",
+        f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {limit_amount(allowed)}, does not "
+        f"allow this request: {amount(spent)} spent{others}{expected}. It resets {when}.",
         f"To raise it, run: {advised_raise(limit, missing)}",
     )
 
