@@ -47,7 +47,7 @@ def budget(
         bool, typer.Option("--simulate", help="Use the limits and costs of the simulator.")
     ] = False,
 ) -> None:
-    """Limit what requests may cost, or show what is left."""
+    """Set or show limits on the cost of requests."""
     from copilot_proxy.budget.limits_file import path_for
 
     word, argument = _parsed(words or [])
@@ -151,7 +151,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
     limits_file.change(path, _now(), remaining)
     if settings.budget and not kind:
         source = settings.sources["budget"]
-        print_message(f"The limits in {source} remain, unless you remove them there.")
+        print_message(f"The limits in {source} still apply until you remove them there.")
 
 
 def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_json: bool) -> None:
