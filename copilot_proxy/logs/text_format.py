@@ -111,8 +111,11 @@ def _facts(record: "RequestRecord") -> list[str]:
     parts = [printable(record.model or "-", _MAX_NAME).ljust(_NAME_WIDTH)]
     if (cost := _cost(record)) is not None:
         parts.append(f"{rounded(cost)} credits")
-    parts.append(f"{record.duration:.2f}s" if record.duration < 10 else f"{record.duration:.0f}s")
-    if tokens := _tokens(record):
+    if not record.local:
+        digits = 2 if record.duration < 10 else 0
+        parts.append(f"{record.duration:.{digits}f}s")
+    # After an error, the counts are incomplete, and there must be room for the request's id.
+    if record.error is None and (tokens := _tokens(record)):
         parts.append(tokens)
     if remarks := _remarks(record):
         parts.append(", ".join(remarks))
