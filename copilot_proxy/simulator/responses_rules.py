@@ -68,7 +68,7 @@ def shape(body: Any) -> ResponsesRequest:
 
 
 def items(body: ResponsesRequest) -> list[Item]:
-    """Return the input as a list of items; it may be a string."""
+    """Return the input as a list of items, even if it is a string."""
     given = body["input"]
     if isinstance(given, str):
         return [{"role": "user", "content": given}]
