@@ -1,4 +1,4 @@
-"""Native Responses: requests and answers pass unchanged."""
+"""Native Responses: requests and answers pass through unchanged."""
 
 import json
 from typing import Any
@@ -52,7 +52,7 @@ def responses_request(**more: Any) -> ResponsesRequest:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_responses_requests_pass(wire: Wire, stream: bool) -> None:
-    """A valid request passes unchanged, with unknown nested fields."""
+    """A valid request, including unknown nested fields, is passed on unchanged."""
     request = responses_request(stream=stream)
 
     answer = wire.post(PATH, request)
