@@ -262,10 +262,10 @@ class Budget:
         self, record: RequestRecord, limit: Limit, allowed: int, spent: int, period: str
     ) -> None:
         """Note in the request, and once in the log, that most of a limit is spent."""
-        text = (
-            f"budget{scope_text(limit)}: {amount(spent)} of {amount(allowed)} spent "
-            f"{NAMES[limit.per]}"
-        )
+        limit_text, spent_text = amount(allowed), amount(spent)
+        if "AI credit" in limit_text:
+            spent_text = spent_text.removesuffix(" AI credits")
+        text = f"budget{scope_text(limit)}: {spent_text} of {limit_text} spent {NAMES[limit.per]}"
         record.notes.append(text)
         sentence = f"{text[0].upper()}{text[1:]}."
         if (limit, period) not in self._warned:

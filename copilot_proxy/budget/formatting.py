@@ -44,8 +44,8 @@ def number(count: int) -> str:
 
 
 def scope_text(limit: Limit) -> str:
-    """Return who the limit is for, such as `` of the client codex``; "" for all requests."""
-    return f" of the {limit.kind} {limit.name}" if limit.kind else ""
+    """Return who the limit is for, such as `` for the client codex``; "" for all requests."""
+    return f" for the {limit.kind} {limit.name}" if limit.kind else ""
 
 
 def scope_flag(limit: Limit) -> str:

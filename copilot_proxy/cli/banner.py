@@ -159,7 +159,7 @@ class Banner:
         more = f" and {len(found) - _MAX_CLIENTS} more" if len(found) > _MAX_CLIENTS else ""
         return (
             f"{', '.join(found[:_MAX_CLIENTS])}{more}: start one with copilot-proxy run "
-            f"{found[0]}, or configure it for good with copilot-proxy connect {found[0]}"
+            f"{found[0]}, or configure it permanently with copilot-proxy connect {found[0]}"
         )
 
     def _list_command(self) -> str:

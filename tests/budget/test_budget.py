@@ -80,7 +80,7 @@ def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
     assert ("budget_exceeded", "billing_error") == (error["code"], error["type"])
     assert "false" == answer.headers["x-should-retry"]
     assert "retry-after" not in answer.headers
-    assert "It resets at midnight." in answer.text
+    assert "The budget resets at midnight." in answer.text
     assert "copilot-proxy budget raise " in answer.text
     assert not looks_retryable(answer.text)
     assert not [one for one in simulator.state.requests if one.path.endswith(path[3:])]
@@ -153,7 +153,7 @@ async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> No
     writer = Writer(ledger)
     writer.write([row(one, time.time()) for one in (first, second)])
     writer.close()
-    with pytest.raises(BudgetExceeded, match="12 AI credits spent;"):
+    with pytest.raises(BudgetExceeded, match="12 AI credits spent\\."):
         await servers[0].admit(third, {"max_tokens": 1})
     for server in servers:
         server.close()
@@ -215,7 +215,7 @@ async def test_a_note_about_an_ended_request(tmp_path: Path) -> None:
     budget.close()
 
     assert [] == first.notes
-    assert ["budget: 8.5 AI credits of 10"] == [note[:28] for note in second.notes]
+    assert ["budget: 8.5 of 10 AI credits"] == [note[:28] for note in second.notes]
     assert 1 == len(third.notes)
 
 
@@ -258,7 +258,7 @@ def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monke
     (used,), (refusal,) = sorted(arguments for arguments, _ in said)
     assert used.startswith("Budget: ")
     assert used.endswith(" of 1 AI credit spent today.")
-    assert refusal.startswith("The budget for today, 1 AI credit, does not allow this request: ")
+    assert refusal.startswith("This request does not fit today's budget of 1 AI credit: ")
 
 
 def test_a_notice_about_a_session(simulator: Simulator, tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.setenv("COPILOT_PROXY_BUDGET", "1/month")
     ran = cli("budget", "off")
-    assert "The limits in COPILOT_PROXY_BUDGET remain" in ran.err
+    assert "The limits in COPILOT_PROXY_BUDGET still apply" in ran.err
     assert ["1 AI credit per month: 0.00 spent, 1.00 left"] == ran.out.splitlines()
     monkeypatch.delenv("COPILOT_PROXY_BUDGET")
     assert cli("budget").out.startswith("There is no budget.")
@@ -412,7 +412,7 @@ def test_raising_one_of_several_limits(cli: Callable[..., Any]) -> None:  # noqa
     assert session.startswith("109 AI credits per session (raised by 100): ")
     assert "There is no budget per month for all requests" in cli("budget", "raise", "1/month").err
     assert "is not a limit: expected AI credits per day" in cli("budget", "raise", "1/week").err
-    assert "must be more than 0" in cli("budget", "raise", "0").err
+    assert "must be greater than 0" in cli("budget", "raise", "0").err
 
 
 def test_what_a_refusal_in_the_ledger_means(
@@ -579,7 +579,7 @@ async def test_limits_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCapt
     path.write_text("nonsense")
     assert [Limit(0, "day")] == list(file.current().limits)
     assert [Limit(0, "day")] == list(file.current().limits)
-    assert 1 == caplog.text.count("The limits read before remain in force.")
+    assert 1 == caplog.text.count("The previous limits remain in force.")
 
     path.unlink()
     assert () == file.current().limits
