@@ -31,7 +31,7 @@ class RequestContext:
     request_id: str
     method: str
     path: str
-    """Unquoted, and without the query, which may contain secrets."""
+    """Percent-decoded, and without the query, which may contain secrets."""
     headers: Mapping[bytes, bytes] = field(repr=False)
     """Names are in lowercase. If a header is repeated, this is its last value."""
     client_api: ClientApi = CHAT_COMPLETIONS

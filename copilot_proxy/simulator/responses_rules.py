@@ -162,7 +162,7 @@ def _reasoning(body: ResponsesRequest, model: Model) -> None:
 
 
 def _item(item: Item, model: Model, call: Call) -> None:
-    """Check an input item. Ids and encrypted contents from another connection raise a 400."""
+    """Check an input item. Ids and encrypted content from another connection raise a 400."""
     opaque_strings = call.state.opaque_strings
     given = item.get("id")
     kind = item.get("type", "message")
