@@ -87,7 +87,7 @@ def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
 
 
 def test_many_at_once(simulator: Simulator) -> None:
-    """Twenty parallel agents on two servers spend no more than the limit, since each reserves."""
+    """Twenty parallel agents on two servers spend no more than the limit."""
     settings = settings_with(simulator, "1.5/day")
     with (
         Proxy(settings) as one,
