@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from copilot_proxy.cli.completion import word_completer
-from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.console import print_message, print_result, wrapped
 from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cost.limits import SCOPES, Limit, parse_amount, parse_limit
 from copilot_proxy.errors import UsageError, hints_for_simulator
@@ -176,7 +176,7 @@ def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_js
         command = f"copilot-proxy budget set 500/day{flag}"
         print_result(f"There is no budget{scope}. Set one with: {command}")
     for one in states if not as_json else ():
-        print_result(limit_line(one))
+        print_result(wrapped(limit_line(one), "  "))
 
 
 def _warn_of_old_config(settings: Settings, *, simulate: bool) -> None:

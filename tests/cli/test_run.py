@@ -188,7 +188,7 @@ def test_the_list(cli: Cli, record: object) -> None:
     lines = ran.out.splitlines()
     assert ["claude", "Claude", "Code", "1.2.3"] == lines[0].split()
     assert len(RUNNABLE) + 1 == len(lines)
-    assert any("not installed: npm install -g @openai/codex" in line for line in lines)
+    assert any("install: npm install -g @openai/codex" in line for line in lines)
 
 
 def test_a_missing_client(cli: Cli, record: object) -> None:
