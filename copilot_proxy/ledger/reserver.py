@@ -238,7 +238,7 @@ class Reserver:
         if ready is None or ready.spent is not self._spent.version or ready.sums is not table.sums:
             ready = prepared(plan, files.database, self._spent, table.summed())
         if least is not None:
-            cost = reduced(ready.uses, cost, least)
+            cost = reduced(ready.uses, cost, least, table, self._awaited)
         outcome = []
         for limit, allowed, spent, total in ready.uses:
             reserved = total[0]
