@@ -40,11 +40,11 @@ def check_program(context: CheckContext) -> Iterator[Result]:
             yield warning(
                 f"{found} comes first on the PATH, but {own} is running: there are two "
                 "installations.",
-                f"Remove one of them, or call {own} by its path.",
+                f"Remove one of them, or run {own} with its full path.",
             )
         else:
             yield warning(
-                f"{found} comes first on the PATH, and is another program with the same name.",
+                f"{found} comes first on the PATH and is another program with the same name.",
                 f"Use the command {_ALIAS} instead, or put {own.parent} first on the PATH.",
             )
     else:

@@ -114,8 +114,8 @@ def _refusal(server: RunningServer, status: int, body: Any) -> CopilotProxyError
         )
     if found.get("code") == "unknown_url":
         return CopilotProxyError(
-            f"The server at {url} is older than this program, and cannot tell clients apart.",
-            hint="Stop it, and start it again.",
+            f"The server at {url} is older than this program and cannot tell clients apart.",
+            hint="Restart it.",
         )
     message = str(found.get("message") or f"The server at {url} answered with status {status}.")
     hint = found.get("hint")

@@ -563,7 +563,7 @@ def test_why(cli: Cli, missed: Path) -> None:
         "       sooner, or compact the conversation before a long pause.",
         "",
         " 5.00  opencode: 2 requests changed the list of tools, first at tool 14 (lsp).",
-        "       Connect all MCP servers before the first message, and do not change the",
+        "       Connect all MCP servers before the first message and do not change the",
         "       tools during a session.",
         "",
         " 0.30  opencode: 2 requests changed or removed earlier messages. Clients do this",

@@ -316,7 +316,7 @@ def test_workers_that_cannot_start_are_given_up(
     err = capsys.readouterr().err
     assert err.count("Error: No worker could be started in 5 attempts.") == 1
     assert " is ready." not in err
-    reason = "ended with exit code 1" if program else "could not be started (No such file"
+    reason = "exited with code 1" if program else "could not be started (No such file"
     assert reason in err
 
 
@@ -445,7 +445,7 @@ def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("code", "description"),
     [
-        (0, "ended with exit code 0"),
+        (0, "exited with code 0"),
         (-9, "was killed by SIGKILL"),
         (-99, "was killed by signal 99"),
     ],
