@@ -364,7 +364,7 @@ def test_another_model(cli: Cli, ledger: Path) -> None:
 
 
 def test_the_same_model(cli: Cli, own_home: Path) -> None:
-    """`--as` with the model that was used returns what was charged, also for cache writes; a
+    """`--as` with the model that was used returns what was charged, including cache writes. A
     request whose tokens are unknown does not count as free."""
     written = record("written", credits=None, tokens=(500, 4000, 30))
     assert written.usage is not None
@@ -563,7 +563,7 @@ def test_why(cli: Cli, missed: Path) -> None:
         "       sooner, or compact the conversation before a long pause.",
         "",
         " 5.00  opencode: 2 requests changed the list of tools, first at tool 14 (lsp).",
-        "       Connect all MCP servers before the first message, and do not change the",
+        "       Connect all MCP servers before the first message and do not change the",
         "       tools during a session.",
         "",
         " 0.30  opencode: 2 requests changed or removed earlier messages. Clients do this",
