@@ -21,7 +21,7 @@ _ENTRY: Final = "github"
 """The entry of the default profile; other profiles append their name."""
 _PROBE: Final = "write-check"
 _WARN_AFTER: Final = 2.0
-"""Seconds after which the user is informed what the program is waiting for."""
+"""Seconds after which a message says what the program is waiting for."""
 _UNAVAILABLE: Final = "No keyring is available"
 _FILE_HINT: Final = "To store the token in a file instead, run: copilot-proxy login --store file"
 
@@ -71,7 +71,7 @@ class KeyringStore:
             return from_json(text, self.name)
         except ValueError:
             raise StoreError(
-                f"The keyring entry {SERVICE!r} does not contain a token of copilot-proxy.",
+                f"The keyring entry {SERVICE!r} does not contain a copilot-proxy token.",
                 hint="Replace it with: copilot-proxy login",
             ) from None
 
@@ -102,7 +102,7 @@ class KeyringStore:
         future = submit(call)
         wait([future], min(self._timeout, _WARN_AFTER))
         if not future.done() and self._timeout > _WARN_AFTER:
-            log.warning("Waiting for the system keyring; it may be asking for its password.")
+            log.warning("Waiting for the system keyring; it may be asking for a password.")
             wait([future], self._timeout - _WARN_AFTER)
         if not future.done():
             self._running = future  # type: ignore[assignment]  # only used for done()

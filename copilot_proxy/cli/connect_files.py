@@ -18,7 +18,7 @@ from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.settings import Settings
 from copilot_proxy.terminal import escape_controls
 
-_MAX_LINES: Final = 40
+_MAX_LINES: Final = 20
 """Maximum number of diff lines per file that are shown before asking."""
 _MAX_WIDTH: Final = 160
 """Maximum width of these lines; instructions for a model can be one very long line."""
@@ -100,14 +100,14 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
             )
     if dry_run:
         return 0
-    if needed and not _agreed("Change it back?", yes=yes):
+    if needed and not _agreed("Undo these changes?", yes=yes):
         print_message("Nothing was changed.")
         return 1
     try:
         journal.apply(plans, {})
     except FileProblem as problem:
         raise _failure(problem) from None
-    names = ", ".join(short(plan.path) for plan in needed) or "no file had to be changed"
+    names = ", ".join(short(plan.path) for plan in needed) or "no files needed to be changed"
     print_message(f"Undone: {names}.")
     return 0
 

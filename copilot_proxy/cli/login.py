@@ -181,9 +181,9 @@ def _choose_store(
 ) -> str:
     """Return the name of a writable store. Called first, so that no sign-in is wasted.
 
-    `flags` are repeated in the command that the hint suggests. `is_confirmed_later` is whether the
-    next question is about using another program's sign-in. That question names the store, so it is
-    not asked here. Raises `StoreError` if no store is writable.
+    `flags` are repeated in the command that the hint suggests. If `is_confirmed_later` is True, the
+    user will be asked next whether to use another program's sign-in. That question names the store,
+    so this function does not ask. Raises `StoreError` if no store is writable.
     """
     if wanted is None:
         reason = credentials.store("keyring").unavailable()
@@ -218,7 +218,8 @@ def _confirm_file(credentials: "Credentials") -> None:
     file = credentials.store("file").describe()
     if not typer.confirm(f"Store the token in {file}, readable only by you?", err=True):
         raise StoreError(
-            "The sign-in was not started: the token cannot be stored without a keyring or a file.",
+            "Sign-in was not started: without a keyring or a file, there is nowhere to store the "
+            "token.",
             hint="Run the command again and answer y to use the file. If you have a token, you can "
             f"set {ENVIRONMENT_PREFIX}GITHUB_TOKEN instead.",
         )
@@ -261,12 +262,12 @@ def _report_existing(credentials: "Credentials") -> None:
             continue
         if isinstance(store, EnvironmentStore):
             print_message(
-                f"A token is set in {store.describe()}; it takes precedence over a stored one."
+                f"A token is set in {store.describe()}; it takes precedence over any stored token."
             )
         else:
             name = credential.login or "an unnamed account"
             print_message(
-                f"Currently signed in as {name} ({credential.host}); this sign-in replaces it."
+                f"Currently signed in as {name} ({credential.host}); this sign-in will replace it."
             )
             return
 

@@ -52,7 +52,7 @@ def run(
     ] = None,
     simulate: SimulateOption = False,
 ) -> int:
-    """Start a client, such as Claude Code, on this server."""
+    """Start a client, such as Claude Code, that uses this server."""
     if client is None:
         from copilot_proxy.cli.run_list import print_clients
 
@@ -130,7 +130,7 @@ def _print_variables(settings: Settings, *, simulate: bool) -> int:
     elif server.refuses_key():
         print_message(
             f"The server at {url} requires an API key that is not in the settings. Set "
-            "COPILOT_PROXY_API_KEY to it, and run this again."
+            "COPILOT_PROXY_API_KEY to that key and run this command again."
         )
     return 0
 

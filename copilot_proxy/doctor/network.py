@@ -122,7 +122,7 @@ def check_github(context: CheckContext) -> Iterator[Result]:
         if not isinstance(problem, UpstreamError):
             continue
         if isinstance(problem, UpstreamRefusal):
-            yield warning(problem.message, problem.hint or "Wait, and run this again.")
+            yield warning(problem.message, problem.hint or "Wait, then run this command again.")
         elif has_proxy_problem(context):
             yield skipped("Not reached, because of the proxy or the certificates.")
         else:
@@ -143,12 +143,12 @@ def check_clock(context: CheckContext) -> Iterator[Result]:
         return
     offset = offsets[0]  # from GitHub itself; other hosts may be behind a cache
     if abs(offset) <= _CLOCK_SECONDS:
-        yield ok("right")
+        yield ok("correct")
         return
     direction = "ahead of" if offset > 0 else "behind"
     yield warning(
         f"The clock of this machine is {_span(abs(offset))} {direction} GitHub's, so budgets "
-        "reset and usage is counted at the wrong time.",
+        "reset, and usage is counted, at the wrong time.",
         "Set the clock, for example with: timedatectl set-ntp true",
     )
 

@@ -39,7 +39,7 @@ from copilot_proxy.formats.upstream_api import UpstreamApi, is_same_api
 from copilot_proxy.headers import Initiator
 
 _NO_REASONING: Final = (
-    "dropped the reasoning of earlier answers: Copilot refused it, since it belongs to another "
+    "dropped the reasoning from earlier answers: Copilot refused it, since it belongs to another "
     "model or account"
 )
 
@@ -86,8 +86,8 @@ def prepare(
     `model` is None if the catalogue could not be read. `caller` identifies the caller in `cache`.
     `fixed_api` is the API to use if the upstream has just one. `refused` are the APIs on which
     Copilot has refused to serve the model, earliest refusal first. `foreign` is encrypted reasoning
-    that Copilot has refused. `restores_reasoning` is whether to add reasoning from the cache.
-    `accepts_stops` is false if Copilot has refused the stop sequences. `betas` are the values of
+    that Copilot has refused. If `restores_reasoning` is True, reasoning is added from the cache.
+    `accepts_stops` is False if Copilot has refused the stop sequences. `betas` are the values of
     the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express
     the request.
     """
@@ -224,7 +224,7 @@ def _take_stops(
     check_length(others, field)
     which = f"some of {field}" if accepted else field
     notes.append(
-        f"applied {which} on this server, since the model does not accept it; what the model "
+        f"applied {which} on this server, since the model does not accept it; text that the model "
         "writes after it is still charged"
     )
     chat = _without_stop(chat)

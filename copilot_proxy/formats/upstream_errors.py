@@ -52,7 +52,7 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
         headers = {"retry-after": wait, **headers}
     mapping = find_mapping(status, code, message)
     if message.startswith(_AUTHORIZATION_REQUIRED):
-        mapping = mapping._replace(hint="Open the page in a browser, and try again.")
+        mapping = mapping._replace(hint="Open the page in a browser and try again.")
     if _LIMITED in (status, mapping.status) and seconds_to_wait(headers.get("retry-after")) is None:
         headers = {**headers, **_wait_in(message)}
     client_status = mapping.status or (status if 400 <= status < 600 else 502)
@@ -94,7 +94,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
     if mapping.retry is False:
         # Waiting does not help unless the user changes something.
         note, hint = (
-            f"{note}; it is asked again in {_span(remaining)}.",
+            f"{note}; Copilot will be asked again in {_span(remaining)}.",
             _with_wait(mapping.hint, None),
         )
     else:
@@ -133,6 +133,7 @@ def _span(seconds: int) -> str:
 def parse_error_event(data: Mapping[str, Any]) -> UpstreamRefusal:
     """Return the error for an error event in a response with status 200."""
     error = parse_error_response(502, {}, msgspec.json.encode(data))
+    error.extra["upstream"] = {"status": 200, "code": error.upstream_code}
     # The request was accepted and may be billed, so clients must not retry it automatically.
     error.headers["x-should-retry"] = "false"
     return error

@@ -44,7 +44,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         ),
     ),
     "prompt_too_long_old": FaultAnswer(
-        "400: the same in its older form, with an empty code",
+        "400: the older form of the same error, with an empty code",
         error(400, "prompt token count of 138898 exceeds the limit of 128000", "", type=""),
     ),
     "prompt_too_long_anthropic": FaultAnswer(
@@ -101,7 +101,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         ),
     ),
     "off_topic": FaultAnswer(
-        "400: the intent filter found the question off topic",
+        "400: the intent filter considered the question off topic",
         error(400, "the prompt is off_topic for this endpoint", "off_topic"),
     ),
     "rate_limited_400": FaultAnswer(
@@ -170,7 +170,7 @@ ANSWERS: dict[str, FaultAnswer] = {
     "invalid_api_version_404": FaultAnswer(
         "404: a path that this API version does not have", text(404, "invalid apiVersion\n")
     ),
-    "cancelled_499": FaultAnswer("499: the server cancelled the request", text(499, "")),
+    "cancelled_499": FaultAnswer("499: the server canceled the request", text(499, "")),
     "server_error_500": FaultAnswer("500: plain text", text(500, "Internal Server Error\n")),
     "server_error_500_json": FaultAnswer(
         "500: JSON with a code", error(500, "internal server error", "internal_error")
@@ -188,7 +188,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         error(400, "This request was flagged for possible cybersecurity risk.", "cyber_policy"),
     ),
     "invalid_encrypted_content": FaultAnswer(
-        "400: reasoning of another model or account was sent back",
+        "400: reasoning from another model or account was sent back",
         error(
             400,
             "The encrypted content could not be verified. Reason: Encrypted content could not be "

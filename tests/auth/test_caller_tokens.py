@@ -90,7 +90,7 @@ async def test_a_bad_caller_token_does_not_hammer_github(
             await source.token()
 
     assert 1 == len(simulator.state.requests)
-    assert "The token came with the request" in str(caught.value.hint)
+    assert "The token was sent with the request" in str(caught.value.hint)
 
 
 async def test_the_number_of_callers_is_bounded(
@@ -236,7 +236,7 @@ async def test_a_copilot_token_for_an_unknown_host_is_refused(real: CallerTokens
     """A Copilot token for a host other than GitHub's is refused."""
     source = real.for_header(copilot(proxy="proxy.evil.example"))
     assert source is not None
-    with pytest.raises(SignInError, match="neither a host of GitHub nor in your settings"):
+    with pytest.raises(SignInError, match="neither a GitHub host nor in your settings"):
         await source.token()
 
 

@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from copilot_proxy.budget.budget import Budget
-from copilot_proxy.budget.formatting import amount
+from copilot_proxy.budget.formatting import amount, limit_amount
 from copilot_proxy.budget.limits_file import LimitsFile, change
 from copilot_proxy.budget.refusals import BudgetExceeded
 from copilot_proxy.cost.limits import Limit
@@ -80,14 +80,14 @@ def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
     assert ("budget_exceeded", "billing_error") == (error["code"], error["type"])
     assert "false" == answer.headers["x-should-retry"]
     assert "retry-after" not in answer.headers
-    assert "It resets at midnight." in answer.text
+    assert "The budget resets at midnight." in answer.text
     assert "copilot-proxy budget raise " in answer.text
     assert not looks_retryable(answer.text)
     assert not [one for one in simulator.state.requests if one.path.endswith(path[3:])]
 
 
 def test_many_at_once(simulator: Simulator) -> None:
-    """Twenty parallel agents on two servers spend no more than the limit, since each reserves."""
+    """Twenty parallel agents on two servers spend no more than the limit."""
     settings = settings_with(simulator, "1.5/day")
     with (
         Proxy(settings) as one,
@@ -117,12 +117,13 @@ def test_a_limit_below_the_first_estimate(simulator: Simulator) -> None:
         body = {"model": MODEL, "messages": USER, "max_tokens": 900}
         first = client.post("/v1/messages", json=body)
         reserved = proxy.wait_for_record(1).reserved
+        other = client.post("/v1/messages", json={**body, "model": "claude-sonnet-5"})
         second = client.post("/v1/messages", json=body)
         text = [{"role": "user", "content": "a " * 90_000}]
         long = client.post("/v1/messages", json={**body, "model": "gpt-5-mini", "messages": text})
 
     assert reserved == 0.4 * NANO
-    assert [200, 200, 402] == [one.status_code for one in (first, second, long)]
+    assert [200, 200, 200, 402] == [one.status_code for one in (first, other, second, long)]
     assert "x-copilot-proxy-notes" not in first.headers
     assert "for an answer of about 900 tokens, since this model has not" in long.text
 
@@ -148,12 +149,12 @@ async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> No
     for server, one in zip(servers, (first, second), strict=True):
         await server.admit(one, {"max_tokens": 1})
         server(one)
-    with pytest.raises(BudgetExceeded, match="0 AI credits spent, 12 AI credits reserved"):
+    with pytest.raises(BudgetExceeded, match=r"0\.00 AI credits spent, 12\.00 AI credits reserved"):
         await servers[0].admit(third, {"max_tokens": 1})
     writer = Writer(ledger)
     writer.write([row(one, time.time()) for one in (first, second)])
     writer.close()
-    with pytest.raises(BudgetExceeded, match="12 AI credits spent;"):
+    with pytest.raises(BudgetExceeded, match=r"12\.00 AI credits spent\."):
         await servers[0].admit(third, {"max_tokens": 1})
     for server in servers:
         server.close()
@@ -215,7 +216,7 @@ async def test_a_note_about_an_ended_request(tmp_path: Path) -> None:
     budget.close()
 
     assert [] == first.notes
-    assert ["budget: 8.5 AI credits of 10"] == [note[:28] for note in second.notes]
+    assert ["budget: 8.50 of 10 AI credits"] == [note[:29] for note in second.notes]
     assert 1 == len(third.notes)
 
 
@@ -258,7 +259,7 @@ def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monke
     (used,), (refusal,) = sorted(arguments for arguments, _ in said)
     assert used.startswith("Budget: ")
     assert used.endswith(" of 1 AI credit spent today.")
-    assert refusal.startswith("The budget for today, 1 AI credit, does not allow this request: ")
+    assert refusal.startswith("This request does not fit today's budget of 1 AI credit: ")
 
 
 def test_a_notice_about_a_session(simulator: Simulator, tmp_path: Path) -> None:
@@ -348,7 +349,7 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.setenv("COPILOT_PROXY_BUDGET", "1/month")
     ran = cli("budget", "off")
-    assert "The limits in COPILOT_PROXY_BUDGET remain" in ran.err
+    assert "The limits in COPILOT_PROXY_BUDGET still apply" in ran.err
     assert ["1 AI credit per month: 0.00 spent, 1.00 left"] == ran.out.splitlines()
     monkeypatch.delenv("COPILOT_PROXY_BUDGET")
     assert cli("budget").out.startswith("There is no budget.")
@@ -412,7 +413,7 @@ def test_raising_one_of_several_limits(cli: Callable[..., Any]) -> None:  # noqa
     assert session.startswith("109 AI credits per session (raised by 100): ")
     assert "There is no budget per month for all requests" in cli("budget", "raise", "1/month").err
     assert "is not a limit: expected AI credits per day" in cli("budget", "raise", "1/week").err
-    assert "must be more than 0" in cli("budget", "raise", "0").err
+    assert "must be greater than 0" in cli("budget", "raise", "0").err
 
 
 def test_what_a_refusal_in_the_ledger_means(
@@ -496,10 +497,13 @@ def test_a_limit_that_is_nearly_used_up(
     assert 1 == caplog.text.count("of 1 AI credit spent today.")
 
 
-def test_one_credit_is_singular() -> None:
-    """An amount that rounds to one is also singular."""
-    assert ["1 AI credit", "1 AI credit", "1.01 AI credits"] == [
-        amount(round(credits * NANO)) for credits in (1, 1.0026, 1.006)
+def test_limits_have_no_needless_decimals() -> None:
+    """A limit is shown as it was set, and costs always have two decimals."""
+    assert ["1 AI credit", "0.125 AI credits", "1 234.5 AI credits"] == [
+        limit_amount(round(credits * NANO)) for credits in (1, 0.125, 1234.5)
+    ]
+    assert ["1.00 AI credits", "1.01 AI credits"] == [
+        amount(round(credits * NANO)) for credits in (1, 1.006)
     ]
 
 
@@ -579,7 +583,7 @@ async def test_limits_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCapt
     path.write_text("nonsense")
     assert [Limit(0, "day")] == list(file.current().limits)
     assert [Limit(0, "day")] == list(file.current().limits)
-    assert 1 == caplog.text.count("The limits read before remain in force.")
+    assert 1 == caplog.text.count("The previous limits remain in force.")
 
     path.unlink()
     assert () == file.current().limits

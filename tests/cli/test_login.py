@@ -123,7 +123,7 @@ def test_the_file_may_be_chosen_although_there_is_a_keyring(
     ran = cli("login", "--store", "file")
 
     assert 0 == ran.code
-    assert "Currently signed in as mona (github.com); this sign-in replaces it." in ran.err
+    assert "Currently signed in as mona (github.com); this sign-in will replace it." in ran.err
     assert {} == memory_keyring.entries
     assert stored(own_home) is not None
 
@@ -172,7 +172,7 @@ def test_an_old_token_that_cannot_be_deleted_is_reported(
 
 @pytest.mark.parametrize(
     ("step", "words"),
-    [("denied", "was cancelled on GitHub's page"), ("expired", "expired before it was entered")],
+    [("denied", "was canceled on GitHub's page"), ("expired", "expired before it was entered")],
 )
 def test_a_failed_sign_in_stores_nothing(
     cli: Cli, simulator: Simulator, own_home: Path, step: str, words: str

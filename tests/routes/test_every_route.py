@@ -357,8 +357,14 @@ def test_a_preflight_cannot_inject_headers(simulator: Simulator) -> None:
         ("PRI * HTTP/2.0\n\nSM\n\n", "Turn off HTTP/2"),
         ("POST / HTTP/1.1\nContent-Length: 3\nContent-Length: 3\n\n", "Send only one"),
         ("POST / HTTP/1.1\nContent-Length: x\n\n", "the length of the body"),
-        ("POST / HTTP/1.1\nContent-Length: 3\nTransfer-Encoding: chunked\n\n", "Send one of them"),
-        ("POST / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 3\n\n", "Send one of them"),
+        (
+            "POST / HTTP/1.1\nContent-Length: 3\nTransfer-Encoding: chunked\n\n",
+            "Send only one of them",
+        ),
+        (
+            "POST / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 3\n\n",
+            "Send only one of them",
+        ),
         ("POST / HTTP/1.1\nTransfer-Encoding: gzip\n\n", "Use `chunked`"),
         ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\nxyz\n", "in hexadecimal"),
     ],

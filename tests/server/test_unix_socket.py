@@ -34,7 +34,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A free path, relative because the absolute path may be too long."""
+    """A path for the socket, relative because the absolute path may be too long."""
     monkeypatch.chdir(tmp_path)
     return Path("proxy.sock")
 
@@ -157,7 +157,7 @@ def test_a_second_server_is_refused(path: Path, capsys: pytest.CaptureFixture[st
         )
         assert done.returncode == 1
         assert done.stderr == (
-            f"Error: Another copilot-proxy listens at {path}.\n"
+            f"Error: Another copilot-proxy is already listening at {path}.\n"
             "Use another path, or stop that program.\n"
         )
         assert client.get("/health").status_code == 200
@@ -172,7 +172,7 @@ def test_another_program_keeps_its_socket(path: Path, capsys: pytest.CaptureFixt
         other.listen()
         assert run(["serve", "--uds", str(path)]) == 1
     assert path.is_socket()
-    assert f"Another program listens at {path}." in capsys.readouterr().err
+    assert f"Another program is already listening at {path}." in capsys.readouterr().err
 
 
 def test_a_socket_that_was_left_behind_is_replaced(path: Path) -> None:

@@ -148,8 +148,10 @@ def test_it_is_logged_once(cooldowns: Cooldowns, caplog: pytest.LogCaptureFixtur
         Cooldown("account", None, "user_global_rate_limited", 7200),
     ] == cooldowns.active()
     assert [
-        "Copilot refused the model *** (user_model_rate_limited): not sending requests for 30 s.",
-        "Copilot refused the account (user_global_rate_limited): not sending requests for 7200 s.",
+        "Copilot refused requests for the model *** (user_model_rate_limited); none will be sent "
+        "for 30 s.",
+        "Copilot refused requests for the account (user_global_rate_limited); none will be sent "
+        "for 7200 s.",
     ] == caplog.messages
 
 

@@ -40,7 +40,7 @@ def set_reasoning(
         return {}
     if not can_think(profile, api):
         if effort != "none":
-            notes.append("dropped reasoning_effort: pi-ai does not support it for the model")
+            notes.append("dropped reasoning_effort: pi-ai does not support it for this model")
         return {}
     if effort == "none":
         return _without_reasoning(profile, api, payload, notes)
@@ -60,8 +60,8 @@ def set_reasoning(
         return {}
     if nearest != effort:
         notes.append(
-            f"changed reasoning_effort from {effort} to {nearest}: the nearest that the model "
-            "supports"
+            f"changed reasoning_effort from {effort} to {nearest}: the nearest value that the "
+            "model supports"
         )
     return {level: nearest}
 
@@ -99,5 +99,5 @@ def _without_reasoning(
     if api == "openai-responses" and "none" in (profile.efforts or ()):
         payload["reasoning"] = {"effort": "none"}  # pi-ai never sends this to Copilot
     elif api != "anthropic-messages":
-        notes.append("dropped reasoning_effort: pi-ai cannot turn reasoning off for the model")
+        notes.append("dropped reasoning_effort: pi-ai cannot turn off reasoning for this model")
     return {}

@@ -193,8 +193,8 @@ class SidecarProcess:
         if self.process.stdin is not None:
             self.process.stdin.close()
         exit_ = asyncio.ensure_future(self.process.wait())
-        # In Python 3.11.2, asyncio.timeout raises no TimeoutError in a task that was cancelled before,
-        # as this one is if the client disconnects while the process starts.
+        # In Python 3.11.2, asyncio.timeout raises no TimeoutError in a task that was cancelled
+        # before, as this one is if the client disconnects while the process starts.
         await asyncio.wait([exit_], timeout=_EXIT_TIMEOUT)
         if not exit_.done():
             self._kill()
@@ -265,8 +265,7 @@ class SidecarProcess:
             exchange.fail(
                 BrokenResponse(
                     f"The {self._name} process {reason} in the middle of the answer.",
-                    hint="Try again: the process will be restarted. The answer so far may be "
-                    "incomplete.",
+                    hint="Try again: the process will be restarted. The answer may be incomplete.",
                 )
             )
 

@@ -91,7 +91,7 @@ def test_a_recorded_stream_without_its_end_is_an_error(name: str) -> None:
     events = recorded_events(name)
     finished = [any(c.get("finish_reason") for c in event["choices"]) for event in events]
 
-    with pytest.raises(Exception, match="broke off before it was complete"):
+    with pytest.raises(Exception, match="was cut off before it was complete"):
         complete(events[: finished.index(True)])
 
 

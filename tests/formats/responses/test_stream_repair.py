@@ -350,7 +350,10 @@ def test_a_whole_response_is_repaired_like_a_stream() -> None:
     [
         ({"error": {"message": "No.", "code": "rate_limited"}}, "No."),
         ({"type": "error", "message": "No.", "code": "server_error"}, "No."),
-        ({"object": "response", "status": "in_progress", "output": []}, "Copilot's answer broke"),
+        (
+            {"object": "response", "status": "in_progress", "output": []},
+            "Copilot's answer was cut off",
+        ),
         ({"odd": 1}, "Copilot sent an empty answer."),
         (["odd"], "Copilot sent an event"),
     ],
@@ -364,7 +367,7 @@ def test_an_invalid_whole_response_is_an_error(body: Any, message: str) -> None:
 def test_a_final_event_without_a_response_is_an_error() -> None:
     """A final event without its response does not count as an end."""
     up = Upstream()
-    with pytest.raises(BrokenResponse, match="broke off"):
+    with pytest.raises(BrokenResponse, match="was cut off"):
         repair([*up.begin(), {"type": "response.completed"}])
 
 
