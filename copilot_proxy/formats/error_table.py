@@ -174,6 +174,7 @@ _BY_TEXT: Final = (
     (re.compile(r"exceeds? (the )?context (window|limit)|too large for model context"), _TOO_LONG),
     (re.compile(r"maximum context length|token count \(\d+\) exceeds"), _TOO_LONG),
     (re.compile(r"^quota exceeded\W*$", re.IGNORECASE), _QUOTA),
+    (re.compile(r"\boff_topic\b"), _BY_CODE["off_topic"]),
     (re.compile(r"input item ID does not belong"), _FOREIGN_REASONING),
     (_NOT_VERIFIED, _FOREIGN_REASONING),
     (
