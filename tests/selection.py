@@ -74,7 +74,7 @@ def first(cases: Iterable[T]) -> list[T]:
     return sample(cases, alike=lambda case: None)
 
 
-def covering(cases: Iterable[T], *keys: Callable[[T], Hashable]) -> list[T]:
+def covering(cases: Iterable[T], *keys: Callable[[Any], Hashable]) -> list[T]:
     """Return all cases in CI, and elsewhere enough of them to cover every value of each key."""
     given = list(cases)
     if COMPLETE:

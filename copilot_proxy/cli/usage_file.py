@@ -21,7 +21,10 @@ def backup(path: Path, target: Path) -> int:
 
 
 def forget(path: Path, before: str | None) -> int:
-    """Remove whole days from the ledger. Raises `CopilotProxyError`."""
+    """Remove all days before the date in `before` from the ledger; return the exit code.
+
+    Raises `CopilotProxyError`.
+    """
     if before is None:
         raise UsageError("`usage forget` needs --before DATE.")
     now = datetime.now().astimezone()

@@ -70,7 +70,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether it is a script of this program, without running it."""
+    """Return whether `path` is a script of this program, without running it."""
     try:
         with path.open("rb") as file:
             return _ENTRY in file.read(_SCRIPT_BYTES) or os.name == "nt"

@@ -46,8 +46,8 @@ class RunningServer:
         return self._get(f"/v1/models/{quote(name)}")
 
     def refuses_key(self) -> bool:
-        """Return whether it has keys, but not the one in the settings, for example because of
-        --api-key."""
+        """Return whether the server has keys, but not the one in the settings, for example because
+        it was started with --api-key."""
         try:
             self._get("/api/hello")
         except CopilotProxyError as error:

@@ -93,7 +93,7 @@ _AFTER_A_BODY: Final = _Fault(
 def invalid(reason: str = "", *, is_tls: bool = False, is_first: bool = True) -> RequestError:
     """Return the error for data that is not valid HTTP; `reason` is the parser's message.
 
-    `is_first` is whether this is the first request on its connection.
+    `is_first` is True for the first request on a connection.
     """
     reason = reason.lower()
     fault = _TLS if is_tls else next((one for one in _FAULTS if one.word in reason), _OTHER)

@@ -87,7 +87,7 @@ def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
 
 
 def test_many_at_once(simulator: Simulator) -> None:
-    """Twenty parallel agents on two servers spend no more than the limit, since each reserves."""
+    """Twenty parallel agents on two servers spend no more than the limit."""
     settings = settings_with(simulator, "1.5/day")
     with (
         Proxy(settings) as one,
@@ -109,7 +109,7 @@ def test_many_at_once(simulator: Simulator) -> None:
 
 
 def test_a_limit_below_the_first_estimate(simulator: Simulator) -> None:
-    """The length of a model's answers is unknown at first, which must not refuse every request.
+    """Until the length of a model's answers is known, a small limit still admits requests.
 
     The first one causes no notice either, although everything is reserved for it.
     """

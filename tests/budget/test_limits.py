@@ -62,7 +62,8 @@ def test_no_refusal_looks_like_a_temporary_failure() -> None:
 
 
 def test_the_file_is_read_again(tmp_path: Path) -> None:
-    """A running server notices every change; limits in the file replace settings by name."""
+    """A running server notices every change; a limit in the file replaces the one in the settings
+    for the same period and scope."""
     path = tmp_path / "state" / "budget.json"
     default = Limit(5, "day")
     file = LimitsFile(path, [default])

@@ -362,7 +362,7 @@ def test_another_model(cli: Cli, ledger: Path) -> None:
 
 
 def test_the_same_model(cli: Cli, own_home: Path) -> None:
-    """`--as` with the model that was used returns what was charged, also for cache writes; a
+    """`--as` with the model that was used returns what was charged, including cache writes. A
     request whose tokens are unknown does not count as free."""
     written = record("written", credits=None, tokens=(500, 4000, 30))
     assert written.usage is not None
