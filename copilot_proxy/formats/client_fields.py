@@ -6,7 +6,7 @@ A translated request keeps the names in a field that never leaves the program.
 from typing import Any, Final, NamedTuple
 
 CLIENT_FIELDS: Final = "client_fields"
-"""The name of the field that holds the names."""
+"""The field of a translated request that holds these names."""
 
 
 class ClientFields(NamedTuple):
