@@ -258,6 +258,19 @@ def test_one_request(cli: Cli, ledger: Path) -> None:
     assert (1, True) == (missing.code, "has no request 'zzz'" in missing.err)
 
 
+def test_a_refused_request(cli: Cli, own_home: Path) -> None:
+    """A request that no model saw has no tokens, so their number is not called unknown."""
+    refused = record("refused", credits=None, error="budget_exceeded", status=400)
+    refused.usage, refused.attempts = None, 0
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(refused, at())])
+    writer.close()
+    shown = cli("usage", "show", "refused").out
+
+    assert "Cost          0 AI credits: nothing was charged\n" in shown
+    assert "Tokens" not in shown
+
+
 def test_recent_requests(cli: Cli, ledger: Path) -> None:
     """`show` without an id lists the latest requests, newest last."""
     lines = cli("usage", "show").out.splitlines()
