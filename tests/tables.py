@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 import hypothesis
 import pytest
 
-
 AUTOMATIC: Final = {"clean_environment", "collect_garbage", "own_home", "a_fixed_clock"}
 """Fixtures that need not be set up for every case."""
 
@@ -36,22 +35,26 @@ def merged(items: Sequence[object]) -> list[Any]:
 
 
 def _is_plain(cases: list[pytest.Function]) -> bool:
-    """Return whether a test gets nothing but the values of its case."""
-    test, given = cases[0].obj, cases[0].callspec.params.keys()
-    fixtures = {*cases[0]._fixtureinfo.initialnames} - given
+    """Return whether a test gets nothing but the values that its decorators list."""
+    test = cases[0].obj
+    listed = {name for mark in cases[0].own_markers for name in _names(mark)}
+    fixtures = {*cases[0]._fixtureinfo.initialnames} - listed
     return (
-        inspect.signature(test).parameters.keys() == given
+        {*inspect.signature(test).parameters} == listed == {*cases[0].callspec.params}
         and fixtures <= AUTOMATIC
         and not inspect.iscoroutinefunction(test)
         and not hypothesis.is_hypothesis_test(test)
         # Other marks, of the test or of a case, are pytest's to handle.
-        and all(_is_direct(mark) for case in cases for mark in case.own_markers)
+        and all(_names(mark) for case in cases for mark in case.own_markers)
     )
 
 
-def _is_direct(mark: pytest.Mark) -> bool:
-    """Return whether a mark does nothing but list values."""
-    return mark.name == "parametrize" and not mark.kwargs.get("indirect")
+def _names(mark: pytest.Mark) -> list[str]:
+    """Return the arguments for which a mark lists values."""
+    if mark.name != "parametrize" or mark.kwargs.get("indirect") or not mark.args:
+        return []
+    names = mark.args[0]
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else [*names]
 
 
 def all_of(
