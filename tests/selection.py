@@ -35,7 +35,7 @@ _VALUES: Final[dict[str, Any]] = {
     "default_unstreamed_output": None,
 }
 """Replaces names and numbers in a profile, which do not affect which code runs."""
-_EXAMPLES: Final = 100 if COMPLETE else 10
+_EXAMPLES: Final = 100 if COMPLETE else 5
 """The number of examples for property tests that do not set their own."""
 
 hypothesis.settings.register_profile(
@@ -50,8 +50,8 @@ hypothesis.settings.load_profile("selection")
 
 
 def examples(number: int) -> hypothesis.settings:
-    """Return settings for `number` examples in CI, and for a tenth of them elsewhere."""
-    return hypothesis.settings(max_examples=number if COMPLETE else max(1, round(number / 10)))
+    """Return settings for `number` examples in CI, and for a twentieth of them elsewhere."""
+    return hypothesis.settings(max_examples=number if COMPLETE else max(3, number // 20))
 
 
 def sample(cases: Iterable[T], alike: Callable[[Any], Hashable]) -> list[T]:
@@ -79,14 +79,17 @@ def covering(cases: Iterable[T], *keys: Callable[[T], Hashable]) -> list[T]:
     given = list(cases)
     if COMPLETE:
         return given
-    seen: set[Hashable] = set()
-    chosen = set()
+    values = [{(number, key(case)) for number, key in enumerate(keys)} for case in given]
     # Shuffled, so that values of one key are not all combined with the same value of another.
-    for index in random.Random(len(given)).sample(range(len(given)), len(given)):
-        values = {(number, key(given[index])) for number, key in enumerate(keys)}
-        if not values <= seen:
-            seen |= values
-            chosen.add(index)
+    order = random.Random(len(given)).sample(range(len(given)), len(given))
+    seen: set[Hashable] = set()
+    chosen = []
+    # Cases with several new values come first, so that fewer are needed.
+    for new in range(len(keys), 0, -1):
+        for index in order:
+            if len(values[index] - seen) >= new:
+                seen |= values[index]
+                chosen.append(index)
     return [given[index] for index in sorted(chosen)]
 
 
