@@ -117,7 +117,7 @@ def make_folder(folder: Path) -> None:
             if not folder.is_dir():
                 raise
     if _POSIX and folder.is_symlink() and not _is_ours(folder.lstat()):
-        raise UnsafeFileError("is in a folder that is a symbolic link of another user")
+        raise UnsafeFileError("is in a folder that is another user's symbolic link")
 
 
 def is_open_to_others(folder: Path) -> bool:

@@ -29,7 +29,8 @@ def row(client: Client) -> str:
         client.title,
         f"`{client.word}`",
         "yes" if client.launch else "",
-        ", ".join(f"`{path}`" for path in files) or ("prints it" if client.apis else "cannot"),
+        ", ".join(f"`{path}`" for path in files)
+        or ("prints instructions" if client.apis else "not supported"),
         client.version,
         ", ".join(APIS[api] for api in client.apis),
     ]
@@ -38,7 +39,7 @@ def row(client: Client) -> str:
 
 def table() -> str:
     """Return the whole table."""
-    titles = "| client | name | `run` | `connect` | tried with | APIs |"
+    titles = "| client | name | `run` | `connect` | tested with | APIs |"
     return "\n".join([titles, "|---|---|---|---|---|---|", *map(row, CLIENTS)])
 
 

@@ -27,7 +27,7 @@ from copilot_proxy.routes.services import Services
 from copilot_proxy.server.uvicorn_config import server_config
 from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
-from tests import selection, servers, tables  # noqa: F401  # selection sets up property tests
+from tests import selection, servers  # noqa: F401  # selection sets up property tests
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Shells ignore SIGINT in background jobs. Programs started by the tests would inherit that,
@@ -58,17 +58,6 @@ def pytest_collection() -> Generator[None, object, object]:
         # A server in this process unfreezes everything when it stops. The collection
         # after that test would take half a second.
         gc.unfreeze = lambda: None
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_pycollect_makeitem(
-    collector: pytest.Collector,
-) -> Generator[None, object, object]:
-    """Run the cases of a table as one test where that saves time."""
-    found = yield
-    if isinstance(found, list) and tables.is_wanted(collector.config):
-        return tables.merged(found)
-    return found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import ClientRequest, ClientResponse, ErrorBody
 from tests import grammars
 
 Turn = Json
-"""A message of the conversation; an item, for Responses."""
+"""A message in the conversation; an item, for Responses."""
 
 PNG: Final = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
@@ -28,7 +28,7 @@ ABOUT: Final = "The weather of a city"
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call of the model."""
+    """A tool call by the model."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ class Said:
     calls: list[Call]
     finish: str
     prompt: int
-    """Tokens of the prompt, including cached tokens."""
+    """Tokens in the prompt, including cached tokens."""
     cached: int | None
     """None if the API does not report it."""
     answered: int

@@ -58,7 +58,7 @@ def body_of(part: str) -> str:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_all_four_messages_are_written(dumping: Proxy, folder: Path, stream: bool) -> None:
-    """A dump contains the requests and answers of the client and of Copilot."""
+    """A dump contains the requests and answers of both the client and Copilot."""
     asked = json.dumps(question("Grüße", stream=stream), ensure_ascii=False).encode()
     with dumping.client() as client:
         answer = client.post("/v1/chat/completions?key=q-secret", content=asked)

@@ -57,7 +57,7 @@ def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_custom_tool_on_chat(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """The call is a call of the custom tool, and its result reaches the model."""
+    """The call is a custom tool call, and its result reaches the model."""
     asked: Any = {"role": "user", "content": ASKED}
     chosen: Any = {"type": "custom", "custom": {"name": "apply_patch"}}
 

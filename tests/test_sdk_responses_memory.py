@@ -292,7 +292,7 @@ def test_conversations_are_bounded(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5"])
 def test_input_tokens(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
-    """Tokens are counted without calling the model, including the tokens of earlier items."""
+    """Tokens are counted without calling the model, including tokens in earlier items."""
     first = client.responses.create(model=model, input="one two three four five")
     before = len(simulator.state.requests)
 

@@ -16,7 +16,7 @@ _PLANS: Final = (
     ("plus_", "Pro+"),
     ("max_", "Max"),
     ("business", "Business"),
-    ("enterprise_managed", "none (managed by an enterprise, without a seat)"),
+    ("enterprise_managed", "none (enterprise-managed account without a seat)"),
     ("enterprise", "Enterprise"),
     ("subscriber", "Pro"),
     ("trial", "Pro (trial)"),

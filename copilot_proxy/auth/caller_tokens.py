@@ -30,8 +30,8 @@ _BURST: Final = 10
 _EXCHANGE_INTERVAL: Final = 10.0
 """Minimum seconds between exchanges, across all callers, after the first `_BURST`."""
 _HINT: Final = (
-    "The token came with the request. Send a GitHub OAuth token that works with Copilot, or any "
-    "other key to use the server's own account."
+    "The token was sent with the request. Send a GitHub OAuth token that works with Copilot, or "
+    "send any other key to use the server's own account."
 )
 
 

@@ -210,7 +210,7 @@ class CopilotAuth:
             return None
         location = EnvironmentStore(self._settings).describe()
         return (
-            f"Unset {location}, because it overrides a sign-in, and restart the server if it is "
+            f"Unset {location}, which overrides any sign-in, and restart the server if it is "
             "running. Then sign in with: copilot-proxy login"
         )
 

@@ -72,7 +72,7 @@ def from_json(text: str, source: str) -> Credential:
             raise ValueError
         host = hosts.normalize(host)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):
-        raise ValueError("not a credential of copilot-proxy") from None
+        raise ValueError("not a copilot-proxy credential") from None
     return Credential(
         token=Secret(token),
         host=host,

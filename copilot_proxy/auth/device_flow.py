@@ -51,7 +51,7 @@ async def wait_for_approval(
         left = deadline - clock()
         if left <= 0:
             raise LoginFailed(
-                "The code expired before GitHub reported an approval."
+                "The code expired before the sign-in was approved."
                 + (f" The last poll failed: {last_error.message}" if last_error else ""),
                 hint=last_error.hint if last_error else "Start again with: copilot-proxy login",
                 code="expired_token",

@@ -256,7 +256,7 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Token
             response = msgspec.convert(payload, _RequiredFields)
         except msgspec.ValidationError as error:
             raise BrokenResponse(
-                f"GitHub's token exchange has an unexpected response: {error}.",
+                f"GitHub's token exchange returned an unexpected response: {error}.",
                 hint=_MALFORMED_HINT,
             ) from None
         endpoints = payload.get("endpoints")

@@ -58,7 +58,7 @@ def normalize(host: str) -> str:
     if tenant == name or not _LABEL.fullmatch(tenant):
         raise UsageError(
             f"{host.strip()[:100]!r} is not a GitHub host with Copilot.",
-            hint="Use github.com, or your company's GHE.com host such as acme.ghe.com.",
+            hint="Use github.com, or your company's GHE.com host, such as acme.ghe.com.",
         )
     return name
 
@@ -121,8 +121,8 @@ def check_api_url(url: str, host: str, settings: Settings) -> str:
         allowed = False
     if not allowed:
         raise SignInError(
-            f"GitHub's response names {mask(_host_name(url))[:100]!r} as the Copilot API, which "
-            "is neither a host of GitHub nor in your settings; no token was sent to it.",
+            f"GitHub's response names {mask(_host_name(url))[:100]!r} as the Copilot API host, but "
+            "it is neither a GitHub host nor in your settings. No token was sent to it.",
             hint="A company proxy may have changed the response. If the host is correct, set "
             "COPILOT_PROXY_COPILOT_API_URL to its URL.",
             code="strange_api_host",

@@ -71,7 +71,7 @@ class KeyringStore:
             return from_json(text, self.name)
         except ValueError:
             raise StoreError(
-                f"The keyring entry {SERVICE!r} does not contain a token of copilot-proxy.",
+                f"The keyring entry {SERVICE!r} does not contain a copilot-proxy token.",
                 hint="Replace it with: copilot-proxy login",
             ) from None
 
@@ -102,7 +102,7 @@ class KeyringStore:
         future = submit(call)
         wait([future], min(self._timeout, _WARN_AFTER))
         if not future.done() and self._timeout > _WARN_AFTER:
-            log.warning("Waiting for the system keyring; it may be asking for its password.")
+            log.warning("Waiting for the system keyring; it may be asking for a password.")
             wait([future], self._timeout - _WARN_AFTER)
         if not future.done():
             self._running = future  # type: ignore[assignment]  # only used for done()

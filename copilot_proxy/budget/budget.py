@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.applying_limits import LimitFinder
-from copilot_proxy.budget.estimate import Estimator
+from copilot_proxy.budget.estimate import Estimate, Estimator
 from copilot_proxy.budget.formatting import NAMES, amount, scope_text
 from copilot_proxy.budget.limits_file import LimitsFile, path_for
 from copilot_proxy.budget.notices import Notices
@@ -22,18 +22,18 @@ from copilot_proxy.cost.assessment import Cost
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_in_turn
-from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
+from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan, Refusal, Used
 from copilot_proxy.private_files import failure_reason
 from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
-    from copilot_proxy.ledger.reserver import Refusal, Reserver, Used
+    from copilot_proxy.ledger.reserver import Reserver
 
 log = logging.getLogger(__name__)
 
 _WARN_AT: Final = 0.8
-"""The share of a limit above which requests get a note."""
+"""The share of a limit that has been spent when requests start to get a note."""
 _ATTEMPTS: Final = 10
 _RETRY: Final = 0.001
 """Seconds after which another process has usually finished its reservation."""
@@ -92,7 +92,7 @@ class Budget:
             cost = estimate(record, request)
         outcome = None
         if reserver is not None:
-            outcome = reserver.reserve_now(record.request_id, cost, plan)
+            outcome = reserver.reserve_now(record.request_id, cost.nano, plan, cost.least)
         if not isinstance(outcome, list):
             try:
                 outcome = await self._reserve(record.request_id, cost, plan, outcome)
@@ -107,10 +107,22 @@ class Budget:
             notice = with_session(refusal.message, limit, record)
             self._notices.send("refused", limit, allowed, plan.period(limit), notice)
             raise refusal
-        record.reserved = cost
-        for (limit, allowed), (spent, reserved) in zip(plan.limits, outcome, strict=True):
-            if spent + reserved >= _WARN_AT * allowed:
-                self._warn(record, limit, allowed, spent + reserved, plan.period(limit))
+        # A guess is reduced to what is left of the limit, if nothing else is reserved.
+        record.reserved = min(cost.nano, outcome[0][1])
+        for index, ((limit, allowed), used) in enumerate(zip(plan.limits, outcome, strict=True)):
+            if sum(used) >= _WARN_AT * allowed:
+                spent = self._spent(plan, index, used)
+                if spent >= _WARN_AT * allowed:
+                    self._warn(record, limit, allowed, spent, plan.period(limit))
+
+    def _spent(self, plan: Plan, index: int, used: "Used") -> int:
+        """Return the amount spent of a limit of the plan, for which a reservation was just made.
+
+        This includes requests that have ended, but have no rows yet. Running requests may turn out
+        cheaper than expected, so they do not count.
+        """
+        reserver = self._reserver
+        return used[0] + (reserver.ended(plan, index) if reserver is not None else 0)
 
     def _report(self, problem: str | None) -> None:
         """Log `problem`, the reason why the limits cannot be checked, but only once; with None, log
@@ -143,7 +155,7 @@ class Budget:
             executor.shutdown()
 
     async def _reserve(
-        self, request_id: str, cost: int, plan: Plan, outcome: "Refusal | None"
+        self, request_id: str, cost: Estimate, plan: Plan, outcome: "Refusal | None"
     ) -> "list[Used] | Refusal":
         """Reserve `cost` after a first attempt that had this `outcome`.
 
@@ -154,7 +166,7 @@ class Budget:
         if outcome is None and reserver is not None and reserver.is_open():
             for _ in range(_ATTEMPTS):
                 await asyncio.sleep(_RETRY)
-                found = reserver.reserve_now(request_id, cost, plan)
+                found = reserver.reserve_now(request_id, cost.nano, plan, cost.least)
                 if isinstance(found, list):
                     return found
                 if found is not None:
@@ -170,8 +182,10 @@ class Budget:
             executor.submit(self._release, request_id)
             raise
 
-    def _reserve_in_thread(self, request_id: str, cost: int, plan: Plan) -> "list[Used] | Refusal":
-        return self._made_reserver().reserve(request_id, cost, plan)
+    def _reserve_in_thread(
+        self, request_id: str, cost: Estimate, plan: Plan
+    ) -> "list[Used] | Refusal":
+        return self._made_reserver().reserve(request_id, cost.nano, plan, cost.least)
 
     def _release(self, request_id: str) -> None:
         self._made_reserver().release(request_id)
@@ -245,13 +259,13 @@ class Budget:
         return self._reserver
 
     def _warn(
-        self, record: RequestRecord, limit: Limit, allowed: int, used: int, period: str
+        self, record: RequestRecord, limit: Limit, allowed: int, spent: int, period: str
     ) -> None:
-        """Note in the request, and once in the log, that most of a limit is used."""
-        text = (
-            f"budget{scope_text(limit)}: {amount(used)} of {amount(allowed)} are used or reserved "
-            f"{NAMES[limit.per]}"
-        )
+        """Note in the request, and once in the log, that most of a limit is spent."""
+        limit_text, spent_text = amount(allowed), amount(spent)
+        if "AI credit" in limit_text:
+            spent_text = spent_text.removesuffix(" AI credits")
+        text = f"budget{scope_text(limit)}: {spent_text} of {limit_text} spent {NAMES[limit.per]}"
         record.notes.append(text)
         sentence = f"{text[0].upper()}{text[1:]}."
         if (limit, period) not in self._warned:

@@ -45,6 +45,24 @@ class _Prompt(NamedTuple):
     """The size of the request in bytes."""
 
 
+class Estimate(NamedTuple):
+    """The expected cost of a request."""
+
+    nano: int
+    """In nano-AIU; 0 if the price is unknown."""
+    prompt: int = 0
+    """The cost of the prompt, which is part of `nano`."""
+    output: int = 0
+    """The expected tokens of the answer."""
+    is_guess: bool = False
+    """Whether the model has not answered yet, so that nothing is known about its answers."""
+
+    @property
+    def least(self) -> int | None:
+        """The cost of the part that is known, if the rest is a guess; otherwise None."""
+        return self.prompt if self.is_guess else None
+
+
 class _RecentOutputs:
     """The output tokens of a model's recent answers."""
 
@@ -108,8 +126,8 @@ class Estimator:
         growth = record.size / seen.size
         return round(seen.tokens * growth) if 1 / _MAX_GROWTH <= growth <= _MAX_GROWTH else None
 
-    def estimate(self, record: RequestRecord, request: ClientRequest) -> int:
-        """Return the expected cost of `request` in nano-AIU; 0 if the price is unknown."""
+    def estimate(self, record: RequestRecord, request: ClientRequest) -> Estimate:
+        """Return the expected cost of `request`."""
         model, listed, session = record.model or "", record.listed, record.attribution.session
         prices = prices_of(listed) if listed is not None else None
         if prices is None:
@@ -117,7 +135,7 @@ class Estimator:
             if prices is None and listed is not None:
                 prices = learned_prices(listed)
             if prices is None:
-                return 0
+                return Estimate(0)
         prompt, cached = record.estimated_prompt or self._in_proportion(record), 0
         if prompt is None:
             is_small = 0 < record.size < _SMALL
@@ -129,4 +147,6 @@ class Estimator:
         limit = record.client_api.output_limit(request)
         outputs = self._outputs.get(model)
         output = outputs.expected if outputs is not None else _FIRST_OUTPUT
-        return prices.highest_cost(prompt, cached, output if limit is None else min(output, limit))
+        output = output if limit is None else min(output, limit)
+        cost = prices.highest_cost(prompt, cached, output)
+        return Estimate(cost, prices.highest_cost(prompt, cached, 0), output, outputs is None)

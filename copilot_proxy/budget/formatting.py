@@ -36,9 +36,16 @@ def amount(nano: int) -> str:
     return "1 AI credit" if form == "1 AI credits" else form
 
 
+def number(count: int) -> str:
+    """Return a count of something, or a slightly higher one if it could be misread."""
+    while looks_retryable(text := f"{count:,}".replace(",", " ")):
+        count += 1
+    return text
+
+
 def scope_text(limit: Limit) -> str:
-    """Return who the limit is for, such as `` of the client codex``; "" for all requests."""
-    return f" of the {limit.kind} {limit.name}" if limit.kind else ""
+    """Return who the limit is for, such as `` for the client codex``; "" for all requests."""
+    return f" for the {limit.kind} {limit.name}" if limit.kind else ""
 
 
 def scope_flag(limit: Limit) -> str:

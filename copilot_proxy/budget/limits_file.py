@@ -195,7 +195,7 @@ class LimitsFile:
             self.known = read(self._path).with_defaults(self._defaults)
         except CopilotProxyError as error:
             if error.message != self._problem:
-                remain = "The limits read before remain" if self.known.limits else "No limit is"
+                remain = "The previous limits remain" if self.known.limits else "No limit is"
                 log.error("%s %s in force.", error.message, remain)
             self._problem = error.message
         else:

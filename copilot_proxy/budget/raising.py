@@ -27,7 +27,7 @@ def raise_limits(
     and `CopilotProxyError` if the file cannot be used.
     """
     if nano <= 0:
-        raise UsageError("The amount must be more than 0.")
+        raise UsageError("The amount must be greater than 0.")
     more = Raise(nano, *days_of(now), kind, name, per)
 
     def raised(stored: Limits) -> Limits:

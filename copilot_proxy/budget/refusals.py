@@ -1,16 +1,15 @@
 """The error for requests that do not fit the budget, and its text."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from copilot_proxy.budget.formatting import NAMES, advised_raise, amount, scope_text
+from copilot_proxy.budget.estimate import Estimate
+from copilot_proxy.budget.formatting import advised_raise, amount, number, scope_text
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
+from copilot_proxy.ledger.reservation_request import Refusal
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
-
-if TYPE_CHECKING:
-    from copilot_proxy.ledger.reserver import Refusal
 
 _MAX_NAME: Final = 64
 
@@ -36,14 +35,30 @@ def with_session(text: str, limit: Limit, record: RequestRecord) -> str:
     return f"{text} This is session {session} of {sender.client or 'an unknown client'}."
 
 
-def refused(refusal: "Refusal", cost: int) -> BudgetExceeded:
+def refused(refusal: Refusal, cost: Estimate) -> BudgetExceeded:
     limit, allowed, (spent, reserved), missing = refusal
     resets = {"day": "at midnight", "month": "on the first of the month, at midnight UTC"}
     when = resets.get(limit.per, "with a new session")
-    others = f", {amount(reserved)} reserved by running requests" if reserved else ""
-    expected = f"; this request may cost {amount(cost)}" if cost else ""
+    budgets = {"day": "today's budget", "month": "this month's budget"}
+    parts = f"{amount(spent)} spent"
+    if reserved:
+        parts += f", {amount(reserved)} reserved by running requests"
+    expected = f" The request may cost {_explained(cost)}." if cost.nano else ""
     return BudgetExceeded(
-        f"The budget{scope_text(limit)} for {NAMES[limit.per]}, {amount(allowed)}, does not allow "
-        f"this request: {amount(spent)} spent{others}{expected}. It resets {when}.",
+        f"This request does not fit {budgets.get(limit.per, 'the budget')} of {amount(allowed)}"
+        f"{scope_text(limit)}: {parts}.{expected} The budget resets {when}.",
         f"To raise it, run: {advised_raise(limit, missing)}",
+    )
+
+
+def _explained(cost: Estimate) -> str:
+    """Return the expected cost with its parts."""
+    whole = amount(cost.nano)
+    if not cost.output:
+        return whole
+    tokens = "token" if cost.output == 1 else "tokens"
+    known = ", since this model has not answered yet" if cost.is_guess else ""
+    return (
+        f"{whole}: {amount(cost.prompt)} for its prompt, and the rest for an answer of about "
+        f"{number(cost.output)} {tokens}{known}"
     )

@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Banner:
             rows.append(("Clients", clients))
         lines = [f"copilot-proxy {__version__} is ready.", ""]
         lines += [f"  {name:<10} {value}" for name, value in rows]
-        lines += ["", "  Try it:", f"  {self.curl()}", ""]
+        lines += ["", "  Try it:", *self._example(), ""]
         if self.simulator:
             lines += [f"  {line}" for line in self._simulated(self.simulator)] + [""]
         return "\n".join([*lines, "  Stop with Ctrl+C.", ""])
@@ -92,6 +93,15 @@ class Banner:
             "models": [model.id for model in self._models()],
             "simulated": self.simulator is not None,
         }
+
+    def _example(self) -> list[str]:
+        """Return the curl command in lines that fit most terminals, since a wrapped one cannot be
+        copied."""
+        command = self.curl()
+        if sys.platform == "win32":
+            return [f"  {command}"]
+        start, separator, body = command.rpartition("-d ")
+        return [f"  {start}\\", f"    {separator}{body}"]
 
     def curl(self) -> str:
         """Return a curl command that sends a first request."""
@@ -149,7 +159,7 @@ class Banner:
         more = f" and {len(found) - _MAX_CLIENTS} more" if len(found) > _MAX_CLIENTS else ""
         return (
             f"{', '.join(found[:_MAX_CLIENTS])}{more}: start one with copilot-proxy run "
-            f"{found[0]}, or configure it for good with copilot-proxy connect {found[0]}"
+            f"{found[0]}, or configure it permanently with copilot-proxy connect {found[0]}"
         )
 
     def _list_command(self) -> str:
@@ -173,15 +183,17 @@ _ONCE: Final = '{"times":1}'
 
 
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
-    """Return up to three models to start with: the default, a free one, and another vendor's.
+    """Return up to three models to start with: the default, a free one, and other vendors'.
 
-    Models about to retire and the most expensive ones come last.
+    Vendors with many models come first; models about to retire and the most expensive ones last.
     """
     usable = [model for model in catalogue.chat if not model.needs_enabling]
+    vendors = Counter(map(_short_vendor, usable))
     usable.sort(
         key=lambda model: (
             model.retirement is not None or size_of(model) is Size.MOST_EXPENSIVE,
             not catalogue.is_picked(model),
+            -vendors[_short_vendor(model)],
         )
     )
     default = default_model(catalogue, settings)

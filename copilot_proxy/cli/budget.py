@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from copilot_proxy.cli.completion import word_completer
-from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.console import print_message, print_result, wrapped
 from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cost.limits import SCOPES, Limit, parse_amount, parse_limit
 from copilot_proxy.errors import UsageError, hints_for_simulator
@@ -47,7 +47,7 @@ def budget(
         bool, typer.Option("--simulate", help="Use the limits and costs of the simulator.")
     ] = False,
 ) -> None:
-    """Limit what requests may cost, or show what is left."""
+    """Set or show limits on the cost of requests."""
     from copilot_proxy.budget.limits_file import path_for
 
     word, argument = _parsed(words or [])
@@ -151,7 +151,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
     limits_file.change(path, _now(), remaining)
     if settings.budget and not kind:
         source = settings.sources["budget"]
-        print_message(f"The limits in {source} remain, unless you remove them there.")
+        print_message(f"The limits in {source} still apply until you remove them there.")
 
 
 def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_json: bool) -> None:
@@ -176,7 +176,7 @@ def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_js
         command = f"copilot-proxy budget set 500/day{flag}"
         print_result(f"There is no budget{scope}. Set one with: {command}")
     for one in states if not as_json else ():
-        print_result(limit_line(one))
+        print_result(wrapped(limit_line(one), "  "))
 
 
 def _warn_of_old_config(settings: Settings, *, simulate: bool) -> None:

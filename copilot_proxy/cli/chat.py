@@ -60,7 +60,8 @@ def chat(
         bool, typer.Option("--json", help="Print the whole completion as JSON.")
     ] = False,
     no_stream: Annotated[
-        bool, typer.Option("--no-stream", help="Print the answer in one piece.")
+        bool,
+        typer.Option("--no-stream", help="Print the answer all at once instead of streaming it."),
     ] = False,
     verbose: Annotated[
         bool,

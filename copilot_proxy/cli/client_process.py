@@ -46,7 +46,9 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
             ) from None
         programs.append(process)
         code = process.wait()
-    return Ended(code if code >= 0 else _SIGNALED - code, signal.SIGINT in received)
+    code = code if code >= 0 else _SIGNALED - code
+    # Clients that read Ctrl+C as a key exit with the code of the signal.
+    return Ended(code, signal.SIGINT in received or code == _SIGNALED + signal.SIGINT)
 
 
 def ask_program(command: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ def _run(option: str, values: Sequence[str]) -> None:
     """Install or show the script. Raises `UsageError`."""
     shells = ", ".join(_SHELLS)
     if len(values) > 1:
-        raise UsageError(f"{option} takes the name of one shell.", hint=f"Use one of: {shells}.")
+        raise UsageError(f"{option} accepts the name of one shell.", hint=f"Use one of: {shells}.")
     shell = values[0].lower() if values else _current_shell()
     if shell is None:
         raise UsageError(
@@ -118,6 +118,7 @@ def _add_line(path: Path, line: str) -> None:
         gap = b"\n" if content and not content.endswith(b"\n") else b""
         with open(path, "ab", opener=_open) as file:
             file.write(gap + f"{line}\n".encode())
+        print_message(f"Added a line to {path}, which loads it.")
 
 
 def _open(path: str, flags: int) -> int:

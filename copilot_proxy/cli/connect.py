@@ -22,7 +22,8 @@ def connect(
     client: Annotated[
         str | None,
         typer.Argument(
-            help="The client to configure, such as claude or zed. Without it, all are listed.",
+            help="The client to configure, such as claude or zed. Without it, all clients are "
+            "listed.",
             metavar="[CLIENT]",
             autocompletion=complete_client,
         ),
@@ -39,7 +40,7 @@ def connect(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, without changing it.")
+        bool, typer.Option("--dry-run", help="Show the changes without making them.")
     ] = False,
     print_: Annotated[
         bool,
@@ -54,13 +55,13 @@ def connect(
             metavar="URL",
         ),
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Undo what connect has changed.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Undo the changes made by connect.")] = False,
     no_probe: Annotated[
         bool, typer.Option("--no-probe", help="Do not test the connection with a small request.")
     ] = False,
     simulate: SimulateOption = False,
 ) -> int:
-    """Configure a client so that it always uses this server."""
+    """Configure a client to always use this server."""
     if client is None and undo:
         raise UsageError(
             "--undo needs the name of a client.",
@@ -116,7 +117,7 @@ def _base_url(settings: Settings, url: str | None) -> str:
     address = url.rstrip("/").removesuffix("/v1")
     if not address.startswith(("http://", "https://")) or address.endswith(":/"):
         raise UsageError(
-            f"{url!r} is not the address of a server.",
+            f"{url!r} is not a valid server address.",
             hint="Example: --url http://host.docker.internal:8000",
         )
     return address
@@ -201,7 +202,7 @@ def _print_setup(setup: "Setup") -> None:
 def _report_simulator(url: str | None) -> None:
     """Report that the models are not real; `url` is the address of a server that the user may
     mistake for a real one."""
-    text = "This is for a simulator: its models, answers and costs are made up."
+    text = "This configuration is for a simulator, whose models, answers and costs are made up."
     if url is not None:
         text += (
             f" The server at {url} was started with --simulate. To use your account, stop it, and "

@@ -100,14 +100,14 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
             )
     if dry_run:
         return 0
-    if needed and not _agreed("Change it back?", yes=yes):
+    if needed and not _agreed("Undo these changes?", yes=yes):
         print_message("Nothing was changed.")
         return 1
     try:
         journal.apply(plans, {})
     except FileProblem as problem:
         raise _failure(problem) from None
-    names = ", ".join(short(plan.path) for plan in needed) or "no file had to be changed"
+    names = ", ".join(short(plan.path) for plan in needed) or "no files needed to be changed"
     print_message(f"Undone: {names}.")
     return 0
 

@@ -109,8 +109,18 @@ def program_name() -> str:
 
 
 def two_columns(rows: Iterable[tuple[str, str]]) -> str:
-    """Format names and values in two columns."""
-    return "\n".join(f"{name:<14}{value}" for name, value in rows)
+    """Format names and values for stdout in two columns; see `wrapped`."""
+    return "\n".join(wrapped(f"{name:<14}{value}", " " * 14) for name, value in rows)
+
+
+def wrapped(line: str, indent: str = "") -> str:
+    """Wrap a line for stdout between words if that is a terminal and the line is too long."""
+    width = terminal_width(sys.stdout)
+    if width is None or len(line) <= width:
+        return line
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def stderr_is_tty() -> bool:

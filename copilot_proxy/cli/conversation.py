@@ -27,7 +27,7 @@ _HELP: Final = (
     "/exit          exit; or press Ctrl+D\n"
     "\n"
     "Pasted lines are sent as one question. A line that ends with \\ continues on the next line.\n"
-    f"Use {FENCE} before and after a text that spans several lines.\n"
+    f"Use {FENCE} before and after text that spans multiple lines.\n"
     "Press Ctrl+C to stop an answer."
 )
 

@@ -39,7 +39,9 @@ def doctor(
             autocompletion=complete_client,
         ),
     ] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Fix what can safely be fixed.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Fix problems that can be fixed safely.")
+    ] = False,
     network_only: Annotated[
         bool, typer.Option("--network-only", help="Check only the connection to GitHub.")
     ] = False,
@@ -59,7 +61,7 @@ def doctor(
         bool, typer.Option("--simulate", help="Check with the simulator instead of an account.")
     ] = False,
 ) -> int:
-    """Find problems, and say how to fix them.
+    """Find problems and explain how to fix them.
 
     The exit code is 0 if there are no problems, 1 if there are warnings, 2 if something is broken.
     """

@@ -146,8 +146,8 @@ def _report_unexpected(error: Exception, debug: bool, command_path: str) -> int:
     print_message(f"Error: An unexpected error occurred in copilot-proxy ({name}).")
     if not debug:
         print_message(
-            "To see the traceback, run the command again with --debug. Please report it, with the "
-            "output of: copilot-proxy doctor --report"
+            "To see the traceback, run the command again with --debug. Please report the error "
+            "with the output of: copilot-proxy doctor --report"
         )
     return 1
 

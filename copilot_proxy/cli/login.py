@@ -218,7 +218,8 @@ def _confirm_file(credentials: "Credentials") -> None:
     file = credentials.store("file").describe()
     if not typer.confirm(f"Store the token in {file}, readable only by you?", err=True):
         raise StoreError(
-            "The sign-in was not started: the token cannot be stored without a keyring or a file.",
+            "Sign-in was not started: without a keyring or a file, there is nowhere to store the "
+            "token.",
             hint="Run the command again and answer y to use the file. If you have a token, you can "
             f"set {ENVIRONMENT_PREFIX}GITHUB_TOKEN instead.",
         )
@@ -261,12 +262,12 @@ def _report_existing(credentials: "Credentials") -> None:
             continue
         if isinstance(store, EnvironmentStore):
             print_message(
-                f"A token is set in {store.describe()}; it takes precedence over a stored one."
+                f"A token is set in {store.describe()}; it takes precedence over any stored token."
             )
         else:
             name = credential.login or "an unnamed account"
             print_message(
-                f"Currently signed in as {name} ({credential.host}); this sign-in replaces it."
+                f"Currently signed in as {name} ({credential.host}); this sign-in will replace it."
             )
             return
 

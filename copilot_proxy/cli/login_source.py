@@ -25,10 +25,10 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
     if not yes:
         if not is_interactive():
             raise UsageError(
-                f"There is no terminal to ask whether to use the sign-in of {title}.",
+                f"There is no terminal to ask whether to use {title}'s sign-in.",
                 hint=f"To allow it, run: {command} --yes",
             )
-        question = f"Read the token of {title} for {host}, and store a copy in {store}?"
+        question = f"Read {title}'s token for {host}, and store a copy in {store}?"
         if not typer.confirm(question, err=True):
             raise LoginFailed("No token was read.", hint="Sign in with: copilot-proxy login")
     found = find_token(program, host)

@@ -27,7 +27,8 @@ def logout() -> None:
         print_message("Not signed in: no token is stored.")
     for host in hosts if held and not _is_local(settings) else ():
         print_message(
-            "The app is still authorized on GitHub. To revoke that as well, find GitHub Copilot at "
+            "The app is still authorized on GitHub. To revoke the authorization, find GitHub "
+            "Copilot at "
             f"https://{host}/settings/apps/authorizations"
         )
     if failed:

@@ -33,15 +33,14 @@ def models(
     include_all: Annotated[
         bool,
         typer.Option(
-            "--all", help="Include models that Copilot's own menu omits, and embedding models."
+            "--all", help="Include models that Copilot's model picker omits, and embedding models."
         ),
     ] = False,
     changed: Annotated[
         bool,
         typer.Option(
             "--changed",
-            help="Show what has changed since the last time: new, removed and retiring models, "
-            "and prices.",
+            help="Show changes since the last time: new, removed and retiring models, and prices.",
         ),
     ] = False,
     as_json: Annotated[
@@ -176,7 +175,7 @@ def _explain(
         print_message(f"To enable {', '.join(waiting)}: {ENABLE_URL}")
     chat = [model for model in shown if model.is_chat]
     if unlisted := [model.id for model in chat if not catalogue.is_picked(model)]:
-        print_message(f"Not in Copilot's own menu, but usable by name: {', '.join(unlisted)}")
+        print_message(f"Not in Copilot's model picker, but usable by name: {', '.join(unlisted)}")
     usable = sum(not model.needs_enabling for model in chat)
     others = len(shown) - len(chat)
     parts = [f"Ready for chat: {usable} of {len(chat)}"] if chat else []

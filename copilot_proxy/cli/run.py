@@ -52,7 +52,7 @@ def run(
     ] = None,
     simulate: SimulateOption = False,
 ) -> int:
-    """Start a client, such as Claude Code, on this server."""
+    """Start a client, such as Claude Code, that uses this server."""
     if client is None:
         from copilot_proxy.cli.run_list import print_clients
 

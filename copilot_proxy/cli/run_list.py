@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from copilot_proxy.cli.client_process import ask_program
-from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.console import print_message, print_result, wrapped
 from copilot_proxy.cli.run_connection import program_of
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import RUNNABLE
 
 MAX_PARALLEL: Final = 4
 """The number of programs to query for their version in parallel; some take seconds to start."""
+_MISSING: Final = "install: "
 _VERSION: Final = re.compile(r"\d+\.\d+(?:[.+-]\w+)*")
 
 
@@ -20,13 +21,12 @@ def print_clients() -> None:
     with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         states = list(pool.map(_state, RUNNABLE))
     rows = [(one.word, one.title, state) for one, state in zip(RUNNABLE, states, strict=True)]
-    rows.sort(key=lambda row: row[2].startswith("not installed"))
-    rows.append(
-        ("env", "any other program", "started with OPENAI_BASE_URL, ANTHROPIC_BASE_URL and others")
-    )
+    rows.sort(key=lambda row: row[2].startswith(_MISSING))
+    rows.append(("env", "any other program", "gets OPENAI_BASE_URL and similar variables"))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for word, title, state in rows:
-        print_result(f"{word:<{widths[0]}}  {title:<{widths[1]}}  {state}")
+        start = f"{word:<{widths[0]}}  {title:<{widths[1]}}  "
+        print_result(wrapped(start + state, " " * len(start)))
     print_message("Start one with: copilot-proxy run CLIENT")
 
 
@@ -34,7 +34,7 @@ def _state(client: Client) -> str:
     """Return the client's version, or how to install it."""
     program = program_of(client)
     if program is None:
-        return f"not installed: {client.install}"
+        return f"{_MISSING}{client.install}"
     return version_of(program) or f"found at {program}"
 
 

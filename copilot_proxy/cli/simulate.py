@@ -45,7 +45,7 @@ def simulate(
     ] = None,
     pace: Annotated[
         float | None,
-        typer.Option(help="Seconds between two chunks of a response.", min=0, metavar="SECONDS"),
+        typer.Option(help="Seconds between chunks of a response.", min=0, metavar="SECONDS"),
     ] = None,
     fault: Annotated[
         list[str] | None,

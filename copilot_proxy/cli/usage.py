@@ -43,8 +43,8 @@ def usage(
             ),
         ),
     ] = None,
-    since: Annotated[str | None, typer.Option(help="First day, or a time.", metavar="DATE")] = None,
-    until: Annotated[str | None, typer.Option(help="Last day, or a time.", metavar="DATE")] = None,
+    since: Annotated[str | None, typer.Option(help="First day or time.", metavar="DATE")] = None,
+    until: Annotated[str | None, typer.Option(help="Last day or time.", metavar="DATE")] = None,
     last: Annotated[
         str | None, typer.Option(help="The last hours, days or weeks: 12h, 7d, 4w.", metavar="TIME")
     ] = None,
@@ -75,13 +75,13 @@ def usage(
     why: Annotated[
         bool,
         typer.Option(
-            "--why", help="Show why requests missed the prompt cache, and how to avoid it."
+            "--why", help="Show why requests missed the prompt cache, and how to avoid misses."
         ),
     ] = False,
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Exit with 1 if less than this is left of the quota, or 2 if nothing is left.",
+            help="Exit with 1 if less than this much of the quota is left, or 2 if none is left.",
             metavar="NUMBER",
         ),
     ] = None,
@@ -93,11 +93,11 @@ def usage(
         bool, typer.Option("--simulate", help="Show what the simulator has charged.")
     ] = False,
 ) -> int:
-    """Show what requests have cost, and what is left of the quota.
+    """Show the cost of requests and the remaining quota.
 
-    FRESH, CACHED, WRITTEN and OUT count tokens: sent without the cache, read from it, written to
-    it, and answered. CACHE is the share of the prompts that was read from the cache. LOST is what
-    missing it cost.
+    FRESH, CACHED, WRITTEN and OUT are token counts: input that was not in the cache, read from the
+    cache, written to the cache, and output. CACHE is the share of the prompts that was read from
+    the cache. LOST is the cost of cache misses.
     """
     from copilot_proxy.ledger.database import opened_ledger
     from copilot_proxy.ledger.queries import UNKNOWN, Filters

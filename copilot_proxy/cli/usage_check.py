@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from copilot_proxy.cli.console import counted, print_result
-from copilot_proxy.cost.nano_aiu import credits
+from copilot_proxy.cost.nano_aiu import NANO, credits, rounded
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.queries import latest_quota, month_total
 from copilot_proxy.ledger.verification import Findings, verify
@@ -29,9 +29,9 @@ def check(database: Database, *, as_json: bool) -> int:
 def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
     print_result(f"{counted(findings.rows, 'row')} checked.")
     if not findings.changes:
-        print_result("No row was changed, removed or inserted afterwards.")
+        print_result("The rows are intact: none was changed, removed or inserted.")
     if not findings.differences:
-        print_result("Every cost that Copilot reported is the sum of its parts.")
+        print_result("Every cost that Copilot reported matches the sum of its parts.")
     for finding in (*findings.changes, *findings.differences):
         print_result(finding)
     if month["github"] is None:
@@ -41,13 +41,34 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
             if unit in (None, _UNIT)
             else f"GitHub counts {unit} instead, which cannot be compared."
         )
-        print_result(f"This month: ledger {month['ledger']:,.2f} {_UNIT}. {github}")
+        print_result(f"This month: ledger {_amount(month['ledger'])} {_UNIT}. {github}")
     else:
         print_result(
-            f"This month: ledger {month['ledger']:,.2f}, GitHub {month['github']:,.2f}, other "
-            f"clients {month['others']:,.2f} {_UNIT}. GitHub reports in steps of "
+            f"This month: ledger {_amount(month['ledger'])}, GitHub {_amount(month['github'])}, "
+            f"other clients {_amount(month['others'])} {_UNIT}. GitHub reports in steps of "
             f"{month['step']:g}."
         )
+        excess = month["ledger"] - month["github"]
+        if excess > month["step"]:
+            print_result(
+                f"The ledger has {_amount(excess)} more than GitHub. That is possible if some "
+                "costs are estimated, if GitHub has not counted the latest requests yet, or if "
+                "the ledger has requests of another account."
+            )
+    if inexact := _inexact(month):
+        print_result(f"{inexact}, so the ledger's amount is not exact.")
+
+
+def _inexact(month: dict[str, Any]) -> str:
+    """Return how many of the month's costs are estimated or unknown, or ""."""
+    estimated, unknown = month["estimated_requests"], month["unknown_cost_requests"]
+    parts = [f"{counted(estimated, 'request')} of estimated cost"] if estimated else []
+    parts += [f"{counted(unknown, 'request')} of unknown cost"] if unknown else []
+    return " and ".join(parts)
+
+
+def _amount(value: float) -> str:
+    return rounded(round(value * NANO))
 
 
 def _month(database: Database) -> dict[str, Any]:
@@ -56,15 +77,20 @@ def _month(database: Database) -> dict[str, Any]:
     `unit` is the quota's unit; the two can be compared only if it is AI credits.
     """
     now = datetime.now().astimezone()
-    ledger = credits(month_total(database, now).nano_aiu)
+    sums = month_total(database, now)
     quota, at = latest_quota(database) or (None, None)
+    ledger = credits(sums.nano_aiu)
+    found = {
+        "ledger": ledger,
+        "estimated_requests": sums.estimated_requests,
+        "unknown_cost_requests": sums.unknown_cost_requests,
+        "unit": None if quota is None else quota.unit,
+    }
     used = None
     if quota is not None and at is not None and quota.unit == _UNIT:
         is_current = at.astimezone(UTC).strftime("%Y-%m") == now.astimezone(UTC).strftime("%Y-%m")
         used = quota.used if is_current else None
     if quota is None or used is None:
-        unit = quota.unit if quota is not None else None
-        return {"ledger": ledger, "github": None, "others": None, "step": None, "unit": unit}
+        return {**found, "github": None, "others": None, "step": None}
     step = quota.entitlement / 1000  # the percentage has one decimal
-    others = max(0.0, used - ledger)
-    return {"ledger": ledger, "github": used, "others": others, "step": step, "unit": quota.unit}
+    return {**found, "github": used, "others": max(0.0, used - ledger), "step": step}

@@ -29,7 +29,7 @@ def forget(path: Path, before: str | None) -> int:
         # This would also remove today's requests, which count toward the budget.
         raise UsageError(
             f"{day} is in the future, so this would remove the whole ledger.",
-            hint="Give the first day to keep, such as today. To remove everything, stop the "
+            hint="Pass the first day to keep, such as today. To remove everything, stop the "
             "server and delete the file that `copilot-proxy usage path` prints.",
         )
     with opened_ledger(path, write=True) as database:

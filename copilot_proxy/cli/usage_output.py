@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from copilot_proxy.cli.budget import limit_line
-from copilot_proxy.cli.console import counted, two_columns
+from copilot_proxy.cli.console import counted, two_columns, wrapped
 from copilot_proxy.cli.usage_report import Report
 from copilot_proxy.cost.display import percent, quota_amount, reset_day, short_count
 from copilot_proxy.cost.nano_aiu import credits, grouped, rounded
@@ -69,19 +69,18 @@ def remarks(report: Report) -> list[str]:
 
 def _next_turn(turn: NextTurn) -> str:
     session = cut(turn.session or "an unnamed session", 36)
-    return f"Next turn of {session} with {turn.model}: {next_cost(turn)}"
+    return wrapped(f"Next turn of {session} with {turn.model}: {next_cost(turn)}", "  ")
 
 
 def next_cost(turn: NextTurn) -> str:
-    """Describe the cost of a session's next turn, such as ``0.42 credits in the next 3:20, then
-    4.10``."""
+    """Describe the cost of a session's next turn, such as ``0.42 credits for 3:20, then 4.10``."""
     costs = [
         "?" if nano is None else rounded(nano) for nano in (turn.warm_nano_aiu, turn.cold_nano_aiu)
     ]
     if turn.seconds_left == 0 or costs[0] == costs[1]:
         return f"{costs[1]} credits"
     minutes, seconds = divmod(turn.seconds_left, 60)
-    return f"{costs[0]} credits in the next {minutes}:{seconds:02}, then {costs[1]}"
+    return f"{costs[0]} credits for {minutes}:{seconds:02}, then {costs[1]}"
 
 
 def _table(report: Report) -> Iterator[str]:

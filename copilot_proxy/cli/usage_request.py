@@ -22,6 +22,7 @@ _ID_LENGTH: Final = 8
 """How many characters of a request's id are shown, which is enough to identify it."""
 _MINUTE: Final = 16
 """The number of characters in a time without seconds."""
+_HEADINGS: Final = ("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")
 _CLIENT: Final = 2
 _MODEL: Final = 3
 """Columns of the list."""
@@ -67,28 +68,29 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
         print_result("No requests.")
         return 0
     columns = terminal_width()
-    is_terminal = columns is not None
-    rows = [("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")]
-    rows += [
-        (
-            one["request_id"][:_ID_LENGTH],
-            _local(one["ended_us"])[:_MINUTE],
-            one["client"] or UNKNOWN,
-            one["model"] or UNKNOWN,
-            "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
-            # On a terminal, the code is specific enough.
-            (is_terminal and one["error_code"]) or _joined(one["outcome"], one["error_code"]),
-        )
-        for one in found
-    ]
+    rows = [_HEADINGS, *(_recent_row(one) for one in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    if columns is not None:
-        widths = _fitted(widths, columns - len("  ") * (len(widths) - 1))
+    room = None if columns is None else columns - len("  ") * (len(widths) - 1)
+    if room is not None and sum(widths) > room:
+        # If there is not enough room, the code is specific enough.
+        rows = [_HEADINGS, *(_recent_row(one, is_short=True) for one in found)]
+        widths = _fitted([max(map(len, column)) for column in zip(*rows, strict=True)], room)
     for row in rows:
         cells = [cut(text, width).ljust(width) for text, width in zip(row, widths, strict=True)]
         cells[4] = row[4].rjust(widths[4])
         print_result("  ".join(cells).rstrip())
     return 0
+
+
+def _recent_row(one: dict[str, Any], *, is_short: bool = False) -> tuple[str, ...]:
+    return (
+        one["request_id"][:_ID_LENGTH],
+        _local(one["ended_us"])[:_MINUTE],
+        one["client"] or UNKNOWN,
+        one["model"] or UNKNOWN,
+        "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
+        (is_short and one["error_code"]) or _joined(one["outcome"], one["error_code"]),
+    )
 
 
 def _fitted(widths: Sequence[int], columns: int) -> list[int]:

@@ -34,7 +34,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     text = (
         '# In a shell, or in the .env file of a project (there, without "export"):\n'
         f"{exports(variables(to.url, to.key), machine.platform)}\n"
-        "# Models are named as `copilot-proxy models` lists them, or by family:\n"
+        "# Use model ids from `copilot-proxy models`, or families:\n"
         f"# {to.model.id}\n"
     )
     notes = (

@@ -77,7 +77,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         ],
         start="gemini",
         notes=(
-            "In a project with its own .env file, Gemini CLI reads that instead: copy the two "
+            "In a project with its own .env file, Gemini CLI reads that file instead: copy the two "
             "variables into it.",
         ),
     )

@@ -40,7 +40,7 @@ class WholeFile:
         `CannotEdit`."""
         after = self.text.encode("utf-8")
         if self.only_new and before is not None and before != after:
-            raise CannotEdit("already exists, and its format cannot be edited without losing some")
+            raise CannotEdit("already exists, and editing it could lose some of its contents")
         return after
 
     def removed(

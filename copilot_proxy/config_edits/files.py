@@ -85,7 +85,7 @@ def _target(path: Path) -> Path | None:
         folder = folder.parent
     mode = folder.stat().st_mode
     if not stat.S_ISDIR(mode):
-        raise CannotEdit(f"cannot exist: {folder} is not a folder")
+        raise CannotEdit(f"cannot be created: {folder} is not a folder")
     if not mode & stat.S_IWUSR or not os.access(folder, os.W_OK | os.X_OK):
         raise CannotEdit("is in a read-only folder")
     return found

@@ -7,8 +7,8 @@ from copilot_proxy.cost.prompt_cache import TTL
 _CHANGES: Final = {
     "tool": (
         "changed the list of tools, first at {detail}",
-        "Connect all MCP servers before the first message, and leave the tools as they are during "
-        "a session.",
+        "Connect all MCP servers before the first message, and do not change the tools during a "
+        "session.",
     ),
     "system": (
         "changed the system prompt, first at {detail}",
@@ -37,7 +37,7 @@ _REASONS: Final = {
     ),
     "rerouted": (
         "missed the cache although the same prompt had been sent shortly before",
-        "Copilot may have sent them to another machine. You cannot change that.",
+        "Copilot may have sent them to another machine. You cannot prevent this.",
     ),
     "tier_crossed": (
         "made the conversation so long that every token costs more",

@@ -85,7 +85,7 @@ def hint(code: str, status: int, outcome: str) -> str:
     if status >= 500 or status == 404:
         return default_hint(status)
     who = "Copilot" if outcome == "refused_upstream" else "copilot-proxy"
-    return f"{who} rejected the request. The error that the client received names the reason."
+    return f"{who} rejected the request. The reason is in the error that the client received."
 
 
 def _decoded(text: str | None) -> Any:

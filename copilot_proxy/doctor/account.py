@@ -36,7 +36,7 @@ def check_sign_in(context: CheckContext) -> Iterator[Result]:
         yield facts
         return
     if facts.is_keyring_broken:
-        yield skipped("Unknown; see the keyring.")
+        yield skipped("Unknown; see the problem with the keyring.")
         return
     if facts.credential is None:
         yield from_error(NotSignedIn())

@@ -96,8 +96,8 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
     spent = [one for one in states if not one.left]
     for one in spent:
         yield warning(
-            f"The budget{scope_text(one.limit)} of {grouped(credits(one.allowed))} AI credits per "
-            f"{one.limit.per} is used up, so requests are refused.",
+            f"The budget{scope_text(one.limit)}, {grouped(credits(one.allowed))} AI credits per "
+            f"{one.limit.per}, is used up, so requests are refused.",
             f"Run: {advised_raise(one.limit, one.spent + one.reserved - one.allowed)}",
             public=f"The budget per {one.limit.per}{_kind(one.limit)} is used up.",
         )

@@ -83,7 +83,7 @@ def check_variables(context: CheckContext) -> Iterator[Result]:
             pointing.append(name)
     if pointing and not context.server().is_running:
         yield warning(
-            f"{pointing[0]} points at this server, which is not running.",
+            f"{pointing[0]} points to this server, which is not running.",
             "Start it with: copilot-proxy serve",
         )
     yield ok(f"{', '.join(pointing)} point here") if pointing else off("none is set")

@@ -37,8 +37,7 @@ def check_exposure(context: CheckContext) -> Iterator[Result]:
     elif any(len(one.key.reveal()) < MIN_KEY_LENGTH for one in settings.keys):
         yield broken(
             f"The host {settings.host}, as set in {source}, lets other machines connect, but the "
-            f"API key has fewer than {MIN_KEY_LENGTH} characters. The server will not start this "
-            "way.",
+            f"API key has fewer than {MIN_KEY_LENGTH} characters, so the server will not start.",
             "Use a longer key, or remove the host.",
         )
     elif settings.keys:
@@ -46,7 +45,7 @@ def check_exposure(context: CheckContext) -> Iterator[Result]:
     else:
         yield broken(
             f"The host {settings.host}, as set in {source}, lets other machines connect, but there "
-            "is no API key. The server will not start this way.",
+            "is no API key, so the server will not start.",
             f"Set {ENVIRONMENT_PREFIX}API_KEY, or remove the host.",
         )
 
@@ -62,7 +61,7 @@ def check_dumps(context: CheckContext) -> Iterator[Result]:
         yield broken(f"The dump folder {folder} is a file.", f"Change dump_dir in {source}.")
     elif folder.is_dir() and is_open_to_others(folder):
         yield broken(
-            f"Other users can read the dump folder {folder}, so the server does not start.",
+            f"Other users can read the dump folder {folder}, so the server will not start.",
             privacy_hint(folder),
         )
     else:

@@ -34,17 +34,17 @@ def check_folders(context: CheckContext) -> Iterator[Result]:
         if reason is not None:
             is_writable = False
             yield broken(
-                f"{folder}, for {use}, cannot be written: {reason}.",
+                f"{folder}, used for {use}, cannot be written: {reason}.",
                 _remedy(existing, reason),
             )
         elif folder.is_dir() and is_open_to_others(folder) and folder.name in _OWN_NAMES:
-            what, remedy = f"Other users can look into {folder}.", f"Run: chmod 700 {folder}"
+            what, remedy = f"Other users can access {folder}.", f"Run: chmod 700 {folder}"
             yield warning(what, remedy, _make_private(folder))
     free = _free(_existing(settings.state_dir))
     if is_writable and free is not None and free < _LOW_SPACE:
         yield warning(
             f"Only {free // 1024 // 1024} MB are free on the disk of {settings.state_dir}. If the "
-            "disk is full, requests are answered, but not recorded.",
+            "disk fills up, requests will still be answered, but not recorded.",
             "Free some space on that disk.",
         )
     yield ok(" and ".join(dict.fromkeys(map(str, uses))))
@@ -60,7 +60,7 @@ def check_privacy(context: CheckContext) -> Iterator[Result]:
         with suppress(CopilotProxyError):
             context.account()  # reads the file, which makes it private
         yield warning(
-            f"{what} It holds your GitHub token, and is now private again.",
+            f"{what} It contains your GitHub token, and is now private.",
             "If others use this machine, replace the token: copilot-proxy login",
         )
     yield ok("only you can read them")
@@ -85,7 +85,7 @@ def check_log_file(context: CheckContext) -> Iterator[Result]:
         return
     source = context.settings.sources.get("log_file", "default")
     yield broken(
-        f"The log file {path} cannot be written: {reason}. The server will not start this way.",
+        f"The log file {path} cannot be written: {reason}. The server will not start.",
         f"Change log_file in {source}, or remove it.",
     )
 
@@ -115,10 +115,7 @@ def _unwritable(folder: Path) -> str | None:
 def _remedy(folder: Path, reason: str) -> str:
     if "space" in reason or "quota" in reason.lower() or "too large" in reason:
         return "Free some space on that disk."
-    return (
-        f"Make {folder} a folder that you can write, or choose another one with "
-        "COPILOT_PROXY_HOME_DIR."
-    )
+    return f"Make {folder} a writable folder, or choose another one with COPILOT_PROXY_HOME_DIR."
 
 
 def _free(folder: Path) -> int | None:

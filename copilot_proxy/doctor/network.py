@@ -143,12 +143,12 @@ def check_clock(context: CheckContext) -> Iterator[Result]:
         return
     offset = offsets[0]  # from GitHub itself; other hosts may be behind a cache
     if abs(offset) <= _CLOCK_SECONDS:
-        yield ok("right")
+        yield ok("correct")
         return
     direction = "ahead of" if offset > 0 else "behind"
     yield warning(
         f"The clock of this machine is {_span(abs(offset))} {direction} GitHub's, so budgets "
-        "reset and usage is counted at the wrong time.",
+        "reset, and usage is counted, at the wrong time.",
         "Set the clock, for example with: timedatectl set-ntp true",
     )
 

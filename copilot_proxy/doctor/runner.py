@@ -13,7 +13,7 @@ from copilot_proxy.doctor.results import Check, Result, Status, broken, from_err
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.masking import mask
 
-_REPORT: Final = "Please report it, with the output of: copilot-proxy doctor --report"
+_REPORT: Final = "Please report this with the output of: copilot-proxy doctor --report"
 _SEVERITY: Final = {Status.BROKEN: 2, Status.WARNING: 1}
 
 

@@ -30,7 +30,7 @@ def check_server(context: CheckContext) -> Iterator[Result]:
     elif facts.health is None:
         owner = facts.owner or "another program"
         yield broken(
-            f"{facts.address} is taken by {owner}, so the server cannot start there.",
+            f"{facts.address} is in use by {owner}, so the server cannot start there.",
             f"Stop that program, or use another port: copilot-proxy serve --port {_free_port()}",
         )
     else:
@@ -92,14 +92,14 @@ def check_ollama(context: CheckContext) -> Iterator[Result]:
     if not facts.is_running or facts.health is not None:
         yield ok(f"also on port {port}")
         return
-    what = f"Port {port}, where Ollama's clients look, is taken by {facts.owner}"
+    what = f"Port {port}, which Ollama's clients use, is in use by {facts.owner}"
     if settings.sources.get("ollama_port", "default") == "default":
         yield warning(
             f"{what}, so they do not reach this server.",
             f"Stop that program, or point the clients at {base_url(settings.host, settings.port)}",
         )
     else:
-        yield broken(f"{what}, so the server does not start.", "Set ollama_port to another port.")
+        yield broken(f"{what}, so the server will not start.", "Set ollama_port to another port.")
 
 
 def _free_port() -> int:

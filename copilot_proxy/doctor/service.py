@@ -34,7 +34,7 @@ def check_service(context: CheckContext) -> Iterator[Result]:
         reason = error_of(failure)
         yield broken(f"The service does not start: {reason.message}", reason.hint or _INSTALL)
     elif read_installation(folder) is None:
-        yield broken("The service has lost its settings.", _INSTALL)
+        yield broken("The service's settings are missing.", _INSTALL)
     elif not (state.running or waits(state)):
         yield warning("The service is not running.", "Run: copilot-proxy service restart")
     elif _is_changed(settings, state):

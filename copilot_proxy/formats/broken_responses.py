@@ -2,7 +2,7 @@
 
 from copilot_proxy.errors import BrokenResponse
 
-_INCOMPLETE = "The answer so far may be incomplete. Try again."
+_INCOMPLETE = "The answer may be incomplete. Try again."
 
 
 def empty_answer() -> BrokenResponse:
@@ -12,7 +12,7 @@ def empty_answer() -> BrokenResponse:
 
 def ended_early() -> BrokenResponse:
     """Return the error for a stream that ended without signaling that it was complete."""
-    return BrokenResponse("Copilot's answer broke off before it was complete.", hint=_INCOMPLETE)
+    return BrokenResponse("Copilot's answer was cut off before it was complete.", hint=_INCOMPLETE)
 
 
 def not_an_object() -> BrokenResponse:
@@ -31,7 +31,7 @@ def timed_out() -> BrokenResponse:
 def connection_lost() -> BrokenResponse:
     """Return the error for a connection lost during the answer."""
     return BrokenResponse(
-        "The connection to Copilot broke in the middle of its answer.", hint=_INCOMPLETE
+        "The connection to Copilot was lost in the middle of its answer.", hint=_INCOMPLETE
     )
 
 

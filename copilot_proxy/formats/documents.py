@@ -75,7 +75,7 @@ def read_document(data: str, param: str, *, media_type: str = "", whole: bool = 
     if is_pdf(content):
         return Document(encoded, None)
     if media_type.partition(";")[0].strip() == PDF:
-        raise _invalid(param, "is declared as a PDF, but the data is not one")
+        raise _invalid(param, "is declared as a PDF, but is not one")
     text = _text(content if whole else _decoded(encoded, param))
     if text is None:
         raise RequestError(

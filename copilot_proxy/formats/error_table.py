@@ -41,7 +41,7 @@ _QUOTA = ErrorMapping(
     type="insufficient_quota",
     code="insufficient_quota",
     hint=f"The plan's quota is used up until the next reset; see {_USAGE_URL}. "
-    "Models that are included in the plan may still work.",
+    "Models included in the plan may still work.",
     retry=False,
 )
 _BILLING = _QUOTA._replace(
@@ -80,7 +80,7 @@ _NOT_SUPPORTED = ErrorMapping(
 _FOREIGN_REASONING = ErrorMapping(
     status=400,
     type="invalid_request_error",
-    hint="The conversation contains reasoning of another model or account. Start a new "
+    hint="The conversation contains reasoning from another model or account. Start a new "
     "conversation, or remove the earlier reasoning.",
     retry=False,
 )
@@ -109,8 +109,8 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "custom_billing_not_configured": _BILLING,
     "additional_spend_limit_reached": _QUOTA._replace(
         hint="The limit for additional spending is reached. Raise it at "
-        "https://github.com/settings/billing, or wait for the next reset. Models that are "
-        "included in the plan may still work.",
+        "https://github.com/settings/billing, or wait for the next reset. Models included in the "
+        "plan may still work.",
     ),
     "session_quota_exceeded": _QUOTA._replace(
         hint="GitHub's quota for one session is used up. Start a new conversation, or wait for "
@@ -161,7 +161,8 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
         "use another model.",
     ),
     "user_request_timeout": ErrorMapping(type="server_error", hint=_UPLOAD_HINT),
-    "overloaded_error": ErrorMapping(hint=_BUSY_HINT),
+    # Anthropic's own status, since its SDKs choose the exception by the status; events have none.
+    "overloaded_error": ErrorMapping(status=529, hint=_BUSY_HINT),
     "RESOURCE_EXHAUSTED": _RATE,
     "content_filter": _FILTERED,
 }

@@ -78,7 +78,8 @@ def explain_unlisted(error: UpstreamRefusal, *, is_listed: bool) -> None:
     sent unchanged because the model list could not be read."""
     if error.code == "model_not_found" and not is_listed:
         error.hint = (
-            "Copilot's list of models cannot be read at the moment, so the name was sent as it is. "
+            "Copilot's list of models cannot be read at the moment, so the name was sent "
+            "unchanged. "
             "Use the exact id of a model, or try again later."
         )
 

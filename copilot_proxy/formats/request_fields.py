@@ -74,7 +74,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
     "completions": {
         "best_of": Refused(
             "Copilot cannot score answers, so it cannot choose the best of several.",
-            "Omit `best_of`; with `n` you get several continuations.",
+            "Omit `best_of`, and use `n` to get more than one continuation.",
             harmless=(1,),
         ),
         "logprobs": Refused(
@@ -124,7 +124,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "compaction": Refused(
             "Copilot does not compact conversations.",
-            "Let the model write a summary, and send it in place of the messages.",
+            "Have the model write a summary, and send it in place of the messages.",
         ),
         "container": Refused(
             "Copilot has no containers, and does not run code or skills.",
@@ -179,7 +179,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "steps": _NO_PICTURES,
         "suffix": Refused(
-            "Copilot's chat models do not complete text before a `suffix`.",
+            "Copilot's chat models do not fill in text before a `suffix`.",
             "Ask for the missing text in the prompt.",
             harmless=("",),
         ),

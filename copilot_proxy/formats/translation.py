@@ -39,7 +39,7 @@ from copilot_proxy.formats.upstream_api import UpstreamApi, is_same_api
 from copilot_proxy.headers import Initiator
 
 _NO_REASONING: Final = (
-    "dropped the reasoning of earlier answers: Copilot refused it, since it belongs to another "
+    "dropped the reasoning from earlier answers: Copilot refused it, since it belongs to another "
     "model or account"
 )
 
@@ -224,7 +224,7 @@ def _take_stops(
     check_length(others, field)
     which = f"some of {field}" if accepted else field
     notes.append(
-        f"applied {which} on this server, since the model does not accept it; what the model "
+        f"applied {which} on this server, since the model does not accept it; text that the model "
         "writes after it is still charged"
     )
     chat = _without_stop(chat)

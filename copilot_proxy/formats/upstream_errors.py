@@ -94,7 +94,7 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
     if mapping.retry is False:
         # Waiting does not help unless the user changes something.
         note, hint = (
-            f"{note}; it is asked again in {_span(remaining)}.",
+            f"{note}; Copilot will be asked again in {_span(remaining)}.",
             _with_wait(mapping.hint, None),
         )
     else:
@@ -133,6 +133,7 @@ def _span(seconds: int) -> str:
 def parse_error_event(data: Mapping[str, Any]) -> UpstreamRefusal:
     """Return the error for an error event in a response with status 200."""
     error = parse_error_response(502, {}, msgspec.json.encode(data))
+    error.extra["upstream"] = {"status": 200, "code": error.upstream_code}
     # The request was accepted and may be billed, so clients must not retry it automatically.
     error.headers["x-should-retry"] = "false"
     return error

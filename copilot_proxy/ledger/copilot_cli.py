@@ -27,6 +27,9 @@ FILE_NAME: Final = "session-store.db"
 _BATCH: Final = 1000
 """The number of rows to write in one transaction, so that a server does not have to wait long."""
 _MAX_TEXT: Final = 200
+_IMPORTED: Final = (f"{CLIENT}-", f"{CLIENT}.")
+"""The ids of imported requests are between these two. The client does not tell them apart, since
+`run` starts the CLI under the same name."""
 _SAME_US: Final = 120 * 1_000_000
 """Maximum difference between the times that the CLI and this server record for a request."""
 _APIS: Final = (("messages", "messages"), ("responses", "responses"), ("chat", "chat_completions"))
@@ -51,7 +54,7 @@ def import_events(ledger: Database, path: Path) -> Imported:
     except sqlite3.Error as error:
         raise CopilotProxyError(
             f"{path} cannot be imported: {str(error).rstrip('.')}.",
-            hint="Only the format of Copilot CLI 1.0.102 is known.",
+            hint="Only the format of Copilot CLI 1.0.102 is supported.",
         ) from error
 
 
@@ -59,7 +62,7 @@ def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise CopilotProxyError(
             f"{path} does not exist.",
-            hint="Copilot CLI writes it with its first request. If its folder is elsewhere, set "
+            hint="Copilot CLI creates it on its first request. If its folder is elsewhere, set "
             "COPILOT_HOME.",
         )
     source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
@@ -72,7 +75,7 @@ def _import(ledger: Database, source: sqlite3.Connection) -> Imported:
         request_id
         for (request_id,) in ledger.execute(
             "SELECT request_id FROM requests WHERE request_id >= ? AND request_id < ?",
-            (f"{CLIENT}-", f"{CLIENT}."),
+            _IMPORTED,
         )
     }
     found = _events(source)
@@ -196,12 +199,12 @@ def _similar(ledger: Database, values: Mapping[str, Any]) -> Iterator[tuple[str]
     ended = values["ended_us"]
     return ledger.execute(
         "SELECT request_id FROM requests WHERE ended_us BETWEEN ? AND ? AND nano_aiu = ? "
-        "AND output_tokens = ? AND client IS NOT ?",
+        "AND output_tokens = ? AND NOT (request_id >= ? AND request_id < ?)",
         (
             ended - _SAME_US,
             ended + _SAME_US,
             values["nano_aiu"],
             values["output_tokens"],
-            CLIENT,
+            *_IMPORTED,
         ),
     )

@@ -148,7 +148,7 @@ class Ledger:
             try:
                 rows.append(row_of(record, ended, self._sizes))
             except Exception:  # unexpected data from Copilot must not end the thread
-                log.exception("Request %s is not in the ledger.", record.request_id)
+                log.exception("Request %s was not recorded in the ledger.", record.request_id)
                 if record.reserved is not None:
                     release(record.request_id)
             else:

@@ -4,6 +4,7 @@ The result is valid until rows are written or the reservations are summed up aga
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 from copilot_proxy.ledger.limit_states import SpentSums
 from copilot_proxy.ledger.reservation import common_of, target_of
@@ -30,3 +31,15 @@ def prepared(
     totals = sums.totals(common.group)
     plan.prepared = Prepared(spent.version, sums, uses, totals, encode(common))
     return plan.prepared
+
+
+def reduced(uses: Sequence[LimitUse], guess: int, least: int) -> int:
+    """Return the amount to reserve for a request whose cost is a `guess`, but at least `least`.
+
+    If a limit is lower than the guess, it would not allow any request, so nothing would be learned.
+    Therefore, the guess is then reduced to what is left, but only if nothing else is reserved.
+    """
+    if all(guess <= use.allowed for use in uses) or any(use.reserved[0] for use in uses):
+        return guess
+    left = min(use.allowed - use.spent for use in uses)
+    return min(guess, left) if left >= least else guess

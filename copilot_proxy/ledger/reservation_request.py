@@ -20,6 +20,21 @@ class Sender(NamedTuple):
     api: str
 
 
+Used = tuple[int, int]
+"""The amounts spent and reserved, in nano-AIU."""
+
+
+class Refusal(NamedTuple):
+    """A limit that a request does not fit."""
+
+    limit: Limit
+    allowed: int
+    """The amount that the limit currently allows, in nano-AIU."""
+    used: Used
+    missing: int
+    """The amount by which this scope's limits must be raised for the request, in nano-AIU."""
+
+
 class LimitUse(NamedTuple):
     """A limit and the amounts that count toward it, in nano-AIU."""
 

@@ -10,39 +10,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import file_id, open_for_writing
-from copilot_proxy.ledger.limit_states import SpentSums, State
+from copilot_proxy.ledger.limit_states import SpentSums
 from copilot_proxy.ledger.recent_outputs import recent_outputs
 from copilot_proxy.ledger.reservation_file import (
     DamagedReservations,
     ReservationFile,
     replace_damaged,
 )
-from copilot_proxy.ledger.reservation_plan import prepared
-from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan
+from copilot_proxy.ledger.reservation_plan import prepared, reduced
+from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan, Refusal, Used
 from copilot_proxy.ledger.reservation_slots import Slot
 from copilot_proxy.ledger.settling import clear_recorded, settle_abandoned
 from copilot_proxy.ledger.slot_table import SlotTable
 
-Used = tuple[int, int]
-"""The values of a `State`, as a tuple, because creating a `State` takes several times as long."""
 _CHECK_SECONDS: Final = 0.02
 """Minimum seconds between checks for new rows of other processes."""
 _PATH_CHECK_SECONDS: Final = 0.2
 """Minimum seconds between checks for replaced files."""
-
-
-class Refusal(NamedTuple):
-    """A limit that a request does not fit."""
-
-    limit: Limit
-    allowed: int
-    """The amount that the limit currently allows, in nano-AIU."""
-    used: State
-    missing: int
-    """The amount by which this scope's limits must be raised for the request, in nano-AIU."""
 
 
 class _Files(NamedTuple):
@@ -80,7 +66,9 @@ class Reserver:
         """Return whether the files are open and at their paths. Does not wait or raise errors."""
         return self._is_current()
 
-    def reserve_now(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal | None:
+    def reserve_now(
+        self, request_id: str, cost: int, plan: Plan, least: int | None = None
+    ) -> list[Used] | Refusal | None:
         """Like `reserve`, but without waiting or raising errors.
 
         Returns None if that is impossible: usually because another process has just locked the
@@ -100,7 +88,7 @@ class Reserver:
             if not files.reservations.lock():
                 return None
             try:
-                return self._reserve(files, request_id, cost, plan, now)
+                return self._reserve(files, request_id, cost, plan, now, least)
             finally:
                 files.reservations.unlock()
         except (sqlite3.Error, OSError, CopilotProxyError):
@@ -130,11 +118,17 @@ class Reserver:
             self._lock.release()
         return True
 
-    def reserve(self, request_id: str, cost: int, plan: Plan) -> list[Used] | Refusal:
+    def reserve(
+        self, request_id: str, cost: int, plan: Plan, least: int | None = None
+    ) -> list[Used] | Refusal:
         """Reserve `cost` nano-AIU for a request. Return how much of each limit of its plan is then
-        used, or the limit that the request does not fit."""
+        used, or the limit that the request does not fit.
+
+        With `least`, `cost` is only a guess: if nothing else is reserved, it is enough that `least`
+        fits, and what is left of the limits is reserved.
+        """
         with self._waiting() as files, files.reservations.locked():
-            outcome = self._reserve(files, request_id, cost, plan, time.monotonic())
+            outcome = self._reserve(files, request_id, cost, plan, time.monotonic(), least)
         if not isinstance(outcome, Refusal):
             return outcome
         # Some of the reserved amounts may soon be released or lowered. Requests that fit their
@@ -146,7 +140,7 @@ class Reserver:
             self._spent.clear()
             with files.reservations.locked():
                 clear_recorded(files.database, files.reservations)
-                return self._reserve(files, request_id, cost, plan, time.monotonic())
+                return self._reserve(files, request_id, cost, plan, time.monotonic(), least)
 
     def settle(self, request_id: str, nano: int | None) -> None:
         """Replace the estimate of a request with its actual cost, unless `nano` is None, until its
@@ -209,8 +203,25 @@ class Reserver:
         with self._lock:
             self._close()
 
+    def ended(self, plan: Plan, index: int) -> int:
+        """Return the cost of requests of this process that have ended, but have no rows yet, as far
+        as they count toward a limit of the plan; 0 if another thread is using the files."""
+        ready, files = plan.prepared, self._files
+        if ready is None or files is None or not self._lock.acquire(blocking=False):
+            return 0
+        try:
+            return files.reservations.table.amount(self._awaited, ready.uses[index].reserved)
+        finally:
+            self._lock.release()
+
     def _reserve(
-        self, files: _Files, request_id: str, cost: int, plan: Plan, now: float
+        self,
+        files: _Files,
+        request_id: str,
+        cost: int,
+        plan: Plan,
+        now: float,
+        least: int | None,
     ) -> list[Used] | Refusal:
         """Do the work of `reserve`; requires the file's lock. It makes few calls, because it runs
         for every request that has limits."""
@@ -226,6 +237,8 @@ class Reserver:
         ready = plan.prepared
         if ready is None or ready.spent is not self._spent.version or ready.sums is not table.sums:
             ready = prepared(plan, files.database, self._spent, table.summed())
+        if least is not None:
+            cost = reduced(ready.uses, cost, least)
         outcome = []
         for limit, allowed, spent, total in ready.uses:
             reserved = total[0]
@@ -235,7 +248,7 @@ class Reserver:
                     for use in ready.uses
                     if (use.limit.kind, use.limit.name) == (limit.kind, limit.name)
                 )
-                return Refusal(limit, allowed, State(spent, reserved), missing)
+                return Refusal(limit, allowed, (spent, reserved), missing)
             outcome.append((spent, reserved + cost))
         slot = Slot(0, cost, time.time_ns() // 1000, ready.common, ready.totals)
         file.put(request_id, slot)

@@ -14,7 +14,7 @@ from copilot_proxy.ledger.reservation_slots import (
     runs,
     slots_in,
 )
-from copilot_proxy.ledger.reserved_sums import ReservedSums
+from copilot_proxy.ledger.reserved_sums import ReservedSums, Total
 
 _SPARE_SLOTS: Final = 64
 """The number of free slots to keep at the end of the file."""
@@ -87,6 +87,11 @@ class SlotTable:
         self.slots = found
         self._size = slots_in(content)
         self._find_free()
+
+    def amount(self, request_ids: Iterable[str], total: Total) -> int:
+        """Return the part of a total that is reserved for these requests."""
+        slots = [slot for one in request_ids if (slot := self.slots.get(one)) is not None]
+        return sum(slot.nano for slot in slots if any(one is total for one in slot.totals))
 
     def next_slot(self) -> int:
         """Return the number of the slot for the next reservation.

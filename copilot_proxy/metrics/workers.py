@@ -86,7 +86,7 @@ class SharedMetrics:
             try:
                 self._own(record)
             except Exception:  # this may be raised by a different request than the current one
-                log.exception("Request %s is not in the metrics.", record.request_id)
+                log.exception("Request %s was not counted in the metrics.", record.request_id)
 
     def _update(self) -> None:
         self._timer = None

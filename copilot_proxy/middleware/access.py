@@ -197,8 +197,8 @@ class AccessMiddleware:
             "The API key is wrong." if candidates else "The request has no API key.",
             status=401,
             code="invalid_api_key",
-            hint="Send a key that `copilot-proxy serve` was started with, as "
-            "`Authorization: Bearer KEY`, `x-api-key: KEY` or `x-goog-api-key: KEY`.",
+            hint="Send one of the server's API keys as `Authorization: Bearer KEY`, `x-api-key: "
+            "KEY` or `x-goog-api-key: KEY`.",
         )
 
 
@@ -206,7 +206,7 @@ def _check_origin(origin: str, allowed: Collection[str], headers: dict[bytes, by
     if not origin or origin in allowed or _is_same_origin(origin, headers):
         return
     raise RequestError(
-        f"Web pages of the origin {origin[:200]!r} are not allowed to use this server.",
+        f"Web pages from the origin {origin[:200]!r} are not allowed to use this server.",
         status=403,
         type="permission_error",
         code="origin_not_allowed",
@@ -241,7 +241,7 @@ def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
     if method in ("GET", "HEAD") and headers.get(b"sec-fetch-mode") == b"navigate":
         return
     raise RequestError(
-        "Web pages of other sites are not allowed to use this server.",
+        "Web pages from other sites are not allowed to use this server.",
         status=403,
         type="permission_error",
         code="origin_not_allowed",

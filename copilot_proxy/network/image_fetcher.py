@@ -42,7 +42,7 @@ MAX_REDIRECTS: Final = 3
 _CONCURRENCY: Final = 4
 _MAX_ADDRESSES: Final = 3
 
-_NOT_ALLOWED: Final = "it cannot be fetched from this URL"
+_NOT_ALLOWED: Final = "its URL is not allowed or cannot be reached"
 
 
 class _FetchError(Exception):

@@ -132,8 +132,8 @@ async def _login(request: LitestarRequest, login: Login, *, https: bool) -> str 
         "The API key is wrong.",
         status=401,
         code="invalid_api_key",
-        hint="Enter a key that `copilot-proxy serve` was started with. On the same machine, "
-        "`copilot-proxy dashboard` needs none.",
+        hint="Enter one of the server's API keys. On the server's machine, `copilot-proxy "
+        "dashboard` signs you in without one.",
     )
 
 

@@ -81,7 +81,8 @@ async def raise_budget(dashboard: Dashboard, wanted: BudgetRaise, key: str | Non
             "The amount is invalid.",
             code="invalid_value",
             param="credits",
-            hint="Enter AI credits: a number above 0 with at most three decimals, such as 100.",
+            hint="Enter AI credits: a number greater than 0 with at most three decimals, such as "
+            "100.",
         )
     try:
         await asyncio.to_thread(dashboard.raise_budget, nano, wanted.kind, wanted.name, wanted.per)

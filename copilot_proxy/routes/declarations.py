@@ -76,7 +76,7 @@ _count_input_tokens = post(
     responses=answers_with(
         responses_schema.InputTokens,
         OpenAIErrorBody,
-        "An estimate of the number of input tokens, as the header x-copilot-proxy-notes says.",
+        "An estimate of the number of input tokens; the header x-copilot-proxy-notes says so.",
     ),
     summary="Count the input tokens of a response (OpenAI)",
 )(_with_types(responses.count_input_tokens))

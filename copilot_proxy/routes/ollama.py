@@ -237,8 +237,8 @@ OLLAMA_ROUTES: Final = (
 
 def _not_here(request: LitestarRequest) -> RequestError:
     return RequestError(
-        f"{request.url.path[:200]} is not possible here: the models are GitHub's, and none of them "
-        "is a file on this machine.",
+        f"{request.url.path[:200]} is not supported: the models are hosted by GitHub, not stored "
+        "on this machine.",
         status=501,
         code="not_implemented",
         hint="GET /api/tags lists the models, which can be used right away.",

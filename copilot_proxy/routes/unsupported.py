@@ -21,7 +21,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "batches": (
         "Copilot has no batches: every request is answered right away, at the usual price.",
-        "Send the requests one after the other.",
+        "Send the requests one by one.",
     ),
     "cached_contents": (
         "Copilot caches prompts automatically, and has no caches to create.",

@@ -108,8 +108,8 @@ def _refusal(server: RunningServer, status: int, body: Any) -> CopilotProxyError
     found = error if isinstance(error, dict) else {}
     if status == http.HTTPStatus.UNAUTHORIZED and found.get("code") == _INVALID_KEY:
         return CopilotProxyError(
-            f"The server at {url} requires {'another' if server.key else 'an'} API key.",
-            hint="Set COPILOT_PROXY_API_KEY to it.",
+            f"The server at {url} requires {'a different' if server.key else 'an'} API key.",
+            hint="Set COPILOT_PROXY_API_KEY to that key.",
             code=_INVALID_KEY,
         )
     if found.get("code") == "unknown_url":

@@ -38,12 +38,12 @@ _FAULTS: Final = (
     _Fault(
         "transfer-encoding can't be present",
         "It has both Content-Length and Transfer-Encoding.",
-        "Send one of them. A proxy in between may have added the other.",
+        "Send only one of them. A proxy in between may have added the other.",
     ),
     _Fault(
         "content-length can't be present",
         "It has both Content-Length and Transfer-Encoding.",
-        "Send one of them. A proxy in between may have added the other.",
+        "Send only one of them. A proxy in between may have added the other.",
     ),
     _Fault("transfer-encoding", "Its Transfer-Encoding is unknown.", "Use `chunked`, or none."),
     _Fault("duplicate content-length", "It has more than one Content-Length.", "Send only one."),
@@ -55,7 +55,7 @@ _FAULTS: Final = (
     _Fault(
         "chunk",
         "A chunk of its body is malformed.",
-        "Send each chunk as its size in hexadecimal, its bytes, with a line break after each.",
+        "Send each chunk as its size in hexadecimal and its bytes, with a line break after each.",
     ),
     _Fault(
         "url",

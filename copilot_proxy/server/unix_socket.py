@@ -55,8 +55,7 @@ def _check(path: Path) -> None:
     length = len(os.fsencode(path))
     if length > _MAX_PATH_LENGTH:
         raise UsageError(
-            f"The path of the socket has {length} bytes; "
-            f"the system allows at most {_MAX_PATH_LENGTH}.",
+            f"The socket path has {length} bytes; the system allows at most {_MAX_PATH_LENGTH}.",
             hint="Use a shorter path, or one relative to the current folder.",
         )
 
@@ -77,7 +76,8 @@ def _remove_stale_socket(path: Path) -> None:
         return
     owner = "copilot-proxy" if is_copilot_proxy(UnixConnection(path)) else "program"
     raise CopilotProxyError(
-        f"Another {owner} listens at {path}.", hint="Use another path, or stop that program."
+        f"Another {owner} is already listening at {path}.",
+        hint="Use another path, or stop that program.",
     )
 
 

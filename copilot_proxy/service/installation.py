@@ -72,7 +72,7 @@ def new_installation(environ: Mapping[str, str]) -> Installation:
     """
     if environ.get(_TOKEN):
         raise UsageError(
-            f"The GitHub token is in {_TOKEN}, which a service does not have.",
+            f"The GitHub token is in {_TOKEN}, which the service cannot read.",
             hint="Unset it, and sign in with: copilot-proxy login",
         )
     kept = {

@@ -39,7 +39,7 @@ def manager_for(settings: Settings, platform: str = sys.platform) -> ServiceMana
         return TaskScheduler(folder_of(settings))
     raise ServiceError(
         f"copilot-proxy cannot install services on {platform}.",
-        hint="Let your service manager run: copilot-proxy serve",
+        hint="Have your service manager run: copilot-proxy serve",
     )
 
 
@@ -111,7 +111,7 @@ def restart(manager: ServiceManager, service: Service, settings: Settings) -> No
     old = read_installation(folder)
     if old is None:
         raise ServiceError(
-            "The service has lost its settings.", hint="Run: copilot-proxy service install"
+            "The service's settings are missing.", hint="Run: copilot-proxy service install"
         )
     # With a different id, the old server cannot be mistaken for the new one.
     installation = renewed(old)

@@ -70,7 +70,7 @@ def wait_until_ready(settings: Settings, instance: str, folder: Path) -> dict[st
 def error_of(failure: Failure) -> CopilotProxyError:
     """Return the error that the server printed."""
     message, _, hint = failure.text.partition("\n")
-    message = message.removeprefix("Error: ") or f"The server ended with code {failure.code}."
+    message = message.removeprefix("Error: ") or f"The server exited with code {failure.code}."
     if failure.code == NotSignedIn.exit_code:
         return NotSignedIn(message, **({"hint": hint} if hint else {}))
     kind = NoCopilotAccess if failure.code == NoCopilotAccess.exit_code else ServiceError

@@ -18,7 +18,7 @@ from copilot_proxy.service.definition import (
 
 _RESTART_DELAY: Final = 3
 """Seconds until a failed server is started again."""
-_OTHER: Final = "Or let a container or another service manager run: copilot-proxy serve"
+_OTHER: Final = "Or have a container or another service manager run: copilot-proxy serve"
 _STATES: Final = ("active", "activating", "reloading")
 
 

@@ -70,7 +70,7 @@ class Settings:
     github_token: Secret | None = _setting(
         None,
         parse.token,
-        "A GitHub OAuth token; overrides the stored one and is never written.",
+        "A GitHub OAuth token; overrides the stored token, and is never stored.",
         own=True,
     )
     github_url: str = _setting(
@@ -99,7 +99,7 @@ class Settings:
     small_model: str | None = _setting(
         None,
         parse.header_text,
-        "The model for small jobs of clients, such as titles; by default the one in the request.",
+        "The model for clients' small jobs, such as titles; by default, the model in the request.",
     )
     aliases: Mapping[str, Alias] = field(
         default_factory=lambda: MappingProxyType({}),
@@ -136,7 +136,7 @@ class Settings:
     ollama_port: int = _setting(
         11434,
         parse.port,
-        "With `ollama`, a second port for clients that only try Ollama's own; 0 for none.",
+        "With `ollama`, a second port for clients that only try Ollama's port; 0 for none.",
         own=True,
     )
     update_check: bool = _setting(
@@ -168,7 +168,7 @@ class Settings:
     keep_alive: float = _setting(
         10.0,
         parse.seconds,
-        "Seconds of silence after which a stream gets a comment line or a blank.",
+        "Seconds of silence after which a stream gets a comment line or whitespace.",
     )
     header_grace: float = _setting(
         5.0,

@@ -50,7 +50,7 @@ def api_keys(value: object) -> tuple[ApiKey, ...]:
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         if not all(equals for _, equals, _ in pairs):
-            raise ValueError("expected NAME=KEY, several of them separated by commas")
+            raise ValueError("expected NAME=KEY pairs, separated by commas")
         if len({name.strip() for name, _, _ in pairs}) < len(pairs):
             raise ValueError("it contains a name twice")
         value = {name.strip(): key.strip() for name, _, key in pairs}

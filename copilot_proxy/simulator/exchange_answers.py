@@ -25,7 +25,7 @@ def _without_token(value: Value) -> Refusal:
 
 EXCHANGE_ANSWERS: dict[str, FaultAnswer] = {
     "exchange_401": FaultAnswer(
-        "the exchange answers 401 Bad credentials",
+        "the exchange returns 401 Bad credentials",
         lambda value: refusal.github(401, "Bad credentials"),
     ),
     "exchange_403": FaultAnswer(
@@ -33,7 +33,7 @@ EXCHANGE_ANSWERS: dict[str, FaultAnswer] = {
         lambda value: refusal.no_access(str(value or "no_copilot_access"), "mona"),
     ),
     "exchange_404": FaultAnswer(
-        "the exchange answers 404 Not Found, as for tokens of other apps",
+        "the exchange returns 404 Not Found, as for tokens of other apps",
         lambda value: refusal.github(404, "Not Found"),
     ),
     "exchange_rate_limit": FaultAnswer(
@@ -41,18 +41,18 @@ EXCHANGE_ANSWERS: dict[str, FaultAnswer] = {
         lambda value: _rate_limited(),
     ),
     "exchange_500": FaultAnswer(
-        "the exchange answers 500, or the status given as value",
+        "the exchange returns 500, or the status given as the value",
         lambda value: refusal.github(int(value or 500), "Server Error"),
     ),
     "exchange_html": FaultAnswer(
-        "the exchange answers 502 with an HTML page; the value is another status",
+        "the exchange returns 502 with an HTML page; the value is another status",
         lambda value: refusal.html(int(value or 502)),
     ),
     "exchange_missing_fields": FaultAnswer(
-        "the exchange answers 200 without a token", _without_token
+        "the exchange returns 200 without a token", _without_token
     ),
     "exchange_empty": FaultAnswer(
-        "the exchange answers 200 with an empty body",
+        "the exchange returns 200 with an empty body",
         lambda value: Refusal(200, "", content_type=refusal.JSON),
     ),
 }

@@ -44,7 +44,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         ),
     ),
     "prompt_too_long_old": FaultAnswer(
-        "400: the same in its older form, with an empty code",
+        "400: the older form of the same error, with an empty code",
         error(400, "prompt token count of 138898 exceeds the limit of 128000", "", type=""),
     ),
     "prompt_too_long_anthropic": FaultAnswer(
@@ -188,7 +188,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         error(400, "This request was flagged for possible cybersecurity risk.", "cyber_policy"),
     ),
     "invalid_encrypted_content": FaultAnswer(
-        "400: reasoning of another model or account was sent back",
+        "400: reasoning from another model or account was sent back",
         error(
             400,
             "The encrypted content could not be verified. Reason: Encrypted content could not be "

@@ -39,10 +39,10 @@ STREAMS = {
     "huge_event": "one event of at least value bytes (default 1 MiB) halfway through",
     "comments": "a comment line before every event",
     "one_byte_writes": "every byte is sent separately",
-    "split_writes": "writes end in the middle of events, and even of characters",
+    "split_writes": "events, and even characters, are split between writes",
     "crlf": "lines end with CR LF",
     "gzip": "the stream is compressed",
-    "no_done": "the [DONE] is missing",
+    "no_done": "the final [DONE] is missing",
     "extra_done": "a [DONE] in an API that has none",
 }
 QUIRKS = {
@@ -66,7 +66,7 @@ QUIRKS = {
     "annotations": "copilot_annotations in the deltas",
     "references": "chunks with choices null that carry what only GitHub's agents need",
     "changing_ids": "every chunk has a different id",
-    "usage_nowhere": "no usage at all",
+    "usage_nowhere": "no token counts at all",
     "ignored_tool_choice": "a forced tool is not called",
     "fenced_json": "requested JSON arrives in a Markdown fence",
     "wordless": "an answer without any text",
@@ -78,16 +78,17 @@ QUIRKS = {
     "unordered": "embeddings arrive out of order",
 }
 OTHERS = {
-    "github_down": "connections to github.com and api.github.com break without an answer",
-    "models_500": "the list of models answers 500, or the status given as value",
-    "models_429": "the list of models answers 429",
+    "github_down": "connections to github.com and api.github.com are closed without a response",
+    "models_500": "the list of models returns 500, or the status given as the value",
+    "models_429": "the list of models returns 429",
     "models_html": "the list of models is an HTML page",
-    "models_garbage": "the list of models answers 200 with unusable entries",
-    "no_websocket": "the upgrade to a WebSocket is refused with 404, or the status given as value",
+    "models_garbage": "the list of models returns 200 with unusable entries",
+    "no_websocket": "the upgrade to a WebSocket is refused with 404, or the status given as the "
+    "value",
     "auto_404": "the choice of a model is not available to the account (404)",
     "auto_503": "the choice of a model fails temporarily (503)",
-    "user_404": "the account endpoint answers 404",
-    "user_500": "the account endpoint answers 500",
+    "user_404": "the account endpoint returns 404",
+    "user_500": "the account endpoint returns 500",
     "count_tokens_missing": "token counting is not available (404)",
 }
 

@@ -202,7 +202,7 @@ class Cooldowns:
         if log_it:
             cooldown = _cooldown(target, breaker, self._now())
             log.warning(
-                "Copilot refused %s (%s): not sending requests for %d s.",
+                "Copilot refused requests for %s (%s); none will be sent for %d s.",
                 f"the model {cooldown.model}" if cooldown.model else "the account",
                 cooldown.code,
                 cooldown.retry_in,

@@ -41,7 +41,7 @@ PRO = {
         ("max_yearly_subscriber_quota", "Max"),
         ("copilot_for_business_seat_quota", "Business"),
         ("copilot_enterprise_seat_multi_quota", "Enterprise"),
-        ("enterprise_managed", "none (managed by an enterprise, without a seat)"),
+        ("enterprise_managed", "none (enterprise-managed account without a seat)"),
         ("no_auth_limited_copilot", "none"),
         ("no_access", "none"),
         ("something_new", "something_new"),

@@ -70,7 +70,7 @@ async def test_a_github_token_gets_its_own_exchange(
 async def test_requests_of_a_caller_share_one_exchange(
     callers: CallerTokens, simulator: Simulator
 ) -> None:
-    """All requests of a caller share one Copilot token."""
+    """All requests from a caller share one Copilot token."""
     for _ in range(3):
         source = callers.for_header(f"Bearer {SIMULATED_TOKEN}")
         assert source is not None
@@ -90,7 +90,7 @@ async def test_a_bad_caller_token_does_not_hammer_github(
             await source.token()
 
     assert 1 == len(simulator.state.requests)
-    assert "The token came with the request" in str(caught.value.hint)
+    assert "The token was sent with the request" in str(caught.value.hint)
 
 
 async def test_the_number_of_callers_is_bounded(
@@ -236,7 +236,7 @@ async def test_a_copilot_token_for_an_unknown_host_is_refused(real: CallerTokens
     """A Copilot token for a host other than GitHub's is refused."""
     source = real.for_header(copilot(proxy="proxy.evil.example"))
     assert source is not None
-    with pytest.raises(SignInError, match="neither a host of GitHub nor in your settings"):
+    with pytest.raises(SignInError, match="neither a GitHub host nor in your settings"):
         await source.token()
 
 

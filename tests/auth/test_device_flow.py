@@ -89,7 +89,7 @@ async def test_slow_down_never_shortens_the_interval() -> None:
 async def test_polling_ends_when_the_code_expires() -> None:
     """The last poll is made when the code expires."""
     script = Script(Pending())
-    with pytest.raises(LoginFailed, match="expired before GitHub reported") as caught:
+    with pytest.raises(LoginFailed, match="expired before the sign-in was approved") as caught:
         await script.wait(expires_in=15)
 
     assert [6.0, 6.0, 3.0] == script.slept

@@ -471,7 +471,7 @@ async def test_server_errors_are_temporary(
 
 
 async def test_a_403_page_of_a_proxy_is_not_a_refusal(client: httpx.AsyncClient) -> None:
-    """The block page of a proxy is not taken for a refusal of the account."""
+    """A proxy's block page is not taken for a refusal of the account."""
 
     assert "not_github" == (await refusal(client, Answer(HTML, status=403), "exchange")).code
 
@@ -534,7 +534,7 @@ async def test_the_account_has_plan_and_quota(github: GitHub) -> None:
 async def test_refusals_of_the_account_endpoints(
     client: httpx.AsyncClient, call: str, answer: Answer, kind: type[CopilotProxyError]
 ) -> None:
-    """Refusals of the account endpoints cause the usual errors."""
+    """Refusals by the account endpoints cause the usual errors."""
 
     assert kind is type(await refusal(client, answer, call))
 

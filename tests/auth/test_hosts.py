@@ -164,7 +164,7 @@ def test_an_unknown_copilot_host_is_refused(url: str) -> None:
     with pytest.raises(SignInError) as caught:
         hosts.check_api_url(url, "github.com", DEFAULTS)
 
-    assert "no token was sent" in caught.value.message
+    assert "No token was sent" in caught.value.message
     assert "COPILOT_PROXY_COPILOT_API_URL" in str(caught.value.hint)
 
 

@@ -132,7 +132,7 @@ def test_an_older_text_without_host_or_login_is_read() -> None:
 )
 def test_any_other_text_is_refused_without_being_shown(text: str) -> None:
     """Malformed entries and unknown hosts are refused, and not shown in the error."""
-    with pytest.raises(ValueError, match="not a credential") as caught:
+    with pytest.raises(ValueError, match="not a copilot-proxy credential") as caught:
         from_json(text, "file")
 
     assert "secret" not in str(caught.value)
@@ -460,7 +460,7 @@ def test_a_linked_folder_must_belong_to_the_user(
     os.lchown(tmp_path / "home", 4243, 4243) if os.getuid() == 0 else monkeypatch.setattr(
         private_files, "_is_ours", lambda status: not stat.S_ISLNK(status.st_mode)
     )
-    with pytest.raises(StoreError, match="a symbolic link of another user"):
+    with pytest.raises(StoreError, match="another user's symbolic link"):
         FileStore(tmp_path / "home").save(ACME)
 
 
@@ -565,7 +565,7 @@ def test_a_keyring_that_loses_entries_is_reported() -> None:
 def test_an_entry_in_another_format_is_refused(memory_keyring: MemoryKeyring) -> None:
     """An entry in another format is refused, and not shown."""
     memory_keyring.entries["g-copilot-proxy", "github"] = "hunter2"
-    with pytest.raises(StoreError, match="does not contain a token of copilot-proxy") as caught:
+    with pytest.raises(StoreError, match="does not contain a copilot-proxy token") as caught:
         KeyringStore().load()
 
     assert "hunter2" not in repr(caught.value)
@@ -618,7 +618,7 @@ def test_a_long_wait_is_reported(
         KeyringStore(timeout=0.05).load()
     backend.released.set()
 
-    assert ["Waiting for the system keyring; it may be asking for its password."] == caplog.messages
+    assert ["Waiting for the system keyring; it may be asking for a password."] == caplog.messages
 
 
 # The environment.

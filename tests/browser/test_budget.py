@@ -14,7 +14,7 @@ def test_raising_one_of_several_budgets(opened: Opened, simulator: Simulator, se
     session = page.locator("#budget .item", has_text="all requests, per session")
     expected = (
         "The amount is invalid. "
-        "Enter AI credits: a number above 0 with at most three decimals, such as 100."
+        "Enter AI credits: a number greater than 0 with at most three decimals, such as 100."
     )
     for amount in ("-5", "abc", "", "0"):
         day.locator("input").fill(amount)

@@ -179,13 +179,13 @@ def test_the_estimate() -> None:
     request = {"model": "m", "input": "word " * 800, "max_output_tokens": 5000}
     prompt = 1000 + len("modelinputmax_output_tokensm") // 4
 
-    assert prompt * 625_000 + 1000 * 2_500_000 == estimator.estimate(asked, request)
-    assert 100 * 2_500_000 == estimator.estimate(asked, {"max_tokens": 100}) - 2 * 625_000
+    assert prompt * 625_000 + 1000 * 2_500_000 == estimator.estimate(asked, request).nano
+    assert 100 * 2_500_000 == estimator.estimate(asked, {"max_tokens": 100}).nano - 2 * 625_000
     for number in range(10):
         ended = record(str(number), session="s", tokens=(900, 0, 10 * number))
         estimator.learn(ended, Tokens(input=900, output=10 * number))
     learned = 900 * 50_000 + (prompt - 900) * 625_000 + 80 * 2_500_000
-    assert learned == estimator.estimate(asked, request)
+    assert learned == estimator.estimate(asked, request).nano
     time.now = 301
-    assert prompt * 625_000 + 80 * 2_500_000 == estimator.estimate(asked, request)
-    assert 0 == estimator.estimate(record("b", model="nobody-knows-it"), request)
+    assert prompt * 625_000 + 80 * 2_500_000 == estimator.estimate(asked, request).nano
+    assert 0 == estimator.estimate(record("b", model="nobody-knows-it"), request).nano

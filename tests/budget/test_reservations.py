@@ -29,9 +29,9 @@ from copilot_proxy.ledger.reservation_file import (
     path_for,
     stored_reservations,
 )
-from copilot_proxy.ledger.reservation_request import Plan, Sender
+from copilot_proxy.ledger.reservation_request import Plan, Refusal, Sender
 from copilot_proxy.ledger.reservation_slots import Slot, encode
-from copilot_proxy.ledger.reserver import Refusal, Reserver
+from copilot_proxy.ledger.reserver import Reserver
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.relay.records import RequestRecord
 from tests.ledger.rows import record, row

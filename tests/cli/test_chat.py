@@ -71,7 +71,7 @@ def test_an_answer(chat: Chat, account: Simulator) -> None:
 
 
 def test_a_newline_is_not_doubled(capsys: pytest.CaptureFixture[str]) -> None:
-    """An answer that ends with a newline gets no second one."""
+    """An answer that ends with a newline gets no second newline."""
     screen = chat_answer.PlainPrinter()
     screen.write("text\n")
     screen.close()
@@ -529,7 +529,7 @@ def test_markdown_without_control_characters() -> None:
 
 
 def test_markdown_without_words() -> None:
-    """An answer of only whitespace or link definitions prints nothing."""
+    """An answer that is only whitespace or link definitions prints nothing."""
     assert drawn(["\n", "  \n"], terminal=False) == ""
     assert drawn(["[x]: http://y\n"], terminal=False) == ""
 

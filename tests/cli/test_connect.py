@@ -25,7 +25,7 @@ SETTINGS = '{\n  // mine\n  "model": "opus",\n  "env": {"CLAUDE_CODE_USE_BEDROCK
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with only settings of Claude Code; no client is installed."""
+    """A home with only Claude Code's settings; no client is installed."""
     home = tmp_path / "user"
     (home / ".claude").mkdir(parents=True)
     (home / ".claude" / "settings.json").write_text(SETTINGS)
@@ -156,12 +156,12 @@ def test_a_simulated_server(cli: Cli, home: Path, copilot: Simulator, tmp_path: 
         printed = cli("connect", "zed", "--print")
         asked_for = cli("connect", "claude", "--simulate", "--yes", "--no-probe")
     words = " ".join(shown.split())
-    assert "This is for a simulator" in words
+    assert "This configuration is for a simulator" in words
     assert f"The server at {proxy.url} was started with --simulate." in words
     assert "settings.json to use the simulator? [y/N]" in words
-    assert "This is for a simulator" in printed.err
-    assert "This is for a simulator" not in printed.out
-    assert "This is for a simulator" in asked_for.err
+    assert "This configuration is for a simulator" in printed.err
+    assert "This configuration is for a simulator" not in printed.out
+    assert "This configuration is for a simulator" in asked_for.err
     assert "was started with" not in asked_for.err
 
 

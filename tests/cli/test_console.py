@@ -17,7 +17,7 @@ from tests.cli.terminals import Terminal
 
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "terminal_width", lambda: 40)
+    monkeypatch.setattr(console, "terminal_width", lambda stream=None: 40)
 
 
 @pytest.mark.usefixtures("narrow")
@@ -38,6 +38,17 @@ def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str])
         "  curl http://127.0.0.1:8000/v1/chat/completions -d '{}'",
         "  API key    required, as Authorization:",
         "             Bearer KEY",
+    ]
+
+
+@pytest.mark.usefixtures("narrow")
+def test_long_values_stay_in_their_column() -> None:
+    """A value that does not fit is continued below itself."""
+    rows = [("Plan", "Pro"), ("Quota", "900.0 of 1,500 AI credits left (60%)")]
+    assert console.two_columns(rows).splitlines() == [
+        "Plan          Pro",
+        "Quota         900.0 of 1,500 AI credits",
+        "              left (60%)",
     ]
 
 

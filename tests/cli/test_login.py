@@ -123,7 +123,7 @@ def test_the_file_may_be_chosen_although_there_is_a_keyring(
     ran = cli("login", "--store", "file")
 
     assert 0 == ran.code
-    assert "Currently signed in as mona (github.com); this sign-in replaces it." in ran.err
+    assert "Currently signed in as mona (github.com); this sign-in will replace it." in ran.err
     assert {} == memory_keyring.entries
     assert stored(own_home) is not None
 

@@ -213,7 +213,7 @@ def test_one_question_is_enough(
     person.type("y")
 
     assert 0 == person.end(), person.screen
-    assert asked.startswith("No keyring is available. Read the token of GitHub CLI")
+    assert asked.startswith("No keyring is available. Read GitHub CLI's token")
     assert "readable only by you? [y/N]:" in asked
     assert 1 == person.screen.count("[y/N]")
 

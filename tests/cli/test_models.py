@@ -109,7 +109,9 @@ def test_a_filter_finds_models_that_are_not_in_the_picker(cli: Cli) -> None:
 def test_models_that_are_not_in_the_picker(cli: Cli) -> None:
     """A note says that these models can be used; embedding models are counted separately."""
     ran = cli("models", "--all")
-    line = next(one for one in ran.err.splitlines() if one.startswith("Not in Copilot's own menu"))
+    line = next(
+        one for one in ran.err.splitlines() if one.startswith("Not in Copilot's model picker")
+    )
 
     assert "llama-4-scout" in line
     assert "text-embedding" not in ran.err
@@ -147,7 +149,7 @@ def test_all(cli: Cli) -> None:
 
 
 def test_json(cli: Cli) -> None:
-    """stdout has the objects of /v1/models and nothing else."""
+    """stdout contains the objects of /v1/models and nothing else."""
     ran = cli("models", "--json", "gpt-4o")
     found = json.loads(ran.out)
     assert found[0]["object"] == "model"

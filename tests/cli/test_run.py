@@ -188,7 +188,7 @@ def test_the_list(cli: Cli, record: object) -> None:
     lines = ran.out.splitlines()
     assert ["claude", "Claude", "Code", "1.2.3"] == lines[0].split()
     assert len(RUNNABLE) + 1 == len(lines)
-    assert any("not installed: npm install -g @openai/codex" in line for line in lines)
+    assert any("install: npm install -g @openai/codex" in line for line in lines)
 
 
 def test_a_missing_client(cli: Cli, record: object) -> None:
@@ -287,6 +287,14 @@ def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPat
 
     assert 1 == ran.code
     assert f"The server at {server.url} is older" in ran.err
+
+
+def test_a_client_that_reads_ctrl_c_as_a_key(cli: Cli, running: Proxy) -> None:
+    """The cost has a line of its own, although the client receives no signal."""
+    ran = cli("run", "env", "--", "sh", "-c", "exit 130")
+
+    assert 130 == ran.code
+    assert ran.err.endswith(".\n\nThis session: no requests.\n")
 
 
 def test_a_server_of_their_own(record: Callable[[], Any]) -> None:

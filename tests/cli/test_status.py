@@ -160,7 +160,7 @@ def test_an_untrusted_api_host_is_reported(
     assert 1 == ran.code
     assert "Plan" in rows(ran.out)
     assert "API" not in rows(ran.out)
-    assert "no token was sent to it" in ran.err
+    assert "No token was sent to it" in ran.err
 
 
 def test_json_has_every_key_and_no_secret(cli: Cli, signed_in: Simulator) -> None:

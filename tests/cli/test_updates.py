@@ -1,4 +1,4 @@
-"""The notice of a newer version, with the real pip and a local package index."""
+"""The notice about a newer version, with the real pip and a local package index."""
 
 import http.server
 import json

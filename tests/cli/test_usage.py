@@ -280,7 +280,7 @@ def test_recent_requests_with_long_names(
                     upstream_status=429,
                     error="rate_limit_exceeded",
                 ),
-                time.time(),
+                at(),
             )
         ]
     )
@@ -332,9 +332,10 @@ def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.Mon
 def test_tiny_amounts(cli: Cli, own_home: Path) -> None:
     """A nonzero amount is never shown as zero."""
     writer = Writer(own_home / "ledger.sqlite3")
-    writer.write([row(record("tiny", credits=0.004), time.time())])
+    # For `usage`, and for `budget`, whose clock is the real one
+    writer.write([row(record(f"at-{when}", credits=0.002), when) for when in (at(), time.time())])
     writer.close()
-    assert "<0.01 AI credits, 1 request" in cli("usage").out
+    assert "<0.01 AI credits, " in cli("usage").out
     assert "<0.01 credits this month" in cli("usage", "--line").out
     assert " <0.01 " in cli("usage", "show").out
     assert "<0.01 spent" in cli("budget", "set", "5/day").out
@@ -348,12 +349,49 @@ def test_another_model(cli: Cli, ledger: Path) -> None:
     assert expected == json.loads(ran.out)["total"]["nano_aiu"]
 
 
+def test_the_same_model(cli: Cli, own_home: Path) -> None:
+    """`--as` with the model that was used returns what was charged, also for cache writes; a
+    request whose tokens are unknown does not count as free."""
+    written = record("written", credits=None, tokens=(500, 4000, 30))
+    assert written.usage is not None
+    written.usage["prompt_tokens_details"] |= {"cache_creation_input_tokens": 300}
+    odd = record("odd", credits=None, error="server_error", upstream_status=500)
+    odd.usage = None
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(one, at()) for one in (written, odd)])
+    writer.close()
+    for view in ("day", "week", "model"):
+        charged, same = (
+            json.loads(cli("usage", view, "--json", *more).out)["total"]
+            for more in ((), ("--as", "claude-opus-5"))
+        )
+        assert charged["nano_aiu"] == same["nano_aiu"] > 0
+        assert 1 == charged["unknown_cost_requests"] == same["unknown_cost_requests"]
+
+
 def test_verify(cli: Cli, ledger: Path) -> None:
     """An intact ledger is compared with GitHub's quota."""
     ran = cli("usage", "--verify")
 
     assert 0 == ran.code
     assert "This month: ledger 7.00, GitHub 600.00, other clients 593.00 AI credits." in ran.out
+
+
+def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:
+    """Estimates and unknown costs are named, and so is a ledger that has more than GitHub."""
+    quota = QUOTA._replace(percent_left=99.9)
+    left = record("left", credits=None, client_gone=True, quota=quota)
+    left.usage = None
+    made = [record("billed", credits=9.004), record("odd", credits=None, model="mystery-1"), left]
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(one, at()) for one in made])
+    writer.close()
+    ran = cli("usage", "--verify")
+
+    assert 0 == ran.code
+    assert "GitHub 1.50, other clients 0.00 AI credits." in ran.out
+    assert "The ledger has 7.5" in ran.out
+    assert "1 request of estimated cost and 1 request of unknown cost, so the ledger's" in ran.out
 
 
 def test_verify_with_another_unit(cli: Cli, own_home: Path) -> None:
@@ -509,8 +547,8 @@ def test_why(cli: Cli, missed: Path) -> None:
         "       sooner, or compact the conversation before a long pause.",
         "",
         " 5.00  opencode: 2 requests changed the list of tools, first at tool 14 (lsp).",
-        "       Connect all MCP servers before the first message, and leave the tools as",
-        "       they are during a session.",
+        "       Connect all MCP servers before the first message, and do not change the",
+        "       tools during a session.",
         "",
         " 0.30  opencode: 2 requests changed or removed earlier messages. Clients do this",
     ] == cli("usage", "--why").out.splitlines()[:11]
@@ -529,11 +567,9 @@ def test_why(cli: Cli, missed: Path) -> None:
 
 def test_the_next_turn(cli: Cli, missed: Path) -> None:
     """The cost of the next turn is shown for the cache's lifetime and for later."""
-    assert cli("usage", "--line").out.endswith(
-        " · next turn 0.42 credits in the next 3:00, then 4.10\n"
-    )
+    assert cli("usage", "--line").out.endswith(" · next turn 0.42 credits for 3:00, then 4.10\n")
     assert [
-        "Next turn of s-1 with claude-opus-5: 0.42 credits in the next 3:00, then 4.10",
+        "Next turn of s-1 with claude-opus-5: 0.42 credits for 3:00, then 4.10",
         "Next turn of an unnamed session with claude-opus-5: 4.10 credits",
     ] == cli("usage", "session").out.splitlines()[-2:]
     turns = json.loads(cli("usage", "session", "--json").out)["next_turns"]
@@ -563,9 +599,7 @@ def test_the_cache_lifetime_is_learned(cli: Cli, missed: Path) -> None:
     assert [(300, "default")] * 2 == learned()
     write("read", (100, 0), (91, 4900), (66, 4900))
     assert [(1500, "observed")] * 2 == learned()
-    assert cli("usage", "--line").out.endswith(
-        " · next turn 0.42 credits in the next 23:00, then 4.10\n"
-    )
+    assert cli("usage", "--line").out.endswith(" · next turn 0.42 credits for 23:00, then 4.10\n")
     write("gone", (60, 0), (48, 0), gone=True)
     assert [(540, "observed")] * 2 == learned()
     writer.close()

@@ -126,10 +126,11 @@ def test_importing_again(cli: Cli, store: Store) -> None:
     assert 2 == len(rows())
 
 
-def test_requests_through_this_server(cli: Cli, store: Store) -> None:
+@pytest.mark.parametrize("client", ["openai-js", "copilot-cli"])
+def test_requests_through_this_server(cli: Cli, store: Store, client: str) -> None:
     """Requests through this server are already in the ledger; a similar direct request is not."""
     own = record("own", credits=2.85882, model="claude-opus-5.5", tokens=(6602, 6601, 43),
-                 client="openai-js")  # fmt: skip
+                 client=client)  # fmt: skip
     writer = Writer(load_settings().ledger_file)
     writer.write([row(own, NOON.timestamp() + 1)])
     writer.close()

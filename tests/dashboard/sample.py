@@ -26,6 +26,12 @@ CLIENTS: Final = (
 _PRICES: Final = {"input": 500, "cache_read": 50, "cache_write": 625, "output": 2500}
 """Credits per million tokens."""
 
+_LATEST: Final = 3 * 86_400
+"""Seconds with requests of all kinds.
+
+They are closer together if the month has just started, so that the page has something to show.
+"""
+
 
 def fill(path: Path, *, days: int = 30, per_day: int = 60, now: float | None = None) -> None:
     """Write a ledger to `path`."""
@@ -53,8 +59,11 @@ def _rows(days: int, per_day: int, now: float) -> Iterator[dict[str, Any]]:
     )
     spent, month = 0.0, ""
     named: set[str] = set()
+    this_month = (resets - timedelta(days=1)).replace(day=1).timestamp()
     for number in range(days * per_day):
         age = (days * per_day - 1 - number) * 86_400 / per_day
+        if age < _LATEST:
+            age *= min(1, (now - this_month) / _LATEST)
         ended = now - 30 - age
         if chance.random() < 0.35 + 0.35 * math.cos(number / per_day * 2 * math.pi / 7):
             continue

@@ -1,4 +1,4 @@
-"""The data of the dashboard over HTTP."""
+"""The dashboard's data over HTTP."""
 
 import json
 import re
@@ -107,7 +107,7 @@ def test_the_overview(locked: Proxy) -> None:
     assert overview["month"]["nano_aiu"] > 0
     sessions = {one["client"]: one for one in overview["sessions"]}
     assert 4_200_000_000 == sessions["claude-code"]["warm_nano_aiu"]
-    assert 200 < sessions["claude-code"]["cached_until"] - time.time() < 300
+    assert 0 < sessions["claude-code"]["cached_until"] - time.time() < 300
     assert sessions["codex"]["cached_until"] is None
     assert any("changed the list of tools" in one["what"] for one in overview["losses"])
     assert [1000 * 10**9] == [one["allowed"] for one in overview["budget"]]
@@ -117,13 +117,15 @@ def test_the_overview(locked: Proxy) -> None:
 @pytest.mark.parametrize("by", ["client", "model", "key", "project"])
 def test_spent_over_time(locked: Proxy, span: str, count: int, by: str) -> None:
     """The series have no gaps, and their sum matches the list of requests."""
+    before = time.time()
     with locked.client(headers={"x-api-key": OWNER_KEY}) as client:
         found = client.get("/dashboard/spent", params={"span": span, "by": by}).json()
 
     starts = found["starts"]
     assert count == len(starts) == len(set(starts))
     assert starts == sorted(starts)
-    assert starts[-1] <= time.time() < starts[-1] + (3600 if span == "day" else 90_000)
+    assert starts[-1] <= time.time()
+    assert before < starts[-1] + (3600 if span == "day" else 90_000)
     assert all(len(one["nano_aiu"]) == len(one["requests"]) == count for one in found["spent"])
     sums = [sum(one["nano_aiu"]) for one in found["spent"]]
     assert sums == sorted(sums, reverse=True)
@@ -132,7 +134,7 @@ def test_spent_over_time(locked: Proxy, span: str, count: int, by: str) -> None:
 
 @pytest.mark.parametrize("span", ["day", "week"])
 def test_unknown_costs_over_time(server: Proxy, span: str) -> None:
-    """Requests of unknown cost are counted apart from requests that cost nothing."""
+    """Requests whose cost is unknown are counted apart from requests that cost nothing."""
     body = {"model": "text-embedding-3-small", "input": "words"}
     with server.client() as client, events(client) as stream:
         assert 200 == client.post("/v1/embeddings", json=body).status_code

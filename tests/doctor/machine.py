@@ -86,7 +86,7 @@ class Machine:
         return path
 
     def file(self, name: str, content: str | dict[str, Any]) -> Path:
-        """Write a file of another program, relative to the home folder."""
+        """Write a file that belongs to another program, relative to the home folder."""
         path = self.user / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content if isinstance(content, str) else json.dumps(content, indent=2))

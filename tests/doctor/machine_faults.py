@@ -229,7 +229,7 @@ def ollama_port_taken(machine: Machine) -> None:
 
 
 class OtherServer(HttpServer):
-    """A copilot-proxy in a state that would take long to reach."""
+    """A copilot-proxy in a state that would take a long time to reach."""
 
     def __init__(self, **health: object) -> None:
         super().__init__()

@@ -64,7 +64,7 @@ def claude(id: str, **supports: Any) -> Model:
 def sent(
     client: str, model: Model, *steps: Json, betas: Iterable[str] = (), **wish: Any
 ) -> PreparedRequest:
-    """Return the prepared request of `client` with a conversation of `steps`.
+    """Return the prepared request from `client` with a conversation of `steps`.
 
     `wish` accepts the options of `asking.body_of`, and `own` contains additional fields of the
     request.
@@ -82,7 +82,7 @@ def prepared(
     betas: Iterable[str] = (),
     cache: ReasoningCache | None = None,
 ) -> PreparedRequest:
-    """Return the prepared request of `client` with `body`, parsed as in the server."""
+    """Return the prepared request from `client` with `body`, parsed as in the server."""
     api = APIS[client]
     request = api.parse(json.dumps(body).encode())
     return prepare(api, request, model, cache or ReasoningCache(), betas=list(betas))

@@ -29,7 +29,7 @@ USE: Json = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
 
 
 def thinking(client: str, id: str, *, betas: list[str] | None = None, **wish: Any) -> Any:
-    """Return the thinking settings sent upstream for a request of `client`."""
+    """Return the thinking settings sent upstream for a request from `client`."""
     return sent(client, claude(id), betas=betas or [], **wish).body.get("thinking")
 
 

@@ -134,7 +134,7 @@ def test_a_custom_call_without_input(arguments: str | None) -> None:
 
 
 def test_other_functions_stay_functions() -> None:
-    """Only calls of the client's custom tools are converted."""
+    """Only calls to the client's custom tools are converted."""
     events = [
         calling(call("a", "f", '{"input":"x"}'), call("b", "apply_patch", '{"input":"y"}', 1)),
         event("stop"),

@@ -63,7 +63,7 @@ def part(client: str, url: str = PDF_URL, name: str | None = NAME) -> Json:
 
 
 def body(client: str, *parts: Json) -> Json:
-    """Return a request of `client` whose user sends `parts`."""
+    """Return a request from `client` whose user sends `parts`."""
     if client == "gemini":
         return {"model": "m", "contents": [{"parts": list(parts)}]}
     turn = {"role": "user", "content": list(parts)}
@@ -73,7 +73,7 @@ def body(client: str, *parts: Json) -> Json:
 
 
 def with_result(client: str, file: Json) -> Json:
-    """Return a request of `client` in which a tool returned `file`."""
+    """Return a request from `client` in which a tool returned `file`."""
     if client == "gemini":
         returned = {"functionResponse": {"name": "f", "response": {}, "parts": [file]}}
         asked: Json = {"functionCall": {"name": "f", "args": {}}}

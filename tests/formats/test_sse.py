@@ -191,7 +191,7 @@ def test_a_long_line_in_small_pieces_is_linear_work() -> None:
 
 
 def test_the_default_limit_is_above_any_real_event() -> None:
-    """The default limit accepts events of several megabytes."""
+    """The default limit accepts events of a few megabytes."""
     (event,) = EventDecoder().feed(b"data: " + b"x" * 5_000_000 + b"\n\n")
 
     assert 5_000_000 == len(event)

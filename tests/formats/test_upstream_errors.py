@@ -190,7 +190,7 @@ SIGNATURE = b'{"error": {"message": "Invalid signature in thinking block. The bl
         (400, b"missing Editor-Version header for IDE auth", "COPILOT_PROXY_EDITOR_VERSION"),
         (400, b"missing required Copilot-Vision-Request header", "vision"),
         (400, b'{"error": {"message": "image media type not supported"}}', "PNG"),
-        (400, SIGNATURE, "reasoning of another model"),
+        (400, SIGNATURE, "reasoning from another model"),
         (503, b"", "busy"),
         (421, b"", "copilot-proxy status"),
         (400, coded("model_max_prompt_tokens_exceeded"), "Shorten"),

@@ -112,7 +112,7 @@ GENERATED: Final[list[ClientRequest]] = [
     for model in MODELS
     for stream in (True, False)
 ]
-"""Requests of Ollama's ``/api/generate``."""
+"""Requests to Ollama's ``/api/generate``."""
 EMBEDDED: Final[dict[str, list[ClientRequest]]] = {
     "/api/embed": [
         {"model": "text-embedding-3-small", "input": ["x", "y"], "dimensions": 8},

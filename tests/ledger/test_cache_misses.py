@@ -108,7 +108,7 @@ def claude_code(
     names: tuple[str, ...] = ("Bash", "Edit", "Read"),
     system: str = "You are Claude Code. ",
 ) -> dict[str, Any]:
-    """Return a request of Claude Code, with marks on the system prompt and on the last message.
+    """Return a request from Claude Code, with marks on the system prompt and the last message.
 
     The last message becomes a plain string as soon as another message follows.
     """
@@ -131,7 +131,7 @@ def claude_code(
 
 
 def responses(*texts: str, model: str = GPT, session: str = "", **more: Any) -> dict[str, Any]:
-    """Return a request of Codex."""
+    """Return a request from Codex."""
     items = [
         {
             "type": "message",

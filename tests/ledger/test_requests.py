@@ -35,7 +35,7 @@ def settings(simulator: Simulator) -> Settings:
 
 
 def rows(settings: Settings) -> list[dict[str, Any]]:
-    """Return the rows of the ledger, or none if it does not exist yet."""
+    """Return the ledger's rows, or none if it does not exist yet."""
     database = open_for_reading(settings.ledger_file)
     if database is None:
         return []

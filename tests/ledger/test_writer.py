@@ -237,7 +237,7 @@ def test_an_invalid_record(path: Path, caplog: pytest.LogCaptureFixture) -> None
     ledger.close()
 
     assert ["a-0", "a-2"] == stored(path)
-    assert "Request a-1 is not in the ledger" in caplog.text
+    assert "Request a-1 was not recorded in the ledger" in caplog.text
 
 
 def test_a_newer_file_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:

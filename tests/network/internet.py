@@ -22,7 +22,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 HOST = "pictures.example"
 URL = f"https://{HOST}/a.png"
 DATA_URL = "data:image/png;base64," + base64.b64encode(PNG).decode()
-REFUSED = "The image cannot be fetched: it cannot be fetched from this URL."
+REFUSED = "The image cannot be fetched: its URL is not allowed or cannot be reached."
 
 
 @dataclass

@@ -54,7 +54,7 @@ async def test_plain_http_loads_no_certificates(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_clients_share_one_tls_context() -> None:
-    """All clients of a process share one TLS context."""
+    """All clients in a process share one TLS context."""
 
     assert certificates._ssl_context(None, None) is certificates._ssl_context(None, None)
 

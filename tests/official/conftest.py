@@ -1,4 +1,4 @@
-"""The simulator as a separate process, and official clients of Copilot that use it."""
+"""The simulator as a separate process, and official Copilot clients that use it."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""A client of a language server: JSON-RPC messages over stdio."""
+"""A client for a language server: JSON-RPC messages over stdio."""
 
 import json
 import queue

@@ -75,7 +75,7 @@ def running(
 
 @pytest.fixture
 def served(running: Served) -> Iterator[Served]:
-    """The server, after clearing the requests and faults of earlier tests."""
+    """The server, after clearing the requests and faults from earlier tests."""
     running.simulator.state.recorder.clear()
     running.proxy.records.clear()
     yield running

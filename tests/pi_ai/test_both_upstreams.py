@@ -199,7 +199,7 @@ def test_reasoning_that_is_sent_only_at_the_end(http: httpx.Client, served: Serv
 
 
 def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
-    """Clients of the Responses and Messages APIs work, too."""
+    """Responses and Messages clients work, too."""
     response = sdk.responses.create(model="gpt-4.1", input="Say hello")
     assert "Say hello" in response.output_text
 

@@ -138,7 +138,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
 
 @pytest.fixture
 def client(running: Client) -> Client:
-    """The sidecar, after clearing the requests of earlier tests."""
+    """The sidecar, after clearing the requests from earlier tests."""
     running.upstream.heads.clear()
     running.upstream.connections.clear()
     running.upstream.gone.clear()

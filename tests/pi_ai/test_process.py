@@ -320,7 +320,7 @@ async def test_a_reader_that_does_not_read_stops_the_sender(tmp_path: Path) -> N
 
 
 def test_the_environment_of_the_process() -> None:
-    """The process gets the variables about certificates and no other settings of the user.
+    """The process gets the certificate variables, and no other settings from the user.
 
     Proxy URLs may contain passwords, so they are sent over the pipe.
     """

@@ -95,7 +95,7 @@ def copilot() -> Iterator[Copilot]:
 def test_parts_that_cannot_be_decrypted(copilot: Copilot, name: str) -> None:
     """Once Copilot has refused an encrypted part, the part is dropped and the rest is sent again.
 
-    The next request of the conversation is not refused.
+    The next request in the conversation is not refused.
     """
     items, *refusal = REFUSALS[name]
     copilot.refusal = (refusal[0], refusal[1])

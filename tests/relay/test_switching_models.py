@@ -92,7 +92,7 @@ def test_a_switch_within_a_tool_loop(
     notes = answer.headers.get("x-copilot-proxy-notes", "")
     assert len(sent) <= 2
     is_gemini = second in (GEMINI, OTHER_GEMINI)
-    # Calls of another Gemini model may have kept their signature, as the client sent them.
+    # Calls by another Gemini model may have kept their signature, as the client sent them.
     assert ("changed tool calls" in notes) == ("tool_calls" not in str(sent[-1]) and is_gemini)
     assert (REFUSED in notes) == (len(sent) == 2)
 

@@ -1,4 +1,4 @@
-"""What clients of Anthropic's API expect: paths, headers, model lists, and the error format."""
+"""Features that Anthropic's clients expect: paths, headers, model lists, and the error format."""
 
 import json
 from typing import Any

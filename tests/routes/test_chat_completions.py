@@ -354,7 +354,7 @@ def test_keep_alive(simulator: Simulator, fault: str) -> None:
 
 
 def test_failure_after_the_grace_period(simulator: Simulator) -> None:
-    """An error after the grace period is an event of the stream."""
+    """An error after the grace period is an event in the stream."""
     simulator.state.faults.on("stall_before_headers", path="/chat/completions", value="0.5")
     simulator.state.faults.on("end_early", path="/chat/completions")
     with (

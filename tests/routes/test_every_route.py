@@ -140,7 +140,7 @@ def test_own_hosts(server: OpenProxy, host: str) -> None:
 def test_origins_that_are_not_allowed(
     server: OpenProxy, simulator: Simulator, headers: dict[str, str]
 ) -> None:
-    """Pages of other origins are refused on every route, including preflights and unknown paths."""
+    """Pages from other origins are refused on every route, even preflights and unknown paths."""
     headers = {**headers, "content-type": "text/plain"}
 
     assert {"origin_not_allowed"} == refusals(server, headers)
@@ -149,14 +149,14 @@ def test_origins_that_are_not_allowed(
 
 @crossed(mode=["no-cors", "cors", "websocket", None], site=["cross-site", "same-site"])
 def test_pages_without_an_origin(server: OpenProxy, site: str, mode: str | None) -> None:
-    """Images, scripts and other resources that pages of other sites request are refused."""
+    """Images, scripts and other resources are refused if pages from other sites request them."""
     headers = {"sec-fetch-site": site} | ({"sec-fetch-mode": mode} if mode else {})
 
     assert {"origin_not_allowed"} == refusals(server, headers)
 
 
 def test_forms_without_an_origin(server: OpenProxy, simulator: Simulator) -> None:
-    """A form of another site is refused even if the browser sends no Origin."""
+    """A form on another site is refused even if the browser sends no Origin."""
     headers = {
         "sec-fetch-site": "cross-site",
         "sec-fetch-mode": "navigate",
@@ -357,8 +357,14 @@ def test_a_preflight_cannot_inject_headers(simulator: Simulator) -> None:
         ("PRI * HTTP/2.0\n\nSM\n\n", "Turn off HTTP/2"),
         ("POST / HTTP/1.1\nContent-Length: 3\nContent-Length: 3\n\n", "Send only one"),
         ("POST / HTTP/1.1\nContent-Length: x\n\n", "the length of the body"),
-        ("POST / HTTP/1.1\nContent-Length: 3\nTransfer-Encoding: chunked\n\n", "Send one of them"),
-        ("POST / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 3\n\n", "Send one of them"),
+        (
+            "POST / HTTP/1.1\nContent-Length: 3\nTransfer-Encoding: chunked\n\n",
+            "Send only one of them",
+        ),
+        (
+            "POST / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 3\n\n",
+            "Send only one of them",
+        ),
         ("POST / HTTP/1.1\nTransfer-Encoding: gzip\n\n", "Use `chunked`"),
         ("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\nxyz\n", "in hexadecimal"),
     ],

@@ -101,7 +101,7 @@ def test_a_refused_token_of_the_environment_is_named(
         answer = client.post("/v1/chat/completions", json=CHAT)
 
     assert 401 == answer.status_code
-    assert "Unset COPILOT_PROXY_GITHUB_TOKEN, because it overrides a sign-in" in hint_of(answer)
+    assert "Unset COPILOT_PROXY_GITHUB_TOKEN, which overrides any sign-in" in hint_of(answer)
     assert "restart the server" in hint_of(answer)
 
 

@@ -169,7 +169,7 @@ def test_empty_lines_are_not_idle(hasty: Proxy) -> None:
 
 
 def test_half_a_second_request(hasty: Proxy) -> None:
-    """The timeout applies to every request of a connection."""
+    """The timeout applies to every request on a connection."""
     with connected(hasty) as conn:
         conn.sendall(HEALTH)
         answered(conn)

@@ -61,7 +61,7 @@ def marks() -> Marks:
 
 @pytest.fixture
 def home(own_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The folder for all files of the program; HOME is empty."""
+    """The folder for all of the program's files; HOME is empty."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(device_flow, "_MARGIN", 0.0)
     monkeypatch.setattr(verification, "_RETRY_DELAYS", (0.0, 0.0, 0.0))
@@ -109,7 +109,7 @@ def test_every_refusal_of_the_exchange(
     trouble: str,
     place: str,
 ) -> None:
-    """Refusals of a token from the environment or the file do not show it."""
+    """Refusals of a token from the environment or the file do not show the token."""
     token = marks.add("the token", github.state.issue_oauth_token("Iv1.b507a08c87ecfe98"))
     if place == "environment":
         monkeypatch.setenv("COPILOT_PROXY_GITHUB_TOKEN", token)
@@ -176,7 +176,7 @@ def test_the_password_of_a_proxy(
     proxy: str,
     host: str | None,
 ) -> None:
-    """Errors of the proxy do not show its password."""
+    """Proxy errors do not show the proxy's password."""
     password = marks.new("the password")
     token = marks.new("the token", "ghu_")
     for name in ("COPILOT_PROXY_GITHUB_URL", "COPILOT_PROXY_GITHUB_API_URL"):

@@ -1,4 +1,4 @@
-"""No request of a client keeps the event loop from serving other clients."""
+"""No client's request keeps the event loop from serving other clients."""
 
 import base64
 import gzip

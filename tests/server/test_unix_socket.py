@@ -118,7 +118,8 @@ def test_the_banner_has_a_curl_command_that_works(
 
     def use(client: httpx.Client) -> None:
         shown.append(capsys.readouterr().err)
-        line = next(line for line in shown[0].splitlines() if line.lstrip().startswith("curl"))
+        text = shown[0].replace("\\\n", "")
+        line = next(line for line in text.splitlines() if line.lstrip().startswith("curl"))
         _, flag, socket_path, url, _, body = shlex.split(line)
         assert flag == "--unix-socket"
         assert Path(socket_path).is_absolute()
@@ -156,7 +157,7 @@ def test_a_second_server_is_refused(path: Path, capsys: pytest.CaptureFixture[st
         )
         assert done.returncode == 1
         assert done.stderr == (
-            f"Error: Another copilot-proxy listens at {path}.\n"
+            f"Error: Another copilot-proxy is already listening at {path}.\n"
             "Use another path, or stop that program.\n"
         )
         assert client.get("/health").status_code == 200
@@ -171,7 +172,7 @@ def test_another_program_keeps_its_socket(path: Path, capsys: pytest.CaptureFixt
         other.listen()
         assert run(["serve", "--uds", str(path)]) == 1
     assert path.is_socket()
-    assert f"Another program listens at {path}." in capsys.readouterr().err
+    assert f"Another program is already listening at {path}." in capsys.readouterr().err
 
 
 def test_a_socket_that_was_left_behind_is_replaced(path: Path) -> None:
@@ -248,7 +249,7 @@ def test_invalid_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_other_errors_of_the_path(failure: OSError, said: str) -> None:
-    """Other errors of the system have readable messages."""
+    """Other system errors have readable messages."""
     error = unix_socket._failed(failure, Path("/x/y"))
     assert isinstance(error, CopilotProxyError)
     assert said in error.message

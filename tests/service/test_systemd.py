@@ -173,7 +173,7 @@ def test_a_token_in_a_variable_is_refused(
     ran = cli("service", "install")
 
     assert 2 == ran.code
-    assert "COPILOT_PROXY_GITHUB_TOKEN, which a service does not have" in ran.err
+    assert "COPILOT_PROXY_GITHUB_TOKEN, which the service cannot read" in ran.err
     assert not (own_home / "service/service.json").exists()
 
 

@@ -28,7 +28,7 @@ class Event(NamedTuple):
 
 
 class Copilot:
-    """A well-behaved client of the simulator."""
+    """A well-behaved client for the simulator."""
 
     def __init__(self, simulator: Simulator, http: httpx.Client) -> None:
         self.simulator = simulator

@@ -130,7 +130,7 @@ def test_wrong_polls_are_errors_with_status_200(http, changed, error):
 
 
 def test_a_script_decides_every_answer(simulator, http):
-    """The answers of a script are sent in order, and the last one is repeated."""
+    """A script's answers are sent in order, and the last one is repeated."""
     simulator.state.device_flow = [
         "pending",
         "slow_down",

@@ -30,7 +30,7 @@ PLAIN = "text/plain; charset=utf-8"
     ],
 )
 def test_only_exchanged_tokens_are_accepted(copilot, path, value, status, text):
-    """Any other token is refused in plain text, with the message of the real service."""
+    """Any other token is refused in plain text, with the real service's message."""
     method = "GET" if path == "/models" else "POST"
     headers = copilot.merged({"authorization": value})
     answer = copilot.http.request(method, path, headers=headers)
@@ -99,7 +99,7 @@ def test_the_integration_is_checked(copilot, value):
 
 
 def test_an_oauth_token_of_another_app_works_directly(copilot):
-    """A token of another OAuth app requires neither editor nor integration."""
+    """Another OAuth app's token requires neither editor nor integration."""
     headers = {"authorization": f"Bearer {FOREIGN_TOKEN}"}
     assert 200 == copilot.http.get("/models", headers=headers).status_code
     copilot.simulator.state.revoke()

@@ -36,7 +36,7 @@ def test_the_exchange_says_that_chat_is_enabled(copilot):
 
 
 def test_tokens_of_the_cli_are_used_directly(simulator, copilot):
-    """Tokens of the CLI's app are used directly, since the exchange refuses them."""
+    """Tokens from the CLI's app are used directly, since the exchange refuses them."""
     token = simulator.state.issue_oauth_token("Ov23ctDVkRmgkPke0Mmm")
     assert "Ov23ctDVkRmgkPke0Mmm" in OTHER_CLIENTS
     for one in (token, FOREIGN_TOKEN):

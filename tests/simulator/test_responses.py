@@ -292,7 +292,7 @@ def test_long_inputs_are_refused(copilot):
 
 
 def test_long_conversations_are_cached(copilot):
-    """Most tokens of a long conversation are read from the cache."""
+    """Most tokens in a long conversation are read from the cache."""
     given = [{"role": "user", "content": "x" * 8000}, CALL, OUTPUT]
     body = copilot.responses(given).json()
     assert body["usage"]["input_tokens_details"]["cached_tokens"] > 1000

@@ -233,7 +233,7 @@ def test_frames_are_assembled():
 
 
 def test_long_messages_are_refused():
-    """A message of more than 16 MiB is an error as soon as its size is known."""
+    """A message over 16 MiB is an error as soon as its size is known."""
     with pytest.raises(FrameError) as raised:
         list(Frames().feed(b"\x81\xff" + struct.pack("!Q", 1 << 25)))
     assert 1009 == raised.value.code

@@ -353,7 +353,8 @@ def test_it_is_logged_once(
 
     lines = [r for r in caplog.records if r.name.startswith("copilot_proxy.upstreams")]
     assert [
-        "Copilot refused the model gpt-4o (user_model_rate_limited): not sending requests for 30 s."
+        "Copilot refused requests for the model gpt-4o (user_model_rate_limited); none will be "
+        "sent for 30 s."
     ] == [line.getMessage() for line in lines]
     records = [proxy.wait_for_record(number) for number in range(1, 6)]
     assert [(False, "chat_completions"), *[(True, None)] * 4] == [

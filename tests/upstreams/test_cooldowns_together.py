@@ -50,7 +50,7 @@ def test_a_probe_that_hangs(cooldowns: Cooldowns, now: Time, events: str) -> Non
 
 
 def test_a_disconnected_probe_does_not_count(cooldowns: Cooldowns, now: Time) -> None:
-    """When the client of a probe disconnects, the next request becomes the probe."""
+    """When a probe's client disconnects, the next request becomes the probe."""
     left(cooldowns, now, "403 403 403 +10")
     with pytest.raises(KeyboardInterrupt), cooldowns.guard(API, MODEL):
         raise KeyboardInterrupt
@@ -148,8 +148,10 @@ def test_it_is_logged_once(cooldowns: Cooldowns, caplog: pytest.LogCaptureFixtur
         Cooldown("account", None, "user_global_rate_limited", 7200),
     ] == cooldowns.active()
     assert [
-        "Copilot refused the model *** (user_model_rate_limited): not sending requests for 30 s.",
-        "Copilot refused the account (user_global_rate_limited): not sending requests for 7200 s.",
+        "Copilot refused requests for the model *** (user_model_rate_limited); none will be sent "
+        "for 30 s.",
+        "Copilot refused requests for the account (user_global_rate_limited); none will be sent "
+        "for 7200 s.",
     ] == caplog.messages
 
 
@@ -199,7 +201,7 @@ def test_cooldowns_are_per_sign_in(now: Time) -> None:
     assert 1 == len(accounts.active(mona))  # type: ignore[arg-type]
     after = accounts.of(mona, Auth("ghu_octocat").token)  # type: ignore[arg-type]
     assert ask(after) is None
-    # Requests of the old account do not affect the new one.
+    # Requests from the old account do not affect the new one.
     ask(before, "weekly=3600", model="other")
     assert not accounts.active(mona)  # type: ignore[arg-type]
 

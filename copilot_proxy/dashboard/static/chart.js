@@ -55,7 +55,7 @@ export class Chart {
     const { starts } = this.#data;
     this.#plot?.destroy();
     this.#plot = null;
-    $("chart").setAttribute("aria-label", `Credits over time: ${credits(cost(this.#rows))} in all. The table has the numbers.`);
+    $("chart").setAttribute("aria-label", `Credits over time: ${credits(cost(this.#rows))} in total. The table has the numbers.`);
     if (!total(this.#rows, "requests")) {
       render($("chart"), el("p", { className: "empty" }, "No requests in this period."));
       this.#caption(null);

@@ -12,12 +12,12 @@ let sessions = [];
 export function showSessions(found) {
   sessions = found;
   render($("sessions"), found.length ? found.map(session) : el("p", { className: "empty" },
-    "No session in the last hour. Here you will see what the next turn costs, and how long its prompt stays in the cache."));
+    "No sessions in the last hour. The cost of a session's next turn, and how long its prompt stays in the cache, will appear here."));
   tick();
 }
 
 function session(one) {
-  const name = one.session ? `${one.session.slice(0, 8)}` : "unnamed";
+  const name = !one.session ? "unnamed" : one.session.length <= 12 ? one.session : `${one.session.slice(0, 12)}…`;
   return el("div", { className: "item" },
     el("p", { className: "split" }, el("strong", {}, one.client ?? "unknown client"), el("span", { className: "cost" })),
     el("p", { className: "muted small-text" }, `${one.model}, ${tokens(one.prompt_tokens)} tokens, session `,
@@ -119,7 +119,7 @@ export function showClients(found) {
   const others = found.filter((one) => !one.last_seen && !one.installed);
   const isOpen = $("clients").querySelector("details")?.open ?? !shown.length;
   render($("clients"),
-    shown.length ? null : el("p", { className: "empty" }, "No clients seen or found. Start one with one of these commands:"),
+    shown.length ? null : el("p", { className: "empty" }, "No clients have been seen or found. Start one with:"),
     shown.map(client),
     others.length ? el("details", { open: isOpen }, el("summary", { "data-focus": "more clients" }, `${number(others.length)} more that can use this server`), others.map(client)) : null);
 }
@@ -147,7 +147,7 @@ export function showServer(server) {
       server.ledger ? null : el("li", { className: "warn-text" }, `The ledger is off, as set in ${server.ledger_source}`),
       server.workers > 1 ? el("li", { className: "muted" }, `${number(server.workers)} worker processes; only the running requests of one of them are shown`) : null,
       server.dump_dir ? el("li", { className: "warn-text" }, "Conversations are written to ", el("code", {}, server.dump_dir)) : null,
-      server.key === null ? null : el("li", {}, `You see the requests of the API key ${server.key}.`)));
+      server.key === null ? null : el("li", {}, `Only requests of the API key ${server.key} are shown.`)));
 }
 
 const command = (text, label) => el("p", { className: "copy-line" }, el("code", {}, text), copyButton(text, label));

@@ -5,7 +5,7 @@ from typing import Final
 from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.types import Json
 
-_MOVED: Final = "moved images of a tool result to a user message, where every model accepts them"
+_MOVED: Final = "moved images from a tool result to a user message, where every model accepts them"
 _PLACEHOLDER: Final = "(an image, shown in the next message)"
 
 

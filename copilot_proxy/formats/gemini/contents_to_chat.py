@@ -17,7 +17,7 @@ FAILED: Final = "The function failed:"
 _OTHERS: Final = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
 """The parts that Google's own tools leave in a conversation."""
 _MEDIA_NOTE: Final = (
-    "moved images and documents of results to a user message, where every model accepts them"
+    "moved images and documents from results to a user message, where every model accepts them"
 )
 
 
@@ -101,7 +101,7 @@ class _MessagesBuilder:
         if texts or calls:
             self.messages.append(message)
         else:
-            self.notes.add("dropped empty contents of the model")
+            self.notes.add("dropped empty model contents")
 
     def _model_texts(self, part: Json) -> Iterator[str]:
         if part.get("text"):

@@ -119,7 +119,7 @@ def _user(
             media += found
     for kind in {part["type"] for part in media} & _MEDIA.keys() if media else ():
         unique_notes.add(
-            f"moved {_MEDIA[kind]}s of tool results to a user message, where every model accepts "
+            f"moved {_MEDIA[kind]}s from tool results to a user message, where every model accepts "
             "them"
         )
     parts = media + parts

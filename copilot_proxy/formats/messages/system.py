@@ -23,7 +23,7 @@ def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
     """
     kept = [block for block in blocks if not str(block.get("text")).startswith(_BILLING)]
     if len(kept) < len(blocks):
-        notes.append("dropped the billing line of the system prompt: it would defeat the cache")
+        notes.append("dropped the billing line from the system prompt: it would defeat the cache")
     return kept
 
 

@@ -60,8 +60,8 @@ def set_reasoning(
         return {}
     if nearest != effort:
         notes.append(
-            f"changed reasoning_effort from {effort} to {nearest}: the nearest that the model "
-            "supports"
+            f"changed reasoning_effort from {effort} to {nearest}: the nearest value that the "
+            "model supports"
         )
     return {level: nearest}
 

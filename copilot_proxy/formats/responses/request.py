@@ -70,7 +70,7 @@ def check_request(request: ResponsesRequest, *, may_be_empty: bool = False) -> N
     if not request["model"]:
         raise _invalid("model", "The model name is empty.")
     if not request["input"] and not may_be_empty:
-        raise _invalid("input", "At least one input item is needed.")
+        raise _invalid("input", "At least one input item is required.")
     _check_tools(request)
     if isinstance(request["input"], list) and not is_plain:
         check_items(request["input"])

@@ -160,7 +160,7 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
             items += assistant_items
             if parts:
                 media += parts
-                notes.append("moved images or files of an assistant message into a user message")
+                notes.append("moved images or files from an assistant message into a user message")
         else:
             items.append(_message(message["role"], _parts(message["content"])))
     _add_media(media, items)

@@ -66,7 +66,7 @@ class MessageError(Exception):
         return cls.of(
             RequestError(
                 f"This WebSocket already has {count} unanswered requests: the limit on their "
-                "number or size is reached.",
+                "number or total size has been reached.",
                 code="websocket_stream_limit_reached",
                 hint="Wait for a response, or open another WebSocket.",
             ),

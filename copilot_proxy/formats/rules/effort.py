@@ -27,5 +27,5 @@ def use_nearest_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
         )
     elif nearest != effort:
         notes.append(
-            f"changed {name} from {effort} to {nearest}: the nearest that the model supports"
+            f"changed {name} from {effort} to {nearest}: the nearest value that the model supports"
         )

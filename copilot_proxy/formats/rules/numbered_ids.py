@@ -25,7 +25,7 @@ def number_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
         if ids:
             # If an id was used for several calls, their results are in the same order.
             result[outgoing.result_id_key] = ids.pop(0) if len(ids) > 1 else ids[0]
-    notes.append("changed ids of tool calls to numbered ones, which the model expects")
+    notes.append("changed ids of tool calls to numbered ids, which the model expects")
 
 
 def _are_numbered(outgoing: OutgoingBody, form: str) -> bool:

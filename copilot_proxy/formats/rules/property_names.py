@@ -54,7 +54,7 @@ def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list
         _rename_in_calls(outgoing, renamed)
         more = len(changes) - _SHOWN
         listed = changes[:_SHOWN] + ([f"and {more} more"] if more > 0 else [])
-        notes.append(f"renamed parameters of tools: {', '.join(listed)}")
+        notes.append(f"renamed tool parameters: {', '.join(listed)}")
 
 
 @lru_cache(maxsize=1024)

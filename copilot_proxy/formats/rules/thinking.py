@@ -76,6 +76,9 @@ def choose_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
         outgoing.set_thinking({"type": "adaptive"})
         outgoing.set_effort(effort)
     else:
+        if effort not in BUDGETS:
+            # There is no effort in the request that Copilot could refuse.
+            notes.append(f"changed {outgoing.fields.effort} from {effort} to medium: it is unknown")
         budget = _with_room(BUDGETS.get(effort, BUDGETS["medium"]), outgoing.limit)
         outgoing.set_thinking({"type": "enabled", "budget_tokens": budget})
 

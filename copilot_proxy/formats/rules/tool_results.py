@@ -128,7 +128,7 @@ class _Pairs:
         raw = self._outgoing.result(id, NO_RESULT)
         self._out.append(Segment("result", (id,), raw, segment.message_index))
         where = self._outgoing.location(segment.message_index)
-        self._notes.append(f"added a result for a tool call without one{where}")
+        self._notes.append(f"added a result for a tool call that had none{where}")
 
     def _orphan(self, segment: Segment) -> None:
         raw = self._outgoing.orphan(segment.raw, _ORPHAN)

@@ -35,7 +35,7 @@ SYSTEM = {"role": "system", "content": "Be brief."}
     ["simple-request", "streaming-request", "tool-call-request", "tool-call-followup-request"],
 )
 def test_recorded_requests_are_accepted(name: str) -> None:
-    """Recorded requests of real clients are accepted unchanged."""
+    """Recorded requests from real clients are accepted unchanged."""
     request = recorded_json(f"openai-chat-completions/{name}.json")
 
     assert request == parse_request(json.dumps(request).encode())

@@ -242,7 +242,7 @@ def test_an_empty_finish_reason_is_ignored(reason: object) -> None:
     """An empty finish reason does not end the response."""
     data = {"choices": [{"delta": {"content": "x"}, "finish_reason": reason}]}
 
-    with pytest.raises(BrokenResponse, match="broke off"):
+    with pytest.raises(BrokenResponse, match="was cut off"):
         repair([data])
 
 
@@ -251,7 +251,7 @@ def test_an_empty_finish_reason_is_ignored(reason: object) -> None:
     [
         ([], "Copilot sent an empty answer."),
         ([FILTER], "Copilot sent an empty answer."),
-        ([event(content="x")], "Copilot's answer broke off before it was complete."),
+        ([event(content="x")], "Copilot's answer was cut off before it was complete."),
         ([event("error", content="x")], "The model failed while it was answering."),
         ([[]], "Copilot sent an event that is not a JSON object."),
         ([b"<html>"], "Copilot sent an event that is not a JSON object."),

@@ -91,12 +91,12 @@ def test_a_recorded_stream_without_its_end_is_an_error(name: str) -> None:
     events = recorded_events(name)
     finished = [any(c.get("finish_reason") for c in event["choices"]) for event in events]
 
-    with pytest.raises(Exception, match="broke off before it was complete"):
+    with pytest.raises(Exception, match="was cut off before it was complete"):
         complete(events[: finished.index(True)])
 
 
 def test_the_recorded_parallel_calls_are_two() -> None:
-    """Two calls of Claude that both have index 0 stay separate, numbered 0 and 1."""
+    """Two Claude calls that both have index 0 stay separate, numbered 0 and 1."""
     calls = calls_of(recorded_events("claude-parallel-tool-calls.sse"))
 
     assert [

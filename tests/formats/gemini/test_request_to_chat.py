@@ -85,7 +85,7 @@ def test_signatures(text: str, opaque: str) -> None:
     "signature", ["skip_thought_signature_validator", "CiQB0e2Kb", "x", "", "é"]
 )
 def test_signatures_of_other_vendors(signature: str) -> None:
-    """Signatures of other vendors are dropped, since no model here can use them."""
+    """Other vendors' signatures are dropped, since no model here can use them."""
     contents = [
         {"parts": [{"text": "Hi"}]},
         {"role": "model", "parts": [{"text": "Ho", "thoughtSignature": signature}]},

@@ -1,4 +1,4 @@
-"""Chat chunks translated to events of a Gemini stream."""
+"""Chat chunks translated to Gemini stream events."""
 
 import json
 from typing import Any

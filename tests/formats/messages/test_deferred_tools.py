@@ -112,7 +112,7 @@ def test_other_blocks_of_a_result_become_text() -> None:
     ],
 )
 def test_a_forced_tool_must_be_there(tools: list[Json], choice: Json) -> None:
-    """A request that forces a call of a tool that Copilot does not run is refused."""
+    """A request that forces a tool call is refused if Copilot does not run the tool."""
     forced = request(tools=tools, tool_choice=choice)
 
     for prepare in (to_chat, lambda body, notes: messages_for_model(body, CLAUDE, notes)):

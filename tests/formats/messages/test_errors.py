@@ -94,7 +94,9 @@ def test_a_prompt_that_is_too_long(body: Any, expected: str) -> None:
 
 
 def test_claudes_own_error_type_is_kept() -> None:
-    """An overload reported in an event keeps its type, even if its status is different."""
+    """An overload reported in an event keeps its type, and has Anthropic's status for it."""
     error = parse_error_event({"error": {"type": "overloaded_error", "message": "Overloaded"}})
+    details = error_body(error, "x")["error"]
 
-    assert "overloaded_error" == error_body(error, "x")["error"]["type"]
+    assert (529, "overloaded_error") == (error.status, details["type"])
+    assert 200 == details["upstream"]["status"]

@@ -25,7 +25,7 @@ RECORDED = ("simple", "streaming", "thinking", "tool-use", "tool-use-followup", 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_requests_are_accepted(name: str) -> None:
-    """Recorded requests of real clients are accepted unchanged."""
+    """Recorded requests from real clients are accepted unchanged."""
     sent = recorded(f"{name}-request")
 
     assert sent == parse_request(json.dumps(sent).encode())
@@ -145,7 +145,7 @@ DOCUMENT = {"type": "document", "source": {"type": "content", "content": [IMAGE]
     ],
 )
 def test_all_images_are_counted(messages: list[Any], expected: bool) -> None:
-    """All images of the conversation count, even old ones and images in tool results."""
+    """All images in the conversation count, even old ones and images in tool results."""
     assert expected is (count_images(request(*messages)) > 0)
 
 

@@ -266,7 +266,8 @@ SHOWN = {"type": "adaptive", "display": "summarized"}
             {"reasoning_effort": "minimal", "temperature": 0.1},
             {"thinking": SHOWN, "output_config": {"effort": "low"}},
             [
-                "changed reasoning_effort from minimal to low: the nearest that the model supports",
+                "changed reasoning_effort from minimal to low: the nearest value that the model "
+                "supports",
                 "dropped temperature: Claude does not accept it with thinking",
             ],
         ),

@@ -80,7 +80,7 @@ REQUIRED = {"type": "object", "properties": {"a": {"type": "string"}}, "required
         (
             {"system": [text("x-anthropic-billing-header: a"), text("Be"), text(""), text("it.")]},
             {"messages": [{"role": "system", "content": "Be\n\nit."}, HI]},
-            ["dropped the billing line of the system prompt: it would defeat the cache"],
+            ["dropped the billing line from the system prompt: it would defeat the cache"],
         ),
         ({"system": [text("")]}, {}, []),
         ({"stop_sequences": ["a"]}, {"stop": ["a"]}, []),
@@ -185,7 +185,7 @@ def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
     assert ({**HEAD, "messages": [HI], **expected}, notes) == translated(request(**fields))
 
 
-MOVED = "moved images of tool results to a user message, where every model accepts them"
+MOVED = "moved images from tool results to a user message, where every model accepts them"
 TEXT_SOURCE = {"type": "text", "media_type": "text/plain", "data": "words"}
 PARTS_SOURCE = {"type": "content", "content": [text("a"), IMAGE, {"type": "odd"}, 3]}
 RESULT_IMAGE = [part("From tool result 1:"), PNG_PART]
@@ -430,7 +430,7 @@ def test_an_empty_conversation_is_rejected() -> None:
     "name", ["simple", "streaming", "thinking", "tool-use", "tool-use-followup"]
 )
 def test_recorded_requests_are_translated(name: str) -> None:
-    """Recorded requests of real clients become valid chats with the text of the last message."""
+    """Recorded requests from real clients become valid chats with the text of the last message."""
     sent = recorded(f"{name}-request")
     chat, _ = translated(sent)
 

@@ -104,7 +104,7 @@ def test_a_supported_request_is_not_changed(sent: MessagesRequest) -> None:
         pytest.param(
             {"system": [text("x-anthropic-billing-header: cch=1;"), text("Be brief.")]},
             {"system": [text("Be brief.")]},
-            ["dropped the billing line of the system prompt: it would defeat the cache"],
+            ["dropped the billing line from the system prompt: it would defeat the cache"],
             id="the billing line",
         ),
         pytest.param(

@@ -185,7 +185,10 @@ def adapted(model: Model, fields: Json) -> tuple[Json, list[str]]:
                 "output_config": {"effort": "max"},
             },
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
-            ["changed output_config.effort from max to high: the nearest that the model supports"],
+            [
+                "changed output_config.effort from max to high: the nearest value that the model "
+                "supports"
+            ],
             id="an effort above the model's",
         ),
         pytest.param(

@@ -1,4 +1,4 @@
-"""Chat chunks become the events of a Messages stream, or one message."""
+"""Chat chunks become events of a Messages stream, or one message."""
 
 from typing import Any
 
@@ -357,7 +357,7 @@ def repaired(events: list[Any]) -> list[ChatChunk]:
 
 @pytest.mark.parametrize("name", ["plain-text", "tool-call", "gemini-reasoning-tool-call"])
 def test_recorded_streams_are_translated(name: str) -> None:
-    """Recorded streams of Copilot's models arrive complete at an Anthropic client."""
+    """Recorded streams from Copilot's models arrive complete at an Anthropic client."""
     chunks = repaired(recorded_events(f"{name}.sse"))
     _, message = written(chunks)
 

@@ -1,4 +1,4 @@
-"""Responses of models that Copilot serves on Messages are repaired and passed on."""
+"""Responses from models that Copilot serves on Messages are repaired and passed on."""
 
 import json
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_usage_has_the_chat_format() -> None:
     [
         ([], "Copilot sent an empty answer."),
         ([{"type": "ping"}], "Copilot sent an empty answer."),
-        ([START, DELTA], "Copilot's answer broke off before it was complete."),
+        ([START, DELTA], "Copilot's answer was cut off before it was complete."),
         ([b"[DONE]"], "Copilot sent an event that is not a JSON object."),
     ],
 )

@@ -1,4 +1,4 @@
-"""Responses of models that Copilot serves on Messages become chat chunks."""
+"""Responses from models that Copilot serves on Messages become chat chunks."""
 
 import json
 from collections.abc import Iterable
@@ -331,8 +331,8 @@ def test_a_stream_without_its_last_event_is_complete() -> None:
     [
         ([], "Copilot sent an empty answer."),
         ([{"type": "ping"}, STOP], "Copilot sent an empty answer."),
-        (RECORDED[:3], "Copilot's answer broke off before it was complete."),
-        ([START, STOP], "Copilot's answer broke off before it was complete."),
+        (RECORDED[:3], "Copilot's answer was cut off before it was complete."),
+        ([START, STOP], "Copilot's answer was cut off before it was complete."),
         ([b"odd"], "Copilot sent an event that is not a JSON object."),
     ],
 )

@@ -536,7 +536,7 @@ def test_unusual_tool_results(content: Any, text: str | None, is_error: bool) ->
 
 
 def test_claudes_conversations_begin_and_end_with_the_user() -> None:
-    """A user message is added where it is missing, and a note says so."""
+    """If a user message is missing, one is added, and a note says so."""
     body, notes = translated(CLAUDE, {"role": "assistant", "content": "A"})
     assert ["user", "assistant", "user"] == [m["role"] for m in body["context"]["messages"]]
     assert 2 == len(notes)
@@ -586,7 +586,7 @@ def test_blank_messages_are_dropped_for_claude() -> None:
 
 @pytest.mark.parametrize("model", [CLAUDE, GPT_4])
 def test_a_request_without_content_is_refused(model: Model) -> None:
-    """A request without any content is refused."""
+    """A request without content is refused."""
     with pytest.raises(RequestError, match="nothing to answer"):
         translated(model, {"role": "assistant", "content": ""})
 

@@ -420,7 +420,7 @@ def test_a_whole_response(api: str, body: Json) -> None:
 @pytest.mark.parametrize(
     ("event", "code", "words"),
     [
-        (failed("whatever", broke="cut"), "upstream_broken", "connection to Copilot broke"),
+        (failed("whatever", broke="cut"), "upstream_broken", "connection to Copilot was lost"),
         (failed("whatever", broke="silent"), "upstream_broken", "stopped sending"),
         (failed("whatever", broke="garbled"), "upstream_broken", "not a JSON object"),
         (failed("An unknown error occurred"), "upstream_broken", "An unknown error occurred."),
@@ -435,7 +435,7 @@ def test_a_whole_response(api: str, body: Json) -> None:
             "upstream_broken",
             "not a JSON object",
         ),
-        (failed("Stream ended without finish_reason"), "upstream_broken", "broke off"),
+        (failed("Stream ended without finish_reason"), "upstream_broken", "was cut off"),
         (
             failed("a", last={"type": "error", "error": {"type": "overloaded_error"}}),
             "overloaded_error",
@@ -453,10 +453,10 @@ def test_a_whole_response(api: str, body: Json) -> None:
         ),
         (failed("Unexpected token 'x', \"x\" is not valid in JSON at position 1"),
          "upstream_broken", "not a JSON object"),
-        (failed("Anthropic stream ended before message_stop"), "upstream_broken", "broke off"),
+        (failed("Anthropic stream ended before message_stop"), "upstream_broken", "was cut off"),
         (failed("Bearer tid=secretsecret"), "upstream_broken", "Bearer ***."),
         ({"type": "error"}, "upstream_broken", "gave no reason"),
-        ({**done(), "finished": False}, "upstream_broken", "broke off"),
+        ({**done(), "finished": False}, "upstream_broken", "was cut off"),
     ],
 )  # fmt: skip
 def test_failures_in_mid_stream(event: Json, code: str | None, words: str) -> None:
@@ -473,7 +473,7 @@ def test_failures_in_mid_stream(event: Json, code: str | None, words: str) -> No
 @pytest.mark.parametrize("events", [[], [start()], [start(), text("Hi")]])
 def test_an_end_without_a_finish_is_an_error(events: list[Json]) -> None:
     """A stream that ends without a finish reason is incomplete."""
-    with pytest.raises(BrokenResponse, match=r"broke off|empty answer"):
+    with pytest.raises(BrokenResponse, match=r"was cut off|empty answer"):
         stream(*events)
 
 

@@ -208,7 +208,7 @@ def test_images_of_an_assistant_message_follow_in_a_user_message() -> None:
             ],
         },
     ] == body["input"]
-    assert ["moved images or files of an assistant message into a user message"] == notes
+    assert ["moved images or files from an assistant message into a user message"] == notes
 
 
 @pytest.mark.parametrize("after", [[], [USER]])
@@ -283,7 +283,8 @@ def test_fields_are_translated_or_noted(fields: Json, left: Json, notes: list[st
          {"reasoning": {"effort": "high", "summary": "auto"}}, []),
         (GPT, {"reasoning_effort": "minimal"},
          {"reasoning": {"effort": "low", "summary": "auto"}},
-         ["changed reasoning_effort from minimal to low: the nearest that the model supports"]),
+         ["changed reasoning_effort from minimal to low: the nearest value that the model "
+         "supports"]),
         (GPT, {"temperature": 0.5, "top_p": 1.0}, {"reasoning": {"summary": "auto"}},
          ["dropped temperature: the model accepts only its default"]),
         (GPT, {"stream": True}, {"reasoning": {"summary": "auto"}, "stream": True}, []),

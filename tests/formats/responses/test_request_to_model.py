@@ -104,7 +104,10 @@ def test_supported_items_are_unchanged() -> None:
         (
             {"reasoning": {"effort": "max", "summary": None}},
             {"reasoning": {"effort": "high"}},
-            ["changed reasoning.effort from max to high: the nearest that the model supports"],
+            [
+                "changed reasoning.effort from max to high: the nearest value that the model "
+                "supports"
+            ],
         ),
         ({"reasoning": {"effort": "made_up"}}, {"reasoning": {"effort": "made_up"}}, []),
         ({"reasoning": {"effort": None}}, {}, []),

@@ -227,7 +227,7 @@ def test_unknown_events_are_passed_on() -> None:
 
 @pytest.mark.parametrize("pieces", [(json.dumps({"input": PATCH}),), ('{"input": "*', '"}')])
 def test_a_function_call_becomes_a_custom_tool_call(pieces: tuple[str, ...]) -> None:
-    """A call of the function for a custom tool becomes a call of that tool."""
+    """A call to the function for a custom tool becomes a call to that tool."""
     up = Upstream()
     items = up.call(0, "apply_patch", *pieces)
 
@@ -279,7 +279,7 @@ def test_malformed_custom_arguments_become_the_input(arguments: str, text: str) 
 
 
 def test_a_namespaced_tool_is_called_by_its_own_name() -> None:
-    """A call of the function for a namespaced tool gets the tool's name and namespace back."""
+    """A call to the function for a namespaced tool gets the tool's name and namespace back."""
     up = Upstream()
     items = up.call(0, "mcp__files__read", '{"p":', "1}")
     del items[-2]["name"]
@@ -350,7 +350,10 @@ def test_a_whole_response_is_repaired_like_a_stream() -> None:
     [
         ({"error": {"message": "No.", "code": "rate_limited"}}, "No."),
         ({"type": "error", "message": "No.", "code": "server_error"}, "No."),
-        ({"object": "response", "status": "in_progress", "output": []}, "Copilot's answer broke"),
+        (
+            {"object": "response", "status": "in_progress", "output": []},
+            "Copilot's answer was cut off",
+        ),
         ({"odd": 1}, "Copilot sent an empty answer."),
         (["odd"], "Copilot sent an event"),
     ],
@@ -364,7 +367,7 @@ def test_an_invalid_whole_response_is_an_error(body: Any, message: str) -> None:
 def test_a_final_event_without_a_response_is_an_error() -> None:
     """A final event without its response does not count as an end."""
     up = Upstream()
-    with pytest.raises(BrokenResponse, match="broke off"):
+    with pytest.raises(BrokenResponse, match="was cut off"):
         repair([*up.begin(), {"type": "response.completed"}])
 
 
@@ -440,7 +443,7 @@ def test_a_failed_response_without_a_reason_is_still_a_failure() -> None:
 
 @pytest.mark.parametrize("before", [0, 2, 12, 30])
 def test_a_failure_of_the_proxy_ends_the_stream(before: int) -> None:
-    """An error of the proxy is sent as `response.failed`, under the response's id."""
+    """A proxy error is sent as `response.failed`, under the response's id."""
     stream = ResponsesRepair(request(), now=NOW)
     events = [e for one in full_stream()[:before] for e in stream.feed(one)]
 

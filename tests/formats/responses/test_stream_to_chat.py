@@ -164,7 +164,7 @@ def test_calls_only_in_the_final_event_are_added() -> None:
 
 @pytest.mark.parametrize("pieces", [(), ('x"',), ("x", '"')])
 def test_a_custom_call_stays_one(pieces: tuple[str, ...]) -> None:
-    """A call of a custom tool stays a custom call for chat clients, with or without deltas."""
+    """A custom tool call stays a custom call for chat clients, with or without deltas."""
     up = Upstream()
     item = {"type": "custom_tool_call", "call_id": "a", "name": "p", "input": 'x"'}
     at = {"output_index": 0, "item_id": up.id()}

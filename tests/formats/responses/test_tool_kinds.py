@@ -294,7 +294,7 @@ def native(*pieces: str, **item: Any) -> list[Json]:
 
 
 def test_native_calls_reach_the_client() -> None:
-    """A custom call of the model is passed on, with its namespace and one id."""
+    """A custom call by the model is passed on, with its namespace and one id."""
     events = repair(native("l", "s", namespace="mcp__moon"), request(tools=[MOON]))
 
     found = read_strictly(events).output[0].to_dict()

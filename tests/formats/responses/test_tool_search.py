@@ -73,7 +73,7 @@ FUNCTIONS = [
 
 
 def searched(*more: Json) -> Json:
-    """Return the request of a client that has searched, and may search again."""
+    """Return a request from a client that has searched, and may search again."""
     return request([USER, CALL, OUTPUT, *more], tools=[SEARCH])
 
 

@@ -31,7 +31,7 @@ def result(id: str = "a") -> Json:
 
 
 def body_of(client: str, *steps: Json, **options: Any) -> Json:
-    """Return a request of `client` with a conversation of `steps`.
+    """Return a request from `client` with a conversation of `steps`.
 
     `options` may contain `tool` (a name), `schema`, `forced`, `limit`, `effort`, `budget`, `stops`,
     `system`, and fields with the same name on all APIs.

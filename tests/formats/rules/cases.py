@@ -296,7 +296,7 @@ CASES: Final[dict[str, Case]] = {
         models=(KIMI,),
         steps=(user(), called("toolu_1"), result("toolu_1")),
         broken=_dumped("toolu_1"),
-        note="to numbered ones",
+        note="to numbered ids",
     ),
     "tools.eager_input": Case(
         models=("claude-haiku-4.5",),
@@ -330,7 +330,7 @@ CASES: Final[dict[str, Case]] = {
             },
         },
         broken=_dumped("$top"),
-        note="renamed parameters of tools: $top of f to top",
+        note="renamed tool parameters: $top of f to top",
     ),
     "tools.ids": Case(
         models=(*GPT, *CLAUDE, "mai-code-1"),
@@ -453,13 +453,13 @@ CASES: Final[dict[str, Case]] = {
         models=ALL,
         steps=(user(), called(), user("wait")),
         broken=lambda body: "result" not in [who for who, _ in said(body)],
-        note="a tool call without one",
+        note="a tool call that had none",
     ),
     "tools.signatures": Case(
         models=("gemini-3-flash-preview", "gemini-4-argon"),
         steps=(user(), assistant("Let me see."), called(), result(), called("b"), result("b")),
         broken=_dumped("tool_calls"),
-        note="changed tool calls of the current turn to text",
+        note="changed tool calls from the current turn to text",
     ),
     "turns.first": Case(
         models=CLAUDE,

@@ -131,7 +131,7 @@ def test_several_allowed_tools_are_renamed() -> None:
 
 
 def test_messages_restore_the_names() -> None:
-    """Streams and whole responses of Claude contain the client's tool name."""
+    """Claude's streams and whole responses contain the client's tool name."""
     block = {"type": "tool_use", "id": "a", "name": "short", "input": {}}
     start = {"type": "content_block_start", "index": 0, "content_block": block}
     stream = MessagesRepair("r", {"short": LONG})

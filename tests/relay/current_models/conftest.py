@@ -18,7 +18,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def http(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of the module's server."""
+    """A client for the module's server."""
     with pytest.MonkeyPatch.context() as patch:
         clear_environment(patch, tmp_path_factory.mktemp("home"))
         with Proxy(settings_at(simulator)) as proxy, proxy.client() as http:

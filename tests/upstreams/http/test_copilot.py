@@ -184,7 +184,7 @@ async def test_revoked_login(simulator: Simulator) -> None:
 
 
 async def test_a_refused_connection(simulator: Simulator) -> None:
-    """A refused connection names the host, and is reported as not sent."""
+    """The error for a refused connection names the host, and says that nothing was sent."""
     port = free_port()
     async with services(simulator, copilot_api_url=f"http://127.0.0.1:{port}") as made:
         with pytest.raises(UpstreamUnreachable) as raised:

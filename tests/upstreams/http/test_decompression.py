@@ -1,4 +1,4 @@
-"""Compressed answers of Copilot: every encoding, and small bodies that expand endlessly."""
+"""Compressed answers from Copilot: every encoding, and small bodies that expand endlessly."""
 
 import asyncio
 import gzip

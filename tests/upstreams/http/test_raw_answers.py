@@ -75,7 +75,7 @@ _BROKEN = BrokenResponse
     [
         (head("302 Found", "location: http://127.0.0.1:1/", "content-length: 0"), _BROKEN, "302"),
         (head("200 OK", "content-type: application/json", "content-length: 99") + b'{"a', _BROKEN,
-         "broke"),
+         "lost"),
         (head("500 No", "content-length: 99") + b"half a sen", UpstreamRefusal, "half a sen"),
         (head("429 No", "content-length: 400000") + b"x" * 300_000, UpstreamRefusal, "xxx"),
         (head("200 OK", "content-type: application/json", "content-length: 2") + b"  ", _BROKEN,
