@@ -27,6 +27,7 @@ from copilot_proxy.errors import (
     UsageError,
 )
 from tests.cli.conftest import Cli, environment
+from tests.selection import every_value
 
 HEAVY = (
     "asyncio",
@@ -166,6 +167,7 @@ def test_a_usage_error_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], w
     assert 2 == len(ran.err.splitlines())
 
 
+@every_value
 @pytest.mark.parametrize("name", ["GITHUB_URL", "GITHUB_API_URL", "COPILOT_API_URL"])
 @pytest.mark.parametrize(
     "command",

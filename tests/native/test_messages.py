@@ -10,6 +10,7 @@ from copilot_proxy.simulator import Simulator
 from tests.grammars import fold_message, messages_events, named_events
 from tests.matrix_clients import PNG, SCHEMA
 from tests.native.conftest import NEW, Wire
+from tests.selection import every_value
 
 PATH = "/v1/messages"
 MARK: Json = {"cache_control": {"type": "ephemeral"}}
@@ -62,6 +63,7 @@ ADAPTIVE: Json = {
 FRESH: Json = {"messages": [{"role": "user", "content": "Look in Paris."}]}
 
 
+@every_value
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     "more",
