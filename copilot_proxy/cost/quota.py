@@ -59,7 +59,7 @@ def quota_unit(snapshot: str, *, token_based: bool) -> str:
 def quota_of(headers: Mapping[str, str], *, token_based: bool = False) -> Quota | None:
     """Return the quota that meters the account, or None if the headers do not contain it.
 
-    `token_based` is whether the account is known to be billed by tokens; the headers do not always
+    `token_based` is True if the account is known to be billed per token; the headers do not always
     say so.
     """
     found = {}

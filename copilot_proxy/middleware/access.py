@@ -212,7 +212,7 @@ def _check_origin(origin: str, allowed: Collection[str], headers: dict[bytes, by
         code="origin_not_allowed",
         hint=f"If the page is yours, start the server with --cors-origin {origin[:200]}"
         if "://" in origin
-        else "Serve the page from a web address, and allow that address with --cors-origin.",
+        else "Serve the page from a web address and allow that address with --cors-origin.",
     )
 
 

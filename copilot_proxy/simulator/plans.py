@@ -26,7 +26,7 @@ class Plan:
     """Premium requests or AI credits per month; 0 means none, -1 unlimited."""
     used: float = 0
     credits: bool = False
-    """Whether the plan is billed by tokens, in AI credits."""
+    """Whether the plan is billed per token, in AI credits."""
     overage: bool = False
     exhausted: bool = False
     """Whether the quota shared by all seats is used up."""

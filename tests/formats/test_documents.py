@@ -102,7 +102,7 @@ def with_result(client: str, file: Json) -> Json:
 
 
 def sent(client: str, request: Json, model: Model | None, **options: Any) -> PreparedRequest:
-    """Return the request to Copilot for a request that is parsed as in the server."""
+    """Return Copilot's request for a client's request, which is parsed as in the server."""
     api = CLIENTS[client]
     parsed = api.parse(json.dumps(request).encode())
     return prepare(api, parsed, model, ReasoningCache(), **options)

@@ -410,7 +410,7 @@ def test_accepted_requests_are_not_retried(
 def test_failures_in_mid_stream(
     http: httpx.Client, proxy: Proxy, simulator: Simulator, models: dict[str, str], fault: str
 ) -> None:
-    """A failure ends the stream in the client's grammar, and is logged."""
+    """A failure ends the stream with an error in the client's format, and is logged."""
     simulator.state.middle = 8
     simulator.state.faults.on(fault)
 

@@ -1,4 +1,4 @@
-"""Raising the limit of open files."""
+"""Raising the limit on open files."""
 
 import subprocess
 import sys
