@@ -125,8 +125,8 @@ class Estimator:
         )
 
     def _in_proportion(self, record: RequestRecord) -> int | None:
-        """Return the tokens of a large prompt, relative to the session's last prompt, which Copilot
-        has counted. None if their sizes differ too much."""
+        """Return the tokens of a large prompt, scaled from those of the session's last prompt,
+        which Copilot has counted; None if the prompts' sizes differ too much."""
         seen = self._prompts.get((record.model or "", record.attribution.session or ""))
         if record.size < LARGE or seen is None or seen.size == 0:
             return None

@@ -54,7 +54,7 @@ def read(database: Database, group: Group, period: Period, filters: Filters) -> 
     now = datetime.now().astimezone()
     rows = sums_by(database, group, period, filters)
     quota, quota_at = latest_quota(database) or (None, None)
-    if quota is not None and quota.resets_at is not None and quota.resets_at <= now:
+    if quota is not None and quota.was_reset(now):
         quota = quota_at = None  # it was reset, and Copilot has not answered since
     return Report(
         group=group,

@@ -36,6 +36,10 @@ class Quota(NamedTuple):
         """Whether this seat has no individual quota."""
         return self.entitlement < 0
 
+    def was_reset(self, now: datetime) -> bool:
+        """Return whether the quota has been reset since, so that these amounts are outdated."""
+        return self.resets_at is not None and self.resets_at <= now
+
     @property
     def left(self) -> float | None:
         """The remaining amount, in `unit`; None if there is no quota."""

@@ -3,10 +3,12 @@
 A translated request keeps the names in a field that never leaves the program.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 CLIENT_FIELDS: Final = "client_fields"
-"""The name of the field that holds the names."""
+"""The field of a translated request that holds these names."""
 
 
 class ClientFields(NamedTuple):
@@ -26,10 +28,23 @@ class ClientFields(NamedTuple):
     """The stop sequences."""
     is_chat: bool = True
     """Whether the client speaks Chat Completions."""
+    others: Mapping[str, str] = MappingProxyType({})
+    """All other fields with a different name: the name in Chat Completions -> the client's."""
+
+    def shown(self, name: str) -> str:
+        """Return the client's name for another field of Chat Completions."""
+        return self.others.get(name, name)
 
 
+CHAT_FIELDS: Final = ClientFields()
 RESPONSES_FIELDS: Final = ClientFields(
-    "reasoning.effort", None, "max_output_tokens", "text.format", "input", is_chat=False
+    "reasoning.effort",
+    None,
+    "max_output_tokens",
+    "text.format",
+    "input",
+    is_chat=False,
+    others={"verbosity": "text.verbosity"},
 )
 MESSAGES_FIELDS: Final = ClientFields(
     "output_config.effort",
@@ -38,6 +53,7 @@ MESSAGES_FIELDS: Final = ClientFields(
     "output_config.format",
     stop="stop_sequences",
     is_chat=False,
+    others={"user": "metadata.user_id"},
 )
 GEMINI_FIELDS: Final = ClientFields(
     "generationConfig.thinkingConfig.thinkingLevel",
@@ -47,9 +63,26 @@ GEMINI_FIELDS: Final = ClientFields(
     "contents",
     "generationConfig.stopSequences",
     is_chat=False,
+    others={
+        "temperature": "generationConfig.temperature",
+        "top_p": "generationConfig.topP",
+        "seed": "generationConfig.seed",
+        "frequency_penalty": "generationConfig.frequencyPenalty",
+        "presence_penalty": "generationConfig.presencePenalty",
+    },
 )
 OLLAMA_FIELDS: Final = ClientFields(
-    "think", None, "options.num_predict", "format", "messages", "options.stop", is_chat=False
+    "think",
+    None,
+    "options.num_predict",
+    "format",
+    "messages",
+    "options.stop",
+    is_chat=False,
+    others={
+        name: f"options.{name}"
+        for name in ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
+    },
 )
 
 

@@ -161,7 +161,7 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
         "use another model.",
     ),
     "user_request_timeout": ErrorMapping(type="server_error", hint=_UPLOAD_HINT),
-    # Anthropic's own status, since its SDKs choose the exception by the status; events have none.
+    # Anthropic's own status: its SDKs choose the exception by the status, which events do not have.
     "overloaded_error": ErrorMapping(status=529, hint=_BUSY_HINT),
     "RESOURCE_EXHAUSTED": _RATE,
     "content_filter": _FILTERED,
@@ -174,6 +174,7 @@ _BY_TEXT: Final = (
     (re.compile(r"exceeds? (the )?context (window|limit)|too large for model context"), _TOO_LONG),
     (re.compile(r"maximum context length|token count \(\d+\) exceeds"), _TOO_LONG),
     (re.compile(r"^quota exceeded\W*$", re.IGNORECASE), _QUOTA),
+    (re.compile(r"\boff_topic\b"), _BY_CODE["off_topic"]),
     (re.compile(r"input item ID does not belong"), _FOREIGN_REASONING),
     (_NOT_VERIFIED, _FOREIGN_REASONING),
     (

@@ -21,7 +21,7 @@ _random: Final = random.Random()  # noqa: S311  # its own, since a library may s
 _RANDOM: Final = 0xFFFF_0FFF_3FFF_FFFFFFFFFFFF
 """The random bits among the last 96 bits of a UUID."""
 _VERSION: Final = 0x0000_4000_8000_000000000000
-"""The fixed bits among them: version 4, and the variant (RFC 9562)."""
+"""The other bits, which are fixed: version 4, and the variant (RFC 9562)."""
 
 
 @dataclass(slots=True, weakref_slot=True)

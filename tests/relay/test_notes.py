@@ -8,12 +8,12 @@ import pytest
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, clear_environment, settings_at
-from tests.matrix_clients import CLIENTS, Ask
+from tests.matrix_clients import EVERY_CLIENT, Ask
 from tests.pdfs import PDF
 
 GPT, CLAUDE, OLD_CLAUDE = "gpt-6.2-sol", "claude-opus-5.5", "claude-haiku-4.5"
 GEMINI, KIMI = "gemini-4-argon", "kimi-k3"
-CLIENT = {client.api: client for client in CLIENTS}
+CLIENT = {client.api: client for client in EVERY_CLIENT}
 SCHEMA = {"type": "object", "properties": {}}
 NAMESPACE = {
     "type": "namespace",
@@ -89,6 +89,12 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
          "changed reasoning_effort from hihg to medium: "),
         ("responses", OLD_CLAUDE, {"reasoning": {"effort": "hihg"}},
          "changed reasoning.effort from hihg to medium: "),
+        *[("responses", model, {"text": {"verbosity": "low"}}, "dropped text.verbosity: ")
+          for model in (CLAUDE, GEMINI)],
+        ("messages", GEMINI, {"metadata": {"user_id": "u"}}, "dropped metadata.user_id: "),
+        *[("gemini", model, {"generationConfig": {"seed": 7}}, "dropped generationConfig.seed: ")
+          for model in (CLAUDE, GPT, GEMINI)],
+        ("gemini", CLAUDE, {"generationConfig": {"topP": 0.5}}, "dropped generationConfig.topP: "),
         ("messages", GPT, {"messages": READ},
          "moved documents from tool results to a user message, where every model accepts them"),
         ("messages", GEMINI, {"messages": READ}, "moved documents from tool results"),
@@ -103,7 +109,8 @@ def test_notes(http: httpx.Client, api: str, model: str, fields: Json, expected:
     """A change is explained in terms of the request; a change without effect has no note."""
     client = CLIENT[api]
 
-    answer = http.post(client.path, json=client.body(Ask(model, client.user("Hi"))) | fields)
+    ask = Ask(model, client.user("Hi"))
+    answer = http.post(client.path_of(ask), json=client.body(ask) | fields)
 
     assert 200 == answer.status_code, answer.text
     notes = answer.headers.get("x-copilot-proxy-notes", "")

@@ -168,7 +168,7 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
-    """Return the messages, with those that must be changed as decoded JSON.
+    """Return the messages; those that must be changed are decoded JSON.
 
     These are the messages with marks, and those with empty results, if the model does not accept
     them. The empty contents are removed.

@@ -11,6 +11,7 @@ from copilot_proxy.formats.chat_completions.tool_choice import (
     tool_name,
     unknown_choice,
 )
+from copilot_proxy.formats.client_fields import CHAT_FIELDS, ClientFields
 from copilot_proxy.formats.custom_tools import function_of
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
 from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instruction
@@ -43,11 +44,13 @@ _LOCAL_FIELDS: Final = ("stream_options", "n", REASONING_SUMMARY)
 """The fields without an equivalent that need no note, because copilot-proxy handles them itself."""
 
 
-def from_chat(chat: ChatRequest, notes: list[str]) -> MessagesRequest:
+def from_chat(
+    chat: ChatRequest, notes: list[str], names: ClientFields = CHAT_FIELDS
+) -> MessagesRequest:
     """Return the body for the Messages API. Adds a line to `notes` for each change that may matter.
 
-    `formats.rules` later adapts it to the model. Raises `RequestError` for an image that is not
-    base64.
+    `names` are the client's names of the fields. `formats.rules` later adapts it to the model.
+    Raises `RequestError` for an image that is not base64.
     """
     chat = {name: value for name, value in chat.items() if value is not None}
     system, messages = translate_messages(chat["messages"], notes)
@@ -72,7 +75,7 @@ def from_chat(chat: ChatRequest, notes: list[str]) -> MessagesRequest:
     known = (*_SAME_FIELDS, *_TRANSLATED_FIELDS, *_LOCAL_FIELDS)
     for name in chat:
         if name not in known and chat[name] is not False and chat[name] not in ([], {}):
-            notes.append(f"dropped {name}: Claude has no equivalent")
+            notes.append(f"dropped {names.shown(name)}: Claude has no equivalent")
     return body
 
 

@@ -86,7 +86,7 @@ def messages_from_chat(chat: ChatRequest, model: Model | None, notes: list[str])
     profile = profile_of(model, "messages")
     chat = {**chat}
     fields = take_fields(chat)
-    body = from_chat(chat, notes)
+    body = from_chat(chat, notes, fields)
     body["model"] = profile.id or chat["model"]
     drop_unsupported_tools(body, notes)
     plain = PLAIN.turns(body["messages"])

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from copilot_proxy.formats.chat_completions.request import output_limit
 from copilot_proxy.formats.chat_completions.tool_choice import tool_name, unknown_choice
+from copilot_proxy.formats.client_fields import CHAT_FIELDS, ClientFields
 from copilot_proxy.formats.custom_tools import flat_format
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
@@ -58,17 +59,22 @@ The Responses API does not support seed, logprobs, logit_bias, penalties, or pre
 """
 
 
-def from_chat(chat: ChatRequest, profile: ModelProfile, notes: list[str]) -> ResponsesRequest:
+def from_chat(
+    chat: ChatRequest,
+    profile: ModelProfile,
+    notes: list[str],
+    names: ClientFields = CHAT_FIELDS,
+) -> ResponsesRequest:
     """Return the Responses request for `chat`, a chat request validated by `check_request`.
 
     The model's own rules are applied later. `profile` only determines whether the model reasons; if
-    so, a summary is requested.
+    so, a summary is requested. `names` are the client's names of the fields.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     for name in fields:
         if name not in _TRANSLATED:
             reason = _REASONS.get(name, "the Responses API does not support it")
-            notes.append(f"dropped {name}: {reason}")
+            notes.append(f"dropped {names.shown(name)}: {reason}")
     body: ResponsesRequest = {
         "model": profile.id or fields["model"],
         "input": _input(fields["messages"], notes),

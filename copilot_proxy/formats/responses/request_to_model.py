@@ -61,7 +61,7 @@ def responses_from_chat(chat: ChatRequest, model: Model | None, notes: list[str]
     profile = profile_of(model, "responses")
     chat = {**chat}
     fields = take_fields(chat)
-    body = from_chat(chat, profile, notes)
+    body = from_chat(chat, profile, notes, fields)
     plain = PLAIN.turns(body["input"])
     if plain is not None:
         body["input"] = settled(plain, profile) or body["input"]

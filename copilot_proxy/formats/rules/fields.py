@@ -27,7 +27,8 @@ def drop_refused(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     body = outgoing.body
     for name in [name for name in body if name not in profile.fields]:
         if body.pop(name) is not False:  # False enables nothing
-            notes.append(f"dropped {name}: {_REASONS[outgoing.api]}")
+            shown = outgoing.fields.shown(name)
+            notes.append(f"dropped {shown}: {_REASONS[outgoing.api]}")
 
 
 def drop_empty_prediction(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

@@ -4,7 +4,6 @@ from typing import Final
 
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
-from copilot_proxy.formats.types import UpstreamBody
 
 _MIN_TOP_P: Final = 0.95
 """The minimum top_p that Claude accepts while thinking."""
@@ -19,7 +18,7 @@ def drop_fixed(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) 
     defaults = {"temperature": 1, "top_p": profile.default_top_p}
     for name in [name for name in profile.fixed_sampling if name in body]:
         if body[name] != defaults.get(name):
-            _drop(body, name, "the model accepts only its default", notes)
+            _drop(outgoing, name, "the model accepts only its default", notes)
         elif not profile.accepts_explicit_defaults:
             del body[name]
 
@@ -31,16 +30,16 @@ def drop_while_thinking(outgoing: OutgoingBody, profile: ModelProfile, notes: li
         return
     for name in ("temperature", "top_k"):
         if name in body and not (name == "temperature" and body[name] == 1):
-            _drop(body, name, "Claude does not accept it with thinking", notes)
+            _drop(outgoing, name, "Claude does not accept it with thinking", notes)
     top_p = body.get("top_p")
     if isinstance(top_p, int | float) and top_p < _MIN_TOP_P:
-        _drop(body, "top_p", "Claude does not accept less than 0.95 with thinking", notes)
+        _drop(outgoing, "top_p", "Claude does not accept less than 0.95 with thinking", notes)
 
 
 def drop_top_p(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Drop top_p if the model accepts either temperature or top_p, and both are set."""
     if {"temperature", "top_p"} <= outgoing.body.keys():
-        _drop(outgoing.body, "top_p", "the model does not accept it with temperature", notes)
+        _drop(outgoing, "top_p", "the model does not accept it with temperature", notes)
 
 
 def lower_temperature(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
@@ -49,9 +48,10 @@ def lower_temperature(outgoing: OutgoingBody, profile: ModelProfile, notes: list
     if highest is None or not isinstance(temperature, int | float) or temperature <= highest:
         return
     outgoing.body["temperature"] = highest
-    notes.append(f"changed temperature from {temperature} to {highest}: the maximum for Claude")
+    name = outgoing.fields.shown("temperature")
+    notes.append(f"changed {name} from {temperature} to {highest}: the maximum for Claude")
 
 
-def _drop(body: UpstreamBody, name: str, reason: str, notes: list[str]) -> None:
-    del body[name]
-    notes.append(f"dropped {name}: {reason}")
+def _drop(outgoing: OutgoingBody, name: str, reason: str, notes: list[str]) -> None:
+    del outgoing.body[name]
+    notes.append(f"dropped {outgoing.fields.shown(name)}: {reason}")
