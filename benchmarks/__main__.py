@@ -102,7 +102,7 @@ class _Bench:
         self.results = Results([one.name for one in self.candidates])
 
     def load(self) -> None:
-        """Run the load client's measures, on one target after the other in every round."""
+        """Run the selected load measures; each round runs on all targets, one after another."""
         chosen = [one for one in measures.MEASURES if self._is_selected(one.name)]
         if not chosen:
             return

@@ -164,7 +164,7 @@ async def leaving(spec: Task) -> Result:
 
 
 async def _closed(url: str) -> dict[int, int]:
-    """Return the numbers of the streams that the upstream saw closed, and when, in nanoseconds."""
+    """Return when the upstream saw each stream close: stream number -> time in nanoseconds."""
     from benchmarks.target import get
 
     stats = json.loads(await asyncio.to_thread(get, url + "/_bench"))

@@ -130,7 +130,7 @@ class Traffic:
         return replace(request, check=is_called, then=answered)
 
     def _disconnecting(self) -> Request:
-        """Return a request whose client disconnects at a random point of the answer."""
+        """Return a request whose client disconnects at a random point in the answer."""
         request = self.words(longest=3000)
         leaving = Behavior(leave_after=self.choice.randrange(0, 6000))
         return replace(request, kind="disconnect", behavior=leaving)

@@ -33,8 +33,8 @@ from copilot_proxy.model_ids import ModelName, parse_name, spellings
 DEFAULT_FAMILY: Final = "sonnet"
 """The default value of the setting `default_model`."""
 AUTO: Final = "auto"
-"""Clients' name for a model chosen separately for each prompt; Copilot does so only for
-clients that first ask it to choose."""
+"""Clients' name for letting Copilot choose a model for each prompt. Copilot only chooses for
+clients that first ask it to."""
 _TYPO_CUTOFF: Final = 0.85
 """Minimum similarity, from 0 to 1, of a name to be suggested."""
 
@@ -234,7 +234,7 @@ def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
 
 
 def _is_old(parts: ModelName) -> bool:
-    """Return whether it is a model from 2025 or earlier, whose name is built into clients."""
+    """Return whether the name is that of a model from 2025 or earlier, as built into clients."""
     is_name = parts.version in _OLD_VERSIONS.get(parts.brand, ())
     return is_name and _OLD_WORDS.issuperset(parts.words)
 

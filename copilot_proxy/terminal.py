@@ -34,7 +34,7 @@ def can_style(stream: TextIO | None = None) -> bool:
 
 
 def terminal_width(stream: TextIO | None = None) -> int | None:
-    """Return the width of the terminal that `stream`, stderr by default, is; or None."""
+    """Return the width of `stream`, stderr by default, or None if it is not a terminal."""
     stream = stream or sys.stderr
     try:
         return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None

@@ -179,7 +179,7 @@ def early_error(cell: Cell) -> None:
 
 
 def late_error(cell: Cell) -> None:
-    """A failed stream ends with an error in the API's grammar, never like a complete stream."""
+    """A failed stream ends with an error in the API's format, never like a complete stream."""
     if cell.model.supports.get("streaming") is not True:
         return  # Copilot does not stream, so it cannot fail mid-stream
     for fault in ("error_chunk", "cut_mid_stream"):

@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 from operator import itemgetter
 from typing import Any, Final, TypeVar
 from zlib import crc32
@@ -35,7 +35,7 @@ _VALUES: Final[dict[str, Any]] = {
     "default_unstreamed_output": None,
 }
 """Replaces names and numbers in a profile, which do not affect which code runs."""
-_EXAMPLES: Final = 100 if COMPLETE else 10
+_EXAMPLES: Final = 100 if COMPLETE else 5
 """The number of examples for property tests that do not set their own."""
 
 hypothesis.settings.register_profile(
@@ -50,8 +50,8 @@ hypothesis.settings.load_profile("selection")
 
 
 def examples(number: int) -> hypothesis.settings:
-    """Return settings for `number` examples in CI, and for a tenth of them elsewhere."""
-    return hypothesis.settings(max_examples=number if COMPLETE else max(1, round(number / 10)))
+    """Return settings for `number` examples in CI, and for a twentieth of them elsewhere."""
+    return hypothesis.settings(max_examples=number if COMPLETE else max(3, number // 20))
 
 
 def sample(cases: Iterable[T], alike: Callable[[Any], Hashable]) -> list[T]:
@@ -74,19 +74,22 @@ def first(cases: Iterable[T]) -> list[T]:
     return sample(cases, alike=lambda case: None)
 
 
-def covering(cases: Iterable[T], *keys: Callable[[T], Hashable]) -> list[T]:
+def covering(cases: Iterable[T], *keys: Callable[[Any], Hashable]) -> list[T]:
     """Return all cases in CI, and elsewhere enough of them to cover every value of each key."""
     given = list(cases)
     if COMPLETE:
         return given
-    seen: set[Hashable] = set()
-    chosen = set()
+    values = [{(number, key(case)) for number, key in enumerate(keys)} for case in given]
     # Shuffled, so that values of one key are not all combined with the same value of another.
-    for index in random.Random(len(given)).sample(range(len(given)), len(given)):
-        values = {(number, key(given[index])) for number, key in enumerate(keys)}
-        if not values <= seen:
-            seen |= values
-            chosen.add(index)
+    order = random.Random(len(given)).sample(range(len(given)), len(given))
+    seen: set[Hashable] = set()
+    chosen = []
+    # Cases with several new values come first, so that fewer are needed.
+    for new in range(len(keys), 0, -1):
+        for index in order:
+            if len(values[index] - seen) >= new:
+                seen |= values[index]
+                chosen.append(index)
     return [given[index] for index in sorted(chosen)]
 
 
@@ -99,6 +102,59 @@ def crossed(**arguments: Iterable[Any]) -> pytest.MarkDecorator:
     chosen = covering(product(*map(range, map(len, values))), *map(itemgetter, range(len(values))))
     cases = [[one[index] for one, index in zip(values, case, strict=True)] for case in chosen]
     return pytest.mark.parametrize(list(arguments), cases)
+
+
+def every_value(test: Test) -> Test:
+    """Select the combinations of a test's `parametrize` decorators, which come below this one.
+
+    All of them run in CI. Elsewhere, enough run to cover every value of each decorator.
+    """
+    if COMPLETE:
+        return test
+    marked: Any = test
+    axes = [_axis(mark) for mark in marked.pytestmark]
+    chosen = covering(product(*map(range, map(len, axes))), *map(itemgetter, range(len(axes))))
+    names = [name for mark in marked.pytestmark for name in _names(mark)]
+    cases = []
+    for case in chosen:
+        values, ids = zip(
+            *(axis[index] for axis, index in zip(axes, case, strict=True)), strict=True
+        )
+        cases.append(pytest.param(*chain(*values), id="-".join(ids)))
+    marked.pytestmark = [pytest.mark.parametrize(names, cases).mark]
+    return test
+
+
+def _names(mark: pytest.Mark) -> list[str]:
+    """Return the arguments of a test that a `parametrize` decorator sets."""
+    names = mark.args[0]
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else [*names]
+
+
+def _axis(mark: pytest.Mark) -> list[tuple[tuple[object, ...], str]]:
+    """Return the values of a `parametrize` decorator, each with its id."""
+    assert mark.name == "parametrize", mark
+    assert mark.kwargs.keys() <= {"ids"}, mark
+    names, ids = _names(mark), mark.kwargs.get("ids")
+    given = ids if callable(ids) or ids is None else [*ids]
+    axis = []
+    for index, value in enumerate(mark.args[1]):
+        own = getattr(value, "id", None) if hasattr(value, "marks") else None
+        values = value.values if hasattr(value, "marks") else value
+        if len(names) == 1 and values is value:
+            values = (value,)
+        parts = [_id(name, one, index, given) for name, one in zip(names, values, strict=True)]
+        listed = str(given[index]) if isinstance(given, list) else None
+        axis.append((tuple(values), own or listed or "-".join(parts)))
+    return axis
+
+
+def _id(name: str, value: object, index: int, make: object) -> str:
+    """Return the id that pytest would give a value."""
+    made = make(value) if callable(make) else None
+    if made is not None:
+        return str(made)
+    return str(value) if isinstance(value, str | int | float | None) else f"{name}{index}"
 
 
 def share(cases: Sequence[T], key: object, parts: int) -> Sequence[T]:

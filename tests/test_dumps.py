@@ -288,7 +288,8 @@ def test_an_unusable_folder_is_reported_before_the_start(
     if thing == "file":
         place.touch()
     else:
-        place.mkdir(mode=0o755)
+        place.mkdir()
+        place.chmod(0o755)
     if thing == "sticky":
         place.chmod(0o1777)
     elif thing == "in use":

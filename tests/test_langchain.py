@@ -9,7 +9,7 @@ import tiktoken.model
 from pydantic import BaseModel, SecretStr
 
 from tests.conftest import NO_TLS, Proxy
-from tests.selection import crossed
+from tests.selection import crossed, every_value
 
 VENDORS = ("gpt-4o", "gpt-5.5", "claude-sonnet-4.5", "claude-opus-5", "gemini-3.1-pro-preview")
 
@@ -93,6 +93,7 @@ def test_stream(options: dict[str, Any], model: str) -> None:
     assert whole.usage_metadata["output_tokens"] > 0
 
 
+@every_value
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 @pytest.mark.parametrize("model", VENDORS)
 def test_structured_output(options: dict[str, Any], model: str, method: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot_proxy.masking import Secret, StreamMask, mask
-from tests.selection import examples
+from tests.selection import every_value, examples
 
 TOKEN = "ghu_16C7e42F292c6912E7710c838347Ae178B4a"
 COPILOT = (
@@ -20,6 +20,7 @@ COPILOT = (
 )
 
 
+@every_value
 @pytest.mark.parametrize(
     "token",
     [

@@ -183,7 +183,7 @@ def test_errors(client: ollama.Client, simulator: Simulator) -> None:
 
     simulator.state.faults.on("cut_mid_stream")
     said = ""
-    with pytest.raises(ollama.ResponseError, match="broke in the middle"):
+    with pytest.raises(ollama.ResponseError, match="lost in the middle"):
         for part in client.chat("gpt-4o", user("Write 50 words"), stream=True):
             said += part.message.content or ""
     assert said

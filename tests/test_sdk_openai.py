@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from copilot_proxy.simulator import Simulator
 from tests.conftest import NO_TLS, Proxy
-from tests.selection import crossed
+from tests.selection import crossed, every_value
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -203,6 +203,7 @@ def test_length(client: openai.OpenAI) -> None:
             assert (model, "length") == (model, answer.choices[0].finish_reason)
 
 
+@every_value
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

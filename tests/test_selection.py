@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from tests import selection
-from tests.selection import covering, first, sample, share
+from tests.selection import covering, every_value, first, sample, share
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,24 @@ def test_every_value_is_covered() -> None:
     assert len(chosen) <= 9
     assert chosen == [pair for pair in pairs if pair in chosen]
     assert chosen == covering(pairs, lambda pair: pair[0], lambda pair: pair[1])
+
+
+def test_combinations_cover_every_value() -> None:
+    """Decorators are combined into one, whose cases have the ids that pytest would give them."""
+
+    @every_value
+    @pytest.mark.parametrize("size", [1, 2, 3])
+    @pytest.mark.parametrize(("api", "fields"), [("chat", {}), pytest.param("old", {}, id="old")])
+    @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+    def test(size: int, api: str, fields: object, stream: bool) -> None: ...
+
+    (mark,) = getattr(test, "pytestmark")  # noqa: B009  # mypy does not know it
+    ids = [case.id for case in mark.args[1]]
+    assert ["stream", "api", "fields", "size"] == mark.args[0]
+    assert 3 <= len(ids) <= 4
+    assert {"stream", "whole", "chat", "fields0", "old", "1", "2", "3"} == {
+        part for id in ids for part in id.split("-")
+    }
 
 
 def test_cases_are_divided() -> None:

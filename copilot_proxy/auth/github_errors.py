@@ -31,7 +31,7 @@ _LOGIN_ERRORS: Final = {
         "Start again with: copilot-proxy login",
     ),
     "access_denied": (
-        "The sign-in was cancelled on GitHub's page.",
+        "The sign-in was canceled on GitHub's page.",
         "Start again with: copilot-proxy login",
     ),
     "device_flow_disabled": (

@@ -21,7 +21,7 @@ _ENTRY: Final = "github"
 """The entry of the default profile; other profiles append their name."""
 _PROBE: Final = "write-check"
 _WARN_AFTER: Final = 2.0
-"""Seconds after which the user is informed what the program is waiting for."""
+"""Seconds after which a message says what the program is waiting for."""
 _UNAVAILABLE: Final = "No keyring is available"
 _FILE_HINT: Final = "To store the token in a file instead, run: copilot-proxy login --store file"
 

@@ -20,12 +20,12 @@ def may_be_token(token: Secret) -> bool:
 
 
 def is_classic(token: Secret) -> bool:
-    """Return whether it is a classic personal access token, which Copilot never accepts."""
+    """Return whether `token` is a classic personal access token, which Copilot never accepts."""
     return token.reveal().startswith(_CLASSIC)
 
 
 def is_fine_grained(token: Secret) -> bool:
-    """Return whether it is a fine-grained personal access token, which cannot be exchanged.
+    """Return whether `token` is a fine-grained personal access token, which cannot be exchanged.
 
     Copilot accepts it directly if it has the permission "Copilot Requests".
     """
@@ -35,18 +35,18 @@ def is_fine_grained(token: Secret) -> bool:
 def may_be_direct(token: Secret) -> bool:
     """Return whether Copilot may accept the token without an exchange.
 
-    It may accept the token of an OAuth app, but not that of a GitHub App, such as the editors'.
+    It may accept tokens of OAuth apps, but not those of GitHub Apps, such as an editor's.
     """
     return token.reveal().startswith(("gho_", _FINE_GRAINED))
 
 
 def is_oauth(token: Secret) -> bool:
-    """Return whether it looks like an OAuth token, which GitHub issues to an app on sign-in."""
+    """Return whether `token` looks like an OAuth token, which GitHub issues to apps on sign-in."""
     return _OAUTH.fullmatch(token.reveal()) is not None
 
 
 def is_copilot(token: Secret) -> bool:
-    """Return whether it looks like a short-lived Copilot token."""
+    """Return whether `token` looks like a short-lived Copilot token."""
     value = token.reveal()
     fields = copilot_fields(token)
     return "tid" in fields and "exp" in fields and _COPILOT.fullmatch(value) is not None

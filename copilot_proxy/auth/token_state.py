@@ -38,7 +38,7 @@ class Failure:
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
     def backoff(self, *, has_token: bool) -> float:
-        """Return the seconds until the next attempt; `has_token` is whether the old token is still
+        """Return the seconds until the next attempt; `has_token` is True while the old token is
         valid."""
         if isinstance(self.error, NotSignedIn):
             return _REFUSED_BACKOFF if self.credential else _STORE_INTERVAL

@@ -89,7 +89,8 @@ async def _with_retries(
 def _is_transient(error: UpstreamError) -> bool:
     """Return whether the failure may resolve itself within seconds.
 
-    False if GitHub asked us to wait or, for example, its name cannot be resolved.
+    Returns False if GitHub has asked for a longer wait, or if the failure is likely to last, for
+    example because GitHub's name cannot be resolved.
     """
     if isinstance(error, UpstreamRefusal):
         return error.upstream_status >= 500 and "retry-after" not in error.headers

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.applying_limits import LimitFinder
 from copilot_proxy.budget.estimate import Estimate, Estimator
-from copilot_proxy.budget.formatting import NAMES, amount, scope_text
+from copilot_proxy.budget.formatting import NAMES, amount, limit_amount, scope_text
 from copilot_proxy.budget.limits_file import LimitsFile, path_for
 from copilot_proxy.budget.notices import Notices
 from copilot_proxy.budget.refusals import refused, with_session
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WARN_AT: Final = 0.8
-"""The share of a limit that has been spent when requests start to get a note."""
+"""The share of a limit above which requests get a note."""
 _ATTEMPTS: Final = 10
 _RETRY: Final = 0.001
 """Seconds after which another process has usually finished its reservation."""
@@ -262,7 +262,7 @@ class Budget:
         self, record: RequestRecord, limit: Limit, allowed: int, spent: int, period: str
     ) -> None:
         """Note in the request, and once in the log, that most of a limit is spent."""
-        limit_text, spent_text = amount(allowed), amount(spent)
+        limit_text, spent_text = limit_amount(allowed), amount(spent)
         if "AI credit" in limit_text:
             spent_text = spent_text.removesuffix(" AI credits")
         text = f"budget{scope_text(limit)}: {spent_text} of {limit_text} spent {NAMES[limit.per]}"

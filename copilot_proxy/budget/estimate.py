@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from copilot_proxy.cost.price_list import PriceList
 from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.formats.token_estimate import request_tokens
@@ -50,12 +51,18 @@ class Estimate(NamedTuple):
 
     nano: int
     """In nano-AIU; 0 if the price is unknown."""
-    prompt: int = 0
-    """The cost of the prompt, which is part of `nano`."""
     output: int = 0
     """The expected tokens of the answer."""
     is_guess: bool = False
     """Whether the model has not answered yet, so that nothing is known about its answers."""
+    prices: PriceList | None = None
+    tokens: tuple[int, int] = (0, 0)
+    """The tokens of the prompt, and how many of them are probably in the cache."""
+
+    @property
+    def prompt(self) -> int:
+        """The cost of the prompt, which is part of `nano`."""
+        return self.prices.highest_cost(*self.tokens, 0) if self.prices is not None else 0
 
     @property
     def least(self) -> int | None:
@@ -118,8 +125,8 @@ class Estimator:
         )
 
     def _in_proportion(self, record: RequestRecord) -> int | None:
-        """Return the tokens of a large prompt, relative to the session's last prompt, which Copilot
-        has counted. None if their sizes differ too much."""
+        """Return the tokens of a large prompt, scaled from those of the session's last prompt,
+        which Copilot has counted; None if the prompts' sizes differ too much."""
         seen = self._prompts.get((record.model or "", record.attribution.session or ""))
         if record.size < LARGE or seen is None or seen.size == 0:
             return None
@@ -149,4 +156,4 @@ class Estimator:
         output = outputs.expected if outputs is not None else _FIRST_OUTPUT
         output = output if limit is None else min(output, limit)
         cost = prices.highest_cost(prompt, cached, output)
-        return Estimate(cost, prices.highest_cost(prompt, cached, 0), output, outputs is None)
+        return Estimate(cost, output, outputs is None, prices, (prompt, cached))

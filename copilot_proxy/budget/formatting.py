@@ -8,7 +8,7 @@ import shlex
 from typing import Final
 
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.cost.nano_aiu import NANO, credits
+from copilot_proxy.cost.nano_aiu import NANO, credits, grouped
 from copilot_proxy.formats.permanent_errors import looks_retryable
 
 _USUAL_RAISE: Final = 100
@@ -23,11 +23,20 @@ NAMES: Final = {"day": "today", "month": "this month", "session": "this session"
 
 def amount(nano: int) -> str:
     """Return an amount in AI credits, or in dollars if the credits could be misread."""
-    value = credits(nano)
     if 0 < nano < NANO // 200:
         return "less than 0.01 AI credits"
+    return _unmistakable(nano, f"{credits(nano):,.2f}")
+
+
+def limit_amount(nano: int) -> str:
+    """Return the amount of a limit, without the decimals that it does not need."""
+    return _unmistakable(nano, grouped(credits(nano)))
+
+
+def _unmistakable(nano: int, text: str) -> str:
+    value = credits(nano)
     forms = (
-        f"{value:,.2f}".replace(",", " ").rstrip("0").rstrip(".") + " AI credits",
+        f"{text.replace(',', ' ')} AI credits",
         f"${value / 100:.2f}",
         f"{round(value):,} AI credits".replace(",", " "),
         f"${value / 100:.1f}",

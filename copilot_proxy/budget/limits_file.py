@@ -114,7 +114,7 @@ def read(path: Path) -> Limits:
         raise CopilotProxyError(f"{path} cannot be read: {failure_reason(error)}.") from error
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CopilotProxyError(
-            f"{path} is damaged.", hint="Remove it, and set the budget again."
+            f"{path} is damaged.", hint="Remove it and set the budget again."
         ) from error
 
 

@@ -39,9 +39,10 @@ class Notices:
         self._sent: set[str] = set()
 
     def send(self, occasion: Occasion, limit: Limit, allowed: int, period: str, text: str) -> None:
-        """Run the command with `text`, without waiting for it to exit, unless it has already run.
+        """Run the command with `text`, unless it has already run for this occasion and period.
 
         `allowed` is the amount of the limit in nano-AIU, and `period` the day, month or session.
+        Does not wait for the command to exit.
         """
         if not self._command:
             return

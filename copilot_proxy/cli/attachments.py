@@ -41,7 +41,7 @@ def read_image(name: str) -> Image:
     """Read the image file `name`, detecting its type from the data. Raises `UsageError`."""
     if name.lower().startswith(("http://", "https://")):
         raise UsageError(
-            f"The image {name} is a URL.", hint="Download it, and attach the file with -i FILE."
+            f"The image {name} is a URL.", hint="Download it and attach the file with -i FILE."
         )
     path = Path(name)
     try:

@@ -146,11 +146,13 @@ class Banner:
 
     def _clients(self) -> str | None:
         """Explain how to start the clients on this machine; None if there are none."""
-        # Only shown on a terminal, because loading the client definitions takes time. If the
-        # address was given as a flag, the commands would not find the server.
-        is_flag = "flag" in (self.settings.sources.get(name) for name in ("host", "port", "uds"))
-        if not stderr_is_tty() or is_flag or self.settings.uds:
+        # Only shown on a terminal, because loading the client definitions takes time. With the
+        # address from a flag, the commands would not find the server without a variable.
+        flags = {name for name in ("host", "port") if self.settings.sources.get(name) == "flag"}
+        has_variables = sys.platform != "win32" and flags == {"port"}
+        if not stderr_is_tty() or self.settings.uds or (flags and not has_variables):
             return None
+        port = f"COPILOT_PROXY_PORT={self.address.rpartition(':')[2]} " if flags else ""
         from copilot_proxy.clients.registry import RUNNABLE
 
         found = [one.word for one in RUNNABLE if any(map(shutil.which, one.programs))]
@@ -158,8 +160,8 @@ class Banner:
             return None
         more = f" and {len(found) - _MAX_CLIENTS} more" if len(found) > _MAX_CLIENTS else ""
         return (
-            f"{', '.join(found[:_MAX_CLIENTS])}{more}: start one with copilot-proxy run "
-            f"{found[0]}, or configure it permanently with copilot-proxy connect {found[0]}"
+            f"{', '.join(found[:_MAX_CLIENTS])}{more}: start one with {port}copilot-proxy run "
+            f"{found[0]}, or configure it permanently with {port}copilot-proxy connect {found[0]}"
         )
 
     def _list_command(self) -> str:

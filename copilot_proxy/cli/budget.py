@@ -98,8 +98,8 @@ def _scope(key: str | None, client: str | None, project: str | None) -> tuple[st
     if len(given) > 1:
         raise UsageError("Use only one of --key, --client and --project.")
     if given and not given[0][1].strip():
-        # For example, from an unset variable in a script; this must not change the limit for all
-        # requests.
+        # If a variable in a script is unset, the command must not change the limit that applies to
+        # all requests.
         raise UsageError(f"The name after --{given[0][0]} is empty.", hint="Is a variable unset?")
     return given[0] if given else ("", "")
 

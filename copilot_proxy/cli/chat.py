@@ -98,13 +98,23 @@ def _chat(settings: "Settings", question: str, options: ChatOptions) -> None:
             if options.model == "default" and is_configured(settings):
                 runner.run(_warn_about_default(backend, settings))
             if question:
-                runner.run(_answer(backend, question, options))
+                _ask_once(runner, backend, question, options)
             else:
                 from copilot_proxy.cli.conversation import Conversation
 
                 Conversation(backend.relay, runner, options, problems.show).run()
         finally:
             runner.run(backend.aclose())
+
+
+def _ask_once(
+    runner: asyncio.Runner, backend: "Backend", question: str, options: ChatOptions
+) -> None:
+    try:
+        runner.run(_answer(backend, question, options))
+    except KeyboardInterrupt:
+        print_message("\nStopped.")
+        raise
 
 
 def _question(prompt: str, options: ChatOptions) -> str:

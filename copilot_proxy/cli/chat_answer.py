@@ -71,7 +71,7 @@ def new_answer(session: str | None = None) -> ChatAnswer:
 
 
 async def ask(relay: "Relay", request: dict[str, Any], answer: ChatAnswer) -> None:
-    """Send `request`, and print and collect its answer in `answer`.
+    """Send `request`; print the answer, and collect it in `answer`.
 
     Raises `CopilotProxyError` if the request fails.
     """

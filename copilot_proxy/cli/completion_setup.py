@@ -118,7 +118,7 @@ def _add_line(path: Path, line: str) -> None:
         gap = b"\n" if content and not content.endswith(b"\n") else b""
         with open(path, "ab", opener=_open) as file:
             file.write(gap + f"{line}\n".encode())
-        print_message(f"Added a line to {path}, which loads it.")
+        print_message(f"Added a line to {path} that loads it.")
 
 
 def _open(path: str, flags: int) -> int:

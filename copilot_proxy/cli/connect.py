@@ -44,7 +44,7 @@ def connect(
     ] = False,
     print_: Annotated[
         bool,
-        typer.Option("--print", help="Print the configuration, for example for another machine."),
+        typer.Option("--print", help="Print the configuration, such as for another machine."),
     ] = False,
     url: Annotated[
         str | None,

@@ -59,7 +59,8 @@ def _no_server(settings: Settings, *, simulate: bool) -> CopilotProxyError:
     if facts.owner:
         return CopilotProxyError(
             f"Port {settings.port} is in use by {facts.owner}.",
-            hint="Set COPILOT_PROXY_PORT to the port of the server, or to a free one to start it.",
+            hint="Set COPILOT_PROXY_PORT to the server's port, or to a free port to start a "
+            "server.",
         )
     flag = " --simulate" if simulate else ""
     return CopilotProxyError(

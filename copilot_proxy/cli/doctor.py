@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -151,8 +152,9 @@ def _print(findings: "Sequence[Finding]") -> None:
         (one for one in findings if one.result.status in _ORDER),
         key=lambda one: _ORDER.index(one.result.status),
     )
-    for one in problems:
-        for line in _problem(one):
+    # Several problems may have one remedy.
+    for _, group in groupby(problems, key=lambda one: (one.result.status, one.result.remedy)):
+        for line in _described(list(group)):
             print_drawn(line)
         print_drawn("")
     for one in findings:
@@ -181,12 +183,15 @@ def _print_leftovers(context: "CheckContext") -> None:
             print_drawn(f"  and {len(files) - _SHOWN_FILES} more; see --json")
 
 
-def _problem(one: "Finding") -> Iterator[str]:
-    """Yield the lines that describe a problem, and then what to do about it."""
-    result = one.result
-    yield from _wrapped(f"{one.check.title}: {result.what}", f"{result.status!s:<9}")
+def _described(problems: "Sequence[Finding]") -> Iterator[str]:
+    """Yield the lines that describe problems with the same status and remedy, and the remedy."""
+    start = f"{problems[0].result.status!s:<9}"
+    for one in problems:
+        yield from _wrapped(f"{one.check.title}: {one.result.what}", start)
+        start = " " * len(start)
+    result = problems[0].result
     if result.status != "fixed" and result.remedy:
-        yield from map(_bold, _wrapped(result.remedy, " " * 9))
+        yield from map(_bold, _wrapped(result.remedy, start))
 
 
 def _wrapped(text: str, start: str) -> list[str]:

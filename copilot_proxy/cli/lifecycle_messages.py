@@ -70,7 +70,7 @@ class LifecycleMessages:
             hours = f"{self._settings.dump_hours:g}"
             period = f"{hours} hour{'s' if hours != '1' else ''}"
             self._emit(
-                f"Every conversation is written to {folder}, and deleted after {period}.\n",
+                f"Every conversation is written to {folder} and deleted after {period}.\n",
                 event="dumps",
                 dump_dir=str(folder),
             )

@@ -181,9 +181,9 @@ def _choose_store(
 ) -> str:
     """Return the name of a writable store. Called first, so that no sign-in is wasted.
 
-    `flags` are repeated in the command that the hint suggests. `is_confirmed_later` is whether the
-    next question is about using another program's sign-in. That question names the store, so it is
-    not asked here. Raises `StoreError` if no store is writable.
+    `flags` are repeated in the command that the hint suggests. If `is_confirmed_later` is True, the
+    user will be asked next whether to use another program's sign-in. That question names the store,
+    so this function does not ask. Raises `StoreError` if no store is writable.
     """
     if wanted is None:
         reason = credentials.store("keyring").unavailable()

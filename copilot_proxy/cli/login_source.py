@@ -28,7 +28,7 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
                 f"There is no terminal to ask whether to use {title}'s sign-in.",
                 hint=f"To allow it, run: {command} --yes",
             )
-        question = f"Read {title}'s token for {host}, and store a copy in {store}?"
+        question = f"Read {title}'s token for {host} and store a copy in {store}?"
         if not typer.confirm(question, err=True):
             raise LoginFailed("No token was read.", hint="Sign in with: copilot-proxy login")
     found = find_token(program, host)

@@ -144,7 +144,7 @@ def _print_table(
         print_drawn(line)
     _explain(shown, catalogue, settings, hidden=len(found) - len(shown))
     if titles := hidden_columns(lines):
-        print_message(f"A wider terminal also shows {', '.join(titles)}; so does a pipe.")
+        print_message(f"To see {', '.join(titles)}, use a wider terminal or a pipe.")
 
 
 def _explain(

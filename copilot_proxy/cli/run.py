@@ -130,7 +130,7 @@ def _print_variables(settings: Settings, *, simulate: bool) -> int:
     elif server.refuses_key():
         print_message(
             f"The server at {url} requires an API key that is not in the settings. Set "
-            "COPILOT_PROXY_API_KEY to it, and run this again."
+            "COPILOT_PROXY_API_KEY to that key and run this command again."
         )
     return 0
 

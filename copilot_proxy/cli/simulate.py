@@ -52,7 +52,7 @@ def simulate(
         typer.Option(help="Fault to simulate; may be repeated.", metavar="NAME[=VALUE]"),
     ] = None,
     list_faults: Annotated[
-        bool, typer.Option("--list-faults", help="List all faults, and exit.")
+        bool, typer.Option("--list-faults", help="List all faults and exit.")
     ] = False,
 ) -> None:
     """Run a simulator of GitHub and Copilot; no account is needed."""
@@ -143,7 +143,7 @@ def _print_instructions(simulator: "Simulator", token: str) -> None:
     on = simulator.state.faults.listed()["on"]
     if on:
         print_message(f"Active faults: {', '.join(on)}.")
-    print_message("Switch faults on and off, and see the requests that were received:\n")
+    print_message("Turn faults on and off, and list the requests that were received:\n")
     print_message(f"  curl -X PUT {url}/_simulator/faults/server_error_500")
     print_message(f"  curl -X DELETE {url}/_simulator/faults")
     print_message(f"  curl {url}/_simulator/requests\n")

@@ -70,12 +70,13 @@ def usage(
         bool, typer.Option("--line", help="Print one short line, for a status bar.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check every cost, and compare with GitHub's quota.")
+        bool,
+        typer.Option("--verify", help="Check every cost and compare the sum with GitHub's quota."),
     ] = False,
     why: Annotated[
         bool,
         typer.Option(
-            "--why", help="Show why requests missed the prompt cache, and how to avoid misses."
+            "--why", help="Show why requests missed the prompt cache and how to avoid misses."
         ),
     ] = False,
     threshold: Annotated[

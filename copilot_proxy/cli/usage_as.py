@@ -1,6 +1,5 @@
 """Computes what the requests in a report would have cost with another model."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from copilot_proxy.cli.usage_report import Report
@@ -9,7 +8,7 @@ from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.queries import Filters, Sums, sums_by_tier, total
+from copilot_proxy.ledger.queries import Filters, TierSums, sums_by_tier, total
 from copilot_proxy.settings import Settings
 
 
@@ -23,20 +22,30 @@ def with_prices_of(
     model_id, prices = _prices(name, settings)
     tiers = sums_by_tier(database, report.group, report.period, filters, prices.threshold)
     costs: dict[str | None, int] = {}
-    for row, is_long in tiers:
-        costs[row.name] = costs.get(row.name, 0) + _cost(row, prices, is_long=is_long)
-    rows: Sequence[Sums] = [
-        row._replace(nano_aiu=costs.get(row.name, 0), unknown_cost_requests=0)
+    unknown: dict[str | None, int] = {}
+    for tier in tiers:
+        group = tier.sums.name
+        costs[group] = costs.get(group, 0) + _cost(tier, prices)
+        unknown[group] = unknown.get(group, 0) + tier.sums.unknown_cost_requests
+    rows = [
+        row._replace(
+            nano_aiu=costs.get(row.name, 0), unknown_cost_requests=unknown.get(row.name, 0)
+        )
         for row in report.rows
     ]
-    return replace(report, rows=list(rows), total=total(rows), as_model=model_id)
+    return replace(report, rows=rows, total=total(rows), as_model=model_id)
 
 
-def _cost(row: Sums, prices: PriceList, *, is_long: bool) -> int:
+def _cost(found: TierSums, prices: PriceList) -> int:
+    row, written_1h = found.sums, found.written_1h
     tokens = Tokens(
-        row.input_tokens, row.cache_read_tokens, row.cache_write_tokens, 0, row.output_tokens
+        row.input_tokens,
+        row.cache_read_tokens,
+        row.cache_write_tokens - written_1h,
+        written_1h,
+        row.output_tokens,
     )
-    tier = prices.long_context if is_long and prices.long_context else prices.default
+    tier = prices.long_context if found.is_long and prices.long_context else prices.default
     return prices._replace(default=tier, threshold=None).cost(tokens)
 
 

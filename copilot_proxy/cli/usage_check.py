@@ -52,8 +52,8 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
         if excess > month["step"]:
             print_result(
                 f"The ledger has {_amount(excess)} more than GitHub. That is possible if some "
-                "costs are estimated, if GitHub has not counted the latest requests yet, or if "
-                "the ledger has requests of another account."
+                "costs are estimated, if GitHub has not counted the latest requests yet, or if the "
+                "ledger has requests from another account."
             )
     if inexact := _inexact(month):
         print_result(f"{inexact}, so the ledger's amount is not exact.")

@@ -9,6 +9,7 @@ from copilot_proxy.errors import UsageError
 from copilot_proxy.ledger import copilot_cli, maintenance
 from copilot_proxy.ledger.database import opened_ledger
 from copilot_proxy.ledger.periods import parse_day
+from copilot_proxy.ledger.queries import month_total
 
 
 def backup(path: Path, target: Path) -> int:
@@ -20,7 +21,10 @@ def backup(path: Path, target: Path) -> int:
 
 
 def forget(path: Path, before: str | None) -> int:
-    """Remove whole days from the ledger. Raises `CopilotProxyError`."""
+    """Remove all days before the date in `before` from the ledger; return the exit code.
+
+    Raises `CopilotProxyError`.
+    """
     if before is None:
         raise UsageError("`usage forget` needs --before DATE.")
     now = datetime.now().astimezone()
@@ -33,8 +37,15 @@ def forget(path: Path, before: str | None) -> int:
             "server and delete the file that `copilot-proxy usage path` prints.",
         )
     with opened_ledger(path, write=True) as database:
+        before_forgetting = month_total(database, now).requests
         count = maintenance.forget(database, day)
+        is_incomplete = month_total(database, now).requests < before_forgetting
     print_message(f"{counted(count, 'row')} from before {day} removed.")
+    if is_incomplete:
+        print_message(
+            "Some were of this month, so its totals are too low now, and a budget per month allows "
+            "more."
+        )
     return 0
 
 

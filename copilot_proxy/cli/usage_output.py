@@ -62,6 +62,12 @@ def remarks(report: Report) -> list[str]:
             f"{counted(count, 'request')} with an estimated cost: "
             f"{'its answer was' if count == 1 else 'their answers were'} incomplete."
         )
+    others = report.of_callers
+    if others is not None and others.requests and report.as_model is None:
+        found.append(
+            f"{counted(others.requests, 'request')} with the client's own GitHub sign-in: "
+            f"{rounded(others.nano_aiu)} AI credits of these sums were charged to that account."
+        )
     if report.as_model is not None:
         found.append(f"Credits are what the same tokens would cost with {report.as_model}.")
     return found

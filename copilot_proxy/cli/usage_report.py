@@ -12,6 +12,7 @@ from copilot_proxy.ledger.cache_queries import NextTurn
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period, this_month, today
 from copilot_proxy.ledger.queries import Filters, Group, Sums, latest_quota, sums_by, total
+from copilot_proxy.ledger.schema import CALLER
 
 _MAX_NAMES: Final = 5
 """Maximum number of names to suggest instead of an unknown one."""
@@ -34,6 +35,9 @@ class Report:
     now: datetime
     limits: Sequence[LimitState] = ()
     """The limits of the budget."""
+    of_callers: Sums | None = None
+    """The part of `total` that was charged to other accounts, since clients sent their own GitHub
+    sign-in."""
     next_turns: Sequence[NextTurn] = ()
     """The cost of the next turns of recent sessions, latest session first."""
     as_model: str | None = None
@@ -50,13 +54,14 @@ def read(database: Database, group: Group, period: Period, filters: Filters) -> 
     now = datetime.now().astimezone()
     rows = sums_by(database, group, period, filters)
     quota, quota_at = latest_quota(database) or (None, None)
-    if quota is not None and quota.resets_at is not None and quota.resets_at <= now:
+    if quota is not None and quota.was_reset(now):
         quota = quota_at = None  # it was reset, and Copilot has not answered since
     return Report(
         group=group,
         period=period,
         rows=rows,
         total=total(rows),
+        of_callers=total(sums_by(database, group, period, filters._replace(account=CALLER))),
         today=total(sums_by(database, "day", today(now), filters)),
         month=total(sums_by(database, "month", this_month(now), filters)),
         quota=quota,

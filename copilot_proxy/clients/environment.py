@@ -38,7 +38,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         f"# {to.model.id}\n"
     )
     notes = (
-        "With OPENAI_BASE_URL, langchain-openai does not ask for token usage in streams: pass "
+        "With OPENAI_BASE_URL, langchain-openai does not request token usage in streams: pass "
         "stream_usage=True if you need it.",
     )
     return Setup(text=text, notes=notes)

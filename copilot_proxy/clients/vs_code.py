@@ -29,7 +29,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         notes=(
             "Choose a model in the model picker of the chat view.",
             "VS Code does not fetch the list of models: run connect again when the list changes.",
-            "A key entered in VS Code (Chat: Manage Language Models) is stored more safely than "
+            "A key entered in VS Code (Chat: Manage Language Models) is stored more securely than "
             "in this file.",
         ),
     )

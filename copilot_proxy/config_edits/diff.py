@@ -7,7 +7,7 @@ _MASK: Final = "********"
 
 
 def diff(name: str, before: bytes | None, after: bytes | None, secret: str = "") -> str:
-    """Return the difference between two contents of the file `name`; None means no file.
+    """Return the difference between two versions of the file `name`; None means no file.
 
     `secret` is masked.
     """

@@ -7,7 +7,7 @@ from copilot_proxy.cost.prompt_cache import TTL
 _CHANGES: Final = {
     "tool": (
         "changed the list of tools, first at {detail}",
-        "Connect all MCP servers before the first message, and do not change the tools during a "
+        "Connect all MCP servers before the first message and do not change the tools during a "
         "session.",
     ),
     "system": (
@@ -45,7 +45,7 @@ _REASONS: Final = {
     ),
     "compaction": (
         "came after the conversation had been compacted",
-        "That is the price of a shorter conversation, and usually pays off soon.",
+        "That is the price of a shorter conversation and usually pays off soon.",
     ),
 }
 

@@ -4,6 +4,9 @@
 """
 
 from datetime import UTC, datetime
+from typing import Final
+
+_UNITS: Final = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
 def percent(share: float) -> str:
@@ -22,11 +25,11 @@ def quota_amount(value: float) -> str:
 
 def short_count(tokens: int) -> str:
     """Format a number of tokens, such as ``112k`` or ``4.1M``."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if tokens >= size:
-            number = tokens / size
-            return f"{number:.1f}{unit}" if number < 10 else f"{number:.0f}{unit}"
-    return str(tokens)
+    if tokens < 1000:
+        return str(tokens)
+    size, unit = next(one for one in _UNITS if tokens >= one[0])
+    number = tokens / size
+    return f"{number:.1f}{unit}" if number < 10 else f"{number:.0f}{unit}"
 
 
 def reset_day(moment: datetime) -> str:

@@ -36,6 +36,10 @@ class Quota(NamedTuple):
         """Whether this seat has no individual quota."""
         return self.entitlement < 0
 
+    def was_reset(self, now: datetime) -> bool:
+        """Return whether the quota has been reset since, so that these amounts are outdated."""
+        return self.resets_at is not None and self.resets_at <= now
+
     @property
     def left(self) -> float | None:
         """The remaining amount, in `unit`; None if there is no quota."""
@@ -59,7 +63,7 @@ def quota_unit(snapshot: str, *, token_based: bool) -> str:
 def quota_of(headers: Mapping[str, str], *, token_based: bool = False) -> Quota | None:
     """Return the quota that meters the account, or None if the headers do not contain it.
 
-    `token_based` is whether the account is known to be billed by tokens; the headers do not always
+    `token_based` is True if the account is known to be billed per token; the headers do not always
     say so.
     """
     found = {}

@@ -32,7 +32,7 @@ def overview(
     """
     filters = Filters(key=key)
     quota, reported_at = latest_quota(database) or (None, None)
-    if quota is not None and quota.resets_at is not None and quota.resets_at <= now:
+    if quota is not None and quota.was_reset(now):
         quota = reported_at = None  # it was reset, and Copilot has not answered since
     states = [
         one

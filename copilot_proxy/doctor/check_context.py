@@ -64,7 +64,7 @@ class CheckContext:
         return (self.token_file, *self._state_files(), *log_file, *config)
 
     def _state_files(self) -> Iterator[Path]:
-        """Yield the files of the ledger and the budget, also those of the simulator."""
+        """Yield the files of the ledger and the budget, including the simulator's."""
         for simulated in (False, True):
             ledger = replace(self.settings, simulated=simulated).ledger_file
             yield from (ledger, path_for(ledger), reservations_path(ledger))

@@ -60,7 +60,7 @@ def check_privacy(context: CheckContext) -> Iterator[Result]:
         with suppress(CopilotProxyError):
             context.account()  # reads the file, which makes it private
         yield warning(
-            f"{what} It contains your GitHub token, and is now private.",
+            f"{what} It contains your GitHub token and is now private.",
             "If others use this machine, replace the token: copilot-proxy login",
         )
     yield ok("only you can read them")

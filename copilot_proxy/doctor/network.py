@@ -122,7 +122,7 @@ def check_github(context: CheckContext) -> Iterator[Result]:
         if not isinstance(problem, UpstreamError):
             continue
         if isinstance(problem, UpstreamRefusal):
-            yield warning(problem.message, problem.hint or "Wait, and run this again.")
+            yield warning(problem.message, problem.hint or "Wait, then run this command again.")
         elif has_proxy_problem(context):
             yield skipped("Not reached, because of the proxy or the certificates.")
         else:

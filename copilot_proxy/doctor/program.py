@@ -40,11 +40,11 @@ def check_program(context: CheckContext) -> Iterator[Result]:
             yield warning(
                 f"{found} comes first on the PATH, but {own} is running: there are two "
                 "installations.",
-                f"Remove one of them, or call {own} by its path.",
+                f"Remove one of them, or run {own} with its full path.",
             )
         else:
             yield warning(
-                f"{found} comes first on the PATH, and is another program with the same name.",
+                f"{found} comes first on the PATH and is another program with the same name.",
                 f"Use the command {_ALIAS} instead, or put {own.parent} first on the PATH.",
             )
     else:
@@ -70,7 +70,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether it is a script of this program, without running it."""
+    """Return whether `path` is a script of this program, without running it."""
     try:
         with path.open("rb") as file:
             return _ENTRY in file.read(_SCRIPT_BYTES) or os.name == "nt"

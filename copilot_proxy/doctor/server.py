@@ -13,7 +13,7 @@ from copilot_proxy.server.discovery import has_old_config
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.settings import Settings
 
-_RESTART = "Stop it, and start it again: copilot-proxy serve"
+_RESTART = "Stop it and restart it with: copilot-proxy serve"
 
 
 def check_server(context: CheckContext) -> Iterator[Result]:

@@ -70,7 +70,7 @@ class ClientApi(Protocol):
 
     @property
     def request_id_header(self) -> bytes:
-        """The header, besides ``x-request-id``, where clients look for the request id, or b""."""
+        """A response header for the request id, besides ``x-request-id``; b"" if there is none."""
         ...
 
     @property

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 CLIENT_FIELDS: Final = "client_fields"
-"""The name of the field that holds the names."""
+"""The field of a translated request that holds these names."""
 
 
 class ClientFields(NamedTuple):

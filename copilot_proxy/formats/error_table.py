@@ -161,7 +161,8 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
         "use another model.",
     ),
     "user_request_timeout": ErrorMapping(type="server_error", hint=_UPLOAD_HINT),
-    "overloaded_error": ErrorMapping(status=529, hint=_BUSY_HINT),  # Anthropic's status for it
+    # Anthropic's own status: its SDKs choose the exception by the status, which events do not have.
+    "overloaded_error": ErrorMapping(status=529, hint=_BUSY_HINT),
     "RESOURCE_EXHAUSTED": _RATE,
     "content_filter": _FILTERED,
 }

@@ -72,7 +72,7 @@ def kinds_of(turns: object) -> Kinds:
 
 
 def plain_kinds(turns: PlainTurns) -> Kinds:
-    """Return at least all kinds that occur in a plain conversation."""
+    """Return all kinds that can occur in a plain conversation like this one."""
     return _PLAIN_WITH_IMAGES if turns.images else _PLAIN
 
 

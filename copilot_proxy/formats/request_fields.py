@@ -40,7 +40,7 @@ class Refused:
 
 _MODERATION: Final = Refused(
     "Copilot does not moderate requests and answers on demand.",
-    "Omit `moderation`, and check the texts in the client.",
+    "Omit `moderation` and check the texts in the client.",
 )
 _RETENTION: Final = Dropped("Copilot decides how long a prompt stays in the cache")
 _SAFETY: Final = Dropped("Copilot refuses it")
@@ -58,7 +58,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         "metadata": Dropped(f"it is for stored responses, and {_NOT_STORED}", harmless=({},)),
         "modalities": Refused(
             "Copilot's models answer with text only.",
-            "Omit `modalities`, and turn the text into speech with another service.",
+            "Omit `modalities` and turn the text into speech with another service.",
             harmless=(["text"], []),
         ),
         "moderation": _MODERATION,
@@ -74,7 +74,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
     "completions": {
         "best_of": Refused(
             "Copilot cannot score answers, so it cannot choose the best of several.",
-            "Omit `best_of`, and use `n` to get more than one continuation.",
+            "Omit `best_of` and use `n` to get more than one continuation.",
             harmless=(1,),
         ),
         "logprobs": Refused(
@@ -83,7 +83,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "suffix": Refused(
             "Copilot's chat models do not fill in text before a suffix.",
-            "Omit `suffix`, and describe in the prompt what to insert.",
+            "Omit `suffix` and describe the missing text in the prompt.",
             harmless=("",),
         ),
     },
@@ -109,7 +109,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
     "gemini": {
         "cachedContent": Refused(
             "Copilot does not store prompts for later requests.",
-            "Omit `cachedContent`, and send the whole prompt; Copilot caches it automatically.",
+            "Omit `cachedContent` and send the whole prompt; Copilot caches it automatically.",
         ),
         "labels": Dropped("they are for Google's billing", harmless=({},)),
         "safetySettings": Dropped("GitHub's own filters apply", harmless=([],)),
@@ -124,11 +124,11 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "compaction": Refused(
             "Copilot does not compact conversations.",
-            "Have the model write a summary, and send it in place of the messages.",
+            "Have the model write a summary and send it in place of the messages.",
         ),
         "container": Refused(
-            "Copilot has no containers, and does not run code or skills.",
-            "Omit `container`, and offer tools that the client runs.",
+            "Copilot has no containers and does not run code or skills.",
+            "Omit `container` and offer tools that the client runs.",
         ),
         "diagnostics": Dropped("Copilot does not explain cache misses", harmless=({},)),
         "fallback_credit_token": Dropped("Copilot gives no credit for a retry"),
@@ -140,7 +140,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "mcp_servers": Refused(
             "Copilot does not connect to MCP servers.",
-            "Connect the client to them, and offer their tools in `tools`.",
+            "Connect the client to them and offer their tools in `tools`.",
             harmless=([],),
         ),
         "service_tier": Dropped("Copilot does not support it", harmless=("auto", "standard_only")),
@@ -174,7 +174,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         ),
         "raw": Refused(
             "Copilot's models accept conversations, not raw prompts.",
-            "Omit `raw`, and send the text without the markers of a prompt template.",
+            "Omit `raw` and send the text without prompt template markers.",
             harmless=(False,),
         ),
         "steps": _NO_PICTURES,

@@ -86,8 +86,8 @@ def prepare(
     `model` is None if the catalogue could not be read. `caller` identifies the caller in `cache`.
     `fixed_api` is the API to use if the upstream has just one. `refused` are the APIs on which
     Copilot has refused to serve the model, earliest refusal first. `foreign` is encrypted reasoning
-    that Copilot has refused. `restores_reasoning` is whether to add reasoning from the cache.
-    `accepts_stops` is false if Copilot has refused the stop sequences. `betas` are the values of
+    that Copilot has refused. If `restores_reasoning` is True, reasoning is added from the cache.
+    `accepts_stops` is False if Copilot has refused the stop sequences. `betas` are the values of
     the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express
     the request.
     """

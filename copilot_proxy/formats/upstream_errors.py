@@ -52,7 +52,7 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
         headers = {"retry-after": wait, **headers}
     mapping = find_mapping(status, code, message)
     if message.startswith(_AUTHORIZATION_REQUIRED):
-        mapping = mapping._replace(hint="Open the page in a browser, and try again.")
+        mapping = mapping._replace(hint="Open the page in a browser and try again.")
     if _LIMITED in (status, mapping.status) and seconds_to_wait(headers.get("retry-after")) is None:
         headers = {**headers, **_wait_in(message)}
     client_status = mapping.status or (status if 400 <= status < 600 else 502)

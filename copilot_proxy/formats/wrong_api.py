@@ -31,7 +31,7 @@ class _Foreign(NamedTuple):
     """How to use it, if that is not clear from its name."""
 
 
-_SYSTEM: Final = "with a message of the role `system`"
+_SYSTEM: Final = "with a message that has the role `system`"
 
 _FIELDS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
     "chat_completions": {
@@ -75,15 +75,17 @@ _PARTS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
         "document": _Foreign("messages", "file"),
         "thinking": _Foreign("messages", "reasoning_content", "of the assistant's message"),
         "tool_use": _Foreign("messages", "tool_calls", "of the assistant's message"),
-        "tool_result": _Foreign("messages", "tool_call_id", "with a message of the role `tool`"),
+        "tool_result": _Foreign(
+            "messages", "tool_call_id", "with a message that has the role `tool`"
+        ),
     },
     "responses": {
         "image_url": _Foreign("chat_completions", "input_image"),
         "file": _Foreign("chat_completions", "input_file"),
         "image": _Foreign("messages", "input_image", "with a data: URL"),
         "document": _Foreign("messages", "input_file"),
-        "tool_use": _Foreign("messages", "function_call", "as an item of its own"),
-        "tool_result": _Foreign("messages", "function_call_output", "as an item of its own"),
+        "tool_use": _Foreign("messages", "function_call", "as a separate item"),
+        "tool_result": _Foreign("messages", "function_call_output", "as a separate item"),
     },
     "messages": {
         "input_text": _Foreign("responses", "text"),

@@ -96,7 +96,7 @@ def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None,
 
 
 def refusals_of(database: sqlite3.Connection, session: str) -> list[tuple[str, str, int]]:
-    """Return the outcome, the error code or "", and the number of a session's refused requests."""
+    """Return (outcome, error code or "", count) for each kind of refusal in a session."""
     return database.execute(
         "SELECT outcome, ifnull(error_code, ''), count(*) FROM requests WHERE id > ? "
         "AND session = ? AND corrects IS NULL AND outcome LIKE 'refused\\_%' ESCAPE '\\' "

@@ -22,8 +22,8 @@ ORDER BY id
 def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
     """Return for each model the longest pause, in seconds, after which it still read its prompt.
 
-    Only pauses longer than `TTL` count, and only if no prompt was gone after a pause that was as
-    long or shorter. Sessions that requested a TTL of one hour do not count.
+    A pause only counts if it is longer than `TTL`, and if no prompt was gone after an equal or
+    shorter pause. Sessions that requested a TTL of one hour do not count.
     """
     before: dict[tuple[str, str], tuple[int, int]] = {}
     for_an_hour: set[tuple[str, str]] = set()

@@ -15,7 +15,7 @@ _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
 _CHAINS: Final = "SELECT day, chain FROM days WHERE day BETWEEN ? AND ?"
 
 _Key = tuple[Limit, str, str, str]
-"""What a sum is for: a limit, day, month and session ("" unless the limit is per session)."""
+"""The limit that a sum is for, and the day, month and session ("" unless it is per session)."""
 
 
 class State(NamedTuple):

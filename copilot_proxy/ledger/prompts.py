@@ -75,7 +75,8 @@ class _ComparablePrompt(NamedTuple):
 
     conversation: str
     head: bytes
-    """The digest of everything up to the first message; a session can have several prompts."""
+    """The digest of everything before the first message. It tells the prompts of a session apart,
+    for example those of subagents."""
     prompt: Prompt
     prices: PriceList | None
 

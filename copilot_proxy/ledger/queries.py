@@ -22,6 +22,8 @@ _FROM_ROWS: Final = """(
         nano_aiu IS NULL AND corrects IS NULL unknown_cost_requests,
         cost_source = 'estimated' AND corrects IS NULL estimated_requests,
         ifnull(cache_lost_nano_aiu, 0) cache_lost_nano_aiu,
+        ifnull(cache_write_1h_tokens, 0) written_1h,
+        nano_aiu IS NULL AND input_tokens IS NULL AND corrects IS NULL has_no_tokens,
         ended_us first_us, ended_us last_us, ended_us
     FROM requests
 )"""
@@ -135,9 +137,14 @@ def month_total(database: sqlite3.Connection, now: datetime) -> Sums:
 def _by_week(days: Sequence[Sums]) -> list[Sums]:
     weeks: dict[str, list[Sums]] = {}
     for row in days:
-        year, week, _ = date.fromisoformat(row.name or "").isocalendar()
-        weeks.setdefault(f"{year}-W{week:02}", []).append(row)
+        weeks.setdefault(week_of(row.name or ""), []).append(row)
     return [total(rows, name) for name, rows in weeks.items()]
+
+
+def week_of(day: str) -> str:
+    """Return the ISO week of a day, such as ``2026-W48``."""
+    year, week, _ = date.fromisoformat(day).isocalendar()
+    return f"{year}-W{week:02}"
 
 
 def selection(period: Period, filters: Filters) -> tuple[str, str, list[Any]]:
@@ -206,30 +213,41 @@ def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, A
     return [dict(zip(columns, row, strict=True)) for row in found]
 
 
+class TierSums(NamedTuple):
+    """The sums of requests whose prompts are all in the same price tier."""
+
+    sums: Sums
+    """`unknown_cost_requests` only counts those whose tokens are unknown."""
+    is_long: bool
+    """Whether the prompts have more tokens than the threshold."""
+    written_1h: int
+    """The tokens that were written to the cache for an hour; the sums include them."""
+
+
 def sums_by_tier(
     database: sqlite3.Connection,
     group: Group,
     period: Period,
     filters: Filters,
     threshold: int | None,
-) -> list[tuple[Sums, bool]]:
+) -> list[TierSums]:
     """Return the sums by `group`, separately for prompts with more than `threshold` tokens.
 
-    The second value in each pair is whether the sums are for the longer prompts.
+    Nothing is sorted.
     """
     _, where, values = selection(Period(period.since, period.until), filters)
     column = "day" if group == "week" else group
     prompt = "input_tokens + cache_read_tokens + cache_write_tokens"
+    amounts = (f"sum({name})" for name in AMOUNTS if name != "unknown_cost_requests")
     found = database.execute(
-        f"SELECT {column}, {prompt} > ?, "  # noqa: S608  # constants
-        f"{', '.join(f'sum({name})' for name in AMOUNTS)} FROM {_FROM_ROWS} {where} GROUP BY 1, 2",
+        f"SELECT {column}, {prompt} > ?, sum(has_no_tokens), sum(written_1h), "  # noqa: S608  # constants
+        f"{', '.join(amounts)} FROM {_FROM_ROWS} {where} GROUP BY 1, 2",
         (threshold if threshold is not None else 2**62, *values),
-    ).fetchall()
-    rows = [(Sums(name or None, *amounts), bool(is_long)) for name, is_long, *amounts in found]
-    if group != "week":
-        return rows
-    return [
-        (week, is_long)
-        for is_long in (False, True)
-        for week in _by_week([row for row, of_long in rows if of_long == is_long])
-    ]
+    )
+    unknown = AMOUNTS.index("unknown_cost_requests")
+    rows = []
+    for name, is_long, without_tokens, written_1h, *sums in found:
+        sums.insert(unknown, without_tokens)
+        name = week_of(name) if group == "week" else name or None
+        rows.append(TierSums(Sums(name, *sums), bool(is_long), written_1h))
+    return rows

@@ -4,13 +4,14 @@ The result is valid until rows are written or the reservations are summed up aga
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from copilot_proxy.ledger.limit_states import SpentSums
 from copilot_proxy.ledger.reservation import common_of, target_of
 from copilot_proxy.ledger.reservation_request import LimitUse, Plan, Prepared
 from copilot_proxy.ledger.reservation_slots import encode
 from copilot_proxy.ledger.reserved_sums import ReservedSums
+from copilot_proxy.ledger.slot_table import SlotTable
 
 
 def prepared(
@@ -33,13 +34,18 @@ def prepared(
     return plan.prepared
 
 
-def reduced(uses: Sequence[LimitUse], guess: int, least: int) -> int:
+def reduced(
+    uses: Sequence[LimitUse], guess: int, least: int, table: SlotTable, ended: Collection[str]
+) -> int:
     """Return the amount to reserve for a request whose cost is a `guess`, but at least `least`.
 
     If a limit is lower than the guess, it would not allow any request, so nothing would be learned.
-    Therefore, the guess is then reduced to what is left, but only if nothing else is reserved.
+    Therefore, the guess is then reduced to what is left, but only if nothing is reserved except for
+    requests that have `ended`, whose cost is known.
     """
-    if all(guess <= use.allowed for use in uses) or any(use.reserved[0] for use in uses):
+    if all(guess <= use.allowed for use in uses):
         return guess
-    left = min(use.allowed - use.spent for use in uses)
+    if any(use.reserved[0] != table.amount(ended, use.reserved) for use in uses):
+        return guess
+    left = min(use.allowed - use.spent - use.reserved[0] for use in uses)
     return min(guess, left) if left >= least else guess

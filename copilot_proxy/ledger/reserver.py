@@ -1,5 +1,4 @@
-"""Makes the reservations of one process, and tracks the amounts spent that they are checked
-against."""
+"""Makes the reservations of one process, and tracks the spending that counts toward each limit."""
 
 import sqlite3
 import threading
@@ -143,11 +142,11 @@ class Reserver:
                 return self._reserve(files, request_id, cost, plan, time.monotonic(), least)
 
     def settle(self, request_id: str, nano: int | None) -> None:
-        """Replace the estimate of a request with its actual cost, unless `nano` is None, until its
-        row is written.
+        """Replace the estimate of a request with its actual cost in nano-AIU, if it is known.
 
-        This process applies it with its next reservation; others see it after `flush_now` or
-        `flush`. Does not wait and raises no errors.
+        The cost stays reserved until the request's row is written. This process applies it with its
+        next reservation; others see it after `flush_now` or `flush`. Does not wait and raises no
+        errors.
         """
         self._settled[request_id] = nano
 
@@ -238,7 +237,7 @@ class Reserver:
         if ready is None or ready.spent is not self._spent.version or ready.sums is not table.sums:
             ready = prepared(plan, files.database, self._spent, table.summed())
         if least is not None:
-            cost = reduced(ready.uses, cost, least)
+            cost = reduced(ready.uses, cost, least, table, self._awaited)
         outcome = []
         for limit, allowed, spent, total in ready.uses:
             reserved = total[0]

@@ -9,14 +9,12 @@ from copilot_proxy.cost.estimated_tokens import EventSizes
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.ledger.periods import day_and_month
-from copilot_proxy.ledger.schema import Row
+from copilot_proxy.ledger.schema import CALLER, Row
 from copilot_proxy.masking import mask
 from copilot_proxy.relay.costs import cost_of, is_complete
 from copilot_proxy.relay.outcome import outcome
 from copilot_proxy.relay.records import RequestRecord
 
-CALLER: Final = "caller"
-"""The account of a request with the client's own sign-in; the server's own account has no name."""
 _MAX_TEXT: Final = 200
 _NO_QUOTA: Final = (None,) * len(Quota._fields)
 _NO_TOKENS: Final = (None,) * len(Tokens._fields)

@@ -78,6 +78,8 @@ _TOKENS: Final = (
 tokens_of: Final = itemgetter(*(INDEX[name] for name in _TOKENS))
 """Returns the token counts of a `Row`, in the order of `cost.tokens.Tokens`; None if unknown."""
 
+CALLER: Final = "caller"
+"""The account of a request with the client's own sign-in; the server's own account has no name."""
 GROUPS: Final = ("day", "month", "account", "client", "model", "key", "project", "session")
 """The key of a row in `sums`. Unknown values are "", since SQLite's keys cannot be null."""
 AMOUNTS: Final = (
@@ -138,7 +140,7 @@ CREATE INDEX requests_missed ON requests (
     month, day, ended_us, client, cache_verdict, cache_detail, cache_lost_nano_aiu
 ) WHERE {MISSED};
 """
-_MIGRATIONS: Final = (_FIRST_VERSION,)
+_MIGRATIONS: Final = ("", _FIRST_VERSION)  # version 1 was never released
 """The script at index n migrates a file from version n to n + 1. Only append to this list."""
 VERSION: Final = len(_MIGRATIONS)
 

@@ -79,8 +79,11 @@ class Reporter:
 
 
 def _entry(record: "RequestRecord", ended: float) -> logging.LogRecord:
-    """Return a log record for `record`. It is a copy of a template, which takes a tenth of the time
-    of `log.info`, since that also looks up data that no log line shows, such as its caller."""
+    """Return a log record for `record`, copied from a template.
+
+    This takes a tenth of the time of `log.info`, which also looks up data that no log line shows,
+    such as the calling function.
+    """
     entry = logging.LogRecord.__new__(logging.LogRecord)
     entry.__dict__.update(_TEMPLATE)
     entry.created = ended

@@ -1,7 +1,7 @@
 """Formats log lines as text, one line per request, with the most important facts first."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,9 +84,12 @@ class TextFormatter(logging.Formatter):
     def _request(self, record: "RequestRecord", start: int) -> str:
         """Return the rest of a request's line, which begins with `start` characters."""
         text = _GAP.join(_facts(record))
+        details = _details(record)
         screen = self._width()
-        for detail in _details(record):
-            if screen is not None and start + len(text) + len(_GAP) + len(detail) > screen:
+        if screen is None:
+            return _GAP.join((text, *details))
+        for detail in details:
+            if start + len(text) + len(_GAP) + len(detail) > screen:
                 break
             text += _GAP + detail
         return text
@@ -103,47 +106,52 @@ def _status_color(status: int) -> str:
     return "green" if status < 400 else "yellow" if status < 500 else "red"
 
 
-def _facts(record: "RequestRecord") -> Iterator[str]:
-    """Yield the parts of a line that are always shown."""
-    yield f"{printable(record.model or '-', _MAX_NAME):<{_NAME_WIDTH}}"
+def _facts(record: "RequestRecord") -> list[str]:
+    """Return the parts of a line that are always shown."""
+    parts = [printable(record.model or "-", _MAX_NAME).ljust(_NAME_WIDTH)]
     if (cost := _cost(record)) is not None:
-        yield f"{rounded(cost)} credits"
-    yield f"{record.duration:.2f}s" if record.duration < 10 else f"{record.duration:.0f}s"
-    if tokens := _tokens(record):
-        yield tokens
-    if remarks := list(_remarks(record)):
-        yield ", ".join(remarks)
+        parts.append(f"{rounded(cost)} credits")
+    if not record.local:
+        digits = 2 if record.duration < 10 else 0
+        parts.append(f"{record.duration:.{digits}f}s")
+    # After an error, the counts are incomplete, and there must be room for the request's id.
+    if record.error is None and (tokens := _tokens(record)):
+        parts.append(tokens)
+    if remarks := _remarks(record):
+        parts.append(", ".join(remarks))
+    return parts
 
 
-def _remarks(record: "RequestRecord") -> Iterator[str]:
-    if record.key:
-        yield f"key {record.key}"
+def _remarks(record: "RequestRecord") -> list[str]:
+    remarks = [f"key {record.key}"] if record.key else []
     if record.error:
-        yield record.error
+        remarks.append(record.error)
     if record.local:
-        yield "not sent"
+        remarks.append("not sent")
     if record.client_gone:
-        yield "client disconnected"
+        remarks.append("client disconnected")
     if record.notes:
-        yield f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}"
+        remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
         if record.sent_notes is not None:
             # The client cannot see these, because they were added after the headers.
-            for note in record.notes[record.sent_notes :]:
-                yield printable(note, _MAX_NOTE)
+            remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
     if record.error:
         # The client gets the id, too, so that a bug report can be matched with this line.
-        yield record.request_id
+        remarks.append(record.request_id)
+    return remarks
 
 
-def _details(record: "RequestRecord") -> Iterator[str]:
-    """Yield the parts that are shown if there is room for them."""
+def _details(record: "RequestRecord") -> list[str]:
+    """Return the parts that are shown if there is room for them."""
+    details = []
     if record.first_token is not None and record.stream:
-        yield f"first {record.first_token:.2f}s"
+        details.append(f"first {record.first_token:.2f}s")
     # Show the route only if it differs from the client's API.
     if record.route and record.route != record.api:
-        yield f"via {record.route}"
+        details.append(f"via {record.route}")
     if size := _request_size(record):
-        yield size
+        details.append(size)
+    return details
 
 
 def _cost(record: "RequestRecord") -> int | None:
@@ -188,11 +196,9 @@ def _tokens(record: "RequestRecord") -> str:
 
         return "tokens counted" if record.api in (COUNT_TOKENS, INPUT_TOKENS) else ""
     count = token_counts(record)
-    prompt, read, output = (
-        count[name] or 0 for name in ("tokens_in", "tokens_cached", "tokens_out")
-    )
+    prompt, read = count["tokens_in"] or 0, count["tokens_cached"]
     cached = f" ({percent(100 * read / prompt)} cached)" if read and prompt else ""
-    return f"{short_count(prompt)} in{cached} {short_count(output)} out"
+    return f"{short_count(prompt)} in{cached} {short_count(count['tokens_out'] or 0)} out"
 
 
 def _http_columns(http: dict[str, Any]) -> str:

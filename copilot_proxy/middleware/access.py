@@ -30,7 +30,7 @@ _DASHBOARD: Final = "/dashboard/"
 
 
 class AccessMiddleware:
-    """ASGI middleware that refuses requests with errors in the format of the client's API."""
+    """ASGI middleware that checks requests; refusals are in the format of the client's API."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ def _check_origin(origin: str, allowed: Collection[str], headers: dict[bytes, by
         code="origin_not_allowed",
         hint=f"If the page is yours, start the server with --cors-origin {origin[:200]}"
         if "://" in origin
-        else "Serve the page from a web address, and allow that address with --cors-origin.",
+        else "Serve the page from a web address and allow that address with --cors-origin.",
     )
 
 
@@ -231,7 +231,7 @@ def _check_single(scope: Scope) -> None:
 
 
 def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
-    """Refuse requests from other sites' pages that have no Origin: images, scripts, forms.
+    """Refuse requests without an Origin that come from other sites' pages: images, scripts, forms.
 
     Browsers mark them with Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/). Following a link
     to this server is allowed.

@@ -21,7 +21,7 @@ def to_proxy_error(error: Exception) -> CopilotProxyError:
     log.error("Internal error", exc_info=error)
     return CopilotProxyError(
         "copilot-proxy failed with an internal error.",
-        hint="Look up the request_id in the server's log, and please report the entry.",
+        hint="Please look up the request_id in the server's log and report the entry.",
         code="internal_error",
         headers={"x-should-retry": "false"},
     )

@@ -84,8 +84,8 @@ def _proxy_not_connected(
 ) -> UpstreamUnreachable:
     """Return the error for a request that did not get through its proxy.
 
-    Errors of the proxy and of the host behind it look the same, unless a name cannot be resolved or
-    a connection fails: for the host, the proxy would report such a failure as a status.
+    Most errors of the proxy and of the host behind it look the same. A failed name lookup or
+    connection must be the proxy's, because the proxy would report the host's as a status.
     """
     causes = list(_causes(error))
     if isinstance(error, httpx.ConnectError) and any(

@@ -33,7 +33,7 @@ class CompactedReply:
     async def events(
         self, writer: EventWriter | None = None
     ) -> AsyncGenerator[list[ClientEvent], None]:
-        """Yield the events of the response; raises the same errors."""
+        """Yield the events of the response; raises the same errors as `whole`."""
         async with aclosing(self._reply.events()) as batches:
             async for batch in batches:
                 if events := [*self._compacted(batch)]:

@@ -21,7 +21,7 @@ _random: Final = random.Random()  # noqa: S311  # its own, since a library may s
 _RANDOM: Final = 0xFFFF_0FFF_3FFF_FFFFFFFFFFFF
 """The random bits among the last 96 bits of a UUID."""
 _VERSION: Final = 0x0000_4000_8000_000000000000
-"""The fixed bits among them: version 4, and the variant (RFC 9562)."""
+"""The other bits, which are fixed: version 4, and the variant (RFC 9562)."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -31,7 +31,7 @@ class RequestContext:
     request_id: str
     method: str
     path: str
-    """Unquoted, and without the query, which may contain secrets."""
+    """Percent-decoded, and without the query, which may contain secrets."""
     headers: Mapping[bytes, bytes] = field(repr=False)
     """Names are in lowercase. If a header is repeated, this is its last value."""
     client_api: ClientApi = CHAT_COMPLETIONS
@@ -157,7 +157,7 @@ class RequestRecord:
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """Record the data in the headers of Copilot's answer: the quota, and GitHub's id."""
-        # Accounts that are billed by requests see no token prices.
+        # Accounts that are billed per request see no token prices.
         token_based = self.listed is not None and self.listed.token_price is not None
         self.quota = quota_of(headers, token_based=token_based) or self.quota
         self.upstream_id = headers.get("x-github-request-id")

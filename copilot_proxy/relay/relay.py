@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from copilot_proxy.catalogue import EMBEDDINGS_PATH, Alias
@@ -57,8 +58,7 @@ class Relay:
         self._admission = admission or AdmitAll()
         self.hints = Hints(upstream, self.models)
         self._sender = Sender(upstream, self.models, self._admission)
-        self.quota: Quota | None = None
-        """The server's own remaining quota, from its last answer."""
+        self._quota: Quota | None = None
         self.running: dict[str, RequestRecord] = {}
         """The requests that are being answered, by id, oldest first."""
 
@@ -206,13 +206,19 @@ class Relay:
         self.running[record.request_id] = record
         return Recording(client, record, request, self._ended)
 
+    @property
+    def quota(self) -> Quota | None:
+        """The server's own remaining quota, from its last answer; None if it was reset since."""
+        quota = self._quota
+        return None if quota is None or quota.was_reset(datetime.now(UTC)) else quota
+
     def _ended(self, record: RequestRecord) -> None:
         self.running.pop(record.request_id, None)
         if self.models.unknown:
             record.unknown += self.models.unknown
             self.models.unknown = []
         if record.quota is not None and not record.own_sign_in:
-            self.quota = record.quota
+            self._quota = record.quota
         self._report(record)
 
 

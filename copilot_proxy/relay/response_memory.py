@@ -44,7 +44,7 @@ class ResumedRequest:
     """A request with all the items that it refers to, and the data to remember about it."""
 
     request: ResponsesRequest
-    """Its `input` is the entire conversation, and its `store` is whether it will be remembered."""
+    """Its `input` is the entire conversation; its `store` is True if it will be remembered."""
     items: Sequence[bytes] | PlainItems
     """The new input, in its stored form; empty if the response will not be remembered."""
     previous: Exchange | None = None

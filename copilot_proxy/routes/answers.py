@@ -153,7 +153,7 @@ def respond(
 ) -> ASGIApp:
     """Return the response with the reply from `open_reply`, streamed if `body` requests a stream.
 
-    `is_large` is whether encoding it may take a long time.
+    If `is_large` is True, encoding the response may take a long time.
     """
     if body.get("stream") is not True:
         return WholeAnswer(_answer_maker(open_reply, is_large=is_large))

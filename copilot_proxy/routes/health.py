@@ -16,8 +16,8 @@ class HealthCooldown:
 
     scope: Literal["model", "account"]
     model: str | None
-    """None for an account, and for names that only a client has used, because they may contain
-    private text, and this page is public."""
+    """None for an account, and for names that are not in the model list. A client chose those, so
+    they may contain private text, and this page is public."""
     code: str
     retry_in: int
     """Seconds until matching requests are sent to Copilot again."""

@@ -145,8 +145,8 @@ class _Config(OpenAPIConfig):
 
 
 def openapi_config() -> OpenAPIConfig:
-    """Serve the document at ``/schema/openapi.json`` and ``/schema/openapi.yaml``, and as a web
-    page at ``/schema``."""
+    """Return the configuration that serves the document at ``/schema/openapi.json`` and
+    ``/schema/openapi.yaml``, and as a web page at ``/schema``."""
     return _Config(
         title="copilot-proxy",
         version=__version__,

@@ -58,8 +58,8 @@ async def receive_body(
     else:
         body = await _receive_all(receive, limit, timeout)
     encodings = _encodings(headers, body)
-    # Decompressed in a thread, because a small body can be decompressed to a large one, and other
-    # requests must not wait.
+    # Decompressed in a thread, because a small body can expand to a large one, and other requests
+    # must not wait.
     return await asyncio.to_thread(_decompress, body, encodings, limit) if encodings else body
 
 

@@ -70,7 +70,7 @@ async def cancel_response(request: LitestarRequest, response_id: FromPath[str]) 
     """Refuse to cancel a response, as OpenAI does for any that do not run in the background."""
     get_services(request).responses.find(response_id, get_caller(request))
     raise RequestError(
-        "Only a response with `background` can be cancelled, and this one is complete.",
+        "Only a response with `background` can be canceled, and this one is complete.",
         code="response_not_cancellable",
         hint="To stop a response while it is being written, close the connection.",
     )

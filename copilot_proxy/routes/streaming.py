@@ -69,7 +69,7 @@ class EventStream:
 
     `open_reply` and the reply may raise `CopilotProxyError` at any time. `fail_early` returns the
     events that report an error after the headers have been sent, but before there is a reply.
-    `is_large` is whether encoding an event that repeats parts of the request may take a long time.
+    If `is_large` is True, encoding an event that repeats parts of the request may take a long time.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
         "Send the requests one by one.",
     ),
     "cached_contents": (
-        "Copilot caches prompts automatically, and has no caches to create.",
+        "Copilot caches prompts automatically and has no caches to create.",
         "Send the whole prompt with each request.",
     ),
     "complete": ("Anthropic's Text Completions API is not supported.", "Use /v1/messages."),
@@ -52,13 +52,13 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     "rerank": ("Copilot has no model that ranks documents.", "Compare them with /v1/embeddings."),
     "skills": (
         "Copilot has no skills.",
-        "Put the instructions in the prompt, and offer tools that the client runs.",
+        "Put the instructions in the prompt and offer tools that the client runs.",
     ),
     "threads": _NO_ASSISTANTS,
     "uploads": _STORES_NO_FILES,
     "vector_stores": (
         "Neither Copilot nor this server stores vectors.",
-        "Make them with /v1/embeddings, and store them in the client.",
+        "Create them with /v1/embeddings and store them in the client.",
     ),
     "videos": ("Copilot's models do not make videos.", "Use another service for videos."),
 }

@@ -46,8 +46,8 @@ class RunningServer:
         return self._get(f"/v1/models/{quote(name)}")
 
     def refuses_key(self) -> bool:
-        """Return whether it has keys, but not the one in the settings, for example because of
-        --api-key."""
+        """Return whether the server has keys, but not the one in the settings, for example because
+        it was started with --api-key."""
         try:
             self._get("/api/hello")
         except CopilotProxyError as error:
@@ -114,8 +114,8 @@ def _refusal(server: RunningServer, status: int, body: Any) -> CopilotProxyError
         )
     if found.get("code") == "unknown_url":
         return CopilotProxyError(
-            f"The server at {url} is older than this program, and cannot tell clients apart.",
-            hint="Stop it, and start it again.",
+            f"The server at {url} is older than this program and cannot tell clients apart.",
+            hint="Restart it.",
         )
     message = str(found.get("message") or f"The server at {url} answered with status {status}.")
     hint = found.get("hint")

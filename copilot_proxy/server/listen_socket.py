@@ -73,7 +73,7 @@ def check_keys(settings: Settings) -> None:
     """Raise `UsageError` if the network could use the server without a key, or guess the key."""
     if not settings.reaches_network:
         return
-    hint = f"Create a key, and give it to your clients:\n  {_make_key_command()}"
+    hint = f"Create a key and give it to your clients:\n  {_make_key_command()}"
     if not settings.keys:
         raise UsageError(
             f"Without an API key, anyone who can reach {settings.host} could use your Copilot "

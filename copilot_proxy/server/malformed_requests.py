@@ -71,7 +71,7 @@ _FAULTS: Final = (
     _Fault(
         "method",
         "It does not begin with an HTTP method.",
-        "Send a method in uppercase, such as POST, and then the path.",
+        "Send a method in uppercase, such as POST, followed by the path.",
     ),
 )
 """The faults that the parser distinguishes; the first one whose word is in its message is used."""
@@ -85,7 +85,7 @@ _TLS: Final = _Fault(
 
 _AFTER_A_BODY: Final = _Fault(
     "",
-    "It comes after another request, and does not begin with an HTTP method.",
+    "It follows another request, but does not begin with an HTTP method.",
     "The body of that request may be longer than its Content-Length. Count bytes, not characters.",
 )
 
@@ -93,7 +93,7 @@ _AFTER_A_BODY: Final = _Fault(
 def invalid(reason: str = "", *, is_tls: bool = False, is_first: bool = True) -> RequestError:
     """Return the error for data that is not valid HTTP; `reason` is the parser's message.
 
-    `is_first` is whether this is the first request on its connection.
+    `is_first` is True for the first request on a connection.
     """
     reason = reason.lower()
     fault = _TLS if is_tls else next((one for one in _FAULTS if one.word in reason), _OTHER)

@@ -41,7 +41,10 @@ def is_copilot_proxy(connection: http.client.HTTPConnection) -> bool:
 
 
 def read_health(connection: http.client.HTTPConnection) -> dict[str, Any] | None:
-    """Return a copilot-proxy's ``/health``, or None for another program; closes the connection."""
+    """Return the ``/health`` of a copilot-proxy server, or None if it is another program.
+
+    Closes the connection.
+    """
     try:
         connection.request("GET", "/health")
         health = json.loads(connection.getresponse().read(10_000))

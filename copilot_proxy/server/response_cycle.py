@@ -97,7 +97,7 @@ class ResponseCycle(RequestResponseCycle):
         else:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0 or (is_last and self.expected_content_length):
-                raise RuntimeError("The body does not have the length that its header says.")
+                raise RuntimeError("The length of the body does not match its header.")
         if self._head:
             body, self._head = self._head + body, b""
         self.transport.write(body)

@@ -56,7 +56,7 @@ def _check(path: Path) -> None:
     if length > _MAX_PATH_LENGTH:
         raise UsageError(
             f"The socket path has {length} bytes; the system allows at most {_MAX_PATH_LENGTH}.",
-            hint="Use a shorter path, or one relative to the current folder.",
+            hint="Use a shorter path, or a path relative to the current folder.",
         )
 
 

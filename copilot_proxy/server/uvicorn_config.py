@@ -12,7 +12,7 @@ from copilot_proxy.settings import Settings
 _KEEP_ALIVE: Final = 75
 """Seconds after which an idle connection is closed."""
 _PING_INTERVAL: Final = 20
-"""Seconds between pings on a WebSocket, and to wait for the answer to a ping."""
+"""Seconds between pings on a WebSocket; also the timeout for the answer to a ping."""
 
 
 def server_config(app: Any, settings: Settings) -> uvicorn.Config:

@@ -42,7 +42,7 @@ class Server(uvicorn.server.Server):
         on_cut: Callable[[int], None],
         supervised: bool = False,
     ) -> None:
-        """A `supervised` server is stopped by its supervisor instead of signals."""
+        """A `supervised` server is stopped by its supervisor, not by signals."""
         super().__init__(server_config(app, settings))
         self.was_cut = False
         self._shutdown_timeout = settings.shutdown_timeout

@@ -73,7 +73,7 @@ def new_installation(environ: Mapping[str, str]) -> Installation:
     if environ.get(_TOKEN):
         raise UsageError(
             f"The GitHub token is in {_TOKEN}, which the service cannot read.",
-            hint="Unset it, and sign in with: copilot-proxy login",
+            hint="Unset it and sign in with: copilot-proxy login",
         )
     kept = {
         name: str(Path(value).absolute()) if name in _PATHS and value else value

@@ -101,7 +101,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         ),
     ),
     "off_topic": FaultAnswer(
-        "400: the intent filter found the question off topic",
+        "400: the intent filter considered the question off topic",
         error(400, "the prompt is off_topic for this endpoint", "off_topic"),
     ),
     "rate_limited_400": FaultAnswer(
@@ -170,7 +170,7 @@ ANSWERS: dict[str, FaultAnswer] = {
     "invalid_api_version_404": FaultAnswer(
         "404: a path that this API version does not have", text(404, "invalid apiVersion\n")
     ),
-    "cancelled_499": FaultAnswer("499: the server cancelled the request", text(499, "")),
+    "cancelled_499": FaultAnswer("499: the server canceled the request", text(499, "")),
     "server_error_500": FaultAnswer("500: plain text", text(500, "Internal Server Error\n")),
     "server_error_500_json": FaultAnswer(
         "500: JSON with a code", error(500, "internal server error", "internal_error")

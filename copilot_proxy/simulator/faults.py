@@ -64,7 +64,7 @@ QUIRKS = {
     "cot_id": "Azure's reasoning summary, whose cot_id comes after the finish",
     "thinking_fields": "Claude's reasoning under the names thinking and signature",
     "annotations": "copilot_annotations in the deltas",
-    "references": "chunks with choices null that carry what only GitHub's agents need",
+    "references": "chunks with null choices, with data that only GitHub's agents use",
     "changing_ids": "every chunk has a different id",
     "usage_nowhere": "no token counts at all",
     "ignored_tool_choice": "a forced tool is not called",

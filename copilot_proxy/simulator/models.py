@@ -57,7 +57,7 @@ async def models(call: Call, headers: dict[str, str]) -> None:
 
 
 def _without_prices(model: Model) -> Model:
-    """Return the entry as seen by an account that is billed by requests."""
+    """Return the entry as seen by an account that is billed per request."""
     billing = dict(model.get("billing", {}))
     if billing.pop("token_prices", None) is None:
         return model

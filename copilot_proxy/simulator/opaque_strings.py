@@ -12,7 +12,7 @@ _SIZE = 12
 
 
 class OpaqueStrings:
-    """Creates and verifies ids, signatures and encrypted contents, each valid for one purpose."""
+    """Creates and verifies ids, signatures and encrypted content, each valid for one purpose."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from .types import AccountBody, QuotaSnapshot
 
@@ -26,7 +26,7 @@ class Plan:
     """Premium requests or AI credits per month; 0 means none, -1 unlimited."""
     used: float = 0
     credits: bool = False
-    """Whether the plan is billed by tokens, in AI credits."""
+    """Whether the plan is billed per token, in AI credits."""
     overage: bool = False
     exhausted: bool = False
     """Whether the quota shared by all seats is used up."""
@@ -254,7 +254,7 @@ def account(plan: Plan, api: str, spent: float) -> AccountBody:
 
 def quota_headers(plan: Plan, spent: float) -> dict[str, str]:
     """Return the ``x-quota-snapshot-*`` headers of a successful Copilot API response."""
-    reset = reset_day().strftime("%Y-%m-%dT%H:%M:%SZ")
+    reset = quote_plus(reset_day().strftime("%Y-%m-%dT%H:%M:%SZ"))
     headers = {}
     for quota in ("chat", "completions", "premium_interactions"):
         found = snapshot(plan, quota, spent)
@@ -267,9 +267,14 @@ def quota_headers(plan: Plan, spent: float) -> dict[str, str]:
         }
         if plan.credits:
             value |= {"tbb": "true", "ovEnt": 0, "totRem": found.get("quota_remaining", 0)}
-        headers[f"x-quota-snapshot-{quota}"] = urlencode(value)
+        headers[f"x-quota-snapshot-{quota}"] = _encoded(value)
     if plan.credits:
         for span in ("session", "weekly"):
             value = {"ent": 100, "ov": 0.0, "ovPerm": "false", "rem": 96.5, "rst": reset}
-            headers[f"x-usage-ratelimit-{span}"] = urlencode(value)
+            headers[f"x-usage-ratelimit-{span}"] = _encoded(value)
     return headers
+
+
+def _encoded(values: dict[str, object]) -> str:
+    """Return form fields whose values need no quoting; quoting all would slow every response."""
+    return "&".join(f"{name}={value}" for name, value in values.items())

@@ -30,7 +30,7 @@ class PromptCache:
         """When each prefix was last used, by machine and model."""
 
     def use(self, conversation: Conversation, body: Any) -> None:
-        """Set the tokens that a request reads from the cache and writes to it."""
+        """Set in `conversation` how many tokens are read from the cache and written to it."""
         parts = list(_parts(body))
         text = "".join(part for part, _ in parts)
         per_char = conversation.prompt_tokens / max(1, len(text))

@@ -68,7 +68,7 @@ def shape(body: Any) -> ResponsesRequest:
 
 
 def items(body: ResponsesRequest) -> list[Item]:
-    """Return the input as a list of items; it may be a string."""
+    """Return the input as a list of items, even if it is a string."""
     given = body["input"]
     if isinstance(given, str):
         return [{"role": "user", "content": given}]
@@ -162,7 +162,7 @@ def _reasoning(body: ResponsesRequest, model: Model) -> None:
 
 
 def _item(item: Item, model: Model, call: Call) -> None:
-    """Check an input item. Ids and encrypted contents from another connection raise a 400."""
+    """Check an input item. Ids and encrypted content from another connection raise a 400."""
     opaque_strings = call.state.opaque_strings
     given = item.get("id")
     kind = item.get("type", "message")

@@ -12,7 +12,7 @@ MAX_SIZES = ("maxItems", "maxLength")
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 MAPS = ("properties", "$defs", "definitions")
 MAX_MINIMUM = 100_000
-"""The maximum value of a minimum size in a schema, since an answer must be generated to satisfy
+"""The largest minimum size that a schema may require, since an answer must be generated to satisfy
 it."""
 
 

@@ -139,7 +139,7 @@ class State(Settings):
         self.faults = Faults()
         self.recorder = Recorder()
         self.opaque_strings = OpaqueStrings()
-        """Makes and verifies the ids, signatures and encrypted contents of answers."""
+        """Creates and verifies the ids, signatures and encrypted content of answers."""
         self.exchanges = 0
         """The number of Copilot tokens issued."""
         self.spent = 0.0

@@ -270,7 +270,7 @@ async def test_closing_stops_an_exchange(auth: CopilotAuth, simulator: Simulator
 async def test_an_unexpected_exception_is_raised_and_logged(
     auth: CopilotAuth, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An unexpected exception is raised to the request, and logged without its text."""
+    """The request raises the unexpected exception, which is logged without its text."""
 
     async def broken() -> Credential | None:
         raise ZeroDivisionError("ghu_secret")

@@ -95,7 +95,7 @@ async def test_slow_down_without_an_interval(client: httpx.AsyncClient) -> None:
     ("step", "words"),
     [
         ("expired", "expired before it was entered"),
-        ("denied", "was cancelled on GitHub's page"),
+        ("denied", "was canceled on GitHub's page"),
         ("incorrect_device_code", "GitHub refused the sign-in: The device_code provided"),
         ("device_flow_disabled", "does not allow this app to sign in"),
     ],

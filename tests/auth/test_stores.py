@@ -791,7 +791,7 @@ async def test_loading_does_not_block_the_event_loop(credentials: Credentials) -
 
 
 async def test_exceptions_in_the_thread_are_raised_to_the_caller() -> None:
-    """An exception in the thread is raised to the caller."""
+    """An exception in the thread propagates to the caller."""
     with pytest.raises(StoreError, match="odd"):
         await run_in_thread(failing_store)
 

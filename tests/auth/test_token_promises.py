@@ -12,7 +12,7 @@ import pytest
 from copilot_proxy.simulator import Simulator
 from tests.auth.accounts import Time
 from tests.conftest import NO_TLS, Proxy, settings_at
-from tests.selection import amount
+from tests.selection import amount, every_value
 
 PATH = "/v1/chat/completions"
 CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
@@ -155,6 +155,7 @@ JUMPS = [
 ]
 
 
+@every_value
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("monotonic", "wall"), JUMPS)
 def test_a_clock_that_jumps_is_not_noticed(

@@ -64,7 +64,7 @@ def state_after(now: Time, events: str) -> TokenState:
         # A later success with the token clears the suspicion.
         ("refused down accepted refused", True),
         ("refused down refused accepted", True),
-        # After each failure, the token gets another chance, which one refusal ends.
+        # A failed exchange gives the token another chance, until it is refused again.
         ("refused down refused 2 down", True),
         ("refused down refused 2 down refused", False),
         ("refused down refused renewed", True),

@@ -17,7 +17,7 @@ from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats.apis import client_apis
 from copilot_proxy.formats.client_api import ClientApi
 from tests.matrix_clients import CLIENTS
-from tests.selection import only_in_ci
+from tests.selection import every_value, only_in_ci
 
 SAMPLE = {"memory": 50 * 2**20, "objects": 80_000, "files": 20, "tasks": 4, "threads": 1}
 REFUSED = b'{"error": {"message": "no", "type": "t", "param": null, "code": "c"}}'
@@ -124,6 +124,7 @@ def test_an_excuse_ends() -> None:
     assert not limit.excuses(16.0, 17.0, 429)
 
 
+@every_value
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize(
     ("fault", "status"), [("rate_limited", 429), ("quota_exceeded", 402), ("forbidden", 403)]

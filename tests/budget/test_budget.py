@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from copilot_proxy.budget.budget import Budget
-from copilot_proxy.budget.formatting import amount
+from copilot_proxy.budget.formatting import amount, limit_amount
 from copilot_proxy.budget.limits_file import LimitsFile, change
 from copilot_proxy.budget.refusals import BudgetExceeded
 from copilot_proxy.cost.limits import Limit
@@ -87,7 +87,7 @@ def test_a_refusal(simulator: Simulator, path: str, stream: bool) -> None:
 
 
 def test_many_at_once(simulator: Simulator) -> None:
-    """Twenty parallel agents on two servers spend no more than the limit, since each reserves."""
+    """Twenty parallel agents on two servers spend no more than the limit."""
     settings = settings_with(simulator, "1.5/day")
     with (
         Proxy(settings) as one,
@@ -109,7 +109,7 @@ def test_many_at_once(simulator: Simulator) -> None:
 
 
 def test_a_limit_below_the_first_estimate(simulator: Simulator) -> None:
-    """The length of a model's answers is unknown at first, which must not refuse every request.
+    """Until the length of a model's answers is known, a small limit still admits requests.
 
     The first one causes no notice either, although everything is reserved for it.
     """
@@ -117,12 +117,13 @@ def test_a_limit_below_the_first_estimate(simulator: Simulator) -> None:
         body = {"model": MODEL, "messages": USER, "max_tokens": 900}
         first = client.post("/v1/messages", json=body)
         reserved = proxy.wait_for_record(1).reserved
+        other = client.post("/v1/messages", json={**body, "model": "claude-sonnet-5"})
         second = client.post("/v1/messages", json=body)
         text = [{"role": "user", "content": "a " * 90_000}]
         long = client.post("/v1/messages", json={**body, "model": "gpt-5-mini", "messages": text})
 
     assert reserved == 0.4 * NANO
-    assert [200, 200, 402] == [one.status_code for one in (first, second, long)]
+    assert [200, 200, 200, 402] == [one.status_code for one in (first, other, second, long)]
     assert "x-copilot-proxy-notes" not in first.headers
     assert "for an answer of about 900 tokens, since this model has not" in long.text
 
@@ -148,12 +149,12 @@ async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> No
     for server, one in zip(servers, (first, second), strict=True):
         await server.admit(one, {"max_tokens": 1})
         server(one)
-    with pytest.raises(BudgetExceeded, match="0 AI credits spent, 12 AI credits reserved"):
+    with pytest.raises(BudgetExceeded, match=r"0\.00 AI credits spent, 12\.00 AI credits reserved"):
         await servers[0].admit(third, {"max_tokens": 1})
     writer = Writer(ledger)
     writer.write([row(one, time.time()) for one in (first, second)])
     writer.close()
-    with pytest.raises(BudgetExceeded, match="12 AI credits spent\\."):
+    with pytest.raises(BudgetExceeded, match=r"12\.00 AI credits spent\."):
         await servers[0].admit(third, {"max_tokens": 1})
     for server in servers:
         server.close()
@@ -215,7 +216,7 @@ async def test_a_note_about_an_ended_request(tmp_path: Path) -> None:
     budget.close()
 
     assert [] == first.notes
-    assert ["budget: 8.5 of 10 AI credits"] == [note[:28] for note in second.notes]
+    assert ["budget: 8.50 of 10 AI credits"] == [note[:29] for note in second.notes]
     assert 1 == len(third.notes)
 
 
@@ -496,10 +497,13 @@ def test_a_limit_that_is_nearly_used_up(
     assert 1 == caplog.text.count("of 1 AI credit spent today.")
 
 
-def test_one_credit_is_singular() -> None:
-    """An amount that rounds to one is also singular."""
-    assert ["1 AI credit", "1 AI credit", "1.01 AI credits"] == [
-        amount(round(credits * NANO)) for credits in (1, 1.0026, 1.006)
+def test_limits_have_no_needless_decimals() -> None:
+    """A limit is shown as it was set, and costs always have two decimals."""
+    assert ["1 AI credit", "0.125 AI credits", "1 234.5 AI credits"] == [
+        limit_amount(round(credits * NANO)) for credits in (1, 0.125, 1234.5)
+    ]
+    assert ["1.00 AI credits", "1.01 AI credits"] == [
+        amount(round(credits * NANO)) for credits in (1, 1.006)
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from copilot_proxy.budget.estimate import Estimator
-from copilot_proxy.budget.formatting import advised_raise, amount
+from copilot_proxy.budget.formatting import advised_raise, amount, limit_amount
 from copilot_proxy.budget.limits_file import Limits, LimitsFile, Raise, change, days_of, read
 from copilot_proxy.cost.limits import Limit, parse_limit, parse_limits
 from copilot_proxy.cost.nano_aiu import NANO
@@ -54,13 +54,16 @@ def test_no_refusal_looks_like_a_temporary_failure() -> None:
     """No amount looks like a status that some clients react to, such as 500 or 429."""
     for credits in [*range(0, 60_000, 7), *range(400, 600), 42_900, 50_000, 50_250, 429_503]:
         assert not looks_retryable(amount(credits * NANO + 20_000_000)), credits
-    assert "450 AI credits" == amount(450 * NANO)
+        assert not looks_retryable(limit_amount(credits * NANO + 20_000_000)), credits
+    assert "450.00 AI credits" == amount(450 * NANO)
+    assert "450 AI credits" == limit_amount(450 * NANO)
     assert "$5.00" == amount(500 * NANO)
     assert not any(looks_retryable(new_request_id()) for _ in range(500))
 
 
 def test_the_file_is_read_again(tmp_path: Path) -> None:
-    """A running server notices every change; limits in the file replace settings by name."""
+    """A running server notices every change; a limit in the file replaces the one in the settings
+    for the same period and scope."""
     path = tmp_path / "state" / "budget.json"
     default = Limit(5, "day")
     file = LimitsFile(path, [default])

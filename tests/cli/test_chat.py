@@ -426,6 +426,7 @@ def test_ctrl_c_ends_an_answer(account: Simulator) -> None:
         terminal.wait_for("1 2 3 4 5")
         terminal.press("c")
         assert terminal.end() == 130
+        assert "Stopped." in terminal.text
         assert terminal.text.startswith("1 2 3 4 5")
         assert "Traceback" not in terminal.text
     sent = account.state.recorder.wait_for(lambda one: one.path == "/chat/completions")

@@ -216,20 +216,23 @@ def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_banner(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, the banner names the installed clients and their commands.
 
-    With an address flag, it names none, since those commands would look elsewhere.
+    With an address flag, those commands would look elsewhere, so they get the port.
     """
     (tmp_path / "bin").mkdir()
     for name in ("codex", "claude"):
         (tmp_path / "bin" / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
 
+    url = "http://127.0.0.1:8001"
+
     def shown(**flags: object) -> str:
-        return banner.Banner(settings=load_settings(flags), address="", catalogue=None).text()
+        return banner.Banner(settings=load_settings(flags), address=url, catalogue=None).text()
 
     assert "Clients" not in shown()
     monkeypatch.setattr(banner, "stderr_is_tty", lambda: True)
     assert "Clients    claude, codex: start one with copilot-proxy run claude" in shown()
-    assert "Clients" not in shown(port=8001)
+    assert "start one with COPILOT_PROXY_PORT=8001 copilot-proxy run" in shown(port=0)
+    assert "Clients" not in shown(host="::1")
     monkeypatch.setenv("PATH", "/nowhere")
     assert "Clients" not in shown()
 

@@ -172,7 +172,7 @@ def test_an_old_token_that_cannot_be_deleted_is_reported(
 
 @pytest.mark.parametrize(
     ("step", "words"),
-    [("denied", "was cancelled on GitHub's page"), ("expired", "expired before it was entered")],
+    [("denied", "was canceled on GitHub's page"), ("expired", "expired before it was entered")],
 )
 def test_a_failed_sign_in_stores_nothing(
     cli: Cli, simulator: Simulator, own_home: Path, step: str, words: str

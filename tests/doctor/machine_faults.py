@@ -167,7 +167,7 @@ def ledger_of_a_newer_version(machine: Machine) -> None:
         database.execute("PRAGMA user_version = 99")
 
 
-@fault("budget", "broken", "Remove it, and set the budget again")
+@fault("budget", "broken", "Remove it and set the budget again")
 def damaged_budget(machine: Machine) -> None:
     machine.home.joinpath("budget.json").write_text("{")
     machine.home.joinpath("budget.json").chmod(0o600)
@@ -241,13 +241,13 @@ class OtherServer(HttpServer):
         handler.wfile.write(json.dumps(self._health).encode())
 
 
-@fault("server", "warning", "Stop it, and start it again")
+@fault("server", "warning", "Stop it and restart it")
 def server_of_another_version(machine: Machine) -> None:
     server = machine.stack.enter_context(OtherServer(version="0.0.1"))
     machine.set(port=str(server.port))
 
 
-@fault("server", "warning", "Stop it, and start it again")
+@fault("server", "warning", "Stop it and restart it")
 def server_with_older_settings(machine: Machine) -> None:
     server = machine.stack.enter_context(OtherServer(settings_read_at=time.time() - 60))
     machine.set(port=str(server.port))

@@ -233,7 +233,7 @@ async def big_event(line: Line) -> None:
 
 
 async def endless(line: Line) -> None:
-    """An event without an end; for a whole answer, as much whitespace."""
+    """An event without an end; for a whole answer, endless whitespace."""
     good = await line.good()
     half = first_half(good)
     begun = b"data: " if good.events[0].endswith(b"\n\n") else b""

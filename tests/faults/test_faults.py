@@ -12,22 +12,26 @@ from tests.faults.cells import NATIVE, TABLE, Cell, cells
 from tests.faults.runner import run
 from tests.faults.scripts import SCRIPTS
 from tests.faults.setups import Setups
-from tests.selection import sample
+from tests.selection import covering
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -->"
 
 
-def _course(cell: Cell) -> object:
-    """Return the same key for cells that differ only in unimportant ways.
+def _fault(cell: Cell) -> object:
+    """Return the fault, and whether it interrupts a stream if that makes a difference."""
+    fails_alike = cell.row.whole == cell.row.stream is not None
+    return cell.row, cell.setup, None if fails_alike else cell.stream
 
-    The translation that a fault interrupts is unimportant, and so is the route if the request fails
-    before an answer begins.
-    """
-    if cell.row.whole == cell.row.stream is not None:
-        return cell.row, cell.setup
-    native = cell.route.name if cell.route in NATIVE else None
-    return cell.row, cell.setup, native, cell.stream
+
+def _outcome(cell: Cell) -> object:
+    """Return what the client sees, and on which API if the answer is not translated."""
+    return cell.expected, cell.route.name if cell.route in NATIVE else None
+
+
+def _request(cell: Cell) -> object:
+    """Return the request, and the servers that it is sent to."""
+    return cell.setup, cell.route, cell.stream
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +46,7 @@ def setups() -> Iterator[Setups]:
         yield setups
 
 
-@pytest.mark.parametrize("cell", sample(cells(), alike=_course), ids=str)
+@pytest.mark.parametrize("cell", covering(cells(), _fault, _outcome, _request), ids=str)
 def test_fault(setups: Setups, cell: Cell) -> None:
     """The client gets the result in the table with a hint, and all output before the failure.
 

@@ -1,6 +1,6 @@
-"""Sends requests from each client API to models on each of Copilot's APIs, and reads the answers.
+"""Translates requests from each client API to each of Copilot's APIs, and the answers back.
 
-Nothing is sent: the request is prepared, and the answer is built from events that a test writes.
+Nothing is sent: the request is only prepared, and the answer is built from a test's own events.
 """
 
 import json

@@ -19,6 +19,7 @@ from copilot_proxy.formats.ollama.request import parse_chat
 from copilot_proxy.formats.types import Json
 from tests.formats.routes import claude, model_on, sent
 from tests.pdfs import PDF, PDF_BYTES
+from tests.selection import every_value
 
 JPEG_BYTES: Final = b"\xff\xd8\xff\xe0" + bytes(range(200, 256)) * 3 + b"\xfb\xff"
 JPEG: Final = base64.b64encode(JPEG_BYTES).decode()
@@ -118,12 +119,14 @@ def check(model: Model, requests: list[tuple[str, Json]]) -> None:
         assert not [note for note in request.notes if "jp" in note]
 
 
+@every_value
 @every_model
 @pytest.mark.parametrize("url", URLS, ids=range(len(URLS)))
 def test_urls_of_images(model: Model, url: str) -> None:
     check(model, on_openai(url))
 
 
+@every_value
 @every_model
 @pytest.mark.parametrize("source", SOURCES, ids=range(len(SOURCES)))
 def test_sources_of_images(model: Model, source: Json) -> None:
@@ -147,6 +150,7 @@ def test_images_of_gemini_and_ollama(declared: str, encode: Encoder) -> None:
         assert URL == chat["messages"][0]["content"][0]["image_url"]["url"]
 
 
+@every_value
 @every_form
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("model", [MODELS[2], MODELS[3]], ids=lambda model: model.id)

@@ -20,6 +20,7 @@ from tests.formats.routes import (
 )
 from tests.formats.rules.asking import user
 from tests.formats.test_endings import START, STOP
+from tests.selection import every_value
 
 BINDING = "thinking-binding-controls-2026-08-01"
 DROP_BLOCK = {"prefix_mismatch_behavior": "drop_block"}
@@ -92,6 +93,7 @@ HIDING = [
 ]
 
 
+@every_value
 @pytest.mark.parametrize(("client", "own"), SHOWING)
 @pytest.mark.parametrize("id", ["claude-opus-5", "claude-opus-5.5", "claude-sonnet-5.5"])
 def test_clients_that_show_reasoning_get_a_summary(client: str, own: Json, id: str) -> None:
@@ -118,6 +120,7 @@ def test_the_display_survives_the_change_to_a_budget(client: str) -> None:
     assert ("enabled", "omitted") == (asked["type"], asked["display"])
 
 
+@every_value
 @every_client
 @pytest.mark.parametrize(
     ("id", "bound"),
@@ -240,6 +243,7 @@ VISIBLE = {"type": "thinking", "thinking": "Hm.", "signature": "aa"}
 LATER = {"type": "thinking", "thinking": "So.", "signature": "bb"}
 
 
+@every_value
 @every_client
 @pytest.mark.parametrize("id", ["claude-opus-4.7", "claude-opus-5.5", "claude-haiku-4.5"])
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_any_input_arrives_whole(text: str, cuts: list[int], escape: bool) -> No
 
 
 def test_the_input_is_not_held_back() -> None:
-    """Each piece of the arguments immediately returns its text."""
+    """The text in each piece of the arguments is returned immediately."""
     pieces = ['{"in', 'put": "ab', "c\\", "n\\ud83d", "\\ude00d", '"}']
     decoder = InputDecoder()
 

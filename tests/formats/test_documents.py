@@ -15,6 +15,7 @@ from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import Json
 from tests.pdfs import PDF, PDF_BYTES, PDF_URL
+from tests.selection import every_value
 
 WITHOUT_DOCUMENTS: Final = ("completions", "ollama")
 CLIENTS: Final = {api.name: api for api in client_apis() if api.name not in WITHOUT_DOCUMENTS}
@@ -101,7 +102,7 @@ def with_result(client: str, file: Json) -> Json:
 
 
 def sent(client: str, request: Json, model: Model | None, **options: Any) -> PreparedRequest:
-    """Return the request to Copilot for a request that is parsed as in the server."""
+    """Return Copilot's request for a client's request, which is parsed as in the server."""
     api = CLIENTS[client]
     parsed = api.parse(json.dumps(request).encode())
     return prepare(api, parsed, model, ReasoningCache(), **options)
@@ -140,6 +141,7 @@ FILE = {"type": "input_file", "filename": NAME, "file_data": PDF_URL}
 AS_IMAGE = {"type": "image_url", "image_url": {"url": PDF_URL}}
 
 
+@every_value
 @EACH_CLIENT
 @pytest.mark.parametrize("make", [body, with_result])
 @pytest.mark.parametrize(
@@ -181,6 +183,7 @@ def test_the_api_that_has_documents_is_preferred(client: str, model: Model, rout
         assert client == sent(client, body(client, text), model).api.name
 
 
+@every_value
 @EACH_CLIENT
 @pytest.mark.parametrize(
     "model",
@@ -228,6 +231,7 @@ def test_without_a_catalogue_pdfs_are_sent(client: str) -> None:
     assert 1 == len(parts_of(sent(client, body(client, part(client)), None)))
 
 
+@every_value
 @EACH_CLIENT
 @pytest.mark.parametrize("model", [CLAUDE, GPT, GEMINI, a_model("gpt-4o", "Azure OpenAI", CHAT)])
 @pytest.mark.parametrize(
@@ -242,7 +246,7 @@ def test_without_a_catalogue_pdfs_are_sent(client: str) -> None:
 def test_other_files_become_text(
     client: str, model: Model, content: bytes, media_type: str
 ) -> None:
-    """Every model can read a file that is not a PDF as text, with its name."""
+    """Every model gets other files as text, with their names."""
     prepared = sent(
         client, body(client, part(client, encoded(content, media_type), "notes")), model
     )
@@ -259,6 +263,7 @@ def test_other_files_become_text(
     assert not prepared.pdf_as_image
 
 
+@every_value
 @EACH_CLIENT
 @pytest.mark.parametrize(
     ("url", "code"),

@@ -13,6 +13,7 @@ from copilot_proxy.formats.gemini.api import GEMINI
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import prepare
 from tests.formats.routes import claude, model_on, sent
+from tests.selection import every_value
 
 MODELS: Final = (
     model_on("chat_completions", "gpt-4o"),
@@ -56,6 +57,7 @@ EMPTY: Final[dict[str, list[dict[str, Any]]]] = {
 CASES: Final = [(client, own) for client, cases in EMPTY.items() for own in cases]
 
 
+@every_value
 @every_model
 @pytest.mark.parametrize(("client", "own"), CASES, ids=str)
 def test_empty_fields(client: str, own: dict[str, Any], model: Model) -> None:
@@ -73,6 +75,7 @@ def test_values_that_only_equal_empty_ones() -> None:
         sent("chat_completions", MODELS[0], own={"frequency_penalty": False})
 
 
+@every_value
 @every_model
 @pytest.mark.parametrize("content", [[], None, "", ...], ids=str)
 def test_empty_results_of_chats(model: Model, content: Any) -> None:
@@ -83,6 +86,7 @@ def test_empty_results_of_chats(model: Model, content: Any) -> None:
     check_result("chat_completions", model, "messages", result)
 
 
+@every_value
 @every_model
 @pytest.mark.parametrize("kind", ["function", "custom_tool"])
 @pytest.mark.parametrize("output", [[], None, ""], ids=str)
@@ -144,6 +148,7 @@ def test_a_seed_of_zero() -> None:
     assert ["dropped seed: Claude has no equivalent"] == request.notes
 
 
+@every_value
 @every_model
 @pytest.mark.parametrize(
     ("client", "choice"),

@@ -10,6 +10,7 @@ from copilot_proxy.formats.messages.models import model_info
 from copilot_proxy.formats.messages.schema import ModelInfo
 from copilot_proxy.formats.models import ModelList, ModelObject, model_list, model_object
 from tests.formats.requests import RECORDED, a_model, recorded
+from tests.selection import every_value
 
 
 def test_every_recorded_model_has_the_shape() -> None:
@@ -64,6 +65,7 @@ def test_a_model_with_few_properties(type: str, endpoints: str, output: str) -> 
     assert not {"context_length", "capabilities", "billing", "enable_url"} & set(body)
 
 
+@every_value
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -31,6 +31,7 @@ from tests.formats.conversations import (
     messages_pair,
     responses_pair,
 )
+from tests.selection import every_value
 
 FIELDS: dict[Any, Any] = {
     CHAT_COMPLETIONS: {"messages": CHAT},
@@ -89,6 +90,7 @@ def chat_parts(id: str) -> list[Any]:
     return chat_pair(id, output=PARTS["content"])
 
 
+@every_value
 @pytest.mark.parametrize("tools", [True, False], ids=["tools", "no tools"])
 @pytest.mark.parametrize(("client", "field", "turns"), CASES)
 def test_nothing_depends_on_how_it_is_read(

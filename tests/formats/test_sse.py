@@ -107,7 +107,7 @@ def test_a_carriage_return_ends_the_event_at_once() -> None:
 
 @crossed(line_end=[b"\n", b"\r\n", b"\r"], name=STREAMS)
 def test_recordings_cut_anywhere(name: str, line_end: bytes) -> None:
-    """A recorded stream has the same events with every kind of line end, wherever it is split."""
+    """A recorded stream has the same events with any line ending, wherever it is split."""
     data = (RECORDINGS / name).read_bytes().rstrip(b"\n") + b"\n\n"
     frames = [frame + b"\n\n" for frame in data.split(b"\n\n")[:-1]]
     expected = [frame[6:-2] for frame in frames]

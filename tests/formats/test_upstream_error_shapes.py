@@ -13,7 +13,7 @@ from copilot_proxy.formats import upstream_errors
 from copilot_proxy.formats.chat_completions.errors import error_body
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from tests.formats.openai_schemas import check_error
-from tests.selection import examples
+from tests.selection import every_value, examples
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -176,6 +176,7 @@ def test_the_limit_that_was_hit_is_passed_on() -> None:
 SECRETS = ["ghu_16C7e42F292c6912E7710c838347Ae178B4a", "tid=0f3c;exp=1795331400;sku=x:9f8e7d"]
 
 
+@every_value
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize(
     "answer",

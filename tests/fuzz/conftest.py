@@ -27,7 +27,7 @@ def server_for(simulator: Simulator, **more: object) -> Proxy:
 
 
 def many(cases: int) -> settings:
-    """Return settings for `cases` examples in CI, and for a tenth of that elsewhere.
+    """Return settings for `cases` examples in CI, and for a twentieth of that elsewhere.
 
     FUZZ=20 multiplies the number by 20.
     """

@@ -12,6 +12,7 @@ from copilot_proxy.ledger.queries import Filters, Group, sums_by, total
 from copilot_proxy.ledger.schema import COLUMNS
 from copilot_proxy.ledger.writer import Writer
 from tests.ledger.rows import record, row
+from tests.selection import every_value
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -44,6 +45,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+@every_value
 @pytest.mark.parametrize("group", ["day", "week", "month", "session", "client", "model", "key"])
 @pytest.mark.parametrize(
     ("filters", "count"),

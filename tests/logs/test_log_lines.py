@@ -107,6 +107,14 @@ def test_a_line_fits_the_terminal() -> None:
     assert lines[85].endswith("112.34 credits  12s  124k in (95% cached) 1.3k out")
     assert lines[100] == f"{lines[85]}  first 0.80s"
     assert lines[160] == f"{lines[100]}  via messages  143 msgs 27 tools 512 kB stream high"
+    failed = record(
+        model="claude-sonnet-5.5",
+        status=429,
+        error="rate_limit_exceeded",
+        local=True,
+        request_id="f824d1b6-5490-49a0-8438-300d101e53a7",
+    )
+    assert len(TextFormatter().format(logging.makeLogRecord({"record": failed}))) <= 100
     narrow = TextFormatter(width=lambda: 40).format(logging.makeLogRecord({"record": broken}))
     assert narrow.endswith(f"upstream_broken, 1 note, {'x' * 100}, an-id")
 

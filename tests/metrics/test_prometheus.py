@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from copilot_proxy.attribution import Attribution
 from copilot_proxy.metrics.counters import MAX_CLIENTS
 from copilot_proxy.metrics.workers import SharedMetrics
 from copilot_proxy.relay.records import RequestRecord
-from copilot_proxy.simulator import Simulator
+from copilot_proxy.simulator import Simulator, plans
 from tests.conftest import Proxy, settings_at
 
 CHAT: dict[str, Any] = {
@@ -74,6 +75,19 @@ def test_counters(proxy: Proxy, simulator: Simulator) -> None:
     assert [({}, 0.0)] == found["open_requests"] == found["queued_requests"]
     assert value(found["quota_left"], unit="AI credits") > 0
     assert 1 == value(found["cooldowns"])
+
+
+def test_a_quota_that_was_reset(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start of a month, the last answer's quota is no longer shown, here or in /health."""
+    last_month = datetime(2026, 11, 1, tzinfo=UTC)
+    with proxy.client() as http:
+        for number, is_current in ((1, True), (2, False)):
+            if not is_current:
+                monkeypatch.setattr(plans, "reset_day", lambda: last_month)
+            assert 200 == http.post("/v1/chat/completions", json=CHAT).status_code
+            proxy.wait_for_record(number)
+            assert is_current == (http.get("/health").json()["quota"] is not None)
+            assert is_current == ("quota_left" in samples(proxy))
 
 
 def test_a_client_cannot_create_labels(proxy: Proxy) -> None:

@@ -1,7 +1,7 @@
 """The server, with a recording of its connection to the simulator.
 
-Native requests and answers pass unchanged, except for the repairs in these tests. The simulator is
-strict, and its records are exact.
+Native requests and answers pass through unchanged, except for the repairs in these tests. The
+simulator is strict, and its records are exact.
 """
 
 from collections.abc import Iterator

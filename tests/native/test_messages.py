@@ -1,4 +1,4 @@
-"""Native Messages: requests and answers pass unchanged."""
+"""Native Messages: requests and answers pass through unchanged."""
 
 import json
 from typing import Any
@@ -10,6 +10,7 @@ from copilot_proxy.simulator import Simulator
 from tests.grammars import fold_message, messages_events, named_events
 from tests.matrix_clients import PNG, SCHEMA
 from tests.native.conftest import NEW, Wire
+from tests.selection import every_value
 
 PATH = "/v1/messages"
 MARK: Json = {"cache_control": {"type": "ephemeral"}}
@@ -62,6 +63,7 @@ ADAPTIVE: Json = {
 FRESH: Json = {"messages": [{"role": "user", "content": "Look in Paris."}]}
 
 
+@every_value
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     "more",
@@ -74,7 +76,7 @@ FRESH: Json = {"messages": [{"role": "user", "content": "Look in Paris."}]}
     ],
 )
 def test_messages_requests_pass(wire: Wire, more: Json, stream: bool) -> None:
-    """A valid request passes unchanged, with cache_control and thinking."""
+    """A valid request, including cache_control and thinking, is passed on unchanged."""
     request = messages_request(stream=stream, **more)
 
     answer = wire.post(PATH, request)
@@ -177,7 +179,7 @@ def without_additions(event: MessagesEvent) -> MessagesEvent:
 
 @pytest.mark.parametrize("more", [{}, {**FRESH, **THINKS}])
 def test_messages_pass(wire: Wire, simulator: Simulator, more: Json) -> None:
-    """Whole and streamed messages pass unchanged, except for additions and the model's name.
+    """Whole and streamed messages are passed on unchanged, except for additions and the model name.
 
     Copilot's additions are removed, and the model is named as the client named it.
     """

@@ -1,4 +1,4 @@
-"""Native Responses: requests and answers pass unchanged."""
+"""Native Responses: requests and answers pass through unchanged."""
 
 import json
 from typing import Any
@@ -52,7 +52,7 @@ def responses_request(**more: Any) -> ResponsesRequest:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_responses_requests_pass(wire: Wire, stream: bool) -> None:
-    """A valid request passes unchanged, with unknown nested fields."""
+    """A valid request, including unknown nested fields, is passed on unchanged."""
     request = responses_request(stream=stream)
 
     answer = wire.post(PATH, request)
@@ -130,7 +130,7 @@ def repaired_response(response: Response) -> Response:
 
 
 def test_whole_responses_pass(wire: Wire) -> None:
-    """A response passes with short ids and the fields that OpenAI's schema requires."""
+    """A response is passed on with short ids and all fields that OpenAI's schema requires."""
     answer = wire.post(PATH, responses_request()).json()
 
     assert repaired_response(json.loads(wire.written)) == pinned(answer)
@@ -140,7 +140,7 @@ def test_whole_responses_pass(wire: Wire) -> None:
 
 
 def test_streamed_responses_pass(wire: Wire) -> None:
-    """Events pass in order; an item has one id from start to end."""
+    """Events are passed on in order; an item has one id from start to end."""
     answer = wire.post(PATH, responses_request(stream=True))
 
     expected = []

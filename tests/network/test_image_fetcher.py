@@ -220,13 +220,28 @@ async def test_the_maximum_number_of_urls(internet: Internet) -> None:
     assert [] == internet.looked_up
 
 
-async def test_a_slow_server(internet: Internet) -> None:
+async def test_a_slow_server(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetch that takes too long is aborted, and the error names the image."""
-    internet.pages["/slow"] = Page(gate=threading.Event())
+    loop, timeout_at = asyncio.get_running_loop(), asyncio.timeout_at
+    timeouts: list[asyncio.Timeout] = []
 
-    error = await refusal(internet, DATA_URL, f"https://{HOST}/slow", timeout=0.1)
+    class Gate(threading.Event):
+        """Ends the time for the fetch once the server waits."""
 
-    assert "The image cannot be fetched: it was not received within 0.1 seconds." == error.message
+        def wait(self, timeout: float | None = None) -> bool:
+            loop.call_soon_threadsafe(timeouts[0].reschedule, loop.time())
+            return super().wait(timeout)
+
+    def recorded(when: float) -> asyncio.Timeout:
+        timeouts.append(timeout_at(when))
+        return timeouts[-1]
+
+    monkeypatch.setattr(asyncio, "timeout_at", recorded)
+    internet.pages["/slow"] = Page(gate=Gate())
+
+    error = await refusal(internet, DATA_URL, f"https://{HOST}/slow", timeout=60)
+
+    assert "The image cannot be fetched: it was not received within 60 seconds." == error.message
     assert "messages[0].content[1].image_url" == error.param
 
 

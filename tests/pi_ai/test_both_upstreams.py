@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import NO_TLS
 from tests.matrix_clients import PNG, SCHEMA
 from tests.pi_ai.conftest import Served
-from tests.selection import crossed
+from tests.selection import crossed, every_value
 
 MODELS = ("gpt-4.1", "gpt-5.4", "claude-sonnet-4.5", "gemini-2.5-pro")
 """Models that cover all vendors and all of Copilot's APIs."""
@@ -220,6 +220,7 @@ def test_models_and_embeddings(sdk: openai.OpenAI) -> None:
     assert answer.data[0].embedding
 
 
+@every_value
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
@@ -328,6 +329,7 @@ def test_an_end_without_a_finish_reason(http: httpx.Client, served: Served) -> N
     assert "hello" in choice["message"]["content"]
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_price_is_passed_on(http: httpx.Client, model: str, stream: bool) -> None:

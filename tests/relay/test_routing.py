@@ -11,6 +11,7 @@ from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy
 from tests.matrix_clients import NATIVE as CLIENTS
 from tests.matrix_clients import TOOL, Ask, Client, Turn
+from tests.selection import every_value
 
 CHAT, RESPONSES, MESSAGES = CLIENTS
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
@@ -56,6 +57,7 @@ def route(answer: httpx.Response) -> str:
     return answer.headers["x-copilot-proxy-route"]
 
 
+@every_value
 @BOTH
 @pytest.mark.parametrize("fault", ["unsupported_api_for_model", "unsupported_api_in_words"])
 @pytest.mark.parametrize(
@@ -90,6 +92,7 @@ def test_a_refused_api_is_followed_by_another(
     assert "You said: Ahoy" in client.read(body).text
 
 
+@every_value
 @EACH
 @pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5.5", "gpt-4.1", "claude-opus-5"])
 def test_never_a_third_time(
@@ -286,6 +289,7 @@ def test_an_old_catalogue_is_used_if_reading_fails(
     assert 1 == len(called_paths(simulator))
 
 
+@every_value
 @BOTH
 @pytest.mark.parametrize(
     ("client", "model", "extra", "note"),
@@ -390,6 +394,7 @@ def test_accepted_requests_are_not_retried(
     assert len(CLIENTS) == len(called_paths(simulator))
 
 
+@every_value
 @BOTH_WAYS
 @pytest.mark.parametrize(
     "fault",
@@ -405,7 +410,7 @@ def test_accepted_requests_are_not_retried(
 def test_failures_in_mid_stream(
     http: httpx.Client, proxy: Proxy, simulator: Simulator, models: dict[str, str], fault: str
 ) -> None:
-    """A failure ends the stream in the client's grammar, and is logged."""
+    """A failure ends the stream with an error in the client's format, and is logged."""
     simulator.state.middle = 8
     simulator.state.faults.on(fault)
 

@@ -13,7 +13,7 @@ from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import GEMINI as GEMINI_API
 from tests.matrix_clients import NATIVE as CLIENTS
 from tests.matrix_clients import TOOL, Ask, Client
-from tests.selection import sample
+from tests.selection import every_value, sample
 
 GPT, OTHER_GPT = "gpt-5.6-luna", "gpt-6.2-sol"
 CLAUDE, BOUND = "claude-sonnet-4.6", "claude-opus-5.5"
@@ -74,6 +74,7 @@ def in_a_loop(switching: Switching, client: Client, model: str) -> list[Json]:
     return [*turns, *said.turns, *client.results([(said.calls[0].id, "12 degrees")])]
 
 
+@every_value
 @EACH
 @pytest.mark.parametrize(
     ("first", "second"),
@@ -138,6 +139,7 @@ def test_reasoning_of_another_model(
     assert REFUSED in again.headers["x-copilot-proxy-notes"]
 
 
+@every_value
 @EACH
 @pytest.mark.parametrize("model", [CLAUDE, BOUND, "claude-haiku-4.5"])
 def test_a_signature_that_claude_does_not_accept(

@@ -14,6 +14,7 @@ from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.network.internet import PNG, URL, Internet, Page
 from tests.network.internet import internet as internet  # a fixture
+from tests.selection import every_value
 
 DATA = base64.b64encode(PNG).decode()
 
@@ -100,6 +101,7 @@ MODELS = pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.5", "claude-sonnet-4
 Make = Callable[[str], ClientRequest]
 
 
+@every_value
 @MODELS
 @EACH
 def test_on(
@@ -119,6 +121,7 @@ def test_on(
     assert online.wait_for_record().notes[0].startswith("inlined")
 
 
+@every_value
 @MODELS
 @EACH
 def test_off(proxy: Proxy, path: str, make: Make, where: str, model: str) -> None:

@@ -29,7 +29,7 @@ MAX_IN_TRANSIT = 4 * 1024 * 1024
 
 @pytest.fixture
 def open_files() -> Iterator[None]:
-    """Raise the limit of open files for the test, or skip the test."""
+    """Raise the limit on open files for the test, or skip the test."""
     if sys.platform == "win32":
         yield
         return

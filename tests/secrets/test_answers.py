@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.secrets.marks import Marks, files, sent
 from tests.secrets.mirror import Mirror
-from tests.selection import sample, share
+from tests.selection import covering, share
 
 TURNS = [{"role": "user", "content": "Hi"}]
 ASKED: list[tuple[str, str, dict[str, Any] | None]] = [
@@ -112,9 +113,10 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("status", "kind", "form"),
-    sample(
+    covering(
         ((*echo, form) for echo, form in product(ECHOES, ("text", "json"))),
-        alike=lambda case: case[:2],
+        itemgetter(0),
+        itemgetter(1, 2),
     ),
 )
 def test_copilot_echoes_its_token(
@@ -147,9 +149,10 @@ def test_copilot_echoes_its_token(
 
 @pytest.mark.parametrize(
     ("status", "kind", "whose"),
-    sample(
+    covering(
         ((*exchange, whose) for exchange, whose in product(EXCHANGES, ("server", "caller"))),
-        alike=lambda case: case[:2],
+        itemgetter(0),
+        itemgetter(1, 2),
     ),
 )
 def test_github_echoes_its_token(

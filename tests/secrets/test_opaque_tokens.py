@@ -13,6 +13,7 @@ from tests.http_server import HttpServer
 from tests.secrets.marks import Marks, files
 from tests.secrets.mirror import Mirror
 from tests.secrets.test_answers import ask_everything, dumped, running
+from tests.selection import every_value
 
 FORMS = {
     "opaque": "aZ09" + secrets.token_urlsafe(30),
@@ -40,6 +41,7 @@ class Exchange(HttpServer):
         handler.wfile.write(content)
 
 
+@every_value
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(400, "json"), (401, "text"), (403, "html"), (429, "nested"), (500, "json"), (200, "event")],

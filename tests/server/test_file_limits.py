@@ -1,4 +1,4 @@
-"""Raising the limit of open files."""
+"""Raising the limit on open files."""
 
 import subprocess
 import sys
@@ -48,7 +48,7 @@ def test_a_system_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a system without a limit of open files, nothing is done."""
+    """On a system without a limit on open files, nothing is done."""
     from copilot_proxy.server.file_limits import raise_limit
 
     monkeypatch.setitem(sys.modules, "resource", None)

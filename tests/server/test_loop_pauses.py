@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from copilot_proxy.simulator import SIMULATED_TOKEN, catalogue
 from tests.conftest import NO_TLS
 from tests.http_server import HttpServer
-from tests.selection import sample
+from tests.selection import amount, sample
 from tests.watchdog import Watchdog, watched
 
 LONGEST = float(os.environ.get("LONGEST_PAUSE", "0.25"))
@@ -31,7 +31,7 @@ TRIES = 3
 A pause caused by a busy machine does not.
 """
 MIB = 1024 * 1024
-SIZE = 31 * MIB
+SIZE = amount(in_ci=31, elsewhere=16) * MIB
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 SHORT = b'{"role":"user","content":"x"}'
 HI: Any = {"role": "assistant", "content": "Hi"}

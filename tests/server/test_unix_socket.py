@@ -34,7 +34,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A free path, relative because the absolute path may be too long."""
+    """A path for the socket, relative because the absolute path may be too long."""
     monkeypatch.chdir(tmp_path)
     return Path("proxy.sock")
 

@@ -316,7 +316,7 @@ def test_workers_that_cannot_start_are_given_up(
     err = capsys.readouterr().err
     assert err.count("Error: No worker could be started in 5 attempts.") == 1
     assert " is ready." not in err
-    reason = "ended with exit code 1" if program else "could not be started (No such file"
+    reason = "exited with code 1" if program else "could not be started (No such file"
     assert reason in err
 
 
@@ -348,7 +348,7 @@ async def test_one_failing_worker_does_not_stop_the_server(
 
 @pytest.mark.parametrize("by", ["order", "silence"])
 def test_the_work_of_a_worker(simulator: Simulator, by: str) -> None:
-    """A worker reports when it is ready, serves, and ends on command or without its supervisor."""
+    """A worker reports that it is ready, serves, and ends when told to or when orphaned."""
     ours, theirs = socket.socketpair()
     listener = socket.create_server(("127.0.0.1", 0))
     start = WorkerConfig(
@@ -445,7 +445,7 @@ def test_windows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("code", "description"),
     [
-        (0, "ended with exit code 0"),
+        (0, "exited with code 0"),
         (-9, "was killed by SIGKILL"),
         (-99, "was killed by signal 99"),
     ],

@@ -34,7 +34,7 @@ def test_one_default_and_one_fallback(listed):
 
 
 def test_only_accounts_that_are_billed_by_tokens_see_prices(simulator, copilot, by_id):
-    """On plans that are billed by requests, models only have a multiplier."""
+    """On plans that are billed per request, models only have a multiplier."""
     assert by_id["claude-opus-5"]["billing"]["token_prices"]
     simulator.state.plan = "pro"
     listed = copilot.get("/models").json()["data"]

@@ -5,11 +5,13 @@ import pytest
 from copilot_proxy.simulator.gateway import API_VERSIONS, EDITORS
 from copilot_proxy.simulator.refusal import TERMS, TOO_OLD
 from copilot_proxy.simulator.state import FOREIGN_TOKEN
+from tests.selection import every_value
 
 BAD = "bad request: Authorization header is badly formatted\n"
 PLAIN = "text/plain; charset=utf-8"
 
 
+@every_value
 @pytest.mark.parametrize("path", ["/models", "/chat/completions"])
 @pytest.mark.parametrize(
     ("value", "status", "text"),

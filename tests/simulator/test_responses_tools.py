@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 
+from tests.selection import every_value
 from tests.simulator.conftest import WEATHER
 
 pytestmark = pytest.mark.parametrize("simulator", ["2026-11"], indirect=True)
@@ -38,6 +39,7 @@ def output(copilot, text, model="gpt-6.1-sol", **fields):
     return [{k: v for k, v in item.items() if k != "id"} for item in items]
 
 
+@every_value
 @pytest.mark.parametrize("model", GPT)
 @pytest.mark.parametrize("tool", [CUSTOM, CRM, SEARCH, CLIENT_SEARCH])
 def test_gpt_accepts_every_kind_of_tool(copilot, model, tool):

@@ -125,7 +125,7 @@ def test_the_initiator_is_in_the_message(simulator, copilot):
 
 @TODAY
 def test_the_cli_adds_its_headers_to_a_message(copilot):
-    """These headers are not part of the request; unknown keys are refused."""
+    """The CLI's headers in a message are not part of the request; unknown keys are refused."""
     with connected(copilot) as client:
         headers = {"X-Interaction-Type": "conversation-user"}
         more = {"agent_task_id": "1", "parent_agent_id": "2", "headers": headers}

@@ -134,7 +134,7 @@ function client(one) {
 
 /** Shows the state of the server. */
 export function showServer(server) {
-  const signedIn = { yes: ["Signed in to Copilot", "good-text"], no: ["Not signed in", "bad-text"], unknown: ["The sign-in will be checked with the first request", "muted"] }[server.signed_in];
+  const signedIn = server.simulated ? ["The simulator needs no sign-in", "muted"] : { yes: ["Signed in to Copilot", "good-text"], no: ["Not signed in", "bad-text"], unknown: ["The sign-in will be checked with the first request", "muted"] }[server.signed_in];
   render($("server"),
     el("ul", { className: "plain" },
       el("li", { className: signedIn[1] }, signedIn[0], server.signed_in === "no" ? ". Run: copilot-proxy login" : ""),

@@ -1,4 +1,4 @@
-"""Converts parts of tool results that Chat Completions does not support to text."""
+"""Converts unsupported parts of tool results to text, for Chat Completions."""
 
 from collections.abc import Collection
 from typing import Final

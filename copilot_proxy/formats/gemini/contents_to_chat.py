@@ -43,10 +43,10 @@ def system_message(instruction: Json | None) -> list[Json]:
 
 
 def translate_contents(contents: list[Json], notes: list[str]) -> list[Json]:
-    """Return the chat messages; one content may become several. Raises `RequestError`.
+    """Return the chat messages; one `Content` may become several. Raises `RequestError`.
 
-    Consecutive contents of the model become one message, because clients store each part of a
-    stream as a separate content.
+    Consecutive ``Content`` objects of the model become one message, because clients store each part
+    of a stream as a separate one.
     """
     builder = _MessagesBuilder()
     for is_model, group in groupby(enumerate(contents), lambda one: _is_model(one[1])):
@@ -114,7 +114,7 @@ class _MessagesBuilder:
             self.notes.add("dropped images from the model's earlier answers")
 
     def add_user(self, i: int, content: Json) -> None:
-        """Add the results of calls in a content, followed by the user's own words."""
+        """Add the results of calls in a `Content`, followed by the user's own words."""
         parts: list[Json] = []
         media: list[Json] = []
         is_empty = True

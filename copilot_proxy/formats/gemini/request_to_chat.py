@@ -154,7 +154,7 @@ def output_schema(config: Json) -> Json | None:
     if kind == "text/plain":
         if schema:
             raise RequestError(
-                "A response schema needs the type application/json.",
+                "A response schema requires the type application/json.",
                 param="generationConfig.responseMimeType",
                 code="invalid_value",
                 hint='Set `responseMimeType` to "application/json".',

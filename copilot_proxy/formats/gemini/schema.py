@@ -43,7 +43,7 @@ class GeminiFunctionResponse(Struct):
 
 
 class GeminiPart(Struct, rename="camel"):
-    """A part of a content, with one of these fields, and possibly `thought_signature`.
+    """A part of a `Content`, with one of these fields, and possibly `thought_signature`.
 
     A `text` with `thought` is reasoning. Parts of Google's own tools (`executable_code`,
     `code_execution_result`) are treated as text.

@@ -25,7 +25,7 @@ def limit_marks(
 ) -> None:
     """Reduce the marks in `body` to the fields that Copilot accepts, and to `max_marks` marks.
 
-    `one_hour` is whether a mark may keep its ``ttl`` of one hour. Changes the blocks in place.
+    If `one_hour` is True, a mark may keep its ``ttl`` of one hour. Changes the blocks in place.
     """
     removed: set[str] = set()
     marked: dict[str, list[Json]] = {"tools": [], "system": [], "messages": []}

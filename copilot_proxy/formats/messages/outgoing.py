@@ -21,7 +21,7 @@ class MessagesBody(OutgoingBody):
     `fields` are the client's field names if the body was translated from a chat request, whose
     client cannot set cache marks. `thinking_from` is the field of that request that determined the
     thinking. `moved` is the number of leading messages that were moved to the system prompt.
-    `end_mark` is the cache mark for the end of the prompt. `shows_reasoning` is whether the client
+    `end_mark` is the cache mark for the end of the prompt. `shows_reasoning` is True if the client
     shows the model's reasoning.
     """
 

@@ -168,8 +168,11 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
-    """Return the messages; those with marks, or with empty results that the model does not accept,
-    become decoded JSON without the empty contents."""
+    """Return the messages; those that must be changed are decoded JSON.
+
+    These are the messages with marks, and those with empty results, if the model does not accept
+    them. The empty contents are removed.
+    """
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
     changed |= {
         id(result)

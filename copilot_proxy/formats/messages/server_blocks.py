@@ -1,4 +1,4 @@
-"""Converts blocks from tools that Anthropic's servers ran to text, which every model can read.
+"""Converts the blocks of Anthropic's server tools to text, which every model can read.
 
 Copilot does not run these tools, and refuses the blocks. They occur in conversations that were
 started with another provider: searches, code, MCP calls, and summaries of earlier messages.

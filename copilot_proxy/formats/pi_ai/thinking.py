@@ -40,7 +40,7 @@ def set_reasoning(
         return {}
     if not can_think(profile, api):
         if effort != "none":
-            notes.append("dropped reasoning_effort: pi-ai does not support it for the model")
+            notes.append("dropped reasoning_effort: pi-ai does not support it for this model")
         return {}
     if effort == "none":
         return _without_reasoning(profile, api, payload, notes)
@@ -99,5 +99,5 @@ def _without_reasoning(
     if api == "openai-responses" and "none" in (profile.efforts or ()):
         payload["reasoning"] = {"effort": "none"}  # pi-ai never sends this to Copilot
     elif api != "anthropic-messages":
-        notes.append("dropped reasoning_effort: pi-ai cannot turn reasoning off for the model")
+        notes.append("dropped reasoning_effort: pi-ai cannot turn off reasoning for this model")
     return {}

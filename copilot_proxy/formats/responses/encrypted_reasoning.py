@@ -1,9 +1,9 @@
 """Labels encrypted reasoning with its origin, so that it only goes back to the API that produced
 it.
 
-Chat messages hold it in `reasoning_opaque`, the opaque value: ``responses:A B`` for the encrypted
-contents of two Responses items, ``messages:A`` for Anthropic's signatures, and no label for
-reasoning from the chat API itself. Responses items hold it in `encrypted_content`: there, the
+In chat messages, it is in `reasoning_opaque`, the opaque value: ``responses:A B`` for the encrypted
+content of two Responses items, ``messages:A`` for Anthropic's signatures, and no label for
+reasoning from the chat API itself. In Responses items, it is in `encrypted_content`, where the
 Responses API's own reasoning has no label, and the chat API's has ``chat:``.
 """
 
@@ -16,10 +16,10 @@ def tag_of(opaque: str) -> str:
 
 
 def opaque_piece(encrypted: str, *, first: bool) -> str:
-    """Return the part of an opaque value for an encrypted content; the first part has the label.
+    """Return the part of an opaque value for one item's `encrypted`; the first part has the label.
 
-    Returns "" if the content contains whitespace, because spaces separate contents, and real
-    contents have none.
+    Returns "" if `encrypted` contains whitespace: spaces separate the parts, and encrypted content
+    from the real API has none.
     """
     if encrypted.split() != [encrypted]:
         return ""
@@ -27,7 +27,7 @@ def opaque_piece(encrypted: str, *, first: bool) -> str:
 
 
 def encrypted_contents(opaque: object) -> list[str]:
-    """Return the encrypted contents in an opaque value; an empty list if it is from another API."""
+    """Return each item's encrypted content in an opaque value; [] if it is from another API."""
     if not isinstance(opaque, str) or not opaque.startswith(RESPONSES_LABEL):
         return []
     return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES_LABEL))]
@@ -57,5 +57,5 @@ def join_opaque(first: str, second: str) -> str:
 
 
 def responses_contents(encrypted: str) -> list[str]:
-    """Return the contents in a client's `encrypted_content` that are from the Responses API."""
+    """Return the parts of a client's `encrypted_content` that are from the Responses API."""
     return encrypted_contents(from_client(encrypted))

@@ -121,7 +121,10 @@ def _part(part: Json) -> Json:
 
 
 def _reasoning_items(item: Json, notes: list[str]) -> list[Json]:
-    """Return an item for each encrypted content from this API; models cannot read others."""
+    """Return an item for each part of the encrypted content from this API.
+
+    Models cannot read the parts from other APIs.
+    """
     encrypted = item.get("encrypted_content")
     contents = (
         encrypted_reasoning.responses_contents(encrypted) if isinstance(encrypted, str) else []

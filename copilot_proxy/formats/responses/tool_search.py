@@ -21,7 +21,7 @@ _SEARCHES: Final = ("tool_search_call", "tool_search_output")
 
 
 def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
-    """Convert a search that the client runs to a function, and offer only the tools it has found.
+    """Turn a search that the client runs into a function; offer only the tools that it has found.
 
     Returns whether the model was asked to search on its own (it cannot, so all tools are offered),
     and the number of deferred tools that are left out because the client's search has not found

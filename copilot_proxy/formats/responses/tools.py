@@ -60,7 +60,7 @@ class ClientTool(NamedTuple):
 class ToolNames:
     """The flat names of the client's tools.
 
-    `is_plain` is whether all tools are functions in ``tools``, outside of namespaces.
+    `is_plain` is True if all tools are functions in ``tools``, outside of namespaces.
     """
 
     def __init__(self, request: ResponsesRequest) -> None:

@@ -35,7 +35,7 @@ class OutgoingBody(OutgoingConversation):
         fields: ClientFields | None = None,
         kinds: Kinds | None = None,
     ) -> None:
-        """`kinds` includes at least the kinds in the conversation, if already known."""
+        """`kinds` includes all kinds in the conversation; None if they are not known yet."""
         super().__init__(body, fields, kinds)
         self.tool_names: dict[str, str] = {}
         """Name sent to Copilot -> the client's name, for each renamed tool."""
@@ -186,7 +186,7 @@ class OutgoingBody(OutgoingConversation):
     def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
         """Remove the attributes of marks that Copilot refuses, and the marks beyond `max_marks`.
 
-        `one_hour` is whether a mark may have a TTL of one hour instead of five minutes.
+        If `one_hour` is True, a mark may have a TTL of one hour instead of five minutes.
         """
 
     # Structured output

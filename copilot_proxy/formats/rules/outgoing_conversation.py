@@ -45,7 +45,7 @@ class OutgoingConversation(ABC):
         fields: ClientFields | None = None,
         kinds: Kinds | None = None,
     ) -> None:
-        """`kinds` includes at least the kinds in the conversation, if already known."""
+        """`kinds` includes all kinds in the conversation; None if they are not known yet."""
         self.body = body
         self.fields = fields or self.fields
         is_own = self.fields.is_chat and self.api == "chat_completions"

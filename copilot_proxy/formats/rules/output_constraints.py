@@ -1,4 +1,4 @@
-"""Moves constraints that Claude does not accept in an output schema to its descriptions.
+"""Moves unsupported constraints of an output schema to its descriptions, for Claude.
 
 Schemas generated from classes often have constraints, such as the maximum length of a text.
 Anthropic's SDKs do the same for their own clients.

@@ -78,7 +78,9 @@ def choose_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     else:
         if effort not in BUDGETS:
             # There is no effort in the request that Copilot could refuse.
-            notes.append(f"changed {outgoing.fields.effort} from {effort} to medium: it is unknown")
+            notes.append(
+                f"changed {outgoing.fields.effort} from {effort} to medium: the value is unknown"
+            )
         budget = _with_room(BUDGETS.get(effort, BUDGETS["medium"]), outgoing.limit)
         outgoing.set_thinking({"type": "enabled", "budget_tokens": budget})
 

@@ -1,4 +1,4 @@
-"""Converts custom tools and tool choices that a model refuses to a form that it accepts."""
+"""Converts custom tools and tool choices to a form that the model accepts."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ CUSTOM_REPLACED: Final = "changed custom tools to functions: the model does not 
 
 
 def lift_additional(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Move tools that a conversation item adds to the request's tools."""
+    """Move tools from conversation items to the request's tools."""
     if outgoing.lift_additional_tools():
         notes.append(LIFTED)
 

@@ -192,12 +192,13 @@ class SidecarProcess:
             self._fail_exchanges("was stopped")
         if self.process.stdin is not None:
             self.process.stdin.close()
-        try:
-            async with asyncio.timeout(_EXIT_TIMEOUT):
-                await self.process.wait()
-        except TimeoutError:
+        exit_ = asyncio.ensure_future(self.process.wait())
+        # In Python 3.11.2, asyncio.timeout raises no TimeoutError in a task that was cancelled
+        # before, as this one is if the client disconnects while the process starts.
+        await asyncio.wait([exit_], timeout=_EXIT_TIMEOUT)
+        if not exit_.done():
             self._kill()
-            await self.process.wait()
+        await exit_
         await asyncio.wait(self._tasks[:2], timeout=_EXIT_TIMEOUT)
         for task in self._tasks:
             task.cancel()

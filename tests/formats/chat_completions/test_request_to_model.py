@@ -17,6 +17,7 @@ from tests.formats.requests import (
     recorded,
     user,
 )
+from tests.selection import every_value
 
 
 def adapted(to: Model | None, /, **fields: Any) -> Any:
@@ -196,6 +197,7 @@ def test_when_a_stream_is_requested_from_copilot(
     assert ({"include_usage": True} if expected else None) == body.get("stream_options")
 
 
+@every_value
 @pytest.mark.parametrize(
     ("function", "expected"),
     [

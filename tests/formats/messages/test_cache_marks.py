@@ -70,7 +70,7 @@ def marked(count: int, words: str) -> list[Json]:
 def test_the_most_useful_marks_are_kept(
     tools: int, system: int, messages: int, expected: str
 ) -> None:
-    """Only the four most useful marks are kept, which cover the most tokens for most requests."""
+    """Only four marks are kept: those that cover the most tokens for the most requests."""
     notes: list[str] = []
     sent = request(
         user(text("Hi"), *marked(messages, "m")),

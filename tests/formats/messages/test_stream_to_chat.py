@@ -14,6 +14,7 @@ from copilot_proxy.formats.types import ChatChunk, ChatCompletion, Json, Message
 from tests.formats.answers import MODEL, NOW, check_stream, deltas_of
 from tests.formats.messages.samples import SIGNATURE, recorded, text, use
 from tests.formats.openai_schemas import check_completion
+from tests.selection import every_value
 
 RECORDED = [
     json.loads(line)
@@ -155,6 +156,7 @@ def test_stop_reasons(reason: str, expected: str) -> None:
 CALLED = [START, begin(1, use("t1", "f")), puts(1, '{"a'), puts(1, '":1}'), end(1)]
 
 
+@every_value
 @pytest.mark.parametrize(
     ("events", "calls", "reason"),
     [

@@ -237,7 +237,7 @@ def test_custom_tools_become_functions(model: Model) -> None:
         (GPT_5, {"reasoning_effort": "xhigh"}, "xhigh", {"xhigh": "xhigh"}, None),
         (GPT_5, {"reasoning_effort": "max"}, "max", {"max": "xhigh"}, "max to xhigh"),
         (GPT_5, {"reasoning_effort": "minimal"}, "minimal", {"minimal": "low"}, "minimal to low"),
-        (GPT_5, {"reasoning_effort": "none"}, None, None, "cannot turn reasoning off"),
+        (GPT_5, {"reasoning_effort": "none"}, None, None, "cannot turn off reasoning"),
         (GPT_5, {"reasoning_effort": "odd"}, "medium", {"medium": "medium"}, "odd to medium"),
         (GPT_5, {"thinking_budget": 4000}, "low", {"low": "low"}, "changed thinking_budget"),
         (ADAPTIVE, {"reasoning_effort": "max"}, "max", {"max": "max"}, None),
@@ -245,7 +245,7 @@ def test_custom_tools_become_functions(model: Model) -> None:
         (CLAUDE, {"reasoning_effort": "none"}, None, None, None),
         (CLAUDE, {"thinking_budget": 9000}, "medium", None, None),
         (GEMINI, {"reasoning_effort": "none"}, None, {"off": "none"}, None),
-        (GPT_4, {"reasoning_effort": "low"}, None, None, "does not support it for the model"),
+        (GPT_4, {"reasoning_effort": "low"}, None, None, "does not support it for this model"),
         (BOUND, {"reasoning_effort": "high"}, "high", {"high": "low"}, "high to low"),
         (ADAPTIVE, {"thinking_budget": 9000}, "medium", {"medium": "medium"}, None),
         (

@@ -207,7 +207,7 @@ def test_raw_reasoning_of_a_whole_response() -> None:
 
 
 def test_encrypted_content_with_spaces_is_dropped() -> None:
-    """Spaces separate encrypted contents, so content that contains spaces is dropped."""
+    """Spaces separate pieces of encrypted content, so a piece that contains spaces is dropped."""
     up = Upstream()
 
     message = message_of(up.whole([*up.reasoning(0, "x", encrypted="A B"), *up.text(1, "y")]))

@@ -6,6 +6,7 @@ from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.rules.tool_results import NO_RESULT
 from tests.formats.routes import claude, every_client, model_on, sent
 from tests.formats.rules.asking import called, ids, result, turns, user
+from tests.selection import every_value
 
 MODELS = (
     model_on("chat_completions", "gpt-4o"),
@@ -25,6 +26,7 @@ def pairs(*expected: str) -> list[tuple[str, str]]:
     return [(kind, id) for group in expected for kind in ("call", "result") for id in group.split()]
 
 
+@every_value
 @every_client
 @every_model
 def test_an_id_that_is_used_twice_gets_another(client: str, model: Model) -> None:
@@ -41,6 +43,7 @@ def test_an_id_that_is_used_twice_gets_another(client: str, model: Model) -> Non
     ]
 
 
+@every_value
 @every_client
 @every_model
 def test_an_interrupted_call_does_not_get_a_later_result(client: str, model: Model) -> None:
@@ -52,6 +55,7 @@ def test_an_interrupted_call_does_not_get_a_later_result(client: str, model: Mod
     assert text.index(NO_RESULT) < text.index("a_2") < text.index("'done'")
 
 
+@every_value
 @every_client
 @every_model
 def test_empty_ids(client: str, model: Model) -> None:
@@ -103,6 +107,7 @@ def test_many_calls_are_split(client: str, model: Model) -> None:
     assert any("with 300 tool calls: Copilot accepts 128 in one" in n for n in request.notes)
 
 
+@every_value
 @every_client
 @pytest.mark.parametrize(
     ("id", "vendor", "length"),

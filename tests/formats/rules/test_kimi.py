@@ -4,6 +4,7 @@ import pytest
 
 from tests.formats.routes import EFFORTS, claude, every_client, model_on, sent
 from tests.formats.rules.asking import called, ids, result, user
+from tests.selection import every_value
 
 K3 = "kimi-k3"
 
@@ -22,6 +23,7 @@ def test_sampling_is_the_default(client: str, route: str) -> None:
     assert 2 == len([note for note in other.notes if "only its default" in note])
 
 
+@every_value
 @every_client
 @pytest.mark.parametrize("route", ["chat_completions", "responses"])
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import Json
 from tests.formats.routes import every_client, model_on, sent
 from tests.formats.rules.asking import body_of, forced, thinks
+from tests.selection import every_value
 
 CLIENTS = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
 ENDPOINTS = ("/chat/completions", "/responses", "/v1/messages")
@@ -37,6 +38,7 @@ def prepared(client: ClientApi, model: Model, request: Json) -> PreparedRequest:
     return prepare(client, parsed, model, cache=ReasoningCache(), request_id="r")
 
 
+@every_value
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("vendor", ["Anthropic", "Google", "OpenAI", "Moonshot AI", "New"])
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)

@@ -6,6 +6,7 @@ import pytest
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from tests.matrix_clients import SCHEMA, TOOL
+from tests.selection import every_value
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon", "kimi-k3")
 PATHS = {"responses": "/v1/responses", "messages": "/v1/messages"}
@@ -37,6 +38,7 @@ def test_a_client_that_offers_a_search_next_to_its_tools(
     assert "web_search" in answer.headers["x-copilot-proxy-notes"]
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("api", "tools", "name"),

@@ -7,6 +7,7 @@ import pytest
 
 from copilot_proxy.formats.types import Json
 from tests.matrix_clients import CLIENTS, Ask
+from tests.selection import every_value
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon", "kimi-k3")
 """Models on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
@@ -36,6 +37,7 @@ def adding(tools: Any) -> Json:
     return {"input": [item | ({} if tools is None else {"tools": tools}), HI]}
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("fields", "words"),
@@ -62,6 +64,7 @@ def test_claude_codes_newest_display(http: httpx.Client, model: str) -> None:
     assert 200 == http.post(client.path, json=body, headers=beta).status_code
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("fields", "param"),
@@ -91,6 +94,7 @@ def test_added_tools_that_copilot_does_not_run(http: httpx.Client, model: str) -
     assert 200 == http.post("/v1/responses", json=body).status_code
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("limit", [1.5, "5", True, [5]])
 @pytest.mark.parametrize(
@@ -109,6 +113,7 @@ def test_limits(http: httpx.Client, api: str, name: str, limit: Any, model: str)
     assert f"Invalid '{name}': must be an integer" in message
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("limit", [0, -1, None])
 def test_limits_of_messages(http: httpx.Client, limit: int | None, model: str) -> None:
@@ -134,6 +139,7 @@ def test_roles_and_types(http: httpx.Client, api: str, fields: Json, allowed: st
     assert allowed in refused(http, api, MODELS[0], fields)["message"]
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("api", "fields", "name"),
@@ -151,6 +157,7 @@ def test_efforts(http: httpx.Client, api: str, fields: Json, name: str, model: s
     assert name == error.get("param", name)
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("choice", ["bogus", {"type": "bogus"}])
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])

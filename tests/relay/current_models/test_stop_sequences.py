@@ -15,6 +15,7 @@ from copilot_proxy.simulator.faults import Faults
 from tests import grammars
 from tests.conftest import Proxy, clear_environment, settings_at
 from tests.matrix_clients import EVERY_CLIENT, TOOL, Ask, Client
+from tests.selection import every_value
 
 MODELS: Final = {
     "gpt-6.2-sol": "responses",
@@ -88,6 +89,7 @@ def answered(
     return whole, answer.headers.get("x-copilot-proxy-notes", "")
 
 
+@every_value
 @EACH
 @STREAMED
 @pytest.mark.parametrize("model", MODELS)

@@ -10,6 +10,7 @@ from copilot_proxy.formats.stringified_results import unpacked
 from copilot_proxy.formats.types import Json
 from copilot_proxy.simulator import Simulator
 from tests.pictures import PNG
+from tests.selection import every_value
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon")
 URL = f"data:image/png;base64,{PNG}"
@@ -66,6 +67,7 @@ def messages(result: str) -> Json:
     }
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("notation", IMAGES)
 @pytest.mark.parametrize(

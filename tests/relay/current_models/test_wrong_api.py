@@ -10,6 +10,7 @@ from copilot_proxy.simulator import Simulator
 from tests.matrix_clients import NATIVE as CLIENTS
 from tests.matrix_clients import SCHEMA, TOOL, Ask, Client
 from tests.pictures import PNG
+from tests.selection import every_value
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon")
 """Models on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
@@ -43,6 +44,7 @@ def refused(http: httpx.Client, client: Client, body: Json) -> Json:
     return error
 
 
+@every_value
 @EACH
 @pytest.mark.parametrize("notation", TOOLS)
 @pytest.mark.parametrize("model", MODELS)
@@ -85,6 +87,7 @@ def test_a_choice_in_the_other_notation(http: httpx.Client, api: str, choice: Js
     assert [TOOL] == [call.name for call in client.read(answer.json()).calls]
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("api", "field", "value", "other", "own"),
@@ -169,6 +172,7 @@ SOURCE = {"type": "base64", "media_type": "image/png", "data": PNG}
 URL = f"data:image/png;base64,{PNG}"
 
 
+@every_value
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("api", "part", "other", "own"),

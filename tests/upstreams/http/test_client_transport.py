@@ -334,9 +334,9 @@ async def test_bytes_after_the_content_length(transport: Transport) -> None:
 async def test_a_timeout_within_a_stream(transport: Transport) -> None:
     """A timeout during a stream raises its own error class."""
     async with peer(CHUNKED) as other:
-        response = await ask(transport, other.url, read_timeout=0.05)
         with pytest.raises(httpx.ReadTimeout):
-            await whole(response)
+            # On a busy machine, the time may end before the headers come, with the same error.
+            await whole(await ask(transport, other.url, read_timeout=0.05))
 
 
 async def test_leaving_early_closes_the_connection(transport: Transport) -> None:

@@ -20,6 +20,7 @@ from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.relay import Relay
 from copilot_proxy.simulator import Simulator
 from tests.conftest import settings_at
+from tests.selection import every_value
 from tests.servers import serving
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
@@ -69,6 +70,7 @@ async def text_of(relay: Relay, *, stream: bool) -> str:
 _BROKEN = BrokenResponse
 
 
+@every_value
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("answer", "error", "said"),
