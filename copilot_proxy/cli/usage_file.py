@@ -43,8 +43,8 @@ def forget(path: Path, before: str | None) -> int:
     print_message(f"{counted(count, 'row')} from before {day} removed.")
     if is_incomplete:
         print_message(
-            "Some were of this month, so its totals are too low now, and a budget per month allows "
-            "more."
+            "Some of them were from this month, so this month's totals are now too low, and a "
+            "monthly budget allows more."
         )
     return 0
 

@@ -66,7 +66,7 @@ def remarks(report: Report) -> list[str]:
     if others is not None and others.requests and report.as_model is None:
         found.append(
             f"{counted(others.requests, 'request')} with the client's own GitHub sign-in: "
-            f"{rounded(others.nano_aiu)} AI credits of these sums were charged to that account."
+            f"{rounded(others.nano_aiu)} of these AI credits were charged to the client's account."
         )
     if report.as_model is not None:
         found.append(f"Credits are what the same tokens would cost with {report.as_model}.")

@@ -109,9 +109,7 @@ def test_other_accounts(cli: Cli, ledger: Path) -> None:
     ran = cli("usage")
 
     assert "This month    10.00 AI credits, 5 requests" in ran.out
-    assert (
-        "1 request with the client's own GitHub sign-in: 3.00 AI credits of these sums" in ran.err
-    )
+    assert "1 request with the client's own GitHub sign-in: 3.00 of these AI credits" in ran.err
     assert "ledger 7.00," in cli("usage", "--verify").out
 
 
@@ -434,7 +432,7 @@ def test_backup_and_forget(cli: Cli, ledger: Path, tmp_path: Path) -> None:
     forgotten = cli("usage", "forget", "--before", "2026-11-01").err
     assert "1 row from before 2026-11-01 removed.\n" == forgotten
     forgotten = cli("usage", "forget", "--before", "2026-11-19").err
-    assert "1 row from before 2026-11-19 removed.\nSome were of this month" in forgotten
+    assert "1 row from before 2026-11-19 removed.\nSome of them were from this month" in forgotten
     assert 0 == cli("usage", "--verify").code
     assert cli("usage", "--verify").out.startswith("3 rows checked")
 

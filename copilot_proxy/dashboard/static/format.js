@@ -16,13 +16,18 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style
 
 export const number = (value) => plain.format(value);
 export const tokens = (value) => (value < 10000 ? plain.format(value) : compact.format(value));
-export const percent = (value) => percents.format(value);
 export const time = (seconds) => clock.format(seconds * 1000);
 export const hour = (seconds) => shortClock.format(seconds * 1000);
 export const day = (seconds) => dayMonth.format(seconds * 1000);
 export const longDay = (seconds) => weekday.format(seconds * 1000);
 export const moment = (seconds) => full.format(seconds * 1000);
 export const iso = (text) => Date.parse(text) / 1000;
+
+/** Formats a share, such as 0.59, as the commands do: only nothing is 0%, and only all is 100%. */
+export function percent(value) {
+  if (value > 0 && value < 0.005) return `<${percents.format(0.01)}`;
+  return value >= 0.995 && value < 1 ? `>${percents.format(0.99)}` : percents.format(value);
+}
 
 /** Formats credits with two decimals, as the commands do. */
 function amount(value) {
