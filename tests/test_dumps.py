@@ -330,7 +330,7 @@ def test_the_start_says_that_conversations_are_written(
     relative = str(folder.relative_to(tmp_path))
     flags = ("--simulate", "--dump-dir", relative, "--log-format", form)
     assert serve_while(use, *flags) == 0
-    shown = f"Every conversation is written to {folder}, and deleted after 24 hours."
+    shown = f"Every conversation is written to {folder} and deleted after 24 hours."
     assert shown in capsys.readouterr().err
     assert len(parts(folder)) == 4
 

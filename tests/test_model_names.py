@@ -17,7 +17,6 @@ from copilot_proxy.model_names import (
     suggestion,
 )
 from tests.catalogues import CATALOGUES, RETIRES, entry
-from tests.selection import every_value
 
 MARCH, NOVEMBER, FUTURE = CATALOGUES.values()
 OLD_NAMES = """
@@ -106,7 +105,6 @@ def test_families(name: str, march: str | None, november: str | None, future: st
     assert (march, november, future) == tuple(found(one, name) for one in CATALOGUES.values())
 
 
-@every_value
 @pytest.mark.parametrize("name", FAMILY_NAMES)
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_a_documented_family_always_means_a_model(time: str, name: str) -> None:
@@ -119,7 +117,6 @@ def test_a_documented_family_always_means_a_model(time: str, name: str) -> None:
     assert needs_catalogue(name)
 
 
-@every_value
 @pytest.mark.parametrize("name", OLD_NAMES.split())
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_a_name_that_clients_have_built_in_always_means_a_model(time: str, name: str) -> None:

@@ -158,12 +158,22 @@ class CopilotAuth:
     async def _exchanged(self) -> CopilotToken:
         """Return the token from the exchange in progress, or start one."""
         if self._task is None and (error := self._token_state.recent_failure()) is not None:
-            raise error.copy()
+            raise self._with_wait(error)
         # Shielded, because other callers may still wait for the exchange if this one is cancelled.
         outcome = await asyncio.shield(self._exchange_once())
         if isinstance(outcome, CopilotProxyError):
-            raise outcome.copy()
+            raise self._with_wait(outcome)
         return outcome
+
+    def _with_wait(self, error: CopilotProxyError) -> CopilotProxyError:
+        """Return a copy of `error` that says when the exchange is tried again, if it is temporary.
+
+        SDKs would otherwise use up their retries before that.
+        """
+        error = error.copy()
+        if isinstance(error, UpstreamError):
+            error.headers.setdefault("retry-after", str(self._token_state.seconds_to_retry()))
+        return error
 
     def _exchange_once(self) -> "asyncio.Task[CopilotToken | CopilotProxyError]":
         if self._task is None:

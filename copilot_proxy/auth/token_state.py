@@ -1,5 +1,6 @@
 """The state of the token: whether it is usable, and when to renew it. No I/O."""
 
+import math
 import secrets
 from dataclasses import dataclass
 from typing import Final
@@ -87,6 +88,14 @@ class TokenState:
         is_sign_in = isinstance(self.failure.error, SignInError)
         early = self._clock.monotonic() - self._store_read_at < _STORE_INTERVAL
         return self.failure.error if early or not is_sign_in else None
+
+    def seconds_to_retry(self) -> int:
+        """Return the seconds until an exchange may be tried again, rounded up, and at least 1."""
+        failure = self.failure
+        if failure is None:
+            return 1
+        left = failure.backoff(has_token=False) - failure.age(self._clock)
+        return max(1, math.ceil(left))
 
     def recent_failure_of(self, credential: Credential) -> CopilotProxyError | None:
         """Return why this GitHub token is not tried again yet, or None."""

@@ -14,6 +14,7 @@ from copilot_proxy.cli.prices import price_text
 from copilot_proxy.terminal import escape_controls
 
 _GAP: Final = 2
+_STATE: Final = "STATE"
 _APIS: Final = {
     CHAT_COMPLETIONS_PATH: "chat",
     RESPONSES_PATH: "responses",
@@ -84,7 +85,8 @@ def state(model: Model, default: Model | None = None) -> str:
 
 def hidden_columns(lines: Sequence[str]) -> list[str]:
     """Return the titles of the columns for which a drawn table, `lines`, had no room."""
-    return [column.title for column in COLUMNS if column.title not in lines[0]]
+    titles = [*(column.title for column in COLUMNS), _STATE]
+    return [title for title in titles if title not in lines[0]]
 
 
 def draw(
@@ -98,7 +100,7 @@ def draw(
 
     If `width` is None, all columns are kept. The `default` model is marked.
     """
-    columns = [*COLUMNS, Column("STATE", 3, lambda model: state(model, default))]
+    columns = [*COLUMNS, Column(_STATE, 3, lambda model: state(model, default))]
     texts = {
         column: [column.title, *(escape_controls(column.text(model)) for model in models)]
         for column in columns

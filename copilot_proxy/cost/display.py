@@ -4,6 +4,7 @@
 """
 
 from datetime import UTC, datetime
+from math import floor
 from typing import Final
 
 _UNITS: Final = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
@@ -15,7 +16,7 @@ def percent(share: float) -> str:
         return "<1%"
     if 99.5 <= share < 100:
         return ">99%"
-    return f"{max(share, 0):.0f}%"
+    return f"{floor(max(share, 0) + 0.5)}%"  # like the dashboard, not to the nearest even number
 
 
 def quota_amount(value: float) -> str:

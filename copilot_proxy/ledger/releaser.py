@@ -71,6 +71,8 @@ class Releaser:
         try:
             if file := self._open():
                 settle_abandoned(database, file, self._lost)
+            if self._lost and self._try_release is not None:
+                self._try_release([*self._lost])  # the reserver would wait for their rows forever
             self._lost.clear()
         except DamagedReservations:
             self._replace()

@@ -245,6 +245,8 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
         return None
     if error.code in ("rate_limit_exceeded", "insufficient_quota"):
         return _ACCOUNT if _code(error) in _ACCOUNT_WIDE else _Target(model)
+    if error.code == "github_unavailable":
+        return None  # the token exchange failed, so Copilot was not asked
     if error.upstream_status == 503 and "retry-after" in error.headers:
         return _Target(model)
     # Each of these has also cost a token exchange.

@@ -15,7 +15,7 @@ REFUSALS = {
     "quota_exceeded": "quota is used up",
     "billing_not_configured": "No billing is set up",
     "model_not_supported": "model is not supported",
-    BUDGET: "budget for today, 0.01 AI credits",
+    BUDGET: "does not fit today's budget of 0.01 AI credits",
 }
 """Faults that make Copilot or our own limit refuse every request, and the agent's message."""
 TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]

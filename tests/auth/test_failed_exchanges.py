@@ -89,9 +89,12 @@ async def test_without_a_valid_token_the_failure_is_reported(
 
     assert all(isinstance(error, UpstreamError) for error in errors)
     assert 1 == len(simulator.state.requests) - asked
+    waits = [int(error.headers["retry-after"]) for error in errors]
+    assert waits == [waits[0]] * 10
+    assert 2 <= waits[0] <= 3
 
     simulator.state.github_down = False
-    now.advance(31)
+    now.advance(waits[0])
     await auth.token()
 
 

@@ -408,6 +408,7 @@ def test_lost_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert [("a", 70), ("b", 70), ("c", 70)] == rows
     assert [] == stored_reservations(path)
+    assert not server.is_waiting
     writer.close()
     server.close()
 

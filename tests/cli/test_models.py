@@ -216,6 +216,8 @@ def test_a_narrow_terminal(columns: int, shown: list[str], dropped: list[str]) -
         assert [name for name in dropped if name in heading] == []
         if columns >= 40:
             assert "claude-sonnet-" in terminal.text
+            note = terminal.text.partition("To see ")[2]
+            assert [name for name in dropped if name not in note] == []
 
 
 def test_the_heading_is_bold() -> None:

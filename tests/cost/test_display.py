@@ -7,7 +7,10 @@ from copilot_proxy.cost.display import percent, short_count
 
 @pytest.mark.parametrize(
     ("share", "shown"),
-    [(0, "0%"), (0.3, "<1%"), (59.2, "59%"), (99.7, ">99%"), (100, "100%"), (-3, "0%")],
+    [
+        *[(0, "0%"), (0.3, "<1%"), (0.5, "1%"), (2.5, "3%"), (59.2, "59%")],
+        *[(99.7, ">99%"), (100, "100%"), (-3, "0%")],
+    ],
 )
 def test_percentages(share: float, shown: str) -> None:
     """A percentage is never rounded to 0 or 100 if something is used or left."""

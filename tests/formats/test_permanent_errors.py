@@ -11,7 +11,6 @@ from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.permanent_errors import permanent_text
 from copilot_proxy.formats.upstream_errors import parse_error_response, repeat_refusal
 from copilot_proxy.relay.records import new_request_id
-from tests.selection import every_value
 
 RETRIED = re.compile(
     "429|500|502|503|504|524|rate.?limit|timeout|timed out|overloaded|exhausted|unavailable|"
@@ -21,7 +20,6 @@ RETRIED = re.compile(
 """Patterns in errors that make opencode 1.18 and pi 1.6 retry."""
 
 
-@every_value
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
 def test_permanent_errors_are_reworded(api: ClientApi, status: int) -> None:
@@ -42,7 +40,6 @@ def test_permanent_errors_are_reworded(api: ClientApi, status: int) -> None:
     assert "Quota exhausted" in error.message  # for the log
 
 
-@every_value
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_temporary_errors_are_not_changed(api: ClientApi, status: int) -> None:
@@ -58,7 +55,6 @@ def test_the_port_of_an_address_is_kept() -> None:
     )
 
 
-@every_value
 @pytest.mark.parametrize("api", client_apis(), ids=lambda api: api.name)
 @pytest.mark.parametrize("wait", [429, 500, 5024, 52400])
 def test_a_used_up_quota(api: ClientApi, wait: int) -> None:

@@ -15,7 +15,6 @@ from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.headers import forwarded_headers
 from copilot_proxy.upstreams.cooldowns import Cooldowns
 from tests.auth.accounts import Time
-from tests.selection import every_value
 
 CLIENTS: Final = {api.name: api for api in client_apis()}
 EACH_CLIENT = pytest.mark.parametrize("client", list(CLIENTS))
@@ -62,7 +61,6 @@ def refused(status: int, code: str | None, message: str = "No.", **headers: str)
 
 
 # A completions request is sent as several calls, which tests/faults covers.
-@every_value
 @pytest.mark.parametrize("client", [name for name in CLIENTS if name != "completions"])
 @pytest.mark.parametrize("path", list(UPSTREAMS))
 @pytest.mark.parametrize("flat", [False, True])
@@ -103,7 +101,6 @@ def _error_of(event: Json) -> Json:
     return error
 
 
-@every_value
 @EACH_CLIENT
 @pytest.mark.parametrize(
     "error",
@@ -167,7 +164,6 @@ def test_a_used_up_quota(client: str) -> None:
     assert {"status": 402, "code": "session_quota_exceeded"} == body["error"]["upstream"]
 
 
-@every_value
 @EACH_CLIENT
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 529])
 def test_temporary_failures_may_be_retried(client: str, status: int) -> None:

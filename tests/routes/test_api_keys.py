@@ -15,7 +15,6 @@ from copilot_proxy.server.listen_socket import bind
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.conftest import Proxy, settings_at
-from tests.selection import every_value
 
 LAPTOP, CI = "laptop-key-0123456789", "ci-key-0123456789"
 USER = [{"role": "user", "content": "Hello"}]
@@ -86,7 +85,6 @@ def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
     assert 200 == ask(limited, name).status_code
 
 
-@every_value
 @pytest.mark.parametrize(
     "name",
     [

@@ -68,6 +68,7 @@ def test_a_failed_token_exchange_may_be_repeated(
 
     assert 502 == answer.status_code
     assert "upstream_unreachable" == answer.json()["error"]["code"]
+    assert int(answer.headers["retry-after"]) <= 3
     assert "x-should-retry" not in answer.headers
 
 

@@ -30,7 +30,7 @@ def translate_messages(
         if role in ("system", "developer"):
             if messages:
                 unique_notes.add(
-                    "moved a later system message to the front: Claude accepts it only there"
+                    "moved a later system message to the front, where every Claude model accepts it"
                 )
             system += _blocks(message["content"], path, message)
         elif role == "assistant":

@@ -537,7 +537,9 @@ def test_system_messages_become_the_system_prompt() -> None:
     last = text("Be quick.", **EPHEMERAL)
     assert [text("Be brief."), text("Be kind."), last] == body["system"]
     assert [HI_MESSAGE] == body["messages"]
-    assert ["moved a later system message to the front: Claude accepts it only there"] == notes
+    assert [
+        "moved a later system message to the front, where every Claude model accepts it"
+    ] == notes
 
 
 @pytest.mark.parametrize(
