@@ -107,6 +107,9 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
         journal.apply(plans, {})
     except FileProblem as problem:
         raise _failure(problem) from None
+    if not needed and any(plan.kept for plan in plans):
+        print_message("There was nothing else to undo.")
+        return 0
     names = ", ".join(short(plan.path) for plan in needed) or "no files needed to be changed"
     print_message(f"Undone: {names}.")
     return 0

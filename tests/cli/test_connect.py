@@ -103,6 +103,14 @@ def test_undo_keeps_edited_values(cli: Cli, home: Path, running: Proxy) -> None:
     assert '"mine"' in path.read_text()
     assert "ANTHROPIC_BASE_URL" not in path.read_text()
 
+    path = home / ".config" / "zed" / "settings.json"
+    cli("connect", "zed", "--yes", "--no-probe")
+    edited = path.read_text().replace("/c/zed/v1", "/v1")
+    path.write_text(edited)
+    ran = cli("connect", "zed", "--undo", "--yes")
+    assert "openai_compatible.copilot-proxy\nThere was nothing else to undo." in ran.err
+    assert edited == path.read_text()
+
 
 def test_all_clients(cli: Cli, home: Path, running: Proxy) -> None:
     """Each client is configured and restored, or only its instructions are printed."""
