@@ -95,13 +95,8 @@ class Banner:
         }
 
     def _example(self) -> list[str]:
-        """Return the curl command in lines that fit most terminals, since a wrapped one cannot be
-        copied."""
-        command = self.curl()
-        if sys.platform == "win32":
-            return [f"  {command}"]
-        start, separator, body = command.rpartition("-d ")
-        return [f"  {start}\\", f"    {separator}{body}"]
+        """Return the lines of the curl command."""
+        return [f"  {line}" for line in _split(self.curl())]
 
     def curl(self) -> str:
         """Return a curl command that sends a first request."""
@@ -177,7 +172,8 @@ class Banner:
     def _simulated(self, simulator: str) -> Iterable[str]:
         yield "Simulated: no account is used, and no model sees what you send."
         yield f"The simulator is at {simulator}. Make its next response fail with:"
-        yield f"curl -X PUT {simulator}/_simulator/faults/{_EXAMPLE_FAULT} -d {_quoted(_ONCE)}"
+        url = f"{simulator}/_simulator/faults/{_EXAMPLE_FAULT}"
+        yield from _split(f"curl -X PUT {url} -d {_quoted(_ONCE)}")
         yield "List all faults: copilot-proxy simulate --list-faults"
 
 
@@ -206,6 +202,15 @@ def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
             chosen.append(model)
     chosen += [model for model in usable if model not in chosen]
     return [model for model in chosen if model is not None][:_MAX_SUGGESTIONS]
+
+
+def _split(curl: str) -> list[str]:
+    """Return a curl command in lines that fit most terminals, since a wrapped one cannot be
+    copied."""
+    if sys.platform == "win32":
+        return [curl]
+    start, separator, body = curl.rpartition("-d ")
+    return [f"{start}\\", f"  {separator}{body}"]
 
 
 def _with_limit(key: "ApiKey") -> str:

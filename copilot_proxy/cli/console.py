@@ -19,7 +19,7 @@ _NAMES: Final = (NAME, f"g-{NAME}")
 _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
-    r"(?<![\w/.-])copilot-proxy "
+    rf"(?<![\w/.-])(?P<variable>{ENVIRONMENT_PREFIX}\w+=\S+ )?copilot-proxy "
     r"(?=(?:--profile \S+ )?"
     r"(?:login|logout|status|serve|run|connect|chat|models|usage|budget|dashboard|doctor|service|simulate|pi-ai)\b)"
     r"(?P<rest>(?:--profile \S+ )?[\w-]+(?: install| restart| logs)?"
@@ -145,7 +145,8 @@ def _echo(text: str, *, err: bool = False) -> None:
 
 
 def _runnable(command: re.Match[str]) -> str:
-    return _GLUE.join([program_name(), *command["rest"].split(" ")])
+    variable = (command["variable"] or "").split()
+    return _GLUE.join([*variable, program_name(), *command["rest"].split(" ")])
 
 
 def _wrapped(line: str, width: int) -> str:

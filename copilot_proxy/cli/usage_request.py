@@ -175,8 +175,9 @@ def _model(one: dict[str, Any]) -> str:
 
 
 def _tokens(one: dict[str, Any]) -> str:
+    """Return the token counts; an empty text if the request was refused."""
     if one["input_tokens"] is None:
-        return "unknown"
+        return "" if one["cost_source"] == "free" else "unknown"
     parts = [
         (one["input_tokens"], "fresh"),
         (one["cache_read_tokens"], "from the cache"),

@@ -33,7 +33,8 @@ def check_models(context: CheckContext) -> Iterator[Result]:
     if not catalogue.chat:
         yield warning("The account has no chat model.", f"Enable models at {ENABLE_URL}")
     elif not problems:
-        yield ok(f"{len(catalogue.chat)} chat models")
+        # The number that `login` and `models` show, too.
+        yield ok(f"{len(catalogue.picker_models)} chat models ready")
 
 
 def _named(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,7 @@ def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str])
     console.print_message(
         "Some words, and then a very long address: https://github.com/settings/copilot/features\n"
         "To keep it in a file: copilot-proxy login --with-token --store file\n"
+        "Or with COPILOT_PROXY_PORT=8001 copilot-proxy run\n"
         "  curl http://127.0.0.1:8000/v1/chat/completions -d '{}'\n"
         "  API key    required, as Authorization: Bearer KEY"
     )
@@ -35,6 +36,8 @@ def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str])
         "https://github.com/settings/copilot/features",
         "To keep it in a file:",
         "copilot-proxy login --with-token --store file",
+        "Or with",
+        "COPILOT_PROXY_PORT=8001 copilot-proxy run",
         "  curl http://127.0.0.1:8000/v1/chat/completions -d '{}'",
         "  API key    required, as Authorization:",
         "             Bearer KEY",

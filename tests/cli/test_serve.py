@@ -410,6 +410,11 @@ def test_commands_in_the_banner_work(
     shown = capsys.readouterr().err
     assert f"list all: {tmp_path}/copilot-proxy models --simulate\n" in shown
     assert f"{tmp_path}/copilot-proxy simulate --list-faults" in shown
+    put = shown[shown.index("curl -X PUT") :].partition("List all")[0]
+    assert max(map(len, put.splitlines())) <= 80
+    url, body = shlex.split(put.replace("\\\n", ""))[3::2]
+    assert url == "http://127.0.0.1:9/_simulator/faults/server_error_500"
+    assert json.loads(body) == {"times": 1}
 
 
 @pytest.mark.parametrize("then", ["models_500", "comments"])

@@ -253,9 +253,23 @@ def test_one_request(cli: Cli, ledger: Path) -> None:
     assert "Cost          2 AI credits: as reported by Copilot\n" in shown
     assert "Tokens        10 fresh, 2 out\n" in shown
     assert 2 * 10**9 == json.loads(cli("usage", "show", "monday", "--json").out)["nano_aiu"]
-    assert "unknown: Copilot did not report it" in cli("usage", "show", "now").out
+    unknown = "unknown: Copilot did not report it, and the tokens or the model's price are unknown"
+    assert unknown in cli("usage", "show", "now").out
     missing = cli("usage", "show", "zzz")
     assert (1, True) == (missing.code, "has no request 'zzz'" in missing.err)
+
+
+def test_a_refused_request(cli: Cli, own_home: Path) -> None:
+    """A request that no model saw has no tokens, so their number is not called unknown."""
+    refused = record("refused", credits=None, error="budget_exceeded", status=400)
+    refused.usage, refused.attempts = None, 0
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(refused, at())])
+    writer.close()
+    shown = cli("usage", "show", "refused").out
+
+    assert "Cost          0 AI credits: nothing was charged\n" in shown
+    assert "Tokens" not in shown
 
 
 def test_recent_requests(cli: Cli, ledger: Path) -> None:

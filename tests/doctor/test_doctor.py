@@ -1,6 +1,7 @@
 """``doctor``: its output formats, ``--fix``, and checks that fail unexpectedly."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -163,6 +164,9 @@ def test_the_simulator(machine: Machine, cli: Cli) -> None:
     assert (0, "") == (ran.code, ran.err)
     assert "\nok  Sign-in        simulated\n" in ran.out
     assert "ok  Ledger         no requests yet\n" in ran.out
+    ready = re.search(r"Ready for chat: (\d+) of", cli("models", "--simulate").err)
+    assert ready is not None
+    assert f"ok  Models         {ready[1]} chat models ready\n" in ran.out
 
 
 def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
