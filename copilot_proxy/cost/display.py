@@ -28,9 +28,10 @@ def short_count(tokens: int) -> str:
     """Format a number of tokens, such as ``112k`` or ``4.1M``."""
     if tokens < 1000:
         return str(tokens)
-    size, unit = next(one for one in _UNITS if tokens >= one[0])
+    # The thresholds are those of the rounded numbers: neither 1000k nor 10.0k is shown.
+    size, unit = next(one for one in _UNITS if tokens >= 0.9995 * one[0])
     number = tokens / size
-    return f"{number:.1f}{unit}" if number < 10 else f"{number:.0f}{unit}"
+    return f"{number:.1f}{unit}" if number < 9.95 else f"{number:.0f}{unit}"
 
 
 def reset_day(moment: datetime) -> str:

@@ -18,7 +18,11 @@ def test_percentages(share: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "shown"), [(999, "999"), (1312, "1.3k"), (124_005, "124k"), (4_100_000, "4.1M")]
+    ("count", "shown"),
+    [
+        *[(999, "999"), (1000, "1.0k"), (1312, "1.3k"), (9_960, "10k"), (124_005, "124k")],
+        *[(999_400, "999k"), (999_600, "1.0M"), (4_100_000, "4.1M")],
+    ],
 )
 def test_token_counts(count: int, shown: str) -> None:
     """Token counts are shortened with a prefix."""
