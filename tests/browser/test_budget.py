@@ -7,11 +7,12 @@ from tests.conftest import settings_at
 
 def test_raising_one_of_several_budgets(opened: Opened, simulator: Simulator, serve: Serve) -> None:
     """Each budget has its own title, a wrong amount is explained, and only one budget is raised."""
-    settings = settings_at(simulator, ledger=True, budget=["500/day", "100/session"])
+    settings = settings_at(simulator, ledger=True, budget=["500/day", "20/session"])
     server = serve(settings)
     page = opened(server.url)
     day = page.locator("#budget .item", has_text="all requests, per day")
     session = page.locator("#budget .item", has_text="all requests, per session")
+    assert ["100", "20"] == [one.locator("input").input_value() for one in (day, session)]
     expected = (
         "The amount is invalid. "
         "Enter AI credits: a number greater than 0 with at most three decimals, such as 100."
@@ -27,7 +28,7 @@ def test_raising_one_of_several_budgets(opened: Opened, simulator: Simulator, se
     day.locator("button").click()
     day.get_by_text("raised by 100").wait_for()
     assert "raised" not in session.inner_text()
-    assert "of 100.00 credits" in session.inner_text()
+    assert "of 20.00 credits" in session.inner_text()
     opened.expect("400")
 
 

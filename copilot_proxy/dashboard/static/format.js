@@ -1,6 +1,6 @@
 // Formats numbers and times in the browser's locale.
 
-const NANO = 1e9;
+export const NANO = 1e9;
 const plain = new Intl.NumberFormat();
 const cents = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });

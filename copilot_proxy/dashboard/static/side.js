@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { $, copyButton, el, render } from "./dom.js";
-import { ago, countdown, counted, credits, day, iso, number, percent, tokens } from "./format.js";
+import { NANO, ago, countdown, counted, credits, day, iso, number, percent, tokens } from "./format.js";
 
 const PERIODS = { day: "today", month: "this month", session: "in today's most expensive session" };
 const LOSSES = 3; // the number of losses to show
@@ -88,7 +88,8 @@ function limit(one, server, onError) {
 
 function raiseForm(one, title, onError) {
   const focus = `raise ${one.per} ${one.kind} ${one.name}`;
-  const input = el("input", { type: "text", inputMode: "decimal", value: "100", size: 6, "aria-label": `Credits to raise the budget of ${title} by`, "data-focus": focus });
+  const usual = Math.min(100, one.limit / NANO || 100); // so that one click at most doubles a limit
+  const input = el("input", { type: "text", inputMode: "decimal", value: usual, size: 6, "aria-label": `Credits to raise the budget of ${title} by`, "data-focus": focus });
   const problem = el("p", { className: "bad-text small-text", role: "alert" });
   const raise = async (event) => {
     event.preventDefault();
