@@ -60,7 +60,7 @@ def test_every_flag_is_documented(command: str, flag: str) -> None:
 
 @pytest.mark.parametrize("name", setting_names())
 def test_every_setting_is_documented(name: str) -> None:
-    """A setting is in the table in docs/configuration.md, with its default."""
+    """Each setting is in the table in docs/configuration.md, with its default."""
     rows = section(text("docs/configuration.md"), "Settings").splitlines()
     row = next((row for row in rows if row.startswith(f"| `{name}` |")), None)
 

@@ -51,7 +51,7 @@ def test_combinations_cover_every_value() -> None:
 
 
 def test_cases_are_divided() -> None:
-    """Keys divide the cases, and equal keys get the same cases."""
+    """Each key gets a share of the cases, together all of them, and equal keys the same share."""
     shares = [share(range(10), number, 3) for number in range(20)]
 
     assert {*range(10)} == {case for cases in shares for case in cases}

@@ -88,7 +88,7 @@ def _plain_progress() -> Progress:
                 if waiting.left >= 60
                 else counted(max(round(waiting.left), 1), "second")
             )
-            print_message(f"Waiting for your approval for up to {left}.")
+            print_message(f"Waiting up to {left} for your approval.")
         elif waiting.last_error and waiting.last_error != before[-1]:
             print_message(f"{waiting.last_error} Still trying.")
         before[:] = [waiting.last_error]

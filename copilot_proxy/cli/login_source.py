@@ -25,7 +25,7 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
     if not yes:
         if not is_interactive():
             raise UsageError(
-                f"There is no terminal to ask whether to use {title}'s sign-in.",
+                f"Cannot ask whether to use {title}'s sign-in, because there is no terminal.",
                 hint=f"To allow it, run: {command} --yes",
             )
         question = f"Read {title}'s token for {host} and store a copy in {store}?"

@@ -23,7 +23,7 @@ class Removed(NamedTuple):
     content: bytes | None
     """None for no file."""
     kept: tuple[str, ...] = ()
-    """The user's edits since the change, which are therefore kept."""
+    """Edits that the user has made since the change; undoing the change keeps them."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ MIN_TOKENS: Final = 1024
 _STEP: Final = 128
 """The granularity of OpenAI's cache in tokens."""
 _MIN_SHARE: Final = 0.8
-"""If at least this share of the cached tokens was read, it does not count as a miss."""
+"""A request that reads at least this share of the cached tokens does not count as a miss."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,17 +109,17 @@ def _variables(context: CheckContext, client: Client) -> Iterator[Result]:
         if not found:
             continue
         if value == "":
-            yield _overridden(client, name, "the client would use it instead of this server")
+            yield _overridden(client, name, "is set, so the client would use it instead")
         elif name in _urls(environment) and name not in shared and not is_ours(found, settings):
-            yield _overridden(client, name, f"it is set to {_without_secrets(found)}")
+            yield _overridden(client, name, f"is set to {_without_secrets(found)}")
     for name in client.overrides:
         if environ.get(name) and name not in environment and name not in shared:
-            yield _overridden(client, name, "it makes the client use something else")
+            yield _overridden(client, name, "is set, so the client would use something else")
 
 
 def _overridden(client: Client, name: str, why: str) -> Result:
     return warning(
-        f"{name} is set: {why}, unless `run` starts {client.title}.",
+        f"{name} {why}, unless {client.title} is started with `run`.",
         f"Unset {name}, or start it with: copilot-proxy run {client.word}",
     )
 

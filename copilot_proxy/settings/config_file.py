@@ -35,10 +35,10 @@ def read_secret(path: Path, variable: str) -> str:
         text = path.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
         raise UsageError(
-            f"The file {path} in {variable} cannot be read: {error.strerror}."
+            f"The file {path}, named by {variable}, cannot be read: {error.strerror}."
         ) from error
     except UnicodeDecodeError:
-        raise UsageError(f"The file {path} in {variable} is not UTF-8 text.") from None
+        raise UsageError(f"The file {path}, named by {variable}, is not UTF-8 text.") from None
     if not text:
-        raise UsageError(f"The file {path} in {variable} is empty.")
+        raise UsageError(f"The file {path}, named by {variable}, is empty.")
     return text

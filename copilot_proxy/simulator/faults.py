@@ -20,8 +20,8 @@ BREAKS = {
 }
 STREAMS = {
     "cut_after_headers": "the connection is closed right after the headers",
-    "cut_mid_event": "the connection is closed in the middle of an event, halfway through",
-    "cut_mid_stream": "the connection is closed between two events, halfway through",
+    "cut_mid_event": "the connection is closed within an event, halfway through the answer",
+    "cut_mid_stream": "the connection is closed between two events, halfway through the answer",
     "cut_after_finish": "the stream ends normally after the finish, without its last event",
     "end_early": "the stream ends normally halfway through, without a finish",
     "stall_mid_stream": "a pause halfway through: value seconds, or until the client disconnects",
@@ -74,7 +74,7 @@ QUIRKS = {
     "no_reasoning_deltas": "reasoning summaries appear only in the finished item",
     "compaction": "a Responses answer with a compaction item",
     "no_sequence_numbers": "Responses events without sequence_number",
-    "empty_input_delta": "a tool call without arguments has one empty delta on messages",
+    "empty_input_delta": "a Messages tool call without arguments has one empty delta",
     "unordered": "embeddings arrive out of order",
 }
 OTHERS = {

@@ -77,7 +77,7 @@ async def device_code(call: Call) -> None:
 
 
 async def access_token(call: Call) -> None:
-    """``POST /login/oauth/access_token``: poll whether the user has entered the code."""
+    """``POST /login/oauth/access_token``: tell a client whether the user has entered the code."""
     body = _fields(call)
     login = call.state.logins.get(str(body.get("device_code")))
     client_id = body.get("client_id")

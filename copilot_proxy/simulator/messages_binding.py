@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FREE = "signature"
 BOUND = "bound signature"
 MARK_SIZE = 8
-"""Size of a mark, which identifies a conversation up to a block, in bytes."""
+"""Size in bytes of a mark, which identifies a conversation up to a given block."""
 
 
 def mark_of(body: MessagesRequest) -> bytes:

@@ -72,7 +72,7 @@ def _common(one: str, other: str) -> int:
 
 
 def _parts(body: Any) -> Iterator[tuple[str, bool]]:
-    """Yield the parts of the prompt as text, each with whether it is marked."""
+    """Yield each part of the prompt as text, and whether it is marked."""
     for tool in body.get("tools") or []:
         yield _part("tool", tool)
     for system in _listed(body.get("system") or body.get("instructions") or []):

@@ -53,7 +53,7 @@ class Agent:
     own_files: Mapping[str, str] = field(default_factory=dict)
     """Files in the home folder, by path, that configure another server."""
     connected: Sequence[str] | None = None
-    """The arguments after ``connect`` has been called, if different; ``~`` is the home folder."""
+    """The arguments to use after ``connect``, if they differ; ``~`` is the home folder."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """The variables that the agent needs after ``connect``."""
     tool: str = "bash"

@@ -19,7 +19,7 @@ from tests.billing.copilot import FakeCopilot
 from tests.billing.server import Server
 
 _TURNS = 1000
-"""More turns than an agent ever makes; order number = agent * `_TURNS` + turn."""
+"""More turns than any agent takes; order number = agent * `_TURNS` + turn."""
 _WORDS = [
     "the",
     "cache",

@@ -47,7 +47,7 @@ def test_a_sign_in_reports_login_plan_and_models(
 
     assert (0, "") == (ran.code, ran.out)
     assert lines[0].startswith(f"Open {simulator.url}/login/device and enter the code ")
-    assert "Waiting for your approval for up to 15 minutes." == lines[1]
+    assert "Waiting up to 15 minutes for your approval." == lines[1]
     assert f"The token is stored in the file {own_home / FILE}." in lines
     assert f"Signed in as mona (Pro plan, {models(simulator)} models)." in lines
     assert 0o600 == stat.S_IMODE((own_home / FILE).stat().st_mode)

@@ -120,7 +120,7 @@ def test_mistakes_are_explained(tmp_path: Path, config: str, message: str) -> No
 
 @pytest.mark.parametrize("name", ["Work", "../work", "a b", "", "x" * 33])
 def test_a_name_cannot_lead_to_another_folder(cli: Cli, name: str) -> None:
-    """Names have letters, digits, dashes and underscores; an empty name is the default profile."""
+    """A name cannot contain capitals, slashes or spaces; an empty name is the default profile."""
     ran = cli("status", "--profile", name)
     assert (3 if name == "" else 2) == ran.code
     assert (name == "") or "--profile is invalid" in ran.err

@@ -142,7 +142,7 @@ export function showServer(server) {
       server.last_error ? el("li", { className: "bad-text" }, server.last_error) : null,
       server.cooldowns.length
         ? server.cooldowns.map((one) => el("li", { className: "warn-text" },
-          `${one.scope === "account" ? "The account" : one.model ?? "A model"} is not called for about ${countdown(one.retry_in)} min (${one.code})`))
+          `Requests for ${one.scope === "account" ? "the account" : one.model ?? "a model"} are paused for about ${countdown(one.retry_in)} min (${one.code})`))
         : el("li", { className: "muted" }, "No cooldowns"),
       server.upstream === "copilot" ? null : el("li", {}, `Requests go through ${server.upstream}`),
       server.ledger ? null : el("li", { className: "warn-text" }, `The ledger is off, as set in ${server.ledger_source}`),

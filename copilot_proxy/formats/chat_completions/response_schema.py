@@ -73,14 +73,14 @@ class ChatCompletion(Struct):
 
 
 class CalledFunctionDelta(Struct):
-    """`name` is sent once; the `arguments` of an index are concatenated to a single JSON text."""
+    """`name` is sent once; the `arguments` for an index are concatenated into one JSON text."""
 
     name: str | None = None
     arguments: str | None = None
 
 
 class CalledCustomToolDelta(Struct):
-    """`name` is sent once; the `input` of an index is concatenated to a single text."""
+    """`name` is sent once; the `input` for an index is concatenated into a single text."""
 
     name: str | None = None
     input: str | None = None

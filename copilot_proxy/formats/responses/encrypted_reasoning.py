@@ -1,9 +1,9 @@
 """Labels encrypted reasoning with its origin, so that it only goes back to the API that produced
 it.
 
-In chat messages, it is in `reasoning_opaque`, the opaque value: ``responses:A B`` for the encrypted
-content of two Responses items, ``messages:A`` for Anthropic's signatures, and no label for
-reasoning from the chat API itself. In Responses items, it is in `encrypted_content`, where the
+In chat messages, the labeled reasoning is in `reasoning_opaque`: ``responses:A B`` is the encrypted
+content of two Responses items, ``messages:A`` is one of Anthropic's signatures, and reasoning from
+the chat API itself has no label. In Responses items, it is in `encrypted_content`, where the
 Responses API's own reasoning has no label, and the chat API's has ``chat:``.
 """
 
