@@ -6,7 +6,7 @@ from copilot_proxy.clients.aider import AIDER
 from tests.agents.agents import ALL, IS_COMPLETE, Agent
 from tests.agents.conftest import Runner
 
-BUDGET = "0.01/day"
+BUDGET = "0/day"
 EACH = pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.client.name)
 EACH_QUICK = pytest.mark.parametrize(
     "agent", [one for one in ALL if not one.is_slow], ids=lambda agent: agent.client.name
@@ -15,7 +15,7 @@ REFUSALS = {
     "quota_exceeded": "quota is used up",
     "billing_not_configured": "No billing is set up",
     "model_not_supported": "model is not supported",
-    BUDGET: "does not fit today's budget of 0.01 AI credits",
+    BUDGET: "does not fit today's budget of 0 AI credits",
 }
 """Faults that make Copilot or our own limit refuse every request, and the agent's message."""
 TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]

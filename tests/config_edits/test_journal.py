@@ -142,6 +142,19 @@ def test_the_user_edits_our_values(home: Path, state: Path) -> None:
     assert [] == Journal.load(state).entries
 
 
+def test_the_client_changes_our_object(home: Path, state: Path) -> None:
+    """An object that still has our address is removed, whatever the client has added to it."""
+    path = home / "s.json"
+    path.write_text('{"model": "mine"}')
+    connect(state, values(path))
+    edited = json.loads(path.read_text())
+    edited["provider"]["me"]["updatedAt"] = "2026-11-30"
+    path.write_text(json.dumps(edited))
+    undo(state)
+
+    assert '{"model": "mine"}' == path.read_text()
+
+
 def test_the_client_reformats_the_file(home: Path, state: Path) -> None:
     """If a program only reformatted the file, undoing restores the original exactly."""
     path = home / "s.json"
