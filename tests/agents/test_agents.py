@@ -17,7 +17,7 @@ REFUSALS = {
     "model_not_supported": "model is not supported",
     BUDGET: "does not fit today's budget of 0.01 AI credits",
 }
-"""Faults that make Copilot or our own limit refuse every request, and the agent's message."""
+"""Faults for which every request is refused, by Copilot or our limit, and what the agent says."""
 TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]
 
 pytestmark = pytest.mark.timeout(600)

@@ -100,7 +100,7 @@ def test_help_and_version_as_commands(cli: Cli, words: str, same: str) -> None:
     ],
 )
 def test_a_suggestion_for_an_unknown_command(cli: Cli, typed: str, meant: str) -> None:
-    """An unknown command gets a suggestion if it is a typo, a client or another tool's command."""
+    """A typo, the name of a client, or another tool's command gets a suggestion."""
     ran = cli(typed)
 
     assert 2 == ran.code

@@ -102,7 +102,7 @@ def test_an_old_code(locked: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_named_key_shows_its_own_requests(
     locked: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page hides others' sessions, requests and costs, and cannot raise the budget."""
+    """With a named key, the page hides the data of other keys, and cannot raise the budget."""
     (tmp_path / "codex").touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with locked.client(headers={"x-api-key": OWNER_KEY}) as owner, events(owner) as stream:
@@ -143,7 +143,7 @@ def test_raising_the_budget(locked: Proxy) -> None:
 
 
 def test_raising_one_limit(simulator: Simulator) -> None:
-    """With a period, only its limit is raised; an invalid amount is explained on the page."""
+    """With a period, only the limit for it is raised; the page explains an invalid amount."""
     settings = settings_at(simulator, ledger=True, budget=["500/day", "100/session"])
     with Proxy(settings) as server, server.client(headers=PAGE) as client:
         body = {"credits": "50", "per": "session"}

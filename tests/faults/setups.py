@@ -118,7 +118,7 @@ class Setup:
 
     @contextmanager
     def fault(self, row: Row) -> Iterator[None]:
-        """Cause the fault for requests in the block."""
+        """Cause the fault for requests inside the ``with`` block."""
         with pytest.MonkeyPatch.context() as patch:
             if row.cause in SHORT_TIMEOUTS:
                 patch.setattr(SHORT_TIMEOUTS[row.cause], 0.05)
