@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(600)
 def test_a_question(runner: Runner, agent: Agent) -> None:
     """The agent shows the model's answer, and none of its requests is refused.
 
-    Its requests are in the ledger under its name, and its own configuration is unchanged.
+    The agent's requests are in the ledger under its name, and its own files are unchanged.
     """
     ran = runner.run(agent, "Say hello to me")
 

@@ -219,7 +219,7 @@ def test_the_reset_day_may_be_in_the_snapshot() -> None:
     ],
 )
 def test_missing_and_odd_fields_are_unknown(payload: dict[str, object]) -> None:
-    """Missing and malformed fields are unknown; the rest is still shown."""
+    """Missing and malformed fields count as unknown; all others are still shown."""
     account = parse_account(payload)
 
     assert (None, None, None, None, None) == (

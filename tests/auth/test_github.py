@@ -396,7 +396,7 @@ async def test_retry_after_is_passed_on(client: httpx.AsyncClient) -> None:
 
 
 async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncClient) -> None:
-    """GitHub's message about a personal access token causes the same error as the token's prefix."""
+    """GitHub's message about personal access tokens causes the same error as a token's prefix."""
     said = {"message": "Resource not accessible by personal access token"}
     by_words = await refusal(client, Answer(said, status=403), "exchange")
     by_prefix = await refusal(client, Answer(status=403), "exchange", Secret("ghp_abc"))

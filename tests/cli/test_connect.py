@@ -275,7 +275,7 @@ def test_a_request_that_fails(cli: Cli, running: Proxy, copilot: Simulator) -> N
 
 
 def test_the_list(cli: Cli, home: Path, running: Proxy, tmp_path: Path) -> None:
-    """The list shows which clients are installed and connected, and their last request."""
+    """The list shows whether each client is installed and connected, and its last request."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "claude"
     program.write_text("#!/bin/sh\necho 7.8.9\n")

@@ -184,7 +184,7 @@ def test_the_variables_without_the_key(
 
 
 def test_the_list(cli: Cli, record: object) -> None:
-    """Without a client, all clients are listed with their versions, or how to install them."""
+    """Without a client, each client is listed with its version, or with the way to install it."""
     ran = cli("run")
 
     lines = ran.out.splitlines()

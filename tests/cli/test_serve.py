@@ -148,7 +148,7 @@ def test_a_key_from_a_flag_is_a_placeholder(
 def test_images_are_fetched_only_with_the_flag(
     account: Simulator, flags: tuple[str, ...], code: str
 ) -> None:
-    """Without the flag, no URL is fetched; with it, only URLs of other machines are."""
+    """Without the flag, no URL is fetched; with the flag, only URLs of other machines are."""
     codes: list[str] = []
 
     def use(client: httpx.Client) -> None:

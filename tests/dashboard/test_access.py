@@ -265,7 +265,7 @@ def test_malformed_sign_ins(
 
 
 def test_strangers_take_no_slots(simulator: Simulator) -> None:
-    """Signing in does not delay requests with a key, however slow it is."""
+    """A slow sign-in does not delay requests with a key."""
     limits = {"max_concurrency": 1, "max_queue": 0}
     with Proxy(settings_at(simulator, api_key=OWNER_KEY, **limits)) as proxy:
         address = urlsplit(proxy.url)

@@ -29,7 +29,7 @@ NAME: Final = "copilot.test"
 MIDDLE: Final = 8
 """Number of events before the simulator fails mid-stream, enough for some text on any API."""
 TIMEOUT: Final = 60.0
-"""Seconds after which something that should happen immediately counts as failed."""
+"""Seconds after which an event that should happen immediately counts as missing."""
 SHORT_TIMEOUTS: Final = {
     "script:stall_after_all": "copilot_proxy.relay.reply._END_TIMEOUT",
     "stall_after_finish": "copilot_proxy.relay.reply._END_TIMEOUT",
