@@ -54,7 +54,7 @@ async def refusal(
 
 
 async def test_a_sign_in_begins_with_a_code(github: GitHub, simulator: Simulator) -> None:
-    """A sign-in starts with a code, an address and their lifetime."""
+    """A sign-in starts with an address, and a code with its lifetime."""
     code = await github.device_code()
 
     assert f"{simulator.url}/login/device" == code.verification_uri

@@ -181,7 +181,7 @@ def test_json_needs_a_prompt(chat: Chat) -> None:
 
 
 def test_no_stream(chat: Chat, account: Simulator) -> None:
-    """The answer is requested in one piece, and looks the same."""
+    """The answer is requested in one piece, and looks like a streamed answer."""
     ran = chat("Hi", "--no-stream", "-m", "gpt-5-mini")
     assert ran.out.endswith("You said: Hi\n")
     assert last_request(account)["stream"] is False

@@ -376,7 +376,7 @@ def test_the_simulator_needs_no_state_folder(cli: Cli, record: Callable[[], Any]
 
 @pytest.mark.parametrize("name", ["run", "run/{port}-simulated/start.lock"])
 def test_a_file_that_cannot_be_written(cli: Cli, record: object, name: str) -> None:
-    """The server needs a folder for its log and lock; the error says how to choose another."""
+    """The server needs a folder for its log and lock; the error says how to choose a folder."""
     settings = load_settings()
     path = settings.state_dir / name.format(port=settings.port)
     if path.suffix:

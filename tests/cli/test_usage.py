@@ -344,7 +344,7 @@ def test_a_name_that_is_not_in_the_ledger(
 
 
 def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A locked ledger can be read; when changing it, the error says what to do."""
+    """A locked ledger can be read; a command that cannot change it says what to do."""
     monkeypatch.setattr("copilot_proxy.ledger.database.BUSY_SECONDS", 0.1)
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

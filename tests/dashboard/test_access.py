@@ -257,7 +257,7 @@ def test_file_names_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_malformed_sign_ins(
     locked: Proxy, body: bytes, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Anyone may send a malformed sign-in, so it must be cheap and cause no internal error."""
+    """Anyone may send a malformed sign-in, which must be cheap and cause no internal error."""
     with locked.client() as client:
         answer = client.post("/dashboard/login", content=body, headers=PAGE)
     assert status == answer.status_code
