@@ -181,7 +181,7 @@ class Setups:
 
     def get(self, kind: str) -> Setup:
         if kind not in self._setups:
-            # Each setup has its own simulator, since expired tokens affect all users of a simulator.
+            # Setups share no simulator, since an expired token affects all users of a simulator.
             self._simulator = self._stack.enter_context(
                 Simulator(catalogue="2026-03", pace=0, middle=MIDDLE)
             )
