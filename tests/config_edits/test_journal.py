@@ -76,7 +76,7 @@ def test_change_and_undo(home: Path, state: Path, content: bytes) -> None:
 
 
 def test_new_files(home: Path, state: Path) -> None:
-    """New files and folders are removed by undoing; files are private because of keys in them."""
+    """Undoing removes new files and folders; new files are private, since they may have keys."""
     own = WholeFile(home / "a" / "b" / "own.toml", "x = 1\n")
     connect(state, own, values(home / "c" / "s.json"))
     assert b"x = 1\n" == (home / "a" / "b" / "own.toml").read_bytes()
