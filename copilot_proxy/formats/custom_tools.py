@@ -16,7 +16,7 @@ _INPUT_DESCRIPTION: Final = (
 )
 _START: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _MAX_START: Final = 64
-"""The text must start within the first so many characters of the arguments."""
+"""The text must start within this many characters from the start of the arguments."""
 _TEXT: Final = re.compile(
     r'(?:[^"\\]++|\\[^u]|\\u[0-9a-fA-F]{4}|\\u(?![0-9a-fA-F]{0,3}\Z))*+', re.DOTALL
 )

@@ -20,9 +20,10 @@ _ASIDE: Final = re.compile(
 def initiator_of(turns: Iterable[TurnKind | None]) -> Initiator:
     """Return who caused a request, from the kinds of its messages, latest first.
 
-    The result is ``user`` if and only if the last turn is the user's own. Instructions and tool lists
-    (None) are not turns and are skipped, because clients also put them after the user's words. A
-    request without any turns counts as the user's. Asides after tool results belong to the results.
+    The result is ``user`` if and only if the last turn is the user's own. Instructions and tool
+    lists (None) are not turns and are skipped, because clients also put them after the user's
+    words. A request without any turns counts as the user's. Asides after tool results belong to the
+    results.
     Plans with premium requests only charge for ``user``, so the value must always be truthful.
     """
     aside = False

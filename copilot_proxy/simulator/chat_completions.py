@@ -1,4 +1,4 @@
-"""``POST /chat/completions``: checks the request and answers in its vendor's format."""
+"""``POST /chat/completions``: checks the request, answers in the format of the model's vendor."""
 
 from __future__ import annotations
 
