@@ -226,7 +226,7 @@ async def test_a_slow_server(internet: Internet, monkeypatch: pytest.MonkeyPatch
     timeouts: list[asyncio.Timeout] = []
 
     class Gate(threading.Event):
-        """Ends the time for the fetch once the server waits."""
+        """Makes the fetch time out once the server waits."""
 
         def wait(self, timeout: float | None = None) -> bool:
             loop.call_soon_threadsafe(timeouts[0].reschedule, loop.time())

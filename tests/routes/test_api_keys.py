@@ -239,7 +239,7 @@ ci = {{key = "{CI}", models = ["gpt-5-mini", "claude-*"]}}
 
 
 def test_in_the_file_and_in_the_environment(tmp_path: Path) -> None:
-    """Keys are a table in the file and pairs in the environment; printed settings show none."""
+    """Keys are a table in the file and pairs in the environment; printed settings show no key."""
     (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
     home = {"COPILOT_PROXY_HOME_DIR": str(tmp_path)}
     given = load_settings(environ=home)

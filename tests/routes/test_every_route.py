@@ -330,7 +330,7 @@ def test_ambiguous_requests(
 ) -> None:
     """Requests that two programs could interpret differently are refused."""
     with OpenProxy(settings_at(simulator)) as server, server.client() as client:
-        # Load the router first, since `send` closes its side, which ends waiting requests.
+        # Load the router first: `send` closes its side early, which ends requests that wait for it.
         client.get("/nowhere")
         assert Outcome(status, code) == send(server, request_text)
 

@@ -67,7 +67,7 @@ def test_azure_usage_with_include_usage(copilot):
 
 
 def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
-    """The id and name are sent once, then fragments by index."""
+    """The id and name are sent once, then fragments of the arguments, with the call's index."""
     fragments = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
     first = [one for one in fragments if "id" in one]
     assert [0, 1] == [one["index"] for one in first]

@@ -30,7 +30,7 @@ def test_vectors(copilot):
 
 
 def test_dimensions_are_honored(copilot):
-    """The requested dimensions are returned if the model supports them."""
+    """Vectors have the requested dimensions if the model supports them."""
     assert 256 == len(embed(copilot, ["a"], dimensions=256).json()["data"][0]["embedding"])
     for fields in ({"dimensions": 0}, {"dimensions": 9999}, {"dimensions": "256"}):
         assert 400 == embed(copilot, ["a"], **fields).status_code

@@ -219,7 +219,7 @@ def test_pro_accounts_with_premium_interactions(copilot):
 
 
 def test_pro_accounts_billed_by_tokens(copilot):
-    """Credits have the amount used and the time of the reset."""
+    """The quota has the credits used and the time of the reset."""
     premium = account(copilot, "pro_credits")["quota_snapshots"]["premium_interactions"]
     assert (1500, 596.59, True) == (
         premium["entitlement"],

@@ -20,7 +20,7 @@ from copilot_proxy.upstreams.pi_ai.sidecar_process import WINDOW, SidecarCommand
 
 CHILD = Path(__file__).parent / "child.py"
 PING_INTERVAL = 0.25
-"""Timeout in seconds, long enough for a busy machine; the child is killed after three of them."""
+"""Seconds between pings, enough for a busy machine; the child is killed after three intervals."""
 
 
 def command(*flags: str) -> SidecarCommand:
