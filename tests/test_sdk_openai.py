@@ -134,7 +134,7 @@ def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
 
 
 def test_tool_without_arguments(client: openai.OpenAI) -> None:
-    """A call without arguments has `{}` as arguments, whole and streamed."""
+    """A call without arguments has `{}` as arguments, in whole and streamed answers."""
     tool: ChatCompletionToolParam = {"type": "function", "function": {"name": "get_time"}}
     for stream in (False, True):
         if stream:

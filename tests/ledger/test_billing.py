@@ -14,7 +14,7 @@ from tests.ledger.rows import record, row
 from tests.selection import only_in_ci
 
 ORDERS = 250
-"""`make ledger` places 10,000."""
+"""The number of orders; `make ledger` places 10,000."""
 
 
 def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second call of `close` waits as well, since the process may end after it."""
+    """The second call of `close` waits as well, since the process may end after that call."""
     may_write, write = threading.Event(), Writer.write
 
     def slow(writer: Writer, rows: Sequence[Row], **options: bool) -> None:
@@ -138,7 +138,7 @@ class Full:
 def test_a_full_disk(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Rows wait until there is space again, and the log has one line about it."""
+    """Rows wait until there is space again, and the log has one line about the full disk."""
     disk = Full(monkeypatch)
     writer = Writer(path)
     for number in range(3):

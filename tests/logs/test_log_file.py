@@ -107,7 +107,7 @@ def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
 
 
 def test_old_files_are_deleted(file: LogFile, path: Path) -> None:
-    """The number of files is limited; a line that is larger than a file gets its own file."""
+    """The number of files is limited; a line over the size limit gets its own file."""
     for number in range(300):
         logging.getLogger("a.library").warning("line %d", number)
     warn("x" * 3000)

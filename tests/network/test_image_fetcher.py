@@ -286,7 +286,7 @@ async def test_pdfs(
 
 
 async def test_a_pdf_may_be_larger_than_an_image(internet: Internet) -> None:
-    """The limit on images is Copilot's; PDFs only have to fit the limit of the whole request."""
+    """The size limit for images is Copilot's; for PDFs, only the request's limit applies."""
     internet.pages["/a.png"] = Page(PDF_BYTES.ljust(MAX_IMAGE + 1, b"\0"))
     request = {"messages": [{"content": [{"type": "document", "source": AT}]}]}
 

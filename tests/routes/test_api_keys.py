@@ -196,7 +196,7 @@ def test_the_list_has_the_allowed_models(limited: Proxy) -> None:
     ],
 )
 def test_any_of_the_keys(simulator: Simulator, headers: dict[str, str], status: int) -> None:
-    """Each key grants access in either header, named or not; similar values do not."""
+    """Each key, named or not, grants access in either header; similar values do not."""
     keys = {"laptop": LAPTOP, "ci": CI}
     settings = settings_at(simulator, api_key="the-unnamed", api_keys=keys)
     with Proxy(settings) as proxy, proxy.client() as client:

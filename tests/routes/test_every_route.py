@@ -38,7 +38,7 @@ class OpenProxy(Proxy):
 
 @pytest.fixture
 def server(simulator: Simulator) -> Iterator[OpenProxy]:
-    """A server without a key that allows one origin."""
+    """A server that has no key and allows one origin."""
     with OpenProxy(settings_at(simulator, cors_origins=(ALLOWED,), ollama=True)) as running:
         yield running
 

@@ -79,7 +79,7 @@ def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
 
 
 def test_azure_returns_several_choices(copilot):
-    """GPT honors n, whole and streamed."""
+    """GPT honors `n` in whole and streamed answers."""
     assert [0, 1] == [one["index"] for one in copilot.chat(n=2).json()["choices"]]
     chunks = copilot.chunks(n=2)
     indices = {choice["index"] for chunk in chunks[:-1] for choice in chunk["choices"]}

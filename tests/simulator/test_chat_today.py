@@ -108,7 +108,7 @@ def test_a_limit_of_one_token_gives_no_choices(copilot, stream):
 
 @pytest.mark.parametrize("model", CHATTING)
 def test_a_refusal_on_chat(simulator, copilot, model):
-    """The finish reason is refusal, with the explanation, streamed and whole."""
+    """Streamed and whole answers have the finish reason `refusal` and the explanation."""
     simulator.state.faults.on("refusal")
     choice = copilot.chat(model=model).json()["choices"][0]
     assert ("refusal", REFUSAL) == (choice["finish_reason"], choice["message"]["refusal"])
