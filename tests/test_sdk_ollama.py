@@ -70,7 +70,7 @@ def test_chat(client: ollama.Client, model: str) -> None:
 
 @crossed(model=VENDORS, stream=[False, True])
 def test_tools(client: ollama.Client, simulator: Simulator, model: str, stream: bool) -> None:
-    """A Python function becomes a tool, and its calls have arguments as objects.
+    """A Python function becomes a tool, and calls have objects as arguments.
 
     The loop ends with an answer, although this client sends no ids.
     """

@@ -287,7 +287,7 @@ def test_another_machine(make: Callable[..., Client]) -> None:
 
 
 def test_the_higher_price_tier(make: Callable[..., Client]) -> None:
-    """A conversation outgrows the prompt length of the lower price tier."""
+    """A conversation outgrows the maximum prompt length of the lower price tier."""
     entry = next(one for one in load("2026-03") if one["id"] == GPT)
     prices = {"input_price": 500, "output_price": 3000, "cache_read_price": 50}
     entry["billing"]["token_prices"] = {

@@ -172,7 +172,7 @@ def test_the_number_of_waiting_rows_is_limited(
 
 
 def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A row that SQLite refuses is left out and logged, and the others are written."""
+    """A row that SQLite refuses is left out and logged, and all other rows are written."""
     writer = Writer(path)
     writer.write([row(0), row(1, input_tokens=2**70), row(2, status="no number"), row(3)])
     writer.close()

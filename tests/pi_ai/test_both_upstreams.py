@@ -96,7 +96,7 @@ def test_streams(sdk: openai.OpenAI, model: str) -> None:
 
 @crossed(model=MODELS, stream=[False, True])
 def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: bool) -> None:
-    """Two parallel calls have their own arguments, and their results are answered."""
+    """Each of two parallel calls has its own arguments, and the model answers their results."""
     messages = user("What is the weather in Paris and London?")
     fields: Any = {"model": model, "tools": [TOOL]}
     if stream:
@@ -478,7 +478,7 @@ def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
 
 
 def test_many_at_once(served: Served) -> None:
-    """Thirty concurrent conversations get their own answers."""
+    """Each of thirty concurrent conversations gets its own answer."""
 
     async def one(client: openai.AsyncOpenAI, number: int) -> str:
         stream = await client.chat.completions.create(

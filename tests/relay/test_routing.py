@@ -315,7 +315,7 @@ def test_notes(
 
 
 def conversations(client: Client) -> Iterator[tuple[list[Turn], str]]:
-    """Return conversations, each with the author of the last turn."""
+    """Yield each conversation, and the author of its last turn."""
     question, reply = client.user("Hi"), client.assistant("Hello")
     calls: dict[str, list[Turn]] = {
         "chat_completions": [

@@ -348,7 +348,7 @@ async def test_one_failing_worker_does_not_stop_the_server(
 
 @pytest.mark.parametrize("by", ["order", "silence"])
 def test_the_work_of_a_worker(simulator: Simulator, by: str) -> None:
-    """A worker reports that it is ready, serves, and ends when ordered to or when orphaned."""
+    """A worker reports that it is ready, serves, and ends on command or when orphaned."""
     ours, theirs = socket.socketpair()
     listener = socket.create_server(("127.0.0.1", 0))
     start = WorkerConfig(

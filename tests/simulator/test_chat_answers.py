@@ -58,7 +58,7 @@ def test_azure_streams_begin_without_choices(copilot):
 
 
 def test_azure_usage_with_include_usage(copilot):
-    """With include_usage, chunks are typed, with a null usage, and a last chunk has the counts."""
+    """With include_usage, chunks have `object` and a null usage; the last chunk has the counts."""
     chunks = copilot.chunks(stream_options={"include_usage": True})
     assert {"chat.completion.chunk"} == {chunk["object"] for chunk in chunks[1:-1]}
     assert {None} == {chunk["usage"] for chunk in chunks[1:-2]}
