@@ -42,7 +42,7 @@ class Raise(NamedTuple):
     kind: str = ""
     name: str = ""
     per: str = ""
-    """The period of the limits that it applies to; "" for all periods."""
+    """The period of the limits that the raise applies to; "" for all periods."""
 
 
 class Limits(NamedTuple):

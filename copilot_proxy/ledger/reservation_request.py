@@ -10,7 +10,7 @@ FLUSH_SECONDS: Final = 0.02
 
 
 class Sender(NamedTuple):
-    """The sender of a request, which determines its limits, with its model and API."""
+    """The sender, the model and the API of a request, which determine its limits."""
 
     key: str | None
     client: str | None
