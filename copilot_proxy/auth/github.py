@@ -53,11 +53,8 @@ class DeviceCode:
 
 @dataclass(frozen=True)
 class Pending:
-    """The user has not approved yet.
-
-    `interval` is GitHub's new interval in seconds, if GitHub sent one. Otherwise, if `slower` is
-    true, the interval grows by 5 seconds.
-    """
+    """The user has not approved yet. `interval` is the new polling interval in seconds, if GitHub
+    sent one. If `slower` is true instead, the interval grows by 5 seconds."""
 
     interval: float | None = None
     slower: bool = False

@@ -71,7 +71,7 @@ class Limits(NamedTuple):
         return Limits((*others, limit), tuple(raises))
 
     def allowed(self, limit: Limit, now: datetime) -> int:
-        """Return the amount that `limit` allows in the current day or month, in nano-AIU."""
+        """Return how many nano-AIU `limit` allows in the current day or month."""
         if not self.raises:
             return limit.nano
         day, month = days_of(now)

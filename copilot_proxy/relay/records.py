@@ -131,7 +131,7 @@ class RequestRecord:
     estimated_prompt: int | None = None
     """The estimated tokens of the prompt, if its length had to be checked."""
     reserved: int | None = None
-    """The amount that the budget reserved for the request, in nano-AIU."""
+    """The amount in nano-AIU that the budget reserved for the request."""
     quota: Quota | None = None
     """The remaining quota, according to the answer's headers."""
     upstream_id: str | None = None

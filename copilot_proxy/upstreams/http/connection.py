@@ -149,7 +149,7 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is open, as far as the event loop knows."""
+        """Whether the event loop still considers the connection open."""
         return not self._transport.is_closing()
 
     def fileno(self) -> int:
