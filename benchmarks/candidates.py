@@ -23,7 +23,7 @@ class Candidate:
     can_start: bool = True
     """Whether its startup can be measured."""
     has_all_apis: bool = False
-    """Whether it answers on all APIs of this proxy, with all models of the fake upstream."""
+    """Whether the candidate has all APIs of this proxy, with all models of the fake upstream."""
 
 
 def ours(

@@ -20,7 +20,7 @@ class Row:
     digits: int = 1
     more_is_better: bool = False
     is_latency: bool = False
-    """Whether it includes the upstream's own time, which can be subtracted."""
+    """Whether the value includes the upstream's own time, which can be subtracted."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ ROUTES: Final = (
     ("chat on a responses model", "/chat/completions", RESPONSES_MODEL),
     ("chat on a messages model", "/chat/completions", MESSAGES_MODEL),
 )
-"""Title, the client's API, and a model that Copilot serves on only one API."""
+"""For each route: its title, the client's API, and a model that Copilot serves on only one API."""
 
 
 def _route(title: str, path: str, model: str) -> Measure:

@@ -45,7 +45,7 @@ def helper(
 ) -> Iterator[tuple[dict[str, Any], int]]:
     """Run a module of this package that serves until its standard input is closed.
 
-    Yields the JSON that it prints when it is ready, and its process id.
+    Yields the JSON that the module prints when it is ready, and the process id.
     """
     command = pinned([sys.executable, "-m", f"benchmarks.{module}", *arguments], core)
     with subprocess.Popen(

@@ -36,7 +36,7 @@ class Rival:
 
     @contextmanager
     def start(self, fake: Fake, folder: Path) -> Iterator[Target]:
-        """Run it in front of `fake`; install it first if necessary."""
+        """Run the proxy in front of `fake`; install it first if necessary."""
         home = FOLDER / self.name
         if not home.exists():
             print(f"installing {self.name} into {home}", file=sys.stderr)

@@ -109,7 +109,7 @@ def _warm(spec: Task) -> None:
 
 @contextmanager
 def _watched(process: int, *, watch: bool) -> Iterator[Callable[[], int]]:
-    """Yield a function that returns the peak growth of a process's memory, in bytes."""
+    """Yield a function that returns the peak growth in bytes of a process's memory."""
     before = memory(process)
     samples = [before]
     ended = threading.Event()

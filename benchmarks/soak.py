@@ -2,7 +2,7 @@
 
 The server, the simulator and this client are separate processes. Each answer must be correct or,
 while a fault is on, a clean error of its API. At the end, memory, files, tasks and threads must be
-back to their initial level; otherwise, the exit code is 1.
+back at their initial levels; otherwise, the exit code is 1.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _UNREADABLE: Final = (ValueError, LookupError, TypeError, AssertionError)
 _RELEASE_TIMEOUT: Final = 60.0
 """Seconds within which the server must release its resources."""
 _RECOVERY_TIMEOUT: Final = 60.0
-"""Seconds within which the server must answer again, no matter how Copilot refused it before."""
+"""Seconds within which the server must answer again, whatever Copilot's refusals were before."""
 
 
 class Soak:

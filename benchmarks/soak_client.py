@@ -11,7 +11,7 @@ import httptools
 
 _TIMEOUT: Final = 60.0
 _SMALL_BUFFER: Final = 4096
-"""Buffer size in bytes of a client that reads slowly, so that the server must wait for it."""
+"""Size in bytes of a slow reader's buffer, so small that the server must wait for the client."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _request(host: str, method: str, path: str, headers: Mapping[str, str], leng
 async def _send(
     writer: asyncio.StreamWriter, body: bytes, behavior: Behavior, reading: "asyncio.Task[None]"
 ) -> bool:
-    """Send the body; stop early if the response arrives. Return whether all of it was sent."""
+    """Send the body; stop early if the response arrives. Return whether the whole body was sent."""
     for start in range(0, len(body), behavior.send_size):
         if reading.done():
             return False

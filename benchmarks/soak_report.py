@@ -24,7 +24,7 @@ class Limit:
     unit: float = 1.0
     shown: str = ""
     idle: float | None = None
-    """How much more than before the soak may be in use after it; None means any amount."""
+    """How much more may be in use after the soak than before it; None means any amount."""
 
 
 _POOL: Final = min(32, (os.cpu_count() or 1) + 4)

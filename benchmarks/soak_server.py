@@ -1,7 +1,7 @@
 """The server under test, as a separate process that reports its resource usage.
 
-Settings come from the environment. Prints a line of JSON with its address, then a line every N
-seconds (its argument) with the bytes of memory and the numbers of open files, tasks, threads and
+Settings come from the environment. Prints a line of JSON with its address, then, every N seconds (N
+is the argument), a line with the bytes of memory and the numbers of open files, tasks, threads and
 Python objects.
 """
 

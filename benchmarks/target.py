@@ -31,7 +31,7 @@ class Fake:
 
 @dataclass
 class Target:
-    """A server under test; `process` is its id, or None if it was started elsewhere."""
+    """A server under test; `process` is its process id, or None if it was started elsewhere."""
 
     name: str
     url: str

@@ -58,7 +58,7 @@ class Model:
 
     @property
     def is_chat(self) -> bool:
-        """Whether it is a chat model, as opposed to embeddings or code completion."""
+        """Whether this is a chat model, as opposed to embeddings or code completion."""
         return self.type == "chat"
 
     @property
@@ -69,7 +69,7 @@ class Model:
 
     @property
     def is_disabled(self) -> bool:
-        """Whether Copilot refuses it because the user or organization has not enabled it."""
+        """Whether Copilot refuses the model because the user or organization has not enabled it."""
         policy = self.raw.get("policy")
         return isinstance(policy, Mapping) and policy.get("state") == "disabled"
 
@@ -80,12 +80,12 @@ class Model:
 
     @cached_property
     def retirement(self) -> Retirement | None:
-        """GitHub's announcement of its retirement, or None."""
+        """GitHub's announcement of the model's retirement, or None."""
         return retirement(self.raw)
 
     @cached_property
     def token_price(self) -> TokenPrice | None:
-        """Its price in dollars per million tokens, or None if the list does not have it."""
+        """The price in dollars per million tokens, or None if the list does not have it."""
         return token_price(self.raw)
 
     @cached_property
@@ -95,7 +95,7 @@ class Model:
 
     @property
     def is_served(self) -> bool:
-        """Whether Copilot serves it on an API that this program can call."""
+        """Whether Copilot serves the model on an API that this program can call."""
         return not self.endpoints or any(path in API_PATHS for path in self.endpoints)
 
     def limit(self, name: str) -> int | None:
@@ -105,7 +105,7 @@ class Model:
 
     @property
     def reasoning_efforts(self) -> tuple[str, ...]:
-        """The values of ``reasoning_effort`` that it accepts."""
+        """The values of ``reasoning_effort`` that the model accepts."""
         value = self.supports.get("reasoning_effort")
         return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
 

@@ -127,8 +127,8 @@ def make_backend(
 
     `report` is called after each request, which is then recorded in the ledger. `load` replaces the
     credential stores of the settings, and `clock` the system's clock. `dumps` records the traffic.
-    Set `serving` for many concurrent requests; the HTTP client for it takes longer to import.
-    `metrics` counts the requests; if it is None, a server gets its own.
+    Set `serving` for many concurrent requests: this selects an HTTP client that takes longer to
+    import. `metrics` counts the requests; if it is None, a server gets its own.
     """
     from copilot_proxy.relay.admission import AdmitAll
     from copilot_proxy.relay.context_notice import ContextNotice

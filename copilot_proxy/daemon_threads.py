@@ -29,6 +29,6 @@ def submit(call: Callable[[], T]) -> Future[T]:
 async def run_in_thread(call: Callable[[], T]) -> T:
     """Return `call`'s result without blocking the event loop.
 
-    If this is cancelled, the thread keeps running.
+    If the caller is cancelled, the thread keeps running.
     """
     return await asyncio.wrap_future(submit(call))

@@ -111,7 +111,7 @@ class DumpFile:
 
     def _append(self, data: bytes) -> None:
         try:
-            # After a short write, the next write raises the reason.
+            # After a short write, the next write raises an error with the reason.
             while data and self._descriptor >= 0:
                 data = data[os.write(self._descriptor, data) :]
                 self._dumps.is_failing = False

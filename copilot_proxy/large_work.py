@@ -19,7 +19,7 @@ LARGE: Final = 128 * 1024
 """The minimum size in bytes of a request body that is processed in a thread. Smaller bodies take
 less than the 20 ms for which other requests may have to wait."""
 _KEPT_BYTES: Final = 8 * 1024 * 1024
-"""Half the amount of freed memory that glibc should keep, in bytes."""
+"""Half the number of bytes of freed memory that glibc should keep."""
 
 
 async def run_if_large(

@@ -1,6 +1,6 @@
 """Masks secrets in logs, errors and dumps: known secrets, and text that looks like one.
 
-The value of every `Secret` in use is masked, no matter what it looks like. For this purpose, the
+The value of every `Secret` in use is masked, whatever the value looks like. For this purpose, the
 module has weak references to all of them.
 """
 

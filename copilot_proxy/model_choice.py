@@ -79,8 +79,8 @@ def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
 def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | None:
     """Return the newest model that can replace the model with the name `parts`, or None.
 
-    It is newer, and from the same family, or else of `kind`'s brand and size. If there is none of
-    that size, it has the nearest size, preferably a larger one.
+    The successor is newer, and from the same family, or else of `kind`'s brand and size. If there
+    is none of that size, the successor has the nearest size, preferably a larger one.
     """
     newer = [m for m in _usable(catalogue, kind.brand) if _is_newer(m.parts, parts)]
     if family := family_of(newer, parts) or family_of(newer, parts.plain):

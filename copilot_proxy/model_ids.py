@@ -26,7 +26,7 @@ class ModelName(NamedTuple):
     """The parts of a model name; any of them may be empty."""
 
     brand: str
-    """Its first word: ``claude``, ``gpt``, ``gemini``, ``o``."""
+    """The name's first word: ``claude``, ``gpt``, ``gemini``, ``o``."""
     words: tuple[str, ...]
     """The other words: ``("opus",)``, ``("codex", "mini")``."""
     version: tuple[int, ...]
@@ -39,7 +39,7 @@ class ModelName(NamedTuple):
 
     @property
     def plain(self) -> "ModelName":
-        """The name of the model itself if this is its long-context edition; otherwise unchanged."""
+        """The name of the model itself if this is its long-context edition; else this name."""
         words = tuple(word for word in self.words if word != LONG_CONTEXT_SUFFIX[1:])
         return self._replace(words=words)
 

@@ -36,7 +36,7 @@ AUTO: Final = "auto"
 """Clients' name for letting Copilot choose a model for each prompt. Copilot only chooses for
 clients that first ask it to."""
 _TYPO_CUTOFF: Final = 0.85
-"""Minimum similarity, from 0 to 1, of a name to be suggested."""
+"""Minimum similarity, from 0 to 1, at which a name is suggested."""
 
 
 FAMILY_NAMES: Final[Mapping[str, Kind]] = {
@@ -84,7 +84,7 @@ class Resolution(NamedTuple):
 
     model: Model
     is_substitute: bool = False
-    """Whether the account has no such model, so that this one was chosen by size."""
+    """Whether the account lacks the named model, so that another was chosen by size."""
 
 
 def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution | None:

@@ -1,8 +1,8 @@
 """Reads from a model's entry in Copilot's list whether and when it will be retired.
 
-Pure and lenient. GitHub announces it in ``warning_messages`` or ``info_messages``, as ``{"code":
-"model_pending_deprecation", "message": "... will be retired on 2026-12-14."}``; the text is for
-humans, so the date may be in various formats.
+Pure and lenient. GitHub announces a retirement in ``warning_messages`` or ``info_messages``, as
+``{"code": "model_pending_deprecation", "message": "... will be retired on 2026-12-14."}``; the text
+is for humans, so the date may be in various formats.
 """
 
 import re

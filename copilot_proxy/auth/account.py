@@ -103,7 +103,7 @@ def _quota(
             for name in METERS
             if (name == "chat") == is_free and isinstance(snapshot := snapshots.get(name), Mapping)
         }
-        # If none has a positive entitlement, it may just be missing.
+        # If none of the quotas has a positive entitlement, the field may just be missing.
         meter = metering({name: _entitlement(one) for name, one in found.items()})
         if (name := meter or next(iter(found), None)) is not None:
             snapshot = found[name]

@@ -34,7 +34,7 @@ class CopilotToken:
     """Whether the token is `github_token` itself."""
 
     def age(self, clock: Clock) -> float:
-        """Return the seconds since it was issued, according to whichever clock shows more."""
+        """Return the token's age in seconds, according to whichever clock shows more."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
 

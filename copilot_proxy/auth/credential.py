@@ -27,7 +27,7 @@ class CredentialStore(Protocol):
     name: str
 
     def describe(self) -> str:
-        """Return its location as a phrase that completes "The token is in ..."."""
+        """Return the store's location as a phrase that completes "The token is in ..."."""
         ...
 
     def unavailable(self) -> str | None:

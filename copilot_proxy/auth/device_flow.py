@@ -41,7 +41,7 @@ async def wait_for_approval(
     """Poll until the user has entered `code`, and return the GitHub token.
 
     Raises `LoginFailed` if the code expires or GitHub reports a final error, and GitHub's error if
-    the wait that it asks for is longer than the code is valid. Network errors do not end the wait.
+    the code would expire during the wait that GitHub asks for. Network errors do not end the wait.
     May be cancelled at any time.
     """
     deadline = clock() + code.expires_in

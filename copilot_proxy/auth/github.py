@@ -30,7 +30,7 @@ _USER_API_VERSION: Final = "2022-11-28"
 _TIMEOUT: Final = 30.0
 """Read timeout in seconds; short, because no model is involved."""
 _GRACE: Final = 60.0
-"""Seconds that a token with an implausible expiry counts as valid after `refresh_in`."""
+"""Seconds after `refresh_in` for which a token with an implausible expiry counts as valid."""
 _DIRECT_LIFETIME: Final = 24 * 3600.0
 """Seconds until the API host for a directly used token is looked up again."""
 _CODE_LIFETIME: Final = 900.0
@@ -53,7 +53,8 @@ class DeviceCode:
 
 @dataclass(frozen=True)
 class Pending:
-    """The user has not approved yet. `interval` is the new interval in seconds; `slower` adds 5."""
+    """The user has not approved yet. `interval` is the new polling interval in seconds, if GitHub
+    sent one. If `slower` is true instead, the interval grows by 5 seconds."""
 
     interval: float | None = None
     slower: bool = False
@@ -70,7 +71,7 @@ class TokenExchange:
     """``endpoints.api`` as GitHub sent it, not yet checked."""
     sku: str | None
     direct: bool = False
-    """Whether it is the GitHub token itself, because its app cannot exchange tokens."""
+    """Whether the token is the GitHub token itself, because its app cannot exchange tokens."""
     notice: str | None = None
     """A notice for the user from GitHub."""
 
@@ -291,7 +292,7 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return `value` (may be text) if it is a number from 0 to a day, else `default`."""
+    """Return `value` (which may be text) if it is a number from 0 to a day, else `default`."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

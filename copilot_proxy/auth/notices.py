@@ -1,4 +1,4 @@
-"""The notices about the account that GitHub sends with a Copilot token, such as a trial's end.
+"""Notices from GitHub about the account, such as a trial's end, sent with a Copilot token.
 
 Editors show them.
 """

@@ -116,7 +116,7 @@ class Budget:
                     self._warn(record, limit, allowed, spent, plan.period(limit))
 
     def _spent(self, plan: Plan, index: int, used: "Used") -> int:
-        """Return the amount spent of a limit of the plan, for which a reservation was just made.
+        """Return how much of a limit of `plan` is spent; the plan has just got a reservation.
 
         This includes requests that have ended, but have no rows yet. Running requests may turn out
         cheaper than expected, so they do not count.

@@ -31,12 +31,12 @@ _SHARE: Final = 0.9
 _MAX_SESSIONS: Final = 500
 _SMALL: Final = 4096
 _BYTES_PER_TOKEN: Final = 4
-"""For bodies of less than `_SMALL` bytes, whose output costs much more than their prompt, so that
+"""Used for bodies of less than `_SMALL` bytes: their output costs much more than their prompt, so
 counting their texts is not worth the time."""
 _MAX_GROWTH: Final = 1.25
 """The maximum growth of a large request, relative to the last one of its session, for which its
-tokens are proportional to its size. Anything larger may be a file, whose size says little about its
-tokens."""
+tokens are taken to be proportional to its size. A larger request may contain a file, whose size
+says little about its tokens."""
 
 
 class _Prompt(NamedTuple):
@@ -89,7 +89,7 @@ class _RecentOutputs:
 
 
 class Estimator:
-    """Learns from answers, and estimates the next ones."""
+    """Learns from answers, and estimates the cost of later requests."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` returns seconds."""

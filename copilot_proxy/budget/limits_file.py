@@ -42,7 +42,7 @@ class Raise(NamedTuple):
     kind: str = ""
     name: str = ""
     per: str = ""
-    """The period of the limits that it applies to; "" for all periods."""
+    """The period of the limits that the raise applies to; "" for all periods."""
 
 
 class Limits(NamedTuple):
@@ -71,7 +71,7 @@ class Limits(NamedTuple):
         return Limits((*others, limit), tuple(raises))
 
     def allowed(self, limit: Limit, now: datetime) -> int:
-        """Return the amount that `limit` allows in the current day or month, in nano-AIU."""
+        """Return how many nano-AIU `limit` allows in the current day or month."""
         if not self.raises:
             return limit.nano
         day, month = days_of(now)

@@ -1,7 +1,7 @@
 """Runs the user's command when most of a limit has been used, and when a request is refused.
 
-It runs once for each limit, amount, period and occasion: among all servers and workers, the first
-one to create a marker file runs it.
+The command runs once for each limit, amount, period and occasion: among all servers and workers,
+the first one to create a marker file runs it.
 """
 
 import hashlib

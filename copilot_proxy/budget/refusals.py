@@ -15,7 +15,8 @@ _MAX_NAME: Final = 64
 
 
 class BudgetExceeded(CopilotProxyError):
-    """A request does not fit the budget. The HTTP status makes every client stop; see `clients`."""
+    """A request does not fit the budget. The HTTP status makes clients stop; see
+    docs/clients.md."""
 
     status = 402
     type = "billing_error"

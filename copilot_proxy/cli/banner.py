@@ -101,7 +101,7 @@ class Banner:
     def curl(self) -> str:
         """Return a curl command that sends a first request."""
         body = json.dumps(
-            # Not a model id, so that the command still works after that model is retired.
+            # Not the id of a model, because the command must work even after a model is retired.
             {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
             separators=(",", ":"),
         )

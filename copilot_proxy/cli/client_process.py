@@ -14,7 +14,7 @@ from copilot_proxy.errors import ClientNotFound
 _ANSWER_TIMEOUT: Final = 20
 """Seconds within which a client must print the requested information."""
 _SIGNALED: Final = 128
-"""Exit code of a program ended by a signal, as in shells: this plus the signal's number."""
+"""As in shells, a program ended by a signal has this exit code plus the signal's number."""
 
 
 class Ended(NamedTuple):

@@ -1,7 +1,7 @@
 """Implements ``--install-completion [SHELL]`` and ``--show-completion [SHELL]``.
 
-Typer's own options do not accept a shell's name, its script for zsh completes nothing on the first
-Tab, and it ignores the folders that users of zsh and fish have chosen.
+Typer's own options do not accept a shell's name, Typer's script for zsh completes nothing on the
+first Tab, and Typer ignores the folders that users of zsh and fish have chosen.
 """
 
 import os
@@ -112,7 +112,7 @@ def _install(shell: str) -> Path:
 
 
 def _add_line(path: Path, line: str) -> None:
-    """Append a line to a shell's file, which may not be UTF-8, unless it is already there."""
+    """Append a line to a shell's file unless the line is there; the file may not be UTF-8."""
     content = path.read_bytes() if path.exists() else b""
     if line.encode() not in content:
         gap = b"\n" if content and not content.endswith(b"\n") else b""

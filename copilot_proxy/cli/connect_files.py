@@ -21,7 +21,7 @@ from copilot_proxy.terminal import escape_controls
 _MAX_LINES: Final = 20
 """Maximum number of diff lines per file that are shown before asking."""
 _MAX_WIDTH: Final = 160
-"""Maximum width of these lines; instructions for a model can be one very long line."""
+"""Maximum width of a diff line; instructions for a model can be one very long line."""
 
 
 def short(path: PurePath) -> str:

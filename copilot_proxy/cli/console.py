@@ -114,7 +114,7 @@ def two_columns(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def wrapped(line: str, indent: str = "") -> str:
-    """Wrap a line for stdout between words if that is a terminal and the line is too long."""
+    """Wrap a line between words if stdout is a terminal and the line is too long for it."""
     width = terminal_width(sys.stdout)
     if width is None or len(line) <= width:
         return line

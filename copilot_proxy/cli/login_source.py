@@ -15,8 +15,8 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
     """Return the token of ``gh``, ``copilot-cli`` or ``editor`` for `host`.
 
     Asks the user first unless `yes` is true. `store` is where the copy will be kept, and `command`
-    the command line for the hint. Raises `UsageError` if it cannot ask, and `LoginFailed` if there
-    is no token or the user declines.
+    the command line for the hint. Raises `UsageError` if the user cannot be asked, and
+    `LoginFailed` if there is no token or the user declines.
     """
     from copilot_proxy.auth.other_programs import TITLES, find_token
     from copilot_proxy.auth.token_kinds import reject_classic_token

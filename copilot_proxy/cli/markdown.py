@@ -1,8 +1,8 @@
 """Renders Markdown on a terminal while it is being streamed.
 
 A complete block, such as a paragraph, is printed once; only the last, incomplete block is redrawn
-as it grows. It is never taller than the screen, because lines that have scrolled off cannot be
-redrawn.
+as it grows. The redrawn part is never taller than the screen, because lines that have scrolled off
+cannot be redrawn.
 """
 
 import time

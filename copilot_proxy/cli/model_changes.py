@@ -41,14 +41,14 @@ class SeenModel(NamedTuple):
     retires: str | None
     """The day of its retirement; "" if announced without a date, None if not announced."""
     size: int | None = None
-    """Its `Size`; None in lists of earlier versions."""
+    """Its `Size`; None in lists saved by earlier versions of this program."""
 
 
 class SeenList(NamedTuple):
     """A remembered list."""
 
     at: str
-    """When it was remembered, such as ``2026-11-29T12:00:00Z``."""
+    """When the list was remembered, such as ``2026-11-29T12:00:00Z``."""
     models: Mapping[str, SeenModel]
 
 

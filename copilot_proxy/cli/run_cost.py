@@ -19,7 +19,7 @@ _WRITTEN_AFTER: Final = 0.3
 """Seconds within which the server usually writes a completed request to the ledger."""
 NO_REQUESTS: Final = "This session: no requests."
 _ATTEMPTS: Final = 3
-"""How often to look for a missing request; a busy or stopping server may take longer."""
+"""How often to look for a missing request, which a busy or stopping server may write later."""
 
 
 def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:

@@ -13,7 +13,7 @@ from copilot_proxy.server.leases import is_used, start_lock, wait_until_unused
 
 
 def main() -> None:
-    """The entry point. The arguments are the folder with the leases and those of ``serve``."""
+    """The entry point. The arguments are the folder with the leases, and those for ``serve``."""
     folder, *arguments = sys.argv[1:]
     speed_up_startup()
     open_streams()

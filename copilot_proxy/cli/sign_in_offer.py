@@ -20,7 +20,7 @@ def with_sign_in(command: Callable[[], Result]) -> Result:
     try:
         return command()
     except NotSignedIn as error:
-        # Any other code means that GitHub has refused a token; its message says what to do.
+        # Any other code means that GitHub has refused a token; the error's message says what to do.
         if error.code != "not_signed_in" or not is_interactive():
             raise
         print_message(error.message)

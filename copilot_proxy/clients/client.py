@@ -99,36 +99,36 @@ class Client:
     """Its name in the ledger."""
     title: str
     programs: tuple[str, ...]
-    """The names of its program; if it has a `launch`, the first is also its command-line name."""
+    """The client's program names; with a `launch`, the first is also the client's name in commands."""
     setup: Callable[[Connection, Machine], Setup]
     """Returns how to configure it permanently."""
     apis: tuple[Api, ...]
-    """The APIs that it can use, in order of preference."""
+    """The APIs that the client can use, in order of preference."""
     launch: Callable[[Connection], Launch] | None = None
-    """Returns how to start it for a session without touching its files; None if impossible."""
+    """Returns how to start a session that leaves the client's files alone; None if impossible."""
     install: str = ""
-    """The command that installs it, or the URL of a page about it."""
+    """The command that installs the client, or the URL of a page about that."""
     version: str = ""
-    """The version it was tested with; empty if only its documentation was consulted."""
+    """The version of the client that was tested; empty if only its documentation was consulted."""
     paths: tuple[str, ...] = ()
     """Other possible locations of its program or app, relative to the home folder."""
     lists_models: bool = False
-    """Whether it requests the model list before anything else."""
+    """Whether the client requests the model list before anything else."""
     overrides: tuple[str, ...] = ()
-    """Variables that would make it use something else; they are removed from its environment."""
+    """Variables that would make the client use something else; `run` removes them."""
     question: tuple[str, ...] = ()
-    """Arguments that make it print what `launch` needs to know about this version."""
+    """Arguments that make the client print what `launch` needs to know about this version."""
     families: tuple[str, ...] = ()
     """Model families that `launch` needs."""
     family: str = "default"
     """The family to start with if neither the command nor the settings name a model."""
     resume: str = ""
-    """Arguments that continue its last conversation, if it supports that. The command that the
-    client itself suggests would start it without this server."""
+    """Arguments that continue the client's last conversation, if there are any. The command that
+    the client itself suggests would start it without this server."""
     obstacle: str = ""
-    """Why it cannot use this server, or "" if it can."""
+    """Why the client cannot use this server, or "" if it can."""
     keeps_folder: bool = False
-    """Whether it stores other data next to the files, so the folder must be kept."""
+    """Whether the client stores other data next to the files, so the folder must be kept."""
 
     @property
     def user_agent(self) -> str:

@@ -30,7 +30,7 @@ class ClientModel:
     efforts: tuple[str, ...] = ()
     """The reasoning efforts that it accepts."""
     adaptive: bool = False
-    """Whether it is a Claude model that decides for itself how long to think."""
+    """Whether this is a Claude model that decides for itself how long to think."""
 
     @property
     def modalities(self) -> list[str]:

@@ -41,7 +41,7 @@ _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._-]")
 _MAX_LENGTH: Final = 64
 """Maximum length of a client's name in the ledger."""
 _SIMILAR: Final = 0.7
-"""Minimum similarity, from 0 to 1, of a name to be suggested."""
+"""Minimum similarity, from 0 to 1, at which a name is suggested."""
 CLIENTS: Final = (
     CLAUDE_CODE,
     CODEX,

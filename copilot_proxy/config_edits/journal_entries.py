@@ -20,7 +20,7 @@ class Entry:
     backup: str | None
     """The name of the backup from before the change, or None if there was no file."""
     folders: tuple[Path, ...] = ()
-    """The folders that were created for it, innermost first."""
+    """The folders that were created for the file, innermost first."""
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:

@@ -88,8 +88,8 @@ def remove_value(text: str, path: Path) -> str:
 def put_back(text: str, path: Path, original: str) -> str:
     """Return `text` with the value at `path` restored from the text `original`.
 
-    If `original` has no such value, it is removed, together with any enclosing objects and arrays
-    that become empty and are not in `original`. Raises `CannotEdit`.
+    If `original` has no such value, the value is removed, together with any enclosing objects and
+    arrays that become empty and are not in `original`. Raises `CannotEdit`.
     """
     before = get_value(original, path)
     if before is not None:

@@ -40,7 +40,7 @@ class PriceList(NamedTuple):
     """The number of tokens that the prices apply to."""
     default: Tier
     long_context: Tier | None = None
-    """For prompts of more than `threshold` tokens."""
+    """The prices for prompts of more than `threshold` tokens."""
     threshold: int | None = None
 
     def tier(self, prompt: int) -> str:
@@ -127,7 +127,7 @@ def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None
 
 
 def _tier(prices: Mapping[str, Any], unit: int) -> Tier | None:
-    """Return the prices of a tier; `unit` is the nano-AIU in one unit of its prices."""
+    """Return the prices of a tier; `unit` is the number of nano-AIU in a unit of its prices."""
     fresh, output = number(prices.get("input_price")), number(prices.get("output_price"))
     if fresh is None or output is None:
         return None

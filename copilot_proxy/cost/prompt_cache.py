@@ -26,9 +26,9 @@ TTL: Final = 300
 """Seconds for which a prompt stays cached after its last use; some providers keep it longer."""
 LONG_TTL: Final = 3600
 MIN_TOKENS: Final = 1024
-"""Minimum length of a prompt that providers cache, in tokens."""
+"""Minimum length in tokens of a prompt that providers cache."""
 _STEP: Final = 128
-"""The granularity of OpenAI's cache in tokens."""
+"""The granularity in tokens of OpenAI's cache."""
 _MIN_SHARE: Final = 0.8
 """A request that reads at least this share of the cached tokens does not count as a miss."""
 

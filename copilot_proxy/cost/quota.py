@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
 METERS: Final = ("premium_models", "premium_interactions", "chat")
-"""In order of precedence; ``chat`` only meters plans that have none of the others."""
+"""The quotas that meter a plan, by precedence; ``chat`` only meters plans without the others."""
 _MIN_ELAPSED: Final = timedelta(days=1)
 """Before this much of the month has passed, the pace is meaningless."""
 
@@ -37,7 +37,7 @@ class Quota(NamedTuple):
         return self.entitlement < 0
 
     def was_reset(self, now: datetime) -> bool:
-        """Return whether the quota has been reset since, so that these amounts are outdated."""
+        """Return whether the quota has been reset since the answer, so it is outdated."""
         return self.resets_at is not None and self.resets_at <= now
 
     @property

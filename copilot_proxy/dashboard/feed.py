@@ -26,8 +26,8 @@ _IDLE_TICKS: Final = 4
 _MAX_SHARE: Final = 0.05
 """The maximum share of time to spend on reading the overview."""
 _MAX_PAUSE: Final = 5.0
-"""Seconds after which the overview may be read regardless of this share; reading is slow on a busy
-machine."""
+"""Seconds after which the overview may be read regardless of `_MAX_SHARE`; reading is slow on a
+busy machine."""
 _MAX_WAITING: Final = 64
 """Maximum number of messages queued for a page; a page that does not read them is disconnected."""
 

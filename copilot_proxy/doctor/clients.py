@@ -1,8 +1,8 @@
 """Checks the clients on this machine: their versions, and whether any setting points them
 elsewhere.
 
-`run` starts a client with everything it needs, no matter what is found here. The checks are for
-clients that the user starts directly.
+`run` starts a client with everything it needs, whatever is found here. The checks are for clients
+that the user starts directly.
 """
 
 import re

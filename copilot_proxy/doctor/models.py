@@ -38,7 +38,7 @@ def check_models(context: CheckContext) -> Iterator[Result]:
 
 
 def _named(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield model names, each with the place where it is named."""
+    """Yield each model name in the settings, and the place where it is named."""
     for setting in ("default_model", "small_model"):
         name = getattr(settings, setting)
         if name and name not in settings.aliases:

@@ -18,7 +18,7 @@ class Status(StrEnum):
     SKIPPED = "skipped"
     """Another check has already found why this one cannot be run."""
     WARNING = "warning"
-    """It works, but probably not as the user intended."""
+    """What was checked works, but probably not as the user intended."""
     BROKEN = "broken"
     FIXED = "fixed"
 
@@ -81,4 +81,4 @@ class Check:
     title: str
     run: "Callable[[CheckContext], Iterable[Result]]"
     is_network: bool = False
-    """Whether it concerns the connection to GitHub, for ``--network-only``."""
+    """Whether the check concerns the connection to GitHub, for ``--network-only``."""

@@ -27,7 +27,7 @@ class ServerFacts:
     owner: str = ""
     """Describes the program if it is not a copilot-proxy."""
     refuses_key: bool = False
-    """Whether it requires a different API key than the one in the settings."""
+    """Whether the program requires a different API key than the one in the settings."""
 
 
 def read_server(settings: Settings) -> ServerFacts:

@@ -20,7 +20,7 @@ ORDER BY id
 
 
 def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
-    """Return for each model the longest pause, in seconds, after which it still read its prompt.
+    """Return each model's longest pause in seconds after which its prompt was still cached.
 
     A pause only counts if it is longer than `TTL`, and if no prompt was gone after an equal or
     shorter pause. Sessions that requested a TTL of one hour do not count.

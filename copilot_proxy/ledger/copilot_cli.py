@@ -43,7 +43,7 @@ class Imported(NamedTuple):
     known: int
     """Imported earlier."""
     own: int
-    """Sent through this server, which has already recorded them."""
+    """The requests sent through this server, which has already recorded them."""
 
 
 def import_events(ledger: Database, path: Path) -> Imported:

@@ -1,4 +1,4 @@
-"""The key of this installation's digests; without it, they reveal nothing about a prompt."""
+"""The key of this installation's digests; without the key, they reveal nothing about a prompt."""
 
 import os
 import secrets

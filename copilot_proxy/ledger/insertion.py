@@ -12,8 +12,8 @@ from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, INDEX, Row, to
 
 _Value = TypeVar("_Value")
 _CHUNKS: Final = (64, 8, 1)
-"""Numbers of rows per statement. Between statements, this thread and the event loop pass on
-Python's global lock, which costs more than the statement."""
+"""Numbers of rows per statement. Between statements, Python's global lock passes to the event loop
+and back, which costs more than the statement."""
 _KNOWN: Final = {
     size: f"SELECT request_id FROM requests WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608
     for size in _CHUNKS

@@ -19,7 +19,7 @@ _Key = tuple[Limit, str, str, str]
 
 
 class State(NamedTuple):
-    """How much of a limit is used, in nano-AIU."""
+    """How many nano-AIU of a limit are used."""
 
     spent: int
     reserved: int

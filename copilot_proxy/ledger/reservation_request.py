@@ -10,7 +10,7 @@ FLUSH_SECONDS: Final = 0.02
 
 
 class Sender(NamedTuple):
-    """The sender of a request, which determines its limits, with its model and API."""
+    """The sender, the model and the API of a request, which determine its limits."""
 
     key: str | None
     client: str | None
@@ -21,7 +21,7 @@ class Sender(NamedTuple):
 
 
 Used = tuple[int, int]
-"""The amounts spent and reserved, in nano-AIU."""
+"""The amounts in nano-AIU that are spent and reserved."""
 
 
 class Refusal(NamedTuple):
@@ -29,14 +29,14 @@ class Refusal(NamedTuple):
 
     limit: Limit
     allowed: int
-    """The amount that the limit currently allows, in nano-AIU."""
+    """The amount in nano-AIU that the limit currently allows."""
     used: Used
     missing: int
-    """The amount by which this scope's limits must be raised for the request, in nano-AIU."""
+    """The nano-AIU by which this scope's limits must be raised for the request."""
 
 
 class LimitUse(NamedTuple):
-    """A limit and the amounts that count toward it, in nano-AIU."""
+    """A limit, and the amounts in nano-AIU that count toward it."""
 
     limit: Limit
     allowed: int
@@ -70,8 +70,8 @@ class Plan:
     def __init__(
         self, sender: Sender, limits: Sequence[tuple[Limit, int]], day: str, month: str
     ) -> None:
-        """`limits` are the limits that apply, each with the amount that it currently allows, in
-        nano-AIU; `day` is the current day in local time, and `month` the current month in UTC."""
+        """`limits` are the limits that apply, each with the nano-AIU that it currently allows;
+        `day` is the current day in local time, and `month` the current month in UTC."""
         self.sender = sender
         self.limits = limits
         self.day = day

@@ -10,7 +10,8 @@ from copilot_proxy.ledger.reservation import Common, Reservation, reservation_of
 from copilot_proxy.ledger.reserved_sums import Total
 
 SLOT: Final = 1024
-"""Divides the page size, so that a slot is written completely or not at all."""
+"""Size in bytes of a slot. It divides the page size, so that a slot is written whole or not at
+all."""
 _START: Final = struct.Struct("<BHqq")
 """The start of a slot: the lengths of the request id and of the encoded `Common`, which follow; the
 time when the request was started; and the reserved amount in nano-AIU. In a free slot, the lengths
@@ -54,7 +55,7 @@ class Slot(msgspec.Struct, gc=False):
         self.change(self.nano)
 
     def change(self, nano: int) -> None:
-        """Change the reserved amount by `nano`, including the totals that it counts toward."""
+        """Add `nano` to the reserved amount, and to the totals that it counts toward."""
         for total in self.totals:
             total[0] += nano
 

@@ -203,8 +203,8 @@ class Reserver:
             self._close()
 
     def ended(self, plan: Plan, index: int) -> int:
-        """Return the cost of requests of this process that have ended, but have no rows yet, as far
-        as they count toward a limit of the plan; 0 if another thread is using the files."""
+        """Return the cost of those requests of this process that have ended, have no rows yet, and
+        count toward a limit of the plan; 0 if another thread is using the files."""
         ready, files = plan.prepared, self._files
         if ready is None or files is None or not self._lock.acquire(blocking=False):
             return 0

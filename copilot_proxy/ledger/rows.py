@@ -72,7 +72,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
         else None,
         *(_NO_QUOTA if quota is None else _quota(quota)),
         record.reserved,
-        *(None, None, None),  # why it missed the cache; see `prompts`
+        *(None, None, None),  # why the request missed the cache; see `prompts`
     )
 
 

@@ -15,7 +15,7 @@ from copilot_proxy.masking import mask
 _MAX_LINES: Final = 1000
 """Maximum number of records waiting to be written."""
 _MAX_LINE: Final = 64 * 1024
-"""Maximum length, in characters, of a waiting message, traceback or path."""
+"""Maximum length in characters of a waiting message, traceback or path."""
 _STOP_TIMEOUT: Final = 1.0
 """Maximum seconds for writing the waiting records when the server stops."""
 _PAUSE: Final = 0.01

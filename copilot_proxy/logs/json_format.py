@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MAX_MODEL_LENGTH: Final = 256
 _MAX_VALUE_LENGTH: Final = 16 * 1024
-"""Maximum length, in characters, of a value, such as a traceback."""
+"""Maximum length in characters of a value, such as a traceback."""
 
 
 class JsonFormatter(logging.Formatter):

@@ -54,7 +54,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.requests: defaultdict[Labels, int] = defaultdict(int)
-        """By API, model, client, status class, outcome, and source of the cost."""
+        """Numbers of requests, by API, model, client, status class, outcome, and source of the
+        cost."""
         self.nano: defaultdict[Labels, int] = defaultdict(int)
         """The cost in nano-AIU, by model and client."""
         self.tokens: defaultdict[Labels, int] = defaultdict(int)

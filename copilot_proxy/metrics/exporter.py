@@ -33,7 +33,7 @@ _MAX_SPANS: Final = 2048
 _MAX_BATCH: Final = 512
 
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
-"""Sends a JSON body to a URL, with headers. Raises `OSError` if it is not accepted."""
+"""Sends a JSON body to a URL, with headers. Raises `OSError` if the body is not accepted."""
 
 
 class OtlpExporter:

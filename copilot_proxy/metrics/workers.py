@@ -4,7 +4,8 @@ others.
 Requests are counted in batches, because between single requests, other requests would fill the
 processor's caches.
 
-A worker that replaces a dead one continues its counters, so that no counter ever goes down.
+A worker that replaces a dead one continues the dead worker's counters, so that no counter ever goes
+down.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ class Collector:
         self._client = make_collector_client()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send a JSON body. Raises `OSError` if it is not accepted."""
+        """Send a JSON body. Raises `OSError` if the collector does not accept it."""
         sent = {"content-type": "application/json", **headers}
         try:
             answer = await self._client.post(url, content=body, headers=sent)

@@ -27,7 +27,7 @@ class ProxyInUse(NamedTuple):
     setting: str
     """The variable that defines it, or words that describe the system's setting."""
     shown: str
-    """Its URL without username and password, which completes "It is set to ..."."""
+    """Its URL without username and password, for the sentence "It is set to ..."."""
     host: str
     port: int
 

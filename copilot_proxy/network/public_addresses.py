@@ -25,8 +25,8 @@ _SPECIAL: Final = tuple(
 def fetchable_host(url: httpx.URL) -> str | None:
     """Return the host of `url`, or None if the URL must not be fetched.
 
-    It must be an https URL on port 443 without user information. Its host must be an IPv6 address,
-    or a name or IPv4 address that contains a dot and is not local.
+    `url` must be an https URL on port 443 without user information. Its host must be an IPv6
+    address, or a name or IPv4 address that contains a dot and is not local.
     """
     host = url.raw_host.decode("ascii").rstrip(".").lower()
     if url.scheme != "https" or url.port is not None or url.userinfo or "%" in host:

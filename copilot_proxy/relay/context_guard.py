@@ -1,9 +1,9 @@
 """Refuses prompts that have become so long that each of their tokens costs more.
 
 Some models have a second, higher price for long prompts. Agents compact a conversation when the
-model refuses it as too long, but not when it becomes expensive. This refusal therefore looks the
-same. Requests for a summary are admitted, because this is how agents compact, and so are requests
-without tools, because chat clients cannot compact.
+model refuses it as too long, but not when it becomes expensive. This guard's refusal therefore
+looks like the model's. Requests for a summary are admitted, because this is how agents compact, and
+so are requests without tools, because chat clients cannot compact.
 """
 
 from typing import Final
@@ -31,7 +31,7 @@ class ContextGuard:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._known: dict[tuple[str | None, str | None], tuple[int, int]] = {}
-        """(session or client, model) -> the tokens of the last prompt, and their estimate."""
+        """(session or client, model) -> the last prompt's actual and estimated tokens."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn the number of prompt tokens from a completed request."""

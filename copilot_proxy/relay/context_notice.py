@@ -26,7 +26,7 @@ class ContextNotice:
         self._admission = admission
         self._long: dict[tuple[str | None, str | None], int] = {}
         """(session or client, model) -> the tokens of the last prompt, for conversations that are
-        or were long; 0 if it was short again."""
+        or were long; 0 if the last prompt was short again."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a completed request how many tokens its prompt had."""

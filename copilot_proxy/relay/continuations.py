@@ -20,7 +20,7 @@ Open = Callable[[int], AbstractAsyncContextManager[ReplySource]]
 class Continuations:
     """A `ReplySource` for all continuations; entering its context requests the first one.
 
-    Each individual reply must report its token counts. These are added up and, with
+    Each individual reply must report its token counts. The counts are added up and, with
     `include_usage`, sent at the end of a stream.
     """
 

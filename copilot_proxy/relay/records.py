@@ -31,9 +31,9 @@ class RequestContext:
     request_id: str
     method: str
     path: str
-    """Percent-decoded, and without the query, which may contain secrets."""
+    """The path, percent-decoded and without the query, which may contain secrets."""
     headers: Mapping[bytes, bytes] = field(repr=False)
-    """Names are in lowercase. If a header is repeated, this is its last value."""
+    """Name in lowercase -> value; if a header is repeated, its last value."""
     client_api: ClientApi = CHAT_COMPLETIONS
     """The API that the client speaks, judging by its path and headers."""
     simulated: bool = False
@@ -70,7 +70,8 @@ class RequestRecord:
     """Whether the client used its own GitHub sign-in, so another account may have paid."""
     stream: bool = False
     items: int = 0
-    """Messages of the conversation, items of a Responses input, or inputs to embed."""
+    """The number of messages in a conversation, of items in a Responses input, or of inputs to
+    embed."""
     noun: str = "msg"
     """The unit of `items`."""
     tools: int = 0
@@ -91,7 +92,8 @@ class RequestRecord:
     route: str | None = None
     """The Copilot API that was called."""
     attempts: int = 0
-    """Calls to Copilot: more than one if it refused the first API, or to embed a long list."""
+    """The number of calls to Copilot: several if it refused the first API, or to embed a long
+    list."""
     initiator: Initiator | None = None
     status: int = 200
     """The client's HTTP status; also 200 for a stream that failed after it started."""
@@ -129,7 +131,7 @@ class RequestRecord:
     estimated_prompt: int | None = None
     """The estimated tokens of the prompt, if its length had to be checked."""
     reserved: int | None = None
-    """The amount that the budget reserved for the request, in nano-AIU."""
+    """The amount in nano-AIU that the budget reserved for the request."""
     quota: Quota | None = None
     """The remaining quota, according to the answer's headers."""
     upstream_id: str | None = None

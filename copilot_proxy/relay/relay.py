@@ -37,7 +37,7 @@ _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` receives each request's record at its end."""
+    """Answers requests through one upstream; `report` gets the record of each request that ends."""
 
     def __init__(
         self,

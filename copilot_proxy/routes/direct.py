@@ -1,6 +1,6 @@
 """Calls the handlers of the busiest paths without the framework.
 
-The framework would take longer than the handlers. It is not even loaded until a different path is
+The framework would take longer than the handlers, and is not even loaded until a different path is
 called.
 """
 

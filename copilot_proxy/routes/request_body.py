@@ -17,7 +17,7 @@ from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.large_work import run_in_turn
 
 _MIN_RATE: Final = 64 * 1024
-"""The minimum rate at which a large body must arrive, in bytes per second."""
+"""The minimum rate, in bytes per second, at which a large body must arrive."""
 _MAX_ENCODINGS: Final = 2
 _MAX_JOINED: Final = 8 * 1024 * 1024
 """Maximum size in bytes of a body whose parts can be joined within a few milliseconds."""

@@ -31,7 +31,8 @@ _Body = TypeVar("_Body")
 
 
 class Request(Protocol):
-    """The parts of a request that most routes need: the framework's, or one from `direct`."""
+    """The parts of a request that most routes need: the framework's request, or one from
+    `direct`."""
 
     @property
     def scope(self) -> Any:

@@ -35,7 +35,7 @@ class RunningServer:
     """As in ``/health``."""
     last_error: str | None = None
     settings_read_at: float | None = None
-    """In Unix time; None if the server is older than this program."""
+    """Unix time when the server read its settings; None if the server is an older version."""
 
     def models(self) -> Any:
         """Return the model list. Raises `CopilotProxyError`."""
@@ -88,7 +88,7 @@ def find_server(url: str, key: str | None) -> RunningServer | None:
 
 
 def has_old_config(settings: Settings, read_at: object) -> bool:
-    """Return whether ``config.toml`` was changed after a server read its settings, in Unix time."""
+    """Return whether ``config.toml`` is newer than `read_at`, the Unix time when a server read it."""
     if not isinstance(read_at, float | int):
         return False
     try:

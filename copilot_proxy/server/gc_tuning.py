@@ -2,8 +2,8 @@
 
 By default, every 700 new objects trigger a collection, and some collections scan everything that
 the program has loaded. Imports create a hundred thousand objects and almost no garbage, and a
-streamed event creates a handful of dictionaries that reference counting frees. Collections took a
-tenth of the startup time, and a third of the time of fast streams.
+streamed event creates a handful of dictionaries that reference counting frees. Such collections
+would take a tenth of the startup time, and a third of the time of fast streams.
 """
 
 import gc

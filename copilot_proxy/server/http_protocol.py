@@ -38,8 +38,8 @@ class BoundedProtocol(TolerantProtocol):
 
     `receive_timeout` applies to a request head, and to the rest of a body whose response has
     already been sent. `send_timeout` applies to a client that does not read its response. A
-    connection has at most one timer for each. The timer checks whether it still applies when it
-    fires, so timers do not have to be created and cancelled for every request.
+    connection has at most one timer for each. When a timer fires, it checks whether it still
+    applies, so timers do not have to be created and cancelled for every request.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ def is_copilot_proxy(connection: http.client.HTTPConnection) -> bool:
 
 
 def read_health(connection: http.client.HTTPConnection) -> dict[str, Any] | None:
-    """Return the ``/health`` of a copilot-proxy server, or None if it is another program.
+    """Return the ``/health`` of a copilot-proxy server, or None if another program answers.
 
     Closes the connection.
     """

@@ -1,4 +1,4 @@
-"""Parses requests like uvicorn, but also accepts two forms that RFC 9110 and 9112 allow.
+"""Parses requests as uvicorn does, but also accepts two forms that RFC 9110 and 9112 allow.
 
 These are an offer to switch to another protocol, which is ignored, and an absolute request target.
 """
@@ -57,7 +57,7 @@ class TolerantProtocol(HttpToolsProtocol):
         self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
 
     def _should_upgrade(self) -> bool:
-        """Return whether the request opens a WebSocket; false until all earlier ones have ended."""
+        """Return whether the request opens a WebSocket, and all earlier requests have ended."""
         is_idle = self.cycle is None or self.cycle.response_complete
         return bool(is_idle and self.parser.get_method() == b"GET" and super()._should_upgrade())
 

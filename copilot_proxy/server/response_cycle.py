@@ -55,7 +55,8 @@ class ResponseCycle(RequestResponseCycle):
         return True
 
     def _may_start(self, message: Any) -> bool:
-        """Return whether this starts a response with a body, on a connection that stays open."""
+        """Return whether `message` starts a response with a body, on a connection that stays
+        open."""
         return (
             self.keep_alive
             and self.chunked_encoding is None

@@ -18,7 +18,7 @@ def handle_stop_signals(
 ) -> contextlib.AbstractContextManager[None]:
     """While the block runs, call these functions on signals instead of exiting Python.
 
-    `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. They differ
+    `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. The two differ
     because both the shell and the system send SIGHUP when a terminal is closed, so a second SIGHUP
     does not mean "stop now". If the process was started with SIGHUP ignored (``nohup``), it stays
     ignored.
@@ -50,7 +50,7 @@ def on_signals(actions: Mapping[int, Callable[[], None]]) -> Iterator[None]:
 
 
 def ignore_stop_signals() -> None:
-    """Ignore all these signals from now on, unless this is not the main thread."""
+    """Ignore all signals to stop from now on, unless this is not the main thread."""
     for number in _handled_signals():
         with contextlib.suppress(ValueError):  # not possible outside the main thread
             signal.signal(number, signal.SIG_IGN)

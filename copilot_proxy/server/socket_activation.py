@@ -22,8 +22,8 @@ _VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 def activated(settings: Settings) -> tuple[Settings, socket.socket | None]:
     """Return the socket that systemd has passed, and the settings with its address.
 
-    If there is no such socket, return `settings` and None. Raises `UsageError` if it cannot be
-    used.
+    If there is no such socket, return `settings` and None. Raises `UsageError` if the socket cannot
+    be used.
     """
     values = [os.environ.get(name) for name in _VARIABLES]
     if sys.platform == "win32" or values[0] != str(os.getpid()):

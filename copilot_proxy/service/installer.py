@@ -106,7 +106,7 @@ def install(
 
 
 def restart(manager: ServiceManager, service: Service, settings: Settings) -> None:
-    """Restart the service, and return when the new server answers. Raises its error."""
+    """Restart the service, and return when the new server answers. Raises the server's error."""
     folder = folder_of(settings)
     old = read_installation(folder)
     if old is None:

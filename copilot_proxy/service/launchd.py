@@ -81,8 +81,8 @@ def property_list(service: Service) -> str:
 
 
 def _unload(service: Service) -> None:
-    """Stop and unload the agent, and wait until it has exited, since it cannot be loaded before
-    then."""
+    """Stop and unload the agent, and wait until it has exited, since it cannot be loaded again
+    before then."""
     run(["launchctl", "bootout", _target(service)])
     deadline = time.monotonic() + service.stop_timeout
     while run(["launchctl", "print", _target(service)])[0] == 0 and time.monotonic() < deadline:

@@ -29,7 +29,7 @@ _SECRETS: Final = ("github_token", "api_key")
 _FILE: Final = "_FILE"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 _SIMILAR: Final = 0.75
-"""Minimum similarity, from 0 to 1, of a name to be suggested."""
+"""Minimum similarity, from 0 to 1, at which a name is suggested."""
 _FLAGS: Final = {"cors_origins": "cors_origin"}
 """Settings whose flag has a different name."""
 

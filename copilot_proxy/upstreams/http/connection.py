@@ -17,7 +17,7 @@ from copilot_proxy.upstreams.http.request_writer import write_request
 from copilot_proxy.upstreams.http.timed_waiter import TimedWaiter, WaitTimer
 
 _MAX_HEAD: Final = 256 * 1024
-"""Maximum size of the headers of a response in bytes."""
+"""Maximum size in bytes of the headers of a response."""
 _MAX_UNREAD: Final = 256 * 1024
 """Unread bytes of a response above which reading from the socket is paused."""
 
@@ -149,7 +149,7 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is open, as far as the event loop knows."""
+        """Whether the event loop still considers the connection open."""
         return not self._transport.is_closing()
 
     def fileno(self) -> int:

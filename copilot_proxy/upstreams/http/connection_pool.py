@@ -2,8 +2,8 @@
 
 httpx's own pool iterates over all its connections for every request, and passes every chunk through
 several layers. With 16 clients, that is most of the cost of a request. This pool also reveals
-whether a request was sent: it was certainly not if it failed with `httpx.ConnectError` or
-`httpx.ConnectTimeout`.
+whether a request was sent: a request that fails with `httpx.ConnectError` or `httpx.ConnectTimeout`
+was certainly not sent.
 """
 
 import asyncio

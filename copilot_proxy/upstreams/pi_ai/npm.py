@@ -73,7 +73,7 @@ class Npm:
     def run(self, folder: Path, *arguments: str) -> None:
         """Run npm in `folder`, without the scripts of packages. Raises `CopilotProxyError`.
 
-        If this is interrupted, npm is killed.
+        If the call is interrupted, npm is killed.
         """
         process = None
         try:

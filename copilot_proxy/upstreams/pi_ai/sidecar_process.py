@@ -130,7 +130,7 @@ class SidecarProcess:
         """Set when the process is ready, or has died."""
         self.is_alive = True
         self.damaged = False
-        """Whether it has reported that its files are missing or damaged."""
+        """Whether the process has reported that its files are missing or damaged."""
         self._name = name
         self._received_message = True
         self._ping_interval = ping_interval
