@@ -25,7 +25,7 @@ class LimitFinder:
     def __init__(self, file: LimitsFile) -> None:
         self._file = file
         self._checked_at = float("-inf")
-        """When the file and the time were last checked, on the monotonic clock."""
+        """The monotonic time at which the limits file and the minute were last checked."""
         self._minute = 0
         self._limits = Limits()
         self._plans: dict[_Key, Plan] = {}

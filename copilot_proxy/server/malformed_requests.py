@@ -74,7 +74,8 @@ _FAULTS: Final = (
         "Send a method in uppercase, such as POST, followed by the path.",
     ),
 )
-"""The faults that the parser distinguishes; the first one whose word is in its message is used."""
+"""The faults that the parser distinguishes; the first whose word the parser's message has is
+used."""
 _OTHER: Final = _Fault("", "", "Check for a proxy that changes the request.")
 _TLS: Final = _Fault(
     "",
