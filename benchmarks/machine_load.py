@@ -12,7 +12,7 @@ _TOO_MUCH: Final = 0.15
 
 
 class MachineLoad:
-    """Measures the CPU use of other processes since it was created."""
+    """Measures the CPU use of other processes since this object was created."""
 
     def __init__(self) -> None:
         self._begun = time.monotonic()

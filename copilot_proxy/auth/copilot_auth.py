@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 _REFRESH_LEAD: Final = 60.0
 """Seconds before `refresh_in` at which the token is refreshed."""
 _MIN_LIFETIME: Final = 30.0
-"""Minimum lifetime and minimum time until a refresh, in seconds; lower values from GitHub are
-raised to this."""
+"""Minimum seconds of a token's lifetime, and until its refresh; lower values from GitHub are raised
+to this."""
 _MAX_REFRESH_INTERVAL: Final = 24 * 3600.0
 _FORCED_BURST: Final = 5
 _FORCED_INTERVAL: Final = 30.0

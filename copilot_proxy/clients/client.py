@@ -99,7 +99,7 @@ class Client:
     """Its name in the ledger."""
     title: str
     programs: tuple[str, ...]
-    """The client's program names; with a `launch`, the first is also the client's name in commands."""
+    """The client's program names; with a `launch`, the first one names the client in commands."""
     setup: Callable[[Connection, Machine], Setup]
     """Returns how to configure it permanently."""
     apis: tuple[Api, ...]

@@ -37,7 +37,7 @@ class Quota(NamedTuple):
         return self.entitlement < 0
 
     def was_reset(self, now: datetime) -> bool:
-        """Return whether the quota has been reset since the answer, so it is outdated."""
+        """Return whether a reset since the answer has made these amounts outdated."""
         return self.resets_at is not None and self.resets_at <= now
 
     @property

@@ -86,7 +86,7 @@ class HttpExchange(TimedWaiter[Any]):
         self.wake()
 
     def wake(self) -> None:
-        """Wake up the reader after a change, unless it is waiting for more in `receive`."""
+        """Wake up the reader after a change, unless the reader is waiting in `receive`."""
         waiter = self.waiter
         if waiter is None or waiter.done():
             return
