@@ -61,7 +61,7 @@ def check_files(wheel: Path) -> None:
 
 
 def removed_in_containers() -> list[str]:
-    """Return the packages that the Containerfile uninstalls, except for pip."""
+    """Return the packages, other than pip, that the Containerfile uninstalls."""
     text = (ROOT / "Containerfile").read_text(encoding="utf-8")
     uninstalled = re.search(r"pip uninstall --quiet --yes \\\n\s+(.+) pip ", text)
     if not uninstalled:

@@ -161,7 +161,7 @@ class _Server(uvicorn.Server):
 
 
 class Proxy:
-    """The server in a thread, on a free port; `records` are its requests as logged."""
+    """The server in a thread, on a free port; `records` has the records of its requests."""
 
     def __init__(
         self, settings: Settings, *, simulated: bool = False, clock: Clock | None = None

@@ -106,7 +106,7 @@ def tool_loop(cell: Cell) -> None:
 
 
 def parallel_tools(cell: Cell) -> None:
-    """Two calls in one answer stay distinct, and both get results, streamed and whole."""
+    """Two calls in one answer, streamed or whole, stay distinct, and both get results."""
     for streamed in (True, False):
         _tools(cell, ["Paris", "London"], stream=streamed)
 
@@ -146,14 +146,14 @@ def image(cell: Cell) -> None:
 
 
 def length(cell: Cell) -> None:
-    """An answer cut off at the limit has the right finish reason, streamed and whole."""
+    """An answer cut off at the limit, streamed or whole, has the right finish reason."""
     for streamed in (True, False):
         said = cell.ask(cell.client.user("Write 200 words"), limit=20, stream=streamed)
         assert cell.client.cut == said.finish
 
 
 def usage(cell: Cell) -> None:
-    """Tokens are counted, even cached tokens, streamed and whole."""
+    """Streamed and whole answers report their tokens, including cached tokens."""
     long = cell.client.user("Ahoy " * 1100, mark=True)
     turns = [*long, *cell.client.assistant("Aye."), *cell.client.user("And now?", mark=True)]
     for streamed in (True, False):

@@ -42,7 +42,7 @@ async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def running(handler: Handler, **options: Any) -> AsyncIterator[asyncio.Server]:
-    """Do the same, but yield the server, which the block may close."""
+    """Serve like `serving`, but yield the server, which the block may close."""
     tasks: set[asyncio.Task[Any]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

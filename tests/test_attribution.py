@@ -56,7 +56,7 @@ def test_sessions(headers: dict[bytes, bytes], body: Any, session: str | None) -
 
 
 def test_the_base_url_takes_precedence() -> None:
-    """The client's name in the base URL takes precedence over its user agent."""
+    """The client's name in the base URL takes precedence over the user agent."""
     sender = identify_client({b"user-agent": b"OpenAI/Python 1.0"}, {}, "cron", "reports")
 
     assert ("cron", None, "OpenAI/Python 1.0", "reports") == (

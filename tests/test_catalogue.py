@@ -125,7 +125,7 @@ def test_a_model_with_only_an_id() -> None:
 
 @pytest.mark.parametrize("value", ["9", 0, -1, 1.5, True, None, [9]])
 def test_invalid_limits(value: object) -> None:
-    """Only a positive integer is a limit."""
+    """A limit that is not a positive integer counts as unknown."""
     (model,) = catalogue_of({"id": "a", "capabilities": {"limits": {"x": value}}})
 
     assert model.limit("x") is None

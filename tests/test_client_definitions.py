@@ -31,7 +31,7 @@ SONNET = ClientModel(
     adaptive=True,
 )
 MINI = ClientModel("gpt-9-mini", "GPT-9 mini", ("responses",))
-"""A model with only a known id."""
+"""A model of which only the id is known."""
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 PLATFORMS = ("linux", "darwin", "win32")
 

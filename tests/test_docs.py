@@ -45,14 +45,14 @@ def section(document: str, title: str) -> str:
 
 @pytest.mark.parametrize("name", sorted(COMMAND.commands))
 def test_every_command_is_documented(name: str) -> None:
-    """A command has a heading in docs/configuration.md and a help text."""
+    """Each command has a heading in docs/configuration.md and a help text."""
     assert f"### `{name}`" in text("docs/configuration.md")
     assert COMMAND.commands[name].help
 
 
 @pytest.mark.parametrize(("command", "flag"), list(options()))
 def test_every_flag_is_documented(command: str, flag: str) -> None:
-    """A flag is documented under its command in docs/configuration.md."""
+    """Each flag is documented under its command in docs/configuration.md."""
     title = f"`{command}`" if command else "Every command"
 
     assert f"`{flag}" in section(text("docs/configuration.md"), title)

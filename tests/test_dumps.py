@@ -133,7 +133,7 @@ def test_file_modes(dumping: Proxy, folder: Path) -> None:
 def test_a_stream_is_written_as_it_comes(
     dumping: Proxy, simulator: Simulator, folder: Path
 ) -> None:
-    """A stream is written as it arrives, so a crash leaves the part that came before it."""
+    """A stream is written as it arrives, so a crash loses only the part that came later."""
     simulator.state.faults.on("stall_mid_stream")
     with dumping.client() as client:
         asked = question("Hi", stream=True)

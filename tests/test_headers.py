@@ -47,7 +47,7 @@ def test_headers_for_copilot() -> None:
 
 @pytest.mark.parametrize("who", ["user", "agent"])
 def test_the_initiator(who: headers.Initiator) -> None:
-    """X-Initiator has the value that was determined."""
+    """X-Initiator has the initiator that the caller passes."""
     sent = headers.copilot(IDENTITY, intent="x", initiator=who)
 
     assert who == sent["x-initiator"]

@@ -1,4 +1,4 @@
-"""LangChain's Google package, with another vendor's model and one of Google's."""
+"""LangChain's Google package, with a Google model and another vendor's model."""
 
 import pytest
 

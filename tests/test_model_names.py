@@ -35,7 +35,7 @@ def catalogue_of(*entries: Any) -> Catalogue:
 
 
 def found(catalogue: Catalogue, name: str, default: str = DEFAULT_FAMILY) -> str | None:
-    """Return the id of the model for a name, with a ``*`` if the size decided."""
+    """Return the id of the model for a name, with a ``*`` if the model was chosen by size."""
     meaning = resolve(catalogue, name, default)
     return None if meaning is None else meaning.model.id + "*" * meaning.is_substitute
 

@@ -62,7 +62,7 @@ def test_token_ids(client: openai.OpenAI) -> None:
 
 
 def test_more_inputs_than_copilot_accepts(client: openai.OpenAI, simulator: Simulator) -> None:
-    """More than 512 texts are sent in parts, and returned in order."""
+    """More than 512 texts are sent in several requests, and the vectors are in order."""
     simulator.state.faults.on("unordered", path="/embeddings")
     texts = [f"Text {number}" for number in range(1100)]
 

@@ -70,7 +70,7 @@ def test_chat(client: ollama.Client, model: str) -> None:
 
 @crossed(model=VENDORS, stream=[False, True])
 def test_tools(client: ollama.Client, simulator: Simulator, model: str, stream: bool) -> None:
-    """A Python function becomes a tool, and its calls have arguments as objects.
+    """A Python function becomes a tool, and calls have objects as arguments.
 
     The loop ends with an answer, although this client sends no ids.
     """
@@ -132,7 +132,7 @@ def test_schemas(client: ollama.Client, model: str) -> None:
 
 
 def test_generate(client: ollama.Client) -> None:
-    """A prompt is answered, streamed and whole; without a prompt, the model is only loaded."""
+    """A prompt gets a streamed or whole answer; without a prompt, the model is only loaded."""
     parts = list(client.generate("gpt-4o", "Ahoy", system="Be brief.", stream=True))
     assert "You said: Ahoy" in "".join(part.response or "" for part in parts)
     assert parts[-1].done

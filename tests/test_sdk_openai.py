@@ -49,7 +49,7 @@ def user(text: str) -> list[ChatCompletionMessageParam]:
 
 @pytest.mark.parametrize("model", VENDORS)
 def test_whole_answer(client: openai.OpenAI, model: str) -> None:
-    """A model of each vendor answers with text, finish reason, usage and its requested name."""
+    """A model of each vendor answers with text, finish reason, usage and the requested name."""
     completion = client.chat.completions.create(model=model, messages=user("Say hello"))
 
     choice = completion.choices[0]
@@ -134,7 +134,7 @@ def test_tool_loop(client: openai.OpenAI, model: str, stream: bool) -> None:
 
 
 def test_tool_without_arguments(client: openai.OpenAI) -> None:
-    """A call without arguments has `{}` as arguments, whole and streamed."""
+    """A call without arguments has `{}` as arguments, in whole and streamed answers."""
     tool: ChatCompletionToolParam = {"type": "function", "function": {"name": "get_time"}}
     for stream in (False, True):
         if stream:
@@ -279,7 +279,7 @@ def test_quota_is_not_retried(proxy: Proxy, simulator: Simulator) -> None:
 
 
 async def test_async_client(proxy: Proxy) -> None:
-    """Concurrent requests from the async SDK get their own answers."""
+    """Each of several concurrent requests from the async SDK gets its own answer."""
     async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="unused") as client:
 
         async def ask(number: int) -> str:

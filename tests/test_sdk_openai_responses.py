@@ -134,7 +134,7 @@ def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5", "gemini-2.5-pro"])
 def test_reasoning_summary(client: openai.OpenAI, model: str) -> None:
-    """Visible reasoning arrives as a summary, streamed and whole."""
+    """Visible reasoning arrives as a summary, in streamed and whole answers."""
     with client.responses.stream(
         model=model, input="Think", reasoning={"effort": "high", "summary": "auto"}
     ) as stream:

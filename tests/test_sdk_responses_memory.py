@@ -265,7 +265,7 @@ def test_off(simulator: Simulator) -> None:
 
 
 def test_workers_are_named(simulator: Simulator) -> None:
-    """With several processes, the hint says that each stores only its own responses."""
+    """With several processes, the hint says that each process stores only its own responses."""
     settings = settings_at(simulator, workers=3)
     with (
         Proxy(settings) as proxy,

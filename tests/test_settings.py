@@ -303,7 +303,7 @@ def test_errors_name_the_source(home: Path) -> None:
     ],
 )
 def test_errors_name_the_file(home: Path, config: str, words: str) -> None:
-    """Errors about the file name its path."""
+    """Errors about the file contain its path."""
     error = refused(home, config=config)
 
     assert error.message.startswith(str(home / "config.toml"))

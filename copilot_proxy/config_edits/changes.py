@@ -178,7 +178,20 @@ def _is_edited(text: str, path: Path, digest: str, before: str) -> bool:
 
 
 def _digest(data: Any) -> str:
+    """Return the digest of a value; of an object with addresses, only that of the addresses.
+
+    Clients such as Cline change other fields of the objects themselves, for example a timestamp.
+    Such an object still belongs to `connect` as long as it points to this server.
+    """
+    data = (_addresses(data) if isinstance(data, dict | list) else None) or data
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _addresses(data: Any) -> list[str]:
+    if isinstance(data, dict | list):
+        inner = data.values() if isinstance(data, dict) else data
+        return sorted(address for value in inner for address in _addresses(value))
+    return [data] if isinstance(data, str) and data.startswith(("http://", "https://")) else []
 
 
 def _name(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The request fields that Copilot's APIs accept, for objects in which they refuse all other fields.
+"""The fields that Copilot accepts in those objects of a request that may have no other fields.
 
 Observed in Copilot's responses to requests, 2026-11: "Extra inputs are not permitted".
 """

@@ -1,8 +1,8 @@
 """Chooses the API that a client speaks, and the Copilot API that a request is sent to.
 
 If the model lists the client's own API, that API is used, so request and response only need
-repairs. Otherwise, it is the first of `UPSTREAM_APIS` that the model lists. The catalogue decides,
-never the model's name.
+repairs. Otherwise, the first of `UPSTREAM_APIS` that the model lists is used. The catalogue
+decides, never the model's name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,18 +25,19 @@ from copilot_proxy.formats.upstream_api import UpstreamApi, is_same_api
 COPILOT_APIS: Final = (CHAT_COMPLETIONS, RESPONSES, MESSAGES)
 """The APIs that both clients and Copilot support."""
 UPSTREAM_APIS: Final[Sequence[UpstreamApi]] = COPILOT_APIS
-"""In order of preference, for clients whose own API the model does not list."""
+"""The order of preference for clients whose own API the model does not list."""
 
 
 def client_apis() -> Sequence[ClientApi]:
-    """Return all APIs that clients can use, which imports them."""
+    """Import and return all APIs that clients can use."""
     return (*COPILOT_APIS, _completions(), _ollama(), _gemini())
 
 
 def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
     """Return the API that a client speaks, based on the path, or else on its headers.
 
-    Other clients, such as those that only list models, are treated as OpenAI's.
+    Clients that neither of these identifies, such as those that only list models, are treated as
+    clients of OpenAI.
     """
     for api in COPILOT_APIS:
         if api.has_path(path):
@@ -73,7 +74,7 @@ def _ollama() -> ClientApi:
 
 
 _DOCUMENT_APIS: Final[Sequence[UpstreamApi]] = (MESSAGES, RESPONSES, CHAT_COMPLETIONS)
-"""In order of preference for requests with a PDF; the last API only accepts PDFs as images."""
+"""The order of preference for requests with a PDF; the last API accepts PDFs only as images."""
 
 
 def choose(
@@ -110,9 +111,9 @@ def _not_refused(
 ) -> list[UpstreamApi]:
     """Return the APIs that the model lists, except those that Copilot has refused.
 
-    If all were refused, an earlier one may work again. Without a catalogue, this is a guess: the
-    client's own API if Copilot supports it, otherwise Chat Completions. Models that list no API are
-    called on Chat Completions.
+    If all were refused, all but the latest are returned, because they may work again. Without a
+    catalogue, the answer is a guess: the client's own API if Copilot supports it, otherwise Chat
+    Completions. Models that list no API are called on Chat Completions.
     """
     if model is None:
         listed = [api for api in UPSTREAM_APIS if is_same_api(client, api)]

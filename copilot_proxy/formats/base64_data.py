@@ -55,9 +55,9 @@ def is_data_url(text: str) -> bool:
 
 
 def read_data_url(url: str) -> DataUrl | None:
-    """Return the parts of a data: URL in their standard form, or None if it is not base64.
+    """Return the parts of a data: URL in their standard form, or None if its data is not base64.
 
-    The base64 may be percent-encoded, such as ``%2B`` for ``+``.
+    Characters of the base64 may be percent-encoded, for example ``+`` as ``%2B``.
     """
     header, comma, data = url.partition(",")
     media_type, *parameters = header[5:].split(";")

@@ -75,7 +75,7 @@ class ClientApi(Protocol):
 
     @property
     def conversation_field(self) -> str:
-        """The request field to name when the conversation is too long."""
+        """The request field that the error names if the conversation is too long."""
         ...
 
     @property

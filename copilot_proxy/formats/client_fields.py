@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 CLIENT_FIELDS: Final = "client_fields"
-"""The field of a translated request that holds these names."""
+"""The field of a translated request that holds the client's field names."""
 
 
 class ClientFields(NamedTuple):
@@ -17,9 +17,9 @@ class ClientFields(NamedTuple):
     effort: str = "reasoning_effort"
     """The field that the reasoning effort was taken from."""
     effort_value: object = None
-    """The value of that field, if it is not an effort; the effort is then our estimate."""
+    """The value of the field `effort` if it is not an effort; the effort is then our estimate."""
     limit: str | None = None
-    """The output limit; None means the name in the body for Copilot."""
+    """The field with the output limit; None means that it is named as in the body for Copilot."""
     output_format: str = "response_format"
     """The output format."""
     conversation: str = "messages"
@@ -87,6 +87,6 @@ OLLAMA_FIELDS: Final = ClientFields(
 
 
 def take_fields(chat: dict[str, Any]) -> ClientFields:
-    """Remove the names from a copy of a chat request, and return them."""
+    """Remove the client's names from `chat`, a copy of a chat request, and return them."""
     fields = chat.pop(CLIENT_FIELDS, None)
     return fields if isinstance(fields, ClientFields) else ClientFields()

@@ -16,7 +16,7 @@ _INPUT_DESCRIPTION: Final = (
 )
 _START: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _MAX_START: Final = 64
-"""The text must start within this many characters of the arguments."""
+"""The text must start within this many characters from the start of the arguments."""
 _TEXT: Final = re.compile(
     r'(?:[^"\\]++|\\[^u]|\\u[0-9a-fA-F]{4}|\\u(?![0-9a-fA-F]{0,3}\Z))*+', re.DOTALL
 )
@@ -28,7 +28,7 @@ _HALF: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}$")
 
 
 def function_of(custom: Json) -> Json:
-    """Return the definition of a function that represents a custom tool, in either API's format.
+    """Return the definition of a function that represents a custom tool of either API.
 
     The definition is ``{"name", "description", "parameters"}``.
     """
@@ -72,7 +72,7 @@ def custom_arguments(text: str) -> str:
 def custom_input(arguments: str) -> str:
     """Extract the input of a custom tool from the arguments of its function.
 
-    For some of these tools, models expect a different argument name, such as ``patch``, which is
+    For some custom tools, models use a different argument name, such as ``patch``; such names are
     also accepted. Arguments in any other form are returned unchanged.
     """
     try:

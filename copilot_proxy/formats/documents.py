@@ -23,7 +23,7 @@ from copilot_proxy.formats.types import ClientRequest, Json
 
 PDF: Final = "application/pdf"
 DEFAULT_NAME: Final = "document.pdf"
-"""The default name of a PDF, since the Responses API requires one."""
+"""The default name of a PDF, since the Responses API requires a name."""
 NO_DOCUMENTS_HINT: Final = (
     "Send the document's text, or use a model that accepts PDFs: Claude, GPT-5 and later, or a "
     "Gemini model for which Copilot lists application/pdf."
@@ -42,7 +42,7 @@ _MAGIC: Final = b"%PDF-"
 _MAGIC_RANGE: Final = 1024
 """PDF readers look for the magic number within this many bytes."""
 _HEAD: Final = 1368
-"""The number of base64 characters for these bytes; a multiple of 4."""
+"""The number of base64 characters for `_MAGIC_RANGE` bytes; a multiple of 4."""
 _PIECE: Final = 1024 * 1024
 """The number of base64 characters to decode at a time; a multiple of 4."""
 _NO_BASE64: Final = "is a data: URL that is not base64"
@@ -93,7 +93,7 @@ def is_pdf(content: bytes) -> bool:
 
 
 def _decoded(encoded: str, param: str) -> bytes:
-    # Decoded in small parts, because all other threads stop while one is decoded.
+    # Decoded in small parts, because all other threads stop while a part is decoded.
     pieces = [encoded[i : i + _PIECE] for i in range(0, len(encoded), _PIECE)]
     try:
         if any("=" in piece for piece in pieces[:-1]):
@@ -182,7 +182,7 @@ def checked_source(source: Any, path: str) -> Any:
 
 def check_blob(blob: Json, path: str) -> None:
     """Convert the data of a file in Gemini's ``{"mimeType", "data"}`` to its standard form. Raises
-    `RequestError` if it is not a document."""
+    `RequestError` if the data is not a document."""
     blob["mimeType"], blob["data"] = standard_type(blob["mimeType"]), standard_base64(blob["data"])
     read_document(blob["data"], f"{path}.data", media_type=blob["mimeType"])
 
@@ -213,8 +213,8 @@ def pdf_data(part: Json) -> str:
 
 
 def first_pdf(request: ClientRequest) -> str | None:
-    """Return the path of the first PDF in a validated request of any client API, including tool
-    results, or None."""
+    """Return the path of the first PDF in a validated request of any client API, also in tool
+    results; None if there is no PDF."""
     for root in FIELDS:
         items = request.get(root)
         if isinstance(items, list) and (found := _search(items)) is not None:

@@ -79,7 +79,7 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
     ),
     "supported_endpoints": API_PATHS | {"ws:/responses"},
 }
-"""The values of such fields, by the path of the field."""
+"""The known values of some fields of a model, by the path of the field."""
 _MODEL_CODES: Final = frozenset({"model_pending_deprecation"})
 
 _EVENTS: Final[Mapping[str, frozenset[str]]] = {
@@ -116,7 +116,7 @@ _ITEMS: Final = _words(
 
 
 def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
-    """Return the unknown fields, values, codes and models in a list, each once per model."""
+    """Return the unknown fields, values, codes and models in a model list, each once per model."""
     found: list[Unknown] = []
     for model in catalogue:
         found += _in_object(model.raw, "")
@@ -176,6 +176,6 @@ def _in_type(kind: str, value: object, known: Iterable[str]) -> list[Unknown]:
 
 
 def _unknown(kind: str, name: object) -> Unknown:
-    """Return the unknown thing called `name`, unless that does not look like a name."""
+    """Return the unknown thing called `name`, unless `name` does not look like a name."""
     is_name = isinstance(name, str) and _NAME.fullmatch(name)
     return Unknown(kind, str(name) if is_name else "(not a name)")

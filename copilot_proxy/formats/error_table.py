@@ -161,7 +161,7 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
         "use another model.",
     ),
     "user_request_timeout": ErrorMapping(type="server_error", hint=_UPLOAD_HINT),
-    # Anthropic's own status: its SDKs choose the exception by the status, which events do not have.
+    # Anthropic's own status, by which its SDKs choose the exception; events have no status.
     "overloaded_error": ErrorMapping(status=529, hint=_BUSY_HINT),
     "RESOURCE_EXHAUSTED": _RATE,
     "content_filter": _FILTERED,

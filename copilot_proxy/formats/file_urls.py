@@ -78,8 +78,7 @@ def find_file_urls(request: ClientRequest) -> Iterator[FileUrl]:
 
 
 def _gemini_files(part: ClientRequest, path: str) -> Iterator[FileUrl]:
-    """Yield the URL in a part of a Gemini request. If it has no type, the file should be an
-    image."""
+    """Yield the URL in a part of a Gemini request. A file without a type counts as an image."""
     for key, (uri, type_name) in _URIS.items():
         file = part.get(key)
         if isinstance(file, dict) and is_web_url(url := file.get(uri)):

@@ -20,9 +20,10 @@ _ASIDE: Final = re.compile(
 def initiator_of(turns: Iterable[TurnKind | None]) -> Initiator:
     """Return who caused a request, from the kinds of its messages, latest first.
 
-    It is ``user`` if and only if the last turn is the user's own. Instructions and tool lists
-    (None) are not turns and are skipped, because clients also put them after the user's words. A
-    request without any turns counts as the user's. Asides after tool results belong to the results.
+    The result is ``user`` if and only if the last turn is the user's own. Instructions and tool
+    lists (None) are not turns and are skipped, because clients also put them after the user's
+    words. A request without any turns counts as the user's. Asides after tool results belong to the
+    results.
     Plans with premium requests only charge for ``user``, so the value must always be truthful.
     """
     aside = False
@@ -39,8 +40,8 @@ def initiator_of(turns: Iterable[TurnKind | None]) -> Initiator:
 def user_turn(content: object) -> TurnKind:
     """Return the kind of a message with the role ``user``; `content` is a string or list of parts.
 
-    It is ``user`` if it contains an image, a file, or text outside of ``<system-reminder>`` tags,
-    otherwise ``aside``.
+    The kind is ``user`` if the content has an image, a file, or text outside of
+    ``<system-reminder>`` tags, otherwise ``aside``.
     """
     if isinstance(content, list):
         return "user" if any(map(_is_user_content, content)) else "aside"

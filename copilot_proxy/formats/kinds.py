@@ -43,8 +43,8 @@ _PLAIN: Final = Kinds(
     {"function", "text", "input_text", "output_text"},
     {"content", "role", "text", "tool_call_id", "tool_calls", "type"},
 )
-"""The kinds that may occur in a plain conversation without images: no files, and none of OpenAI's
-marks."""
+"""The kinds that may occur in a plain conversation without images, which also has no files and
+none of OpenAI's marks."""
 _TEXTS: Final = Kinds(set(), {"content", "role"})
 """The kinds in a conversation whose messages all consist of a single text."""
 _PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})

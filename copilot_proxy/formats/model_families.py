@@ -18,7 +18,7 @@ ANY_TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 _OPENAI: Final = ("OpenAI", "Azure OpenAI")
 _OLD_OPENAI: Final = re.compile(r"gpt-(3\.5|4)[^\d]")
-"""The families before GPT-5. The catalogue does not mark them; unknown families count as new."""
+"""The families before GPT-5. The catalogue does not mark these; unknown families count as new."""
 
 FAMILIES: Final = (
     *API_TRAITS,
@@ -205,7 +205,7 @@ FAMILIES: Final = (
         traits={"eager_input_streaming": False},
     ),
     Family(
-        # Copilot's model list says that it supports schemas, which is only true of Chat
+        # Copilot's model list says that the model supports schemas, which is only true of Chat
         # Completions.
         name="Claude Haiku 4.5 on Messages",
         source="GitHub's Copilot client; source code of pi-ai: no output_config",

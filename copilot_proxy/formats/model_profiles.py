@@ -53,7 +53,8 @@ class ModelProfile:
     """The maximum thinking budget, in tokens; None if the catalogue has none."""
     binds_thinking: bool = False
     """Whether thinking is bound to the conversation before it, which must not change unless
-    ``thinking.block_binding`` says how to handle that; models without this reject that field."""
+    ``thinking.block_binding`` says how to handle a change. Models that do not bind thinking reject
+    the field."""
     thinks_by_default: bool = True
     """Whether the model thinks if the request does not mention thinking."""
     thinks_with_forced_tool: bool = True
@@ -77,7 +78,7 @@ class ModelProfile:
 
     # Output limits, in tokens
     limit_field: str | None = None
-    """The name of the limit, if an API has two; None keeps the client's name."""
+    """The name of the limit, if the API has two names for it; None keeps the client's name."""
     min_output: int | None = None
     """The minimum limit; None if any is accepted."""
     max_output: int | None = None
@@ -262,7 +263,7 @@ def _thinking_traits(model: Model, family: ModelProfile) -> Mapping[str, Any]:
 
 
 def _limit_traits(model: Model, api: Api, family: ModelProfile) -> Mapping[str, Any]:
-    """Return the output limits. Only Claude gets a default: it would otherwise stop early."""
+    """Return the output limits. Only Claude gets a default, without which it would stop early."""
     unstreamed = model.limit("max_non_streaming_output_tokens")
     max_output = model.limit("max_output_tokens")
     if family.max_cache_marks is None and api != "messages":

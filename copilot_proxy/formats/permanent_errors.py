@@ -32,7 +32,7 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 _WORD: Final = re.compile("|".join(_WORDS), re.IGNORECASE)
 _FIXED_FIELDS: Final = ("type", "@type", "code", "status")
-"""The fields that programs compare; their values never contain such numbers or words."""
+"""The fields that programs compare; their values never look retryable."""
 
 
 def is_permanent(error: CopilotProxyError) -> bool:
@@ -51,7 +51,7 @@ def has_retryable_number(text: str) -> bool:
 
 
 def permanent_text(text: str) -> str:
-    """Return `text` reworded, and with spaces inside such numbers: ``150 293``, ``4 29``."""
+    """Return `text` reworded, with spaces inside retryable numbers: ``150 293``, ``4 29``."""
     text = _WORD.sub(lambda found: _WORDS[found[0].lower()], text)
     return _DIGITS.sub(lambda found: _with_spaces(found[0]), text)
 

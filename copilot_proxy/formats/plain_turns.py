@@ -17,9 +17,9 @@ from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.large_json import LARGE, MAX_VALUES, check_value_count
 
 MIN_SIZE = 128 * 1024
-"""The minimum size of a body in bytes for which this is worthwhile."""
+"""The minimum size of a body in bytes for which decoding into structs is worthwhile."""
 MIN_TURNS = 100
-"""The minimum number of decoded messages for which this is worthwhile."""
+"""The minimum number of decoded messages for which converting them is worthwhile."""
 _QUICK: Final = 1280 * 1024
 """The maximum size of a body in bytes that can always be decoded within 25 ms, whatever it
 contains. Counting its values takes almost as long as decoding a typical conversation."""
@@ -28,7 +28,8 @@ contains. Counting its values takes almost as long as decoding a typical convers
 class PlainTurns(list[Any]):
     """The structs of a plain conversation, which msgspec encodes like the messages they represent.
 
-    A few may be decoded JSON instead: those that a rule must change for almost every model.
+    A few messages may be decoded JSON instead: those that a rule must change for almost every
+    model.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class PlainTurns(list[Any]):
         self.parts = parts
         """Information about the conversation; its type depends on the API."""
         self.wide_size = 0
-        """The bytes of memory that its texts may need beyond the size of their JSON; only set for
+        """The bytes of memory that the texts may need beyond the size of their JSON; only set for
         Responses.
 
         A single character such as a curly quotation mark makes Python store the entire text with

@@ -35,8 +35,9 @@ Block = tuple[str, int, str, bytes]
 """A part of a prompt that is cached as a unit: its kind (``tool``, ``system``, ``settings`` or
 ``message``), its position among blocks of its kind, counted from 1, its name, and its data.
 
-The parts of a message share a position. Only tools have a name; for others, it is "". Creating
-named tuples would take a third of the time needed for the blocks of a long conversation.
+The parts of a message share a position. Only tools have a name; other blocks have ""
+instead. Creating named tuples would take a third of the time needed for the blocks of a long
+conversation.
 """
 
 

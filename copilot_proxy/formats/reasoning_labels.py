@@ -1,6 +1,6 @@
 """The labels of encrypted reasoning, which name the API that produced it.
 
-A label is prepended to the encrypted text, so that it is only sent back to that API.
+A label is prepended to the encrypted text, so that the text is only sent back to that API.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Removes fields that Copilot has refused by name from the messages, items and tools of a request.
+"""Removes fields from a request's messages, items and tools if Copilot refused them by name.
 
 Programs keep their own fields in conversations, and new clients send fields that Copilot does not
 support yet. Both remain in the conversation, so every later request would be refused, too.
@@ -43,7 +43,7 @@ def refused_fields(message: str) -> list[FieldPath]:
 
 
 def without_field(body: UpstreamBody, path: FieldPath) -> UpstreamBody:
-    """Return `body` without the field in any position; the same object if it has none."""
+    """Return `body` without the field, wherever it occurs; the same object if it does not."""
     changed: UpstreamBody = _without(body, path)
     return changed
 

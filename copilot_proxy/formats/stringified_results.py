@@ -134,4 +134,4 @@ _RESULTS: Final[Mapping[str, Callable[[Json], tuple[list[Json], str]]]] = {
     "responses": _responses_results,
     "messages": _messages_results,
 }
-"""Functions that find the results in a request: the objects that hold one, and the field's name."""
+"""Client API -> a function that returns the objects that hold a result, and the field with it."""

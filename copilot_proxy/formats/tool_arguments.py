@@ -105,7 +105,7 @@ class _End:
     """Finds the end of the first object, list or string in a text that arrives in chunks.
 
     A text that has not reached this end is not JSON yet, and a text with anything but whitespace
-    after it never will be. Otherwise, a parser must decide.
+    after this end never will be. Otherwise, a parser must decide.
     """
 
     __slots__ = ("_depth", "_first", "_has_more", "_in_string", "_is_escaped", "_is_found")

@@ -170,7 +170,7 @@ def _from_chat(
     """Return the body for `api`, and the translator from its events to those of `client`.
 
     `chat` is the client's `request` as a chat request. `accepts_stops` is false if Copilot has
-    refused its stop sequences.
+    refused the stop sequences.
     """
     if api is not CHAT_COMPLETIONS:
         chat = expanded(chat)

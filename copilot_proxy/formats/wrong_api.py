@@ -28,7 +28,7 @@ class _Foreign(NamedTuple):
     own: str
     """The equivalent field or part of the called API."""
     more: str = ""
-    """How to use it, if that is not clear from its name."""
+    """How to use the equivalent, if that is not clear from its name."""
 
 
 _SYSTEM: Final = "with a message that has the role `system`"

@@ -1,4 +1,4 @@
-"""Endpoints that official agents call, but can do without: their memory and MCP server."""
+"""Endpoints that official agents call but can do without: memory and an MCP server."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class Call:
         await self.answer(status, msgspec.json.encode(value), JSON, headers or {})
 
     async def refuse(self, refusal: Refusal, headers: Mapping[str, str]) -> None:
-        """Send an error response; `headers` are those of every response."""
+        """Send an error response; `headers` are the headers that every response has."""
         await self.answer(
             refusal.status, refusal.body, refusal.content_type, {**headers, **refusal.headers}
         )

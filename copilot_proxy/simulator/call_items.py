@@ -1,4 +1,4 @@
-"""Validation of the calls and outputs in the input items of responses requests."""
+"""Validation of the tool calls and outputs in the input of Responses requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``POST /chat/completions``: checks the request and answers in the format of the vendor."""
+"""``POST /chat/completions``: checks the request, answers in the format of the model's vendor."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _last_user_text(messages: list[ChatMessage]) -> str:
 def _results(messages: list[ChatMessage]) -> list[tuple[str, str]]:
     """Return (tool name, result) for each result at the end of the conversation.
 
-    System messages after these are skipped, because coding agents add such messages.
+    System messages after the results are skipped, because coding agents add such messages.
     """
     names = {
         one["id"]: one["function"]["name"]

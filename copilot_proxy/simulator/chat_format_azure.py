@@ -14,7 +14,7 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Azure(ChatFormat):
-    """The format of GPT, and of every vendor without a specific one."""
+    """The format of GPT, and of every vendor without a format of its own."""
 
     def usage(self) -> ChatUsage:
         reply = self.reply
@@ -36,7 +36,7 @@ class Azure(ChatFormat):
         more.setdefault("system_fingerprint", "fp_569604b1f8")
         chunk = super().chunk(delta, finish=finish, **more)
         if self.facts.include_usage:
-            # OpenAI's own format: typed chunks, and a null usage until the last one.
+            # OpenAI's own format: typed chunks, and a null usage until the last chunk.
             chunk |= {"object": "chat.completion.chunk", "usage": None}
             chunk["choices"][0].setdefault("finish_reason", None)
         return chunk

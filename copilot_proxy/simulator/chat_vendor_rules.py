@@ -33,7 +33,7 @@ def gpt5(body: ChatRequest) -> None:
                 f"Unsupported value: '{name}' does not support {body[name]} with this model. "
                 "Only the default (1) value is supported."
             )
-    # According to public reports, GPT-5.4 refuses this, but GPT-5.4 mini does not.
+    # According to public reports, GPT-5.4 refuses `stop`, but GPT-5.4 mini does not.
     if body.get("stop") is not None and not body["model"].endswith("-mini"):
         raise invalid("Unsupported parameter: 'stop' is not supported with this model.")
 

@@ -14,13 +14,13 @@ class Tool:
     name: str
     schema: Schema = field(default_factory=dict)
     custom: bool = False
-    """Whether its input is free text instead of JSON."""
+    """Whether the tool's input is free text instead of JSON."""
     grammar: Json | None = None
-    """``{"syntax": "lark"|"regex", "definition"}``, if a custom tool's input must follow one."""
+    """``{"syntax": "lark"|"regex", "definition"}``, if the input must match a grammar."""
     namespace: str | None = None
     """The name of the group that the tool belongs to."""
     deferred: bool = False
-    """Whether the model sees it only after a search."""
+    """Whether the model sees the tool only after a search."""
     definition: OfferedTool = field(default_factory=dict)
     """The tool, or the group it belongs to, as in the request."""
 

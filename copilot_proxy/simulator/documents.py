@@ -17,7 +17,7 @@ DOCUMENT_TOKENS = 1500
 
 
 def check_source(source: Json) -> None:
-    """Raise a 400 for the source of a ``document`` block that Claude does not accept."""
+    """Raise a 400 if Claude does not accept this source of a ``document`` block."""
     kind = source.get("type")
     if kind == "text":
         if not isinstance(source.get("data"), str):
@@ -34,7 +34,7 @@ def check_source(source: Json) -> None:
 
 
 def check_file(part: Part, model: Model) -> None:
-    """Raise a 400 for an ``input_file`` part of the Responses API that is not a PDF."""
+    """Raise a 400 if a Responses request's ``input_file`` part is not a PDF."""
     if catalogue.gpt_version(model) < catalogue.FIRST_WITH_FILES:
         raise invalid(f"input_file is not supported by model {model['id']}")
     found = DATA_URL.fullmatch(str(part.get("file_data")))

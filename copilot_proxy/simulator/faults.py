@@ -110,9 +110,9 @@ class Fault:
     name: str
     value: Any = None
     path: str | None = None
-    """The only path that it applies to; None means all paths where it makes sense."""
+    """The only path that the fault applies to; None means every path where it makes sense."""
     times: int | None = None
-    """The number of requests that it still applies to; None means until it is turned off."""
+    """How many more requests the fault applies to; None means all until it is turned off."""
 
 
 class Faults:
@@ -125,7 +125,7 @@ class Faults:
     def on(
         self, name: str, *, times: int | None = None, path: str | None = None, value: Any = None
     ) -> None:
-        """Turn a fault on, for the next `times` requests (None: all), on `path` (None: all)."""
+        """Turn on a fault for the next `times` requests (None: all) to `path` (None: any path)."""
         if name not in CATALOGUE:
             raise ValueError(f"Unknown fault {name!r}. Faults: {', '.join(CATALOGUE)}")
         with self._lock:

@@ -259,7 +259,7 @@ async def _fail(call: Call, error: str, **more: Any) -> None:
 
 
 async def _say(call: Call, answer: Json) -> None:
-    """Answer in JSON if the client accepts it, otherwise as a form; errors have status 200, too."""
+    """Answer in JSON if the client accepts JSON, else as a form; even errors have status 200."""
     if "application/json" in call.headers.get("accept", ""):
         await call.answer(200, msgspec.json.encode(answer), JSON, headers())
     else:

@@ -121,7 +121,7 @@ def blocks(
     if reply.reasoning:
         found.append(thoughts.block(reply.reasoning, opaque_strings))
     if reply.text and reply.calls and thoughts.mark is not None:
-        # For these models, text between tool calls is thinking, too.
+        # Models that bind their blocks return the text before tool calls as thinking, too.
         found.append(thoughts.block(reply.text, opaque_strings))
     elif reply.text and "wordless" not in quirks:
         found.append({"type": "text", "text": reply.text})
@@ -179,7 +179,7 @@ def _event(kind: str, **more: Any) -> Event:
 
 
 def _initial(block: Block) -> Block:
-    """Return a block as in its content_block_start, without content."""
+    """Return the block in the form that content_block_start sends: without its content."""
     if block["type"] == "thinking":
         return {"type": "thinking", "thinking": "", "signature": ""}
     if block["type"] == "text":

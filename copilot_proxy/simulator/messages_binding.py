@@ -27,7 +27,7 @@ def mark_of(body: MessagesRequest) -> bytes:
 
 
 def sign(strings: OpaqueStrings, mark: bytes | None) -> str:
-    """Return a new signature, bound to the conversation with this mark unless it is None."""
+    """Return a new signature, bound to the conversation with this mark unless `mark` is None."""
     if mark is None:
         return strings.make(FREE, 200)
     return strings.make(BOUND, 200, mark=mark)
@@ -71,8 +71,9 @@ def _is_valid(block: Block, marks: list[bytes], model: Model, strings: OpaqueStr
 
 
 def _marks(body: MessagesRequest) -> Iterator[tuple[str, Block | None, bytes]]:
-    """Yield (path, block with its role, mark up to and including it), first for system and tools.
+    """Yield (path, block with its role, mark up to and including the block) for each block.
 
+    The first tuple has neither a path nor a block, only the mark of the system prompt and tools.
     Marks do not depend on cache breakpoints, or on whether a text is a string or a block.
     """
     head = {"system": _list(body.get("system")), "tools": body.get("tools") or []}

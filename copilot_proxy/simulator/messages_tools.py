@@ -20,7 +20,7 @@ NO_EAGER_STREAMING = ("haiku", 4.5)
 MAX_CACHE_BREAKPOINTS = 4
 TTLS = ("5m", "1h")
 PROPERTY_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-"""Names that Claude accepts at the first level of a schema. Source: public reports of its error."""
+"""Names that Claude accepts at the first level of a schema. Source: public reports of the error."""
 
 
 def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:

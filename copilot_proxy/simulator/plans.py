@@ -276,5 +276,5 @@ def quota_headers(plan: Plan, spent: float) -> dict[str, str]:
 
 
 def _encoded(values: dict[str, object]) -> str:
-    """Return form fields whose values need no quoting; quoting all would slow every response."""
+    """Return form fields from values that need no quoting; quoting would slow every response."""
     return "&".join(f"{name}={value}" for name, value in values.items())

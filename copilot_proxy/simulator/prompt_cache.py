@@ -19,7 +19,7 @@ STEP = 128
 
 
 class PromptCache:
-    """The caches of all models on one machine; change `machine` to be routed to a different one."""
+    """The caches of all models on one machine; change `machine` to be routed elsewhere."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, ttl: float = 300) -> None:
         """`clock` returns seconds; a prompt is kept for `ttl` seconds after its last use."""

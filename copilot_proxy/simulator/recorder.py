@@ -1,4 +1,4 @@
-"""Records every request, so that tests can check what was sent, how often and how it ended."""
+"""Records every request and how it ended, so that tests can check what was sent and how often."""
 
 from __future__ import annotations
 

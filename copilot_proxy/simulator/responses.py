@@ -90,7 +90,7 @@ def _last_user_text(items: list[Item]) -> str:
 def _results(items: list[Item]) -> list[tuple[str, str]]:
     """Return (tool name, output) for each output at the end of the conversation.
 
-    System messages after these are skipped, because coding agents add such messages.
+    System messages after the outputs are skipped, because coding agents add such messages.
     """
     names = {one["call_id"]: one["name"] for one in items if one.get("type") in TEXTS}
     found: list[tuple[str, str]] = []

@@ -222,7 +222,7 @@ class Connection:
         body["input"] = [*self._history[response_id], *responses_rules.items(body)]
 
     def _remember(self, call: SocketCall) -> None:
-        """Keep the conversation up to the response, without ids, which are not checked here."""
+        """Keep the conversation including the response, without ids, which are not checked here."""
         if call.output is None:
             return
         items = [*responses_rules.items(call.record.body), *call.output]

@@ -27,7 +27,7 @@ def is_gemini_schema(value: Any) -> bool:
     """Return whether Gemini accepts a schema: ``anyOf`` must stand alone, and a type must be a
     single name.
 
-    `is_schema` checks the values of its keywords.
+    Only `is_schema` checks the values of the schema's keywords.
     """
     if not isinstance(value, dict):
         return True

@@ -48,7 +48,7 @@ def images(message: ChatMessage) -> Iterator[str]:
 
 
 def check_images(urls: list[str], model: Model, call: Call) -> None:
-    """Raise a 400 for images without the vision header, by URL, of wrong type, or over a limit."""
+    """Raise a 400 if the vision header is missing, or if the model does not accept the images."""
     if not urls:
         return
     # The language server only sends the header on chat completions.
@@ -63,7 +63,7 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         found = DATA_URL.fullmatch(url)
         if found is None:
             raise invalid("invalid image data")
-        # The types may include PDFs. Claude only accepts these as documents, Gemini as images.
+        # The types may include PDFs, which Claude accepts only as documents, Gemini as images.
         is_accepted = found[1].startswith("image/") or catalogue.vendor(model) == "gemini"
         if found[1] not in limits["supported_media_types"] or not is_accepted:
             raise copilot(400, "image media type not supported")

@@ -103,7 +103,7 @@ class Settings:
     minimum_editor: tuple[int, int] = (1, 100)
     """The oldest accepted VS Code, as (major, minor)."""
     body_limit: int = 5_000_000
-    """Size of a request body in bytes above which the response is 413."""
+    """Size in bytes above which a request body is refused with a 413."""
     integrations: set[str] = field(default_factory=lambda: {"vscode-chat", "jetbrains-chat", CLI})
     """Accepted values of Copilot-Integration-Id."""
     hosted_tools: set[str] = field(default_factory=set)
@@ -113,7 +113,7 @@ class Settings:
     notification: str | None = None
     """The notification id with which the exchange refuses the account, or None to accept it."""
     prompt_cache: PromptCache | None = None
-    """A cache that works like the providers'; without it, token counts only simulate one."""
+    """A cache that works like the providers' caches; if None, token counts only imitate one."""
     user_notification: dict[str, str] | None = None
     """A notice to the user in a successful exchange, such as the end of a trial."""
 

@@ -1,6 +1,6 @@
 """Names for decoded JSON, so that signatures show what a dictionary contains.
 
-They are dictionaries rather than classes, because a server also receives unknown fields.
+The types are dictionaries rather than classes, because a server also receives unknown fields.
 """
 
 from typing import Any

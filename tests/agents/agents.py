@@ -73,7 +73,7 @@ class Agent:
     connections, and it runs in only a few tests.
     """
     is_split: bool = False
-    """Whether the agent puts a prompt of several words in quotes if it is a single argument."""
+    """Whether the agent puts quotes around a prompt of several words that is one argument."""
 
     @property
     def command(self) -> list[str]:
@@ -86,7 +86,7 @@ _IN_CI = (
     Agent(
         CLAUDE_CODE,
         CLIENTS / "@anthropic-ai/claude-code/cli-wrapper.cjs",
-        # As root, it refuses to skip its questions, so the tool is allowed by name.
+        # As root, the agent refuses to skip its questions, so the tool is allowed by name.
         ["--allowedTools", "Bash", "-p"],
         {
             ".claude/settings.json": f"""{{
@@ -291,7 +291,7 @@ _BY_HAND = (
         is_slow=True,
         is_split=True,
     ),
-    # Needs a different version of the openai package than llm, so it has its own environment.
+    # gptme needs another version of the openai package than llm, so it has its own environment.
     Agent(
         GPTME,
         TESTS.parent / ".venv-gptme" / "bin" / "gptme",

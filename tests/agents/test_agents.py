@@ -6,7 +6,7 @@ from copilot_proxy.clients.aider import AIDER
 from tests.agents.agents import ALL, IS_COMPLETE, Agent
 from tests.agents.conftest import Runner
 
-BUDGET = "0.01/day"
+BUDGET = "0/day"
 EACH = pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.client.name)
 EACH_QUICK = pytest.mark.parametrize(
     "agent", [one for one in ALL if not one.is_slow], ids=lambda agent: agent.client.name
@@ -15,9 +15,9 @@ REFUSALS = {
     "quota_exceeded": "quota is used up",
     "billing_not_configured": "No billing is set up",
     "model_not_supported": "model is not supported",
-    BUDGET: "does not fit today's budget of 0.01 AI credits",
+    BUDGET: "does not fit today's budget of 0 AI credits",
 }
-"""Faults that make Copilot or our own limit refuse every request, and the agent's message."""
+"""Faults for which every request is refused, by Copilot or our limit, and what the agent says."""
 TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]
 
 pytestmark = pytest.mark.timeout(600)
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(600)
 def test_a_question(runner: Runner, agent: Agent) -> None:
     """The agent shows the model's answer, and none of its requests is refused.
 
-    Its requests are in the ledger under its name, and its own configuration is unchanged.
+    The agent's requests are in the ledger under its name, and its own files are unchanged.
     """
     ran = runner.run(agent, "Say hello to me")
 

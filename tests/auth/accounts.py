@@ -15,7 +15,7 @@ MONA = Credential(Secret(SIMULATED_TOKEN), login="mona", source="keyring")
 
 
 class Time:
-    """Both clocks, moved by the test; a sleeping laptop moves only the wall clock."""
+    """The monotonic and the wall clock, set by the test; during sleep, only the latter moves."""
 
     def __init__(self) -> None:
         self.monotonic, self.wall = 1000.0, 1_795_000_000.0

@@ -162,7 +162,7 @@ def test_credits_beyond_the_plan_are_counted() -> None:
     ],
 )
 def test_two_quotas(models: int | None, interactions: int, expected: float | None) -> None:
-    """The account and the headers agree which of two quotas meters the plan."""
+    """The account and the headers agree on which of two quotas meters the plan."""
     entitlements = {"premium_interactions": interactions, "premium_models": models}
     shown = {name: amount for name, amount in entitlements.items() if amount is not None}
     account = parse_account(
@@ -219,7 +219,7 @@ def test_the_reset_day_may_be_in_the_snapshot() -> None:
     ],
 )
 def test_missing_and_odd_fields_are_unknown(payload: dict[str, object]) -> None:
-    """Missing and malformed fields are unknown; the rest is still shown."""
+    """Missing and malformed fields count as unknown; all others are still shown."""
     account = parse_account(payload)
 
     assert (None, None, None, None, None) == (

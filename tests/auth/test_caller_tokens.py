@@ -190,7 +190,7 @@ async def test_a_token_belongs_to_the_host_that_the_server_is_signed_in_to(
 
 @pytest.fixture
 def real(client: httpx.AsyncClient) -> CallerTokens:
-    """Caller tokens with GitHub's real addresses; nothing is sent there."""
+    """Caller tokens with GitHub's real addresses, to which the tests send nothing."""
     settings = Settings()
     return CallerTokens(GitHub(client, settings), settings, github_com, clock=CLOCK)
 

@@ -166,7 +166,7 @@ async def test_the_time_left_is_reported() -> None:
 
 
 async def test_the_wait_can_be_cancelled() -> None:
-    """Ctrl-C ends the wait without waiting for the next poll."""
+    """Ctrl-C ends the wait immediately, even if the next poll is not due."""
     code = DeviceCode(Secret("d"), "A-B", "https://github.com/login/device", 899, 5)
     task = asyncio.create_task(wait_for_approval(Script(Pending()), code))
     await asyncio.sleep(0)

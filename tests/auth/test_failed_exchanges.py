@@ -250,7 +250,7 @@ async def test_a_cancelled_request_does_not_cancel_the_exchange(
 async def test_the_token_of_a_cancelled_request_is_used_by_the_next(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """If a request is cancelled, the next one uses the token from its exchange."""
+    """If a request is cancelled, the next one uses the token that the exchange returns."""
     caller = asyncio.create_task(auth.token())
     await asyncio.sleep(0)
     caller.cancel()

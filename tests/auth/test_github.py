@@ -54,7 +54,7 @@ async def refusal(
 
 
 async def test_a_sign_in_begins_with_a_code(github: GitHub, simulator: Simulator) -> None:
-    """A sign-in starts with a code, an address and their lifetime."""
+    """A sign-in starts with an address, and a code with its lifetime."""
     code = await github.device_code()
 
     assert f"{simulator.url}/login/device" == code.verification_uri
@@ -75,7 +75,7 @@ async def test_a_sign_in_ends_with_a_token(github: GitHub, simulator: Simulator)
 
 
 async def test_slow_down_has_the_new_interval(github: GitHub, simulator: Simulator) -> None:
-    """A slow_down carries the interval of GitHub's answer."""
+    """A slow_down has the new interval that GitHub's answer states."""
     simulator.state.device_flow = ["slow_down"]
     code = await github.device_code()
 
@@ -207,7 +207,7 @@ async def test_a_device_code_without_its_user_code(client: httpx.AsyncClient) ->
 
 
 async def test_a_company_host_without_device_flow(client: httpx.AsyncClient) -> None:
-    """If the device flow is disabled on a host, the hint is for its administrator."""
+    """If the device flow is disabled on a host, the hint mentions the host's administrator."""
     answer = Answer({"error": "device_flow_disabled"})
 
     assert "administrator" in str((await refusal(client, answer, "device_code")).hint)
@@ -396,7 +396,7 @@ async def test_retry_after_is_passed_on(client: httpx.AsyncClient) -> None:
 
 
 async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncClient) -> None:
-    """GitHub's message about a personal access token causes the same error as its prefix does."""
+    """GitHub's message about personal access tokens causes the same error as a token's prefix."""
     said = {"message": "Resource not accessible by personal access token"}
     by_words = await refusal(client, Answer(said, status=403), "exchange")
     by_prefix = await refusal(client, Answer(status=403), "exchange", Secret("ghp_abc"))
@@ -416,7 +416,7 @@ async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: 
 
 
 async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator: Simulator) -> None:
-    """If the exchange answers 404, the account may still lack Copilot."""
+    """If the exchange answers 404 and the account has no Copilot, the error says so."""
     simulator.state.plan = "none"
     with pytest.raises(NoCopilotAccess):
         await github.exchange(Secret(FOREIGN_TOKEN))

@@ -273,7 +273,7 @@ def test_a_corrupt_file_is_named_and_can_be_forgotten(file: FileStore, content: 
 
 
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
-    """A file in place of the folder is an error only when writing."""
+    """A file in place of the folder is an error only when a token is saved or deleted."""
     (tmp_path / "home").write_text("x")
     store = FileStore(tmp_path / "home")
 

@@ -25,7 +25,7 @@ FAILURES: dict[str, CopilotProxyError] = {
 
 
 def state_after(now: Time, events: str) -> TokenState:
-    """Return the state of a token after these events."""
+    """Return the state of a token after `events`."""
     token = CopilotToken(Secret("tid=1"), "https://x", 1440.0, 1800.0, now.monotonic, now.wall)
     state = TokenState(now.clock)
     state.succeeded(token)

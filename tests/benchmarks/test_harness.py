@@ -51,7 +51,7 @@ def measured(url: str, work: str, **more: Any) -> dict[str, Any]:
 
 
 def test_the_upstream_is_measured_without_tls_too(tmp_path: Path) -> None:
-    """The load client supports plain HTTP, and measures an upstream that proxies use with TLS."""
+    """The load client can use plain HTTP for an upstream that proxies call with TLS."""
     with (
         helper("upstream", "--tls", str(tmp_path)) as (address, _),
         candidates.direct(Fake(**address)).start() as target,
@@ -91,7 +91,7 @@ def test_streams_of_every_route_arrive_whole(
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses", "/messages"])
 def test_the_upstream_can_be_measured_like_a_proxy(path: str, fake: Fake) -> None:
-    """The upstream also answers on a proxy's paths, including requests from agents."""
+    """The upstream also answers requests to a proxy's paths, including requests from agents."""
     result = measured(
         fake.url, "streams", path="/v1" + path, streams=1, rate=60, count=2, size=200_000
     )

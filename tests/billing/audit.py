@@ -40,7 +40,7 @@ class Audit(NamedTuple):
     recorded: int
     """The ledger's costs for the same orders."""
     killed: int
-    """Orders that were running or not yet written when their server was killed."""
+    """Orders that were running, or not yet in the ledger, when their server was killed."""
     sources: Counter[str]
     """The number of rows by cost source."""
     problems: list[str]

@@ -59,7 +59,7 @@ async def _client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def _place(server: Server, client: httpx.AsyncClient, order: Order) -> Outcome:
-    """Place one order; place it again only if it certainly did not arrive."""
+    """Place one order; place it again only if it is certain that the order did not arrive."""
     until = time.monotonic() + _START_SECONDS
     outcome = Outcome(order, 0.0)
     while True:

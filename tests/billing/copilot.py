@@ -73,7 +73,7 @@ class FakeCopilot(ThreadedServer):
     def __init__(self) -> None:
         super().__init__()
         self.charges: dict[int, Charge] = {}
-        """The charges for each order, by its number."""
+        """The charges for each order, by the order's number."""
         self._prompts: dict[int, int] = {}
         """The number of tokens in each agent's last prompt."""
 

@@ -63,7 +63,7 @@ class Order(NamedTuple):
 
     @property
     def session(self) -> str:
-        """The session of the request, which no other request has."""
+        """The session of the request; each request has its own."""
         return f"order-{self.number}"
 
     @property

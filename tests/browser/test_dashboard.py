@@ -42,7 +42,7 @@ def test_every_view(opened: Opened, server: Proxy) -> None:
 
 
 def test_one_request(opened: Opened, server: Proxy) -> None:
-    """The details of a request are its cost by part, the cache, its notes and its error's hint."""
+    """The details of a request show the parts of its cost, the cache, the notes and the hint."""
     page = opened(server.url)
     page.locator("#rows .badge.warn").first.click()
     page.wait_for_selector("#request[open]")
@@ -185,7 +185,7 @@ def test_keyboard_only(opened: Opened, server: Proxy) -> None:
 
 
 def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
-    """Next to a longer right column, the list of requests ends at the same height."""
+    """If the right column is longer, the list of requests grows to end at the same height."""
     page = opened(server.url, viewport={"width": 1600, "height": 900})
     page.locator("#rows tr").nth(49).wait_for()
     bottoms = page.evaluate(
@@ -198,7 +198,7 @@ def test_the_list_reaches_the_end(opened: Opened, server: Proxy) -> None:
 
 
 def test_signing_in(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """A server with a key shows nothing before signing in, and everything after it."""
+    """A server with a key shows nothing before the sign-in, and everything after it."""
     settings = settings_at(simulator, ledger=True, api_key=KEY)
     fill(settings.ledger_file, days=1)
     server = serve(settings, simulated=False)

@@ -75,7 +75,7 @@ class HostileSite(HttpServer):
 def test_a_hostile_page(
     opened: Opened, simulator: Simulator, host: str, key: str | None, serve: Serve
 ) -> None:
-    """The page has no access even in a signed-in browser, from the same host with another port."""
+    """A page on another port of the same host has no access, even in a signed-in browser."""
     settings = settings_at(simulator, ledger=True, budget="1000/day", api_key=key)
     fill(settings.ledger_file, days=1)
     server = serve(settings, simulated=False)

@@ -111,7 +111,7 @@ def test_many_at_once(simulator: Simulator) -> None:
 def test_a_limit_below_the_first_estimate(simulator: Simulator) -> None:
     """Until the length of a model's answers is known, a small limit still admits requests.
 
-    The first one causes no notice either, although everything is reserved for it.
+    The first request causes no notice, either, although the whole limit is reserved for it.
     """
     with Proxy(settings_with(simulator, "0.4/day")) as proxy, proxy.client() as client:
         body = {"model": MODEL, "messages": USER, "max_tokens": 900}
@@ -142,7 +142,7 @@ def test_one_after_another(simulator: Simulator) -> None:
 
 @pytest.mark.anyio
 async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> None:
-    """An ended request's actual cost counts on every server, with or without its row."""
+    """The actual cost of an ended request counts on every server, even before it has a row."""
     ledger = tmp_path / "ledger.sqlite3"
     servers = [Budget(ledger, [Limit(10 * NANO, "day")]) for _ in range(2)]
     first, second, third = record("1", credits=6.0), record("2", credits=6.0), record("3")
@@ -235,7 +235,7 @@ def wait_for_notices() -> None:
 
 
 def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two servers run the command once when most of a limit is used, and once when they refuse."""
+    """Of two servers, one runs the command when most of a limit is used, and one at a refusal."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "a-key-for-clients")
     monkeypatch.setenv("COPILOT_PROXY_PORT", "1234")
     (script := tmp_path / "notified.py").write_text(NOTIFIED)
@@ -263,7 +263,7 @@ def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_notice_about_a_session(simulator: Simulator, tmp_path: Path) -> None:
-    """The notice names the session that has reached the limit; each session has its own."""
+    """The notice names the session that has reached the limit; each session gets one notice."""
     (script := tmp_path / "notified.py").write_text(NOTIFIED)
     notify = [sys.executable, str(script), str(tmp_path / "said")]
     settings = settings_at(simulator, ledger=True, budget=["0/session"], notify=notify)

@@ -3,7 +3,7 @@
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
-# Without spaces, a text looks like the data of a file, whose tokens cannot be counted.
+# A text without spaces looks like the data of a file, whose tokens cannot be counted.
 DATA = "0123456789" * 20_000
 
 

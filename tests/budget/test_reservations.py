@@ -86,7 +86,7 @@ def test_two_servers(tmp_path: Path) -> None:
                         owners[name].end([name])
                         if dice.random() < 0.3:
                             owners[name].flush()
-                        else:  # its next reservation writes this, or reuses the slot
+                        else:  # the owner's next reservation writes this
                             unsaved = owners[name]
                 elif dice.random() < 0.3:
                     server.settle(name, dice.randrange(30))

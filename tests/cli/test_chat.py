@@ -36,7 +36,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
 
 @pytest.fixture
 def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Chat:
-    """Return a function that runs ``chat`` here, with `piped` as stdin, or with a terminal."""
+    """Return a function that runs ``chat`` here; stdin is the text `piped`, or a terminal."""
 
     def call(*arguments: str, piped: bytes = b"", keyboard: str | None = None) -> Ran:
         data = piped if keyboard is None else keyboard.encode()
@@ -181,7 +181,7 @@ def test_json_needs_a_prompt(chat: Chat) -> None:
 
 
 def test_no_stream(chat: Chat, account: Simulator) -> None:
-    """The answer is requested in one piece, and looks the same."""
+    """The answer is requested in one piece, and looks like a streamed answer."""
     ran = chat("Hi", "--no-stream", "-m", "gpt-5-mini")
     assert ran.out.endswith("You said: Hi\n")
     assert last_request(account)["stream"] is False
@@ -354,7 +354,7 @@ def image(tmp_path: Path) -> Path:
     ],
 )
 def test_images(chat: Chat, account: Simulator, image: Path, data: bytes, media_type: str) -> None:
-    """The type of an image is detected from its contents, and it is sent with the question."""
+    """The type of an image is detected from its contents; the image is sent with the question."""
     image.write_bytes(data)
     assert "I see 1 image" in chat("What is it?", "-m", "gpt-5-mini", "-i", str(image)).out
     text, picture = last_request(account)["messages"][0]["content"]

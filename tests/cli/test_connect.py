@@ -224,7 +224,7 @@ def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_banner(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, the banner names the installed clients and their commands.
 
-    With an address flag, those commands would look elsewhere, so they get the port.
+    If the port comes from a flag, the commands name it, since they would use another port.
     """
     (tmp_path / "bin").mkdir()
     for name in ("codex", "claude"):
@@ -275,7 +275,7 @@ def test_a_request_that_fails(cli: Cli, running: Proxy, copilot: Simulator) -> N
 
 
 def test_the_list(cli: Cli, home: Path, running: Proxy, tmp_path: Path) -> None:
-    """The list shows which clients are installed and connected, and their last request."""
+    """The list shows whether each client is installed and connected, and its last request."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "claude"
     program.write_text("#!/bin/sh\necho 7.8.9\n")
@@ -297,7 +297,7 @@ def test_the_list(cli: Cli, home: Path, running: Proxy, tmp_path: Path) -> None:
 
 
 def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A temporary server provides the models; a message says that the client needs one, too."""
+    """A temporary server provides the models; a message says that the client needs a server."""
     monkeypatch.setenv("PYTHONPATH", str(Path(connect_files.__file__).parents[2]))
     with Simulator(pace=0) as simulator:
         sign_in(monkeypatch, simulator)
@@ -324,7 +324,7 @@ def test_mistakes(cli: Cli, home: Path) -> None:
 
 
 def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients, families, aliases and the last known models are offered, even with a broken file."""
+    """Clients, families, aliases and the last known models are offered, despite broken files."""
     assert [("codex", "Codex CLI"), ("codecompanion", "codecompanion.nvim")] == sorted(
         complete_client("cod"), reverse=True
     )

@@ -290,7 +290,7 @@ def test_an_invalid_value_is_a_plain_error(cli: Cli, arguments: list[str], said:
     ],
 )
 def test_a_broken_configuration(cli: Cli, tmp_path: Path, content: bytes | None, said: str) -> None:
-    """The error says what is wrong and how to fix it, without deleting the file."""
+    """The error says what is wrong, and how to fix it without deleting the file."""
     file = tmp_path / "home" / "config.toml"
     file.parent.mkdir(exist_ok=True)
     if content is None:

@@ -162,7 +162,7 @@ def test_a_token_in_the_environment_is_mentioned(
 def test_an_old_token_that_cannot_be_deleted_is_reported(
     cli: Cli, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the old token stays in the keyring, it could be used again later."""
+    """A token that stays in the keyring is reported, since it could be used again later."""
     keyring.set_keyring(BrokenKeyring(LOCKED))
     ran = cli("login", "--store", "file")
 
@@ -199,7 +199,7 @@ def test_temporary_errors_are_reported_once_each(cli: Cli, simulator: Simulator)
 def test_an_account_without_copilot_gets_githubs_message(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """The error has GitHub's link and exit code 4, and nothing is stored."""
+    """The error has GitHub's link, the exit code is 4, and nothing is stored."""
     simulator.state.block()
     ran = cli("login", "--store", "file")
 

@@ -50,7 +50,7 @@ def editor_folder(user: Path) -> Path:
 def test_the_token_of_an_editor_is_exchanged(
     cli: Cli, simulator: Simulator, own_home: Path, user: Path
 ) -> None:
-    """Among several apps, the editor plugins' own token is preferred; other hosts are ignored."""
+    """Of several apps' tokens, the editor plugins' own is preferred; other hosts are ignored."""
     apps = {
         "github.com:Iv23other": {"user": "mona", "oauth_token": FOREIGN_TOKEN},
         "acme.ghe.com:Iv1.b507a08c87ecfe98": {"oauth_token": "ghu_of_another_host"},
@@ -182,7 +182,7 @@ def test_an_encrypted_token_is_named_as_such(cli: Cli, simulator: Simulator, use
 def test_it_asks_for_consent_first(
     cli: Cli, simulator: Simulator, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a terminal, a flag is required as consent; nothing is read before that."""
+    """Without a terminal, a flag is required as consent; nothing is read without consent."""
     monkeypatch.setattr(other_programs, "find_token", None)
     ran = cli("login", "--from", "gh", "--store", "file")
 

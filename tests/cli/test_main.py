@@ -100,7 +100,7 @@ def test_help_and_version_as_commands(cli: Cli, words: str, same: str) -> None:
     ],
 )
 def test_a_suggestion_for_an_unknown_command(cli: Cli, typed: str, meant: str) -> None:
-    """An unknown command gets a suggestion if it is a typo, a client or another tool's command."""
+    """A typo, the name of a client, or another tool's command gets a suggestion."""
     ran = cli(typed)
 
     assert 2 == ran.code
@@ -289,7 +289,7 @@ def test_debug_shows_where_it_came_from_without_secrets(
 
 @pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
 def test_debug_is_accepted_anywhere(cli: Cli, arguments: list[str]) -> None:
-    """Users add the flag at the end of the line that failed."""
+    """The flag may stand anywhere, since users add it to the end of the line that failed."""
     ran = cli(*arguments)
 
     assert 3 == ran.code
@@ -316,7 +316,7 @@ def test_an_invalid_setting_is_a_usage_error(cli: Cli, monkeypatch: pytest.Monke
 def test_log_lines_are_not_printed_by_commands(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without logging handlers, Python would print warnings to stderr."""
+    """Commands print no log lines; without a logging handler, Python would print warnings."""
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     run_command(
         lambda: logging.getLogger("copilot_proxy.auth").warning("logged twice"), debug=False
@@ -417,7 +417,7 @@ def test_the_help_imports_nothing_heavy() -> None:
 
 
 def test_a_command_imports_no_other_command() -> None:
-    """Each command imports modules that the others do not need."""
+    """A command does not import the others, which need modules of their own."""
     others = tuple(
         f"copilot_proxy.cli.{name}" for name in COMMANDS if name not in ("usage", "budget")
     )
@@ -437,7 +437,7 @@ def test_the_list_of_commands_says_what_their_help_says(cli: Cli) -> None:
 
 
 def test_usage_imports_no_server() -> None:
-    """Status bars run `usage --line` every few seconds."""
+    """`usage` imports no server, since status bars run `usage --line` every few seconds."""
     server = ("httpx", "keyring", "litestar", "copilot_proxy.relay.admission", "uvicorn")
     code = "from copilot_proxy.cli.main import run; run(['usage'])"
     assert "[]" == loaded_by(code, server)
@@ -461,6 +461,6 @@ def test_a_server_imports_no_unused_modules() -> None:
 
 
 def test_a_worker_imports_no_command_line() -> None:
-    """Each worker would need extra memory for the command line."""
+    """A worker does not import the command line, for which each worker would need memory."""
     code = "import copilot_proxy.cli.worker"
     assert "[]" == loaded_by(code, ("typer", "copilot_proxy.cli.main", "copilot_proxy.cli.serve"))

@@ -107,7 +107,7 @@ def test_a_filter_finds_models_that_are_not_in_the_picker(cli: Cli) -> None:
 
 
 def test_models_that_are_not_in_the_picker(cli: Cli) -> None:
-    """A note says that these models can be used; embedding models are counted separately."""
+    """A note says that models outside the picker can be used, and counts embedding models apart."""
     ran = cli("models", "--all")
     line = next(
         one for one in ran.err.splitlines() if one.startswith("Not in Copilot's model picker")

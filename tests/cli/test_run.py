@@ -154,7 +154,7 @@ def test_any_other_program(
     environ = record()["environ"]
     assert ["x"] == record()["arguments"]
     assert f"{environ['ANTHROPIC_BASE_URL']}/v1" == environ["OPENAI_BASE_URL"]
-    # Anthropic's SDK warns if both are set.
+    # Anthropic's SDK warns if both of these variables are set.
     assert {"ANTHROPIC_API_KEY"} == {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"} & set(environ)
     assert "/c/claude/s/run-" in environ["OPENAI_BASE_URL"]
 
@@ -184,7 +184,7 @@ def test_the_variables_without_the_key(
 
 
 def test_the_list(cli: Cli, record: object) -> None:
-    """Without a client, all clients are listed with their versions, or how to install them."""
+    """Without a client, each client is listed with its version, or with the way to install it."""
     ran = cli("run")
 
     lines = ran.out.splitlines()
@@ -228,7 +228,7 @@ def test_arguments_without_the_dashes(cli: Cli, record: object) -> None:
 
 
 def test_a_removed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If its folder is removed, the clients' server stops, since no client can find it anymore."""
+    """The clients' server stops if its folder is removed, since no client can find it anymore."""
     stopped: list[bool] = []
     monkeypatch.setattr(server_process, "_stop", lambda: stopped.append(True))
     server_process._stop_when_unused(tmp_path / "removed")
@@ -293,7 +293,7 @@ def test_an_older_server(cli: Cli, record: object, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("code", [0, 1, 130])
 def test_a_client_that_reads_ctrl_c_as_a_key(code: int) -> None:
-    """Its exit code shows that it was interrupted, so the cost gets a line of its own."""
+    """If the exit code shows an interruption, the cost gets a line of its own."""
     ended = run_program(["sh", "-c", f"exit {code}"], os.environ)
     assert (code, code == 130) == ended
 
@@ -376,7 +376,7 @@ def test_the_simulator_needs_no_state_folder(cli: Cli, record: Callable[[], Any]
 
 @pytest.mark.parametrize("name", ["run", "run/{port}-simulated/start.lock"])
 def test_a_file_that_cannot_be_written(cli: Cli, record: object, name: str) -> None:
-    """The server needs a folder for its log and lock; the error says how to choose another."""
+    """The server needs a folder for its log and lock; the error says how to choose a folder."""
     settings = load_settings()
     path = settings.state_dir / name.format(port=settings.port)
     if path.suffix:

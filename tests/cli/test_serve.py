@@ -78,7 +78,7 @@ def test_the_banner_has_a_curl_command_that_works(
 def test_the_banner_has_everything_that_a_client_needs(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The banner has the base URL, key, three priced models and how to stop; stdout is empty."""
+    """Stderr has the URL, key, three models with prices, and the way to stop; stdout is empty."""
     urls: list[str] = []
     assert serve_while(lambda client: urls.append(str(client.base_url))) == 0
     out, err = capsys.readouterr()
@@ -148,7 +148,7 @@ def test_a_key_from_a_flag_is_a_placeholder(
 def test_images_are_fetched_only_with_the_flag(
     account: Simulator, flags: tuple[str, ...], code: str
 ) -> None:
-    """Without the flag, no URL is fetched; with it, only URLs of other machines are."""
+    """Without the flag, no URL is fetched; with the flag, only URLs of other machines are."""
     codes: list[str] = []
 
     def use(client: httpx.Client) -> None:
@@ -399,7 +399,7 @@ def test_commands_in_the_banner_work(
 ) -> None:
     """Commands include the program's path if needed, and --simulate for a simulated server."""
     program = tmp_path / "copilot-proxy"
-    program.touch()  # so that it is not taken for one on the PATH
+    program.touch()  # so that the program on the PATH is another file
     monkeypatch.setattr(sys, "argv", [str(program), "serve"])
     text = banner.Banner(
         settings=load_settings(),

@@ -18,7 +18,7 @@ module = import_module("copilot_proxy.cli.simulate")  # the package has a functi
 
 
 def test_the_printed_variables_are_sufficient(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
-    """The printed variables are all that copilot-proxy needs; Ctrl+C exits with 0."""
+    """The printed variables are all that copilot-proxy needs; after Ctrl+C, the exit code is 0."""
     with Terminal("simulate", "--port", "0", "--pace", "0", "--fault", "models_500") as terminal:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         assert "Active faults: models_500." in shown
@@ -40,7 +40,7 @@ def test_the_printed_variables_are_sufficient(monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_signing_in_to_it() -> None:
-    """The instructions show how to sign in with a temporary folder; SIGTERM exits with 0."""
+    """The instructions sign in with a temporary folder; after SIGTERM, the exit code is 0."""
     with Terminal("simulate", "--port", "0") as terminal:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         assert "export COPILOT_PROXY_HOME_DIR=$(mktemp -d)" in shown

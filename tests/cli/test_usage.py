@@ -102,7 +102,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
 
 
 def test_other_accounts(cli: Cli, ledger: Path) -> None:
-    """What clients with their own sign-in have used is named, since the account did not pay it."""
+    """The cost of clients with their own sign-in is named, since the account did not pay for it."""
     writer = Writer(ledger)
     writer.write([row(record("own", credits=3.0, own_sign_in=True), at())])
     writer.close()
@@ -236,7 +236,7 @@ def test_line_and_threshold(cli: Cli, ledger: Path) -> None:
     [(5.0, 1, "until 2026-11-21"), (0.0, 2, "used up")],
 )
 def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) -> None:
-    """The forecast names the day; a used-up quota results in exit code 2."""
+    """The forecast names the day when the quota runs out; if it is used up, the exit code is 2."""
     writer = Writer(ledger)
     writer.write([row(record("last", quota=QUOTA._replace(percent_left=left)), at())])
     writer.close()
@@ -344,7 +344,7 @@ def test_a_name_that_is_not_in_the_ledger(
 
 
 def test_a_ledger_that_is_locked(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A locked ledger can be read; when changing it, the error says what to do."""
+    """A locked ledger can be read; a command that cannot change it says what to do."""
     monkeypatch.setattr("copilot_proxy.ledger.database.BUSY_SECONDS", 0.1)
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -404,7 +404,7 @@ def test_verify(cli: Cli, ledger: Path) -> None:
 
 
 def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:
-    """Estimates and unknown costs are named, and so is a ledger that has more than GitHub."""
+    """Estimates and unknown costs are named, as is a total in the ledger that exceeds GitHub's."""
     quota = QUOTA._replace(percent_left=99.9)
     left = record("left", credits=None, client_gone=True, quota=quota)
     left.usage = None
@@ -532,7 +532,7 @@ def test_chat_is_recorded(cli: Cli) -> None:
 
 @pytest.fixture
 def missed() -> Path:
-    """A Claude Code session with a pause, and two opencode sessions after the tools changed."""
+    """A ledger with cache misses of several kinds, and three sessions whose prompt is cached."""
     path = load_settings().ledger_file
     writer = Writer(path)
     rows = []
@@ -594,7 +594,7 @@ def test_why(cli: Cli, missed: Path) -> None:
 
 
 def test_the_next_turn(cli: Cli, missed: Path) -> None:
-    """The cost of the next turn is shown for the cache's lifetime and for later."""
+    """The cost of the next turn is shown, both within the cache's lifetime and after it."""
     assert cli("usage", "--line").out.endswith(" · next turn 0.42 credits for 3:00, then 4.10\n")
     assert [
         "Next turn of s-1 with claude-opus-5: 0.42 credits for 3:00, then 4.10",

@@ -76,7 +76,7 @@ def test_change_and_undo(home: Path, state: Path, content: bytes) -> None:
 
 
 def test_new_files(home: Path, state: Path) -> None:
-    """New files and folders are removed by undoing; files are private because of keys in them."""
+    """Undoing removes new files and folders; new files are private, since they may have keys."""
     own = WholeFile(home / "a" / "b" / "own.toml", "x = 1\n")
     connect(state, own, values(home / "c" / "s.json"))
     assert b"x = 1\n" == (home / "a" / "b" / "own.toml").read_bytes()
@@ -140,6 +140,19 @@ def test_the_user_edits_our_values(home: Path, state: Path) -> None:
     assert ("the whole file",) == plans[own].kept
     assert "x: 2\n" == own.read_text()
     assert [] == Journal.load(state).entries
+
+
+def test_the_client_changes_our_object(home: Path, state: Path) -> None:
+    """An object that still has our address is removed, whatever the client has added to it."""
+    path = home / "s.json"
+    path.write_text('{"model": "mine"}')
+    connect(state, values(path))
+    edited = json.loads(path.read_text())
+    edited["provider"]["me"]["updatedAt"] = "2026-11-30"
+    path.write_text(json.dumps(edited))
+    undo(state)
+
+    assert '{"model": "mine"}' == path.read_text()
 
 
 def test_the_client_reformats_the_file(home: Path, state: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_value_is_set(text: str, expected: str) -> None:
     ],
 )
 def test_set_and_remove(text: str) -> None:
-    """A value that was set can be removed again, without changing anything else."""
+    """A value that was set can be removed again, and nothing else changes."""
     after = set_value(text, PATH, VALUE)
 
     assert VALUE == data(after)["provider"]["me"]

@@ -52,7 +52,7 @@ def test_the_reported_total_wins() -> None:
 
 
 def test_the_details_come_second() -> None:
-    """Without a total, the details are summed, and their counts are the request's."""
+    """Without a total, the details are summed, and their token counts become the request's."""
     cost = assess("claude-opus-5", LISTED, None, {"token_details": DETAILS})
 
     assert (580_000_000, "details") == (cost.nano, cost.source)

@@ -24,7 +24,7 @@ def test_the_remaining_quota() -> None:
 
 
 def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
-    """Without these headers, the model list shows the billing: only token billing has prices."""
+    """If headers do not show the billing, the model list does: only token billing has prices."""
     headers = {PREMIUM: CREDITS.removesuffix("&tbb=true")}
     billing = (
         {"multiplier": 1},

@@ -102,7 +102,7 @@ def test_an_old_code(locked: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_named_key_shows_its_own_requests(
     locked: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page hides others' sessions, requests and costs, and cannot raise the budget."""
+    """With a named key, the page hides the data of other keys, and cannot raise the budget."""
     (tmp_path / "codex").touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with locked.client(headers={"x-api-key": OWNER_KEY}) as owner, events(owner) as stream:
@@ -143,7 +143,7 @@ def test_raising_the_budget(locked: Proxy) -> None:
 
 
 def test_raising_one_limit(simulator: Simulator) -> None:
-    """With a period, only its limit is raised; an invalid amount is explained on the page."""
+    """With a period, only the limit for it is raised; the page explains an invalid amount."""
     settings = settings_at(simulator, ledger=True, budget=["500/day", "100/session"])
     with Proxy(settings) as server, server.client(headers=PAGE) as client:
         body = {"credits": "50", "per": "session"}
@@ -257,7 +257,7 @@ def test_file_names_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_malformed_sign_ins(
     locked: Proxy, body: bytes, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Anyone may send a malformed sign-in, so it must be cheap and cause no internal error."""
+    """Anyone may send a malformed sign-in, which must be cheap and cause no internal error."""
     with locked.client() as client:
         answer = client.post("/dashboard/login", content=body, headers=PAGE)
     assert status == answer.status_code
@@ -265,7 +265,7 @@ def test_malformed_sign_ins(
 
 
 def test_strangers_take_no_slots(simulator: Simulator) -> None:
-    """Signing in does not delay requests with a key, however slow it is."""
+    """A slow sign-in does not delay requests with a key."""
     limits = {"max_concurrency": 1, "max_queue": 0}
     with Proxy(settings_at(simulator, api_key=OWNER_KEY, **limits)) as proxy:
         address = urlsplit(proxy.url)

@@ -70,7 +70,7 @@ def github_has_trouble(machine: Machine) -> None:
 
 
 class LateGitHub(HttpServer):
-    """Forwards requests to GitHub, with a clock an hour behind this machine."""
+    """Forwards requests to GitHub, but has a clock an hour behind this machine's."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__()

@@ -268,7 +268,7 @@ def _missing(folder: Path) -> str:
 
 
 def test_a_connected_client(machine: Machine, cli: Cli) -> None:
-    """The check reads what `connect` changed, and whether it still points to this server."""
+    """The check reads whether the values that `connect` changed still point to this server."""
     machine.client("claude", "2.1.330")
     with Proxy(settings_at(machine.simulator)) as server:
         machine.set(port=server.url.rpartition(":")[2])

@@ -29,7 +29,7 @@ class Seen:
 
 
 def read(client: Client, answer: httpx.Response, stream: bool) -> Seen:
-    """Return the text and error of an answer; fail if it violates the API's grammar."""
+    """Return the text and error of an answer; fail if the answer violates the API's grammar."""
     seen = Seen(answer)
     if answer.status_code != 200:
         assert answer.headers["content-type"] == "application/json"

@@ -46,7 +46,7 @@ def _run(setup: Setup, cell: Cell) -> None:
 
 
 def check_error(seen: Seen, cell: Cell) -> None:
-    """Fail unless the client gets the error in the table, or no error if it has none."""
+    """Fail unless the client gets the error in the table, or no error if the table has none."""
     expected, error, headers = cell.expected, seen.error, seen.answer.headers
     if expected is None or error is None:
         assert (error is None) is (expected is None), seen.answer.text

@@ -29,7 +29,7 @@ NAME: Final = "copilot.test"
 MIDDLE: Final = 8
 """Number of events before the simulator fails mid-stream, enough for some text on any API."""
 TIMEOUT: Final = 60.0
-"""Seconds after which something that should happen immediately counts as failed."""
+"""Seconds after which an event that should happen immediately counts as missing."""
 SHORT_TIMEOUTS: Final = {
     "script:stall_after_all": "copilot_proxy.relay.reply._END_TIMEOUT",
     "stall_after_finish": "copilot_proxy.relay.reply._END_TIMEOUT",
@@ -118,7 +118,7 @@ class Setup:
 
     @contextmanager
     def fault(self, row: Row) -> Iterator[None]:
-        """Cause the fault for requests in the block."""
+        """Cause the fault for requests inside the ``with`` block."""
         with pytest.MonkeyPatch.context() as patch:
             if row.cause in SHORT_TIMEOUTS:
                 patch.setattr(SHORT_TIMEOUTS[row.cause], 0.05)
@@ -181,7 +181,7 @@ class Setups:
 
     def get(self, kind: str) -> Setup:
         if kind not in self._setups:
-            # Each has its own simulator, since expired tokens affect all its users.
+            # Setups share no simulator, since an expired token affects all users of a simulator.
             self._simulator = self._stack.enter_context(
                 Simulator(catalogue="2026-03", pace=0, middle=MIDDLE)
             )

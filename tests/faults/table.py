@@ -23,7 +23,7 @@ class Error(NamedTuple):
     wait: int | None = None
     """Seconds of ``Retry-After``."""
     anthropic_status: int | None = None
-    """The status for Anthropic's clients, if different."""
+    """The status for Anthropic's clients, if it differs."""
     midway: bool = False
     """Whether the error is an event in a started stream; everything before it is intact."""
 

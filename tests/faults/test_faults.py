@@ -19,7 +19,7 @@ START, END = "<!-- printed by `make faults` -->\n\n", "\n<!-- end of the table -
 
 
 def _fault(cell: Cell) -> object:
-    """Return the fault, and whether it interrupts a stream if that makes a difference."""
+    """Return the fault and, if it makes a difference, whether the fault interrupts a stream."""
     fails_alike = cell.row.whole == cell.row.stream is not None
     return cell.row, cell.setup, None if fails_alike else cell.stream
 

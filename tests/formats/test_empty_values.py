@@ -128,7 +128,7 @@ def test_gemini_without_stop_sequences() -> None:
 
 @every_model
 def test_completions_without_penalties(model: Model) -> None:
-    """Clients of the older API send the default value of every field, without getting a note."""
+    """Clients of the older API send the default value of every field, and get no notes about it."""
     base = {"model": "m", "prompt": "Hi"}
     defaults = {"best_of": 1, "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}}
     requests = [

@@ -68,5 +68,5 @@ def test_a_used_up_quota(api: ClientApi, wait: int) -> None:
 
 
 def test_request_ids() -> None:
-    """Request ids never contain these numbers, although 1 in 20 random ids would."""
+    """Request ids never contain numbers that trigger a retry, as 1 in 20 random ids would."""
     assert not any(RETRIED.search(new_request_id()) for _ in range(2000))

@@ -1,4 +1,4 @@
-"""Long plain conversations are sent to Copilot like short ones, whichever decoder reads them."""
+"""Long plain conversations, which have their own decoder, reach Copilot like short ones."""
 
 import json
 from collections.abc import Callable

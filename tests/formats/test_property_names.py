@@ -38,7 +38,7 @@ WEATHER: Final = {
     "required": ["$city"],
 }
 MODELS: Final = ("claude-sonnet-4.5", "claude-opus-5")
-"""Models on Chat Completions, except for clients of Messages, and on Messages."""
+"""A model on Chat Completions, which Messages clients call on Messages; one only on Messages."""
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_the_limit_is_for_one_event() -> None:
 
 
 def test_a_line_is_counted_once() -> None:
-    """A line counts the same toward the limit, whether it arrives whole or in pieces."""
+    """A line counts the same toward the limit whether it arrives whole or in pieces."""
     for pieces in every_split(b"data: " + b"x" * 60 + b"\n"):
         decoder = EventDecoder(limit=100)
         for piece in pieces:

@@ -48,7 +48,7 @@ def event(finish: str | None = None, **delta: object) -> dict[str, object]:
 
 
 def test_calls_before_and_after_the_cut() -> None:
-    """A call before the stop sequence is complete, even without arguments; later ones are gone."""
+    """A call before the stop sequence is complete, even without arguments; later calls are gone."""
     calls = [{"id": name, "function": {"name": name, "arguments": ""}} for name in ("a", "b")]
     translator = StopTranslator(ChatRepair("m", include_usage=True), ["END"])
     events = [

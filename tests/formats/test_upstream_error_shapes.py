@@ -1,4 +1,4 @@
-"""Formats of error responses, which errors clients may retry, and which data must stay hidden."""
+"""Error responses: their formats, the errors that clients may retry, and the data to hide."""
 
 import json
 from datetime import UTC, datetime, timedelta

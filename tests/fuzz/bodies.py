@@ -64,7 +64,7 @@ def changed(draw: Draw, valid: list[ClientRequest]) -> ClientRequest:
 
 
 def like(value: Any) -> st.SearchStrategy[Any]:
-    """Return values of the same type; objects and lists may contain any values."""
+    """Return values of the same type as `value`; objects and lists may contain any values."""
     match value:
         case bool():
             return st.booleans()

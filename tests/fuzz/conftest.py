@@ -1,4 +1,4 @@
-"""One server for all cases of a module, which counts them and checks for leftovers."""
+"""One server for all cases of a module; the cases are counted, and leftovers are found."""
 
 import asyncio
 import os

@@ -20,7 +20,7 @@ MODELS: Final = {
 
 @dataclass
 class RawUpstream:
-    """The API; `answer` is sent to every request except for the model list."""
+    """The API, which returns `answer` to every request except those for the model list."""
 
     url: str
     answer: bytes = b""

@@ -21,7 +21,7 @@ def record(
     quota: Quota | None = None,
     **more: Any,
 ) -> RequestRecord:
-    """Return a record; `tokens` are fresh, cached and output tokens."""
+    """Return a record; `tokens` has the numbers of fresh, cached and output tokens."""
     fresh, cached, output = tokens
     return RequestRecord(
         request_id,

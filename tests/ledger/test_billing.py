@@ -14,11 +14,11 @@ from tests.ledger.rows import record, row
 from tests.selection import only_in_ci
 
 ORDERS = 250
-"""`make ledger` places 10,000."""
+"""The number of orders; `make ledger` places 10,000."""
 
 
 def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
-    """The ledger is right although streams fail or are abandoned, and servers are killed."""
+    """The ledger is right although streams fail, clients disconnect, and servers are killed."""
     found, sound, _ = run_trial(tmp_path / "home", ORDERS)
 
     assert [] == found.problems

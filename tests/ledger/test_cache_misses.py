@@ -24,7 +24,7 @@ WORDS = "Follow the conventions of the code around you. "
 
 
 class Clock:
-    """The time of the ledger and of the simulated provider, which tests advance."""
+    """The clock that the ledger and the simulated provider use; tests advance it."""
 
     def __init__(self) -> None:
         self.seconds = 1_795_000_000.0
@@ -82,7 +82,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def make(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Client]]:
-    """Creates a client for a server whose provider has a real prompt cache."""
+    """Yield a function that returns a client of a server whose provider has a real prompt cache."""
     simulators = []
 
     def made(**options: Any) -> Client:
@@ -181,7 +181,7 @@ def test_a_pause(make: Callable[..., Client]) -> None:
     first, second, third = client.rows()
     assert [("cold", None), (None, None), ("ttl_expiry", "360")] == client.misses()
     assert 0 == first["cache_lost_nano_aiu"]
-    # All tokens cached by the second request were written again, at $6.25 instead of $0.50.
+    # The tokens cached by the second request were written again, at $6.25 per million, not $0.50.
     had = second["cache_read_tokens"] + second["cache_write_tokens"]
     assert had > 1024
     assert had * 575_000 == third["cache_lost_nano_aiu"]
@@ -226,7 +226,7 @@ def test_the_tools_change(make: Callable[..., Client]) -> None:
 
 @pytest.mark.parametrize("model", [CLAUDE, GPT])
 def test_the_system_prompt_changes(make: Callable[..., Client], model: str) -> None:
-    """A client puts the time at the start of its system prompt, on either API of Copilot."""
+    """A client puts the time at the start of its system prompt, with a model of either vendor."""
     with make() as client:
         for minute, turns in enumerate([(QUESTION,), (QUESTION, ANSWER, "Go on.")]):
             body = claude_code(*turns, model=model, system=f"It is 12:0{minute}. ", names=("A",))
@@ -281,13 +281,13 @@ def test_another_machine(make: Callable[..., Client]) -> None:
     assert [("cold", None), ("rerouted", None)] == client.misses()
     row = client.rows()[1]
     assert (0, 0) == (row["cache_read_tokens"], row["cache_write_tokens"])
-    # All tokens cached by the first request, at $1.25 instead of $0.125 per million.
+    # All tokens cached by the first request cost $1.25 instead of $0.125 per million.
     cached = client.rows()[0]["input_tokens"] // 128 * 128
     assert cached * 112_500 == row["cache_lost_nano_aiu"] > 0
 
 
 def test_the_higher_price_tier(make: Callable[..., Client]) -> None:
-    """A conversation outgrows the prompt length of the lower price tier."""
+    """A conversation outgrows the maximum prompt length of the lower price tier."""
     entry = next(one for one in load("2026-03") if one["id"] == GPT)
     prices = {"input_price": 500, "output_price": 3000, "cache_read_price": 50}
     entry["billing"]["token_prices"] = {
@@ -311,7 +311,7 @@ def test_a_compaction(make: Callable[..., Client]) -> None:
     """Claude Code continues with a summary instead of the conversation."""
     long = (QUESTION, ANSWER * 8, "Go on.", ANSWER * 8, "Go on.", ANSWER * 8, "And?")
     summary = "This session is being continued from a previous conversation. " * 3
-    # Its first message begins with reminders, which stay the same after the compaction.
+    # Claude Code's first message begins with reminders, and a compaction does not change them.
     reminder = {"type": "text", "text": "<system-reminder>Be kind.</system-reminder>" * 4}
     bodies = [claude_code(*texts, names=("Bash",)) for texts in (long, (summary,))]
     with make() as client:
@@ -337,7 +337,7 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
 
 
 def test_concurrent_requests(make: Callable[..., Client]) -> None:
-    """A request that is sent before another one is answered gets no cache hit from it."""
+    """A request gets no cache hit from a request that has not been answered yet."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         client.use_another_machine()
@@ -359,7 +359,7 @@ def test_without_a_session(make: Callable[..., Client]) -> None:
 
 
 def test_the_cache_key(make: Callable[..., Client]) -> None:
-    """A conversation keeps its key, which is opaque; a client's own key is passed on."""
+    """A conversation keeps its opaque cache key; a cache key from the client is passed on."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
         client.ask("/v1/responses", responses(QUESTION, ANSWER, "Go on."))
@@ -382,7 +382,7 @@ def test_the_cache_key(make: Callable[..., Client]) -> None:
 
 
 def test_no_text_is_stored(make: Callable[..., Client]) -> None:
-    """The digests in the file use a key of this installation, so equal texts differ elsewhere."""
+    """The digests use a key of this installation, so equal texts have other digests elsewhere."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
     stored = client.settings.ledger_file

@@ -1,4 +1,4 @@
-"""On a full disk, the ledger's errors say that it is full, and no request waits for it."""
+"""On a full disk, the ledger's errors name the cause, and no request waits for the disk."""
 
 import errno
 import sqlite3

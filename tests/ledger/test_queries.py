@@ -19,7 +19,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A ledger with sixty requests on sixty days, one of them corrected."""
+    """A ledger with one request on each of sixty days, and a correction of one request."""
     path = tmp_path / "ledger.sqlite3"
     rows = [
         row(
@@ -68,7 +68,7 @@ def test_both_sources_agree(path: Path, group: Group, filters: Filters, count: i
 
 
 def test_a_correction(path: Path) -> None:
-    """A correction changes the cost of its day, and does not count as a request."""
+    """A correction changes the cost of the request's day, and does not count as a request."""
     day = (NOON - timedelta(days=8)).date()
     with closing(open_ledger(path)) as database:
         (row,) = sums_by(database, "day", whole_days(day, day), Filters())

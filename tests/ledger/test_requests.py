@@ -35,7 +35,7 @@ def settings(simulator: Simulator) -> Settings:
 
 
 def rows(settings: Settings) -> list[dict[str, Any]]:
-    """Return the ledger's rows, or none if it does not exist yet."""
+    """Return the ledger's rows, or an empty list if the ledger does not exist yet."""
     database = open_for_reading(settings.ledger_file)
     if database is None:
         return []
@@ -209,7 +209,7 @@ def test_embeddings_without_a_price(settings: Settings) -> None:
 
 
 def test_the_sender_of_a_request(settings: Settings) -> None:
-    """The base URL names client, project and session; otherwise, the client's headers do."""
+    """Client, project and session come from the base URL, or else from the client's headers."""
     body = body_for("/v1/messages", "claude-opus-5", stream=False)
     headers = {"user-agent": "claude-cli/2.1.332", "x-claude-code-session-id": "s-1"}
     with Proxy(settings) as proxy, proxy.client() as client:

@@ -58,7 +58,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second call of `close` waits as well, since the process may end after it."""
+    """The second call of `close` waits as well, since the process may end after that call."""
     may_write, write = threading.Event(), Writer.write
 
     def slow(writer: Writer, rows: Sequence[Row], **options: bool) -> None:
@@ -138,7 +138,7 @@ class Full:
 def test_a_full_disk(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Rows wait until there is space again, and the log has one line about it."""
+    """Rows wait until there is space again, and the log has one line about the full disk."""
     disk = Full(monkeypatch)
     writer = Writer(path)
     for number in range(3):
@@ -172,7 +172,7 @@ def test_the_number_of_waiting_rows_is_limited(
 
 
 def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A row that SQLite refuses is left out and logged, and the others are written."""
+    """A row that SQLite refuses is left out and logged, and all other rows are written."""
     writer = Writer(path)
     writer.write([row(0), row(1, input_tokens=2**70), row(2, status="no number"), row(3)])
     writer.close()
@@ -185,7 +185,7 @@ def test_a_row_that_sqlite_refuses(path: Path, caplog: pytest.LogCaptureFixture)
 def test_a_damaged_file(
     path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The damaged file is set aside, and a new file starts with the row that found the damage."""
+    """The damaged file is set aside, and a new file gets the row that could not be written."""
     writer = Writer(path)
     writer.write([row(number) for number in range(200)])
     writer.close()
@@ -306,8 +306,8 @@ with open(sys.argv[1], "r+b") as file:
 def test_a_second_connection(path: Path) -> None:
     """A second connection in the same process does not release SQLite's locks on the file.
 
-    Otherwise, another process that closes the ledger would remove the write-ahead log with its
-    rows.
+    Otherwise, another process that closes the ledger would remove the write-ahead log and the rows
+    in it.
     """
     writer = Writer(path)
     writer.write([row(1)])
@@ -382,7 +382,7 @@ def test_a_bill_that_does_not_add_up(path: Path) -> None:
 
 
 def test_an_older_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file from an older version gets the new columns, even for reading, and stays valid."""
+    """A file from an older version gets the new columns, even when only read, and stays valid."""
     writer = Writer(path)
     writer.write([row(0)])
     writer.close()

@@ -104,7 +104,7 @@ REQUESTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("path", REQUESTS)
 @pytest.mark.parametrize("api", EVENTS)
 def test_an_unknown_event_is_recorded(simulator: Simulator, api: str, path: str) -> None:
-    """On every API of the model and client, the stream is answered, and the event is counted."""
+    """On every API of model and client, the request succeeds, and its record names the event."""
     text = "".join(f"data: {json.dumps(event)}\n\n" for event in EVENTS[api]) + "data: [DONE]\n\n"
     with raw_upstream() as upstream:
         head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -118,7 +118,7 @@ def test_an_unknown_event_is_recorded(simulator: Simulator, api: str, path: str)
 
 
 def test_an_unknown_list_and_code_are_recorded(simulator: Simulator) -> None:
-    """Unknown fields are recorded once per model list, and codes with their request."""
+    """Unknown fields of a model list are recorded once, with the request that loaded the list."""
     simulator.state.catalogue[0]["surcharge"] = 1
     with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
         for _ in range(2):

@@ -82,7 +82,7 @@ def test_the_file_has_the_lines_of_stderr(
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_file_modes(path: Path, umask: int) -> None:
-    """The file has mode 0600, in a folder with 0700, at all times and after every rotation."""
+    """The file has mode 0600 and its folder 0700, at all times and after every rotation."""
     before = os.umask(umask)
     try:
         made = LogFile(path, max_bytes=100, count=2)
@@ -107,7 +107,7 @@ def test_rotation_loses_and_splits_no_line(file: LogFile, path: Path) -> None:
 
 
 def test_old_files_are_deleted(file: LogFile, path: Path) -> None:
-    """The number of files is limited; a line that is larger than a file gets its own file."""
+    """The number of files is limited; a line over the size limit gets its own file."""
     for number in range(300):
         logging.getLogger("a.library").warning("line %d", number)
     warn("x" * 3000)

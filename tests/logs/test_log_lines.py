@@ -268,7 +268,7 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_shape_of_a_request(
     shape: dict[str, object], line_end: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line has counts of messages, tools, images and bytes, except for zeros."""
+    """The line has the numbers of messages, tools, images and bytes that are not zero."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(record(**shape))
@@ -305,7 +305,7 @@ def test_other_requests(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_lines_have_their_level(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines of libraries are shown if they are warnings or more severe."""
+    """Log lines from libraries are shown if they are warnings or errors."""
     with logging_to_stderr("text", Reporter()):
         logging.getLogger("httpx").info("chatter")
         logging.getLogger("copilot_proxy.auth").warning("no new token")

@@ -78,7 +78,7 @@ def test_counters(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_a_quota_that_was_reset(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the start of a month, the last answer's quota is no longer shown, here or in /health."""
+    """At the start of a month, /metrics and /health no longer show the last answer's quota."""
     last_month = datetime(2026, 11, 1, tzinfo=UTC)
     with proxy.client() as http:
         for number, is_current in ((1, True), (2, False)):
@@ -91,7 +91,7 @@ def test_a_quota_that_was_reset(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_client_cannot_create_labels(proxy: Proxy) -> None:
-    """The number of client names is limited, and they cannot break the format."""
+    """The number of client names is limited, and no name can break the format."""
     names = [f"client-{number}" for number in range(MAX_CLIENTS + 5)]
     with proxy.client() as http:
         for name in ('a"b\\', *names):
@@ -166,7 +166,7 @@ async def test_workers_are_summed(tmp_path: Path) -> None:
 
 
 def test_a_named_key_sees_no_other_key(simulator: Simulator) -> None:
-    """The counters cover all keys, so only the owner can see them, as in the dashboard."""
+    """The counters cover all keys, so only the owner can see them, as with the dashboard."""
     owner, laptop = "owner-0123456789abcdef", "laptop-0123456789abcdef"
     settings = settings_at(simulator, api_key=owner, api_keys={"laptop": laptop})
     with Proxy(settings) as proxy, proxy.client() as http:

@@ -210,7 +210,7 @@ def test_foreign_origins(proxy: Proxy, simulator: Simulator, origin: str) -> Non
      "http://{}, http://evil.example", "http://{}.evil.example", "http://http://{}"],
 )  # fmt: skip
 def test_origins_similar_to_its_own(proxy: Proxy, odd: str) -> None:
-    """Browsers send the exact origin, so other texts with the server's name are refused."""
+    """Browsers send the exact origin, so other values with the server's name are refused."""
     origin = odd.format(proxy.url.removeprefix("http://"))
     with proxy.client() as client:
         answer = client.get("/v1/models", headers={"origin": origin})

@@ -127,7 +127,7 @@ def test_waiting_requests_are_answered_in_order(simulator: Simulator) -> None:
 
 
 def test_a_large_body_can_wait(simulator: Simulator) -> None:
-    """A body that a client sends while it waits is not lost, however large it is."""
+    """A body of any size that arrives while the request waits is not lost."""
     text = "word " * 200_000
     with small(simulator) as proxy:
         with occupied(proxy, simulator):
@@ -139,7 +139,7 @@ def test_a_large_body_can_wait(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("path", [PATH, "/v1/responses", "/v1/messages", "/v1/embeddings"])
 def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
-    """If the queue is full, the client gets a 503 with Retry-After before its body is read."""
+    """If the queue is full, the client gets a 503 with Retry-After before the body is read."""
     with (
         small(simulator, max_queue=0) as proxy,
         occupied(proxy, simulator),

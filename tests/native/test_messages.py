@@ -137,7 +137,7 @@ def test_repairs_of_messages_requests(
 
 
 def test_betas(wire: Wire) -> None:
-    """Betas that Copilot accepts are passed on; others are dropped and named."""
+    """Betas that Copilot accepts are passed on; other betas are dropped, and a note names them."""
     taken, refused = "interleaved-thinking-2025-05-14", "claude-code-20250219"
 
     answer = wire.post(PATH, messages_request(), **{"anthropic-beta": f"{refused},{taken}"})

@@ -46,7 +46,7 @@ class Received:
 
 
 class Internet:
-    """Names resolve to `PUBLIC` unless `names` has other results; the last of several is repeated.
+    """Names resolve to `PUBLIC` unless `names` has other results; the last result is repeated.
 
     The guard is not replaced: connections that pass it are redirected to the server on this
     machine.

@@ -77,7 +77,7 @@ async def test_ssl_cert_file_is_trusted(
 async def test_ssl_cert_dir_is_trusted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secure: ScriptedServer
 ) -> None:
-    """SSL_CERT_DIR is a separate store, which does not trust other authorities."""
+    """If SSL_CERT_DIR is set, only the authorities in its folders are trusted."""
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'missing'}:{tmp_path}")
     error = map_http_error(await failure(secure.url))
 
@@ -85,7 +85,7 @@ async def test_ssl_cert_dir_is_trusted(
 
 
 async def test_an_untrusted_certificate_is_reported(secure: ScriptedServer) -> None:
-    """The error names the usual reason, a company proxy, and the variable that fixes it."""
+    """The error names the usual cause (a company proxy) and the variable that adds certificates."""
     error = map_http_error(await failure(secure.url))
 
     assert f"The certificate of {secure.url.removeprefix('https://')} is not trusted." == (

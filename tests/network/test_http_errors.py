@@ -48,7 +48,7 @@ async def test_tls_to_a_plain_http_port() -> None:
 
 @pytest.fixture
 def mute() -> Iterator[tuple[str, threading.Event]]:
-    """A port that accepts connections without answering; the event closes them."""
+    """A port that accepts connections without answering; setting the event closes them."""
     hang_up = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 

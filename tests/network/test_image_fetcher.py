@@ -226,7 +226,7 @@ async def test_a_slow_server(internet: Internet, monkeypatch: pytest.MonkeyPatch
     timeouts: list[asyncio.Timeout] = []
 
     class Gate(threading.Event):
-        """Ends the time for the fetch once the server waits."""
+        """Makes the fetch time out once the server waits."""
 
         def wait(self, timeout: float | None = None) -> bool:
             loop.call_soon_threadsafe(timeouts[0].reschedule, loop.time())
@@ -286,7 +286,7 @@ async def test_pdfs(
 
 
 async def test_a_pdf_may_be_larger_than_an_image(internet: Internet) -> None:
-    """The limit on images is Copilot's; PDFs only have to fit the limit of the whole request."""
+    """The size limit for images is Copilot's; for PDFs, only the request's limit applies."""
     internet.pages["/a.png"] = Page(PDF_BYTES.ljust(MAX_IMAGE + 1, b"\0"))
     request = {"messages": [{"content": [{"type": "document", "source": AT}]}]}
 

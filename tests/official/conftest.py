@@ -29,7 +29,7 @@ ENDPOINTS = ("/chat/completions", "/responses", "/v1/messages", "/auto", "/model
 
 
 def needed(program: Path) -> pytest.MarkDecorator:
-    """Skip a client's tests if npm has not installed it."""
+    """Skip a client's tests if npm has not installed the client."""
     return pytest.mark.skipif(not program.exists(), reason=f"no {program}: make clients")
 
 

@@ -14,10 +14,10 @@ NAMES = ("api.githubcopilot.com", "api.github.com", "github.com")
 
 
 class Outside(ThreadedServer):
-    """Tunnels to `NAMES`, with TLS, and to `target`, a URL with a port, end at `target`.
+    """Leads tunnels to `NAMES` (over TLS) and to `target`, a URL with a port, to `target`.
 
-    All other tunnels are refused, and listed in `refused`, such as "example.com:443". Runs inside a
-    `with` block.
+    Refuses all other tunnels, and lists their hosts and ports in `refused`, for example
+    "example.com:443". Runs inside a `with` block.
     """
 
     def __init__(self, target: str, folder: Path) -> None:

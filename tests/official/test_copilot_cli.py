@@ -111,7 +111,7 @@ def test_many_tools(home: Home, copilot: Copilot, model: str) -> None:
 
 @only_in_ci
 def test_import(home: Home, copilot: Copilot, tmp_path: Path) -> None:
-    """The CLI's record of an answer is imported, with its exact cost."""
+    """The CLI's record of an answer is imported, with the answer's exact cost."""
     ask(home, copilot, "claude-opus-5.5", "Say hello")
     with closing(open_for_writing(tmp_path / "ledger.sqlite3")) as ledger:
         found = import_events(ledger, home.path / ".copilot" / FILE_NAME)

@@ -1,6 +1,6 @@
 """opencode's own Copilot provider, github-copilot, works with the simulator.
 
-Starting opencode takes as long as a thousand other tests, so these run only in CI.
+Starting opencode takes as long as a thousand other tests, so these tests run only in CI.
 """
 
 import json

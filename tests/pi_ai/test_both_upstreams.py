@@ -51,7 +51,7 @@ def last_request(served: Served) -> Any:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_text(sdk: openai.OpenAI, served: Served, model: str) -> None:
-    """An answer has text, a finish reason and usage, and the request has its initiator."""
+    """An answer has text, a finish reason and usage; the request has the right initiator."""
     answer = sdk.chat.completions.create(
         model=model, messages=[{"role": "system", "content": "Be brief"}, *user("Say hello")]
     )
@@ -96,7 +96,7 @@ def test_streams(sdk: openai.OpenAI, model: str) -> None:
 
 @crossed(model=MODELS, stream=[False, True])
 def test_the_tool_loop(sdk: openai.OpenAI, served: Served, model: str, stream: bool) -> None:
-    """Two parallel calls have their own arguments, and their results are answered."""
+    """Each of two parallel calls has its own arguments, and the model answers their results."""
     messages = user("What is the weather in Paris and London?")
     fields: Any = {"model": model, "tools": [TOOL]}
     if stream:
@@ -214,7 +214,7 @@ def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
 
 
 def test_models_and_embeddings(sdk: openai.OpenAI) -> None:
-    """With either upstream, models and embeddings belong to the account."""
+    """With either upstream, the account's models are listed, and embeddings work."""
     assert "gpt-4.1" in {model.id for model in sdk.models.list()}
     answer = sdk.embeddings.create(model="text-embedding-3-small", input="Hello")
     assert answer.data[0].embedding
@@ -478,7 +478,7 @@ def test_leaving_before_the_answer_closes_the_call(served: Served) -> None:
 
 
 def test_many_at_once(served: Served) -> None:
-    """Thirty concurrent conversations get their own answers."""
+    """Each of thirty concurrent conversations gets its own answer."""
 
     async def one(client: openai.AsyncOpenAI, number: int) -> str:
         stream = await client.chat.completions.create(

@@ -33,7 +33,7 @@ def test_a_token_that_cannot_be_exchanged_is_used_itself(
 def test_a_personal_access_token_without_the_permission(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If Copilot refuses the token later, the error names the permission; clients do not retry."""
+    """If Copilot refuses the token, the error names the permission, and clients do not retry."""
     clear_environment(monkeypatch, tmp_path / "home")
     token = "github_pat_11Without0000000000"
     with Simulator(pace=0) as simulator:

@@ -1,4 +1,4 @@
-"""The sidecar's HTTP: how it reports answers, when calls end, and which hosts it may call."""
+"""The sidecar's HTTP client: how it reports answers, ends calls, and restricts hosts."""
 
 import asyncio
 import contextlib
@@ -158,7 +158,7 @@ async def test_a_complete_answer_is_returned_at_once(client: Client) -> None:
 
 
 async def test_the_connection_of_a_complete_answer_is_reused(client: Client) -> None:
-    """The end of a body that arrives a little late is read, and the connection is reused."""
+    """If the end of a body arrives a little late, it is read, and the connection is reused."""
     body = said("Hello", "stop") + b"data: [DONE]\n\n"
     client.upstream.set_answer(CHUNKED, b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n")
 
@@ -286,7 +286,7 @@ async def test_only_our_headers_are_sent(client: Client) -> None:
 
 
 async def test_a_refused_connection(client: Client) -> None:
-    """A refused connection is reported with Node's code."""
+    """A refused connection is reported with Node's error code."""
     reported = (await client.first(url="http://127.0.0.1:9")).unreachable or {}
 
     error = request_error(reported, "http://127.0.0.1:9")

@@ -42,7 +42,7 @@ Programs = Callable[..., None]
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
-    """Put scripts with these names on the PATH, which otherwise has only the system's programs."""
+    """Return a function that adds scripts by name to the PATH, which has few other programs."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("mkdir", "cat", "env", "grep", "sleep", "touch"):

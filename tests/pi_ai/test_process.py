@@ -384,7 +384,7 @@ class Spy:
 async def test_the_message_to_the_process(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message contains the initiator, the vision flag, the host with token, and the proxy."""
+    """The message contains the initiator, the vision flag, the host, the token, and the proxy."""
     monkeypatch.setenv("ALL_PROXY", "http://proxy.example:8080")
     settings = settings_at(
         simulator, upstream="pi-ai", copilot_api_url="https://api.githubcopilot.com"

@@ -54,7 +54,7 @@ def ask(client: httpx.Client, path: str, **changes: Any) -> httpx.Response:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", BODIES)
 def test_a_long_prompt(path: str, stream: bool) -> None:
-    """The refusal has each API's own words for a prompt that is too long."""
+    """On each API, the refusal has that API's own words for a prompt that is too long."""
     with (
         Simulator(catalogue=catalogue(2000), pace=0) as simulator,
         Proxy(settings_at(simulator, context_guard=True)) as proxy,
@@ -118,7 +118,7 @@ async def test_learning() -> None:
 
 
 def test_a_note_before_the_price_rises(caplog: pytest.LogCaptureFixture) -> None:
-    """A request in a conversation that is almost too long gets a note; the log has it once."""
+    """Requests in a conversation that is almost too long get a note; the log has the note once."""
     with (
         Simulator(catalogue=catalogue(2000), pace=0) as simulator,
         Proxy(settings_at(simulator)) as proxy,

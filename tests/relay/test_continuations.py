@@ -1,4 +1,4 @@
-"""Several continuations in one reply, when one of them fails."""
+"""A reply with several continuations, one of which fails."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from copilot_proxy.relay.continuations import Continuations
 
 
 class Single:
-    """The reply with one continuation; the second continuation fails."""
+    """A reply with the continuation `number`; reading continuation 2 fails."""
 
     headers = {"x-copilot-proxy-cost": "0.5"}  # noqa: RUF012  # never changed
 

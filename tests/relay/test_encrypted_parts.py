@@ -51,7 +51,7 @@ REFUSALS = {
 
 
 class Copilot(HttpServer):
-    """GitHub and Copilot, which refuse requests with the encrypted content."""
+    """Imitates GitHub, and a Copilot that refuses requests with the encrypted content."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Text passes through few files on its way to the client, and requests rarely go back up.
+"""Text passes through few files on its way to the client, and few calls go to a file above.
 
 Each step takes time for every event, and makes the code harder to follow.
 """
@@ -127,9 +127,9 @@ def server() -> Iterator[Proxy]:
 def test_files_per_event(server: Proxy, client: str, api: str) -> None:
     """Text passes through at most 9 files if it is only repaired, and 11 if it is translated.
 
-    A request and its events go back up at most 6 times.
+    A request and its events cause at most 6 calls to a file above the caller.
     """
-    # On a busy machine, many events may arrive together, or some before others are awaited.
+    # On a busy machine, many events may arrive together, or before the server waits for them.
     for _ in range(20):
         trace = traced(server, client, api)
         # The most common part of an answer is another piece of its text.

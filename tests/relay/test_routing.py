@@ -17,9 +17,9 @@ CHAT, RESPONSES, MESSAGES = CLIENTS
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
 BOTH = pytest.mark.parametrize("stream", [False, True])
 NATIVE = {"chat_completions": "gpt-4.1", "responses": "gpt-5.5", "messages": "claude-sonnet-4.5"}
-"""Models that support the client's API."""
+"""For each client API, a model that supports that API."""
 TRANSLATED = {"chat_completions": "gpt-5.5", "responses": "gpt-4.1", "messages": "gpt-5.5"}
-"""Models that do not support the client's API."""
+"""For each client API, a model that does not support that API."""
 BOTH_WAYS = pytest.mark.parametrize("models", [NATIVE, TRANSLATED], ids=["native", "translated"])
 
 
@@ -315,7 +315,7 @@ def test_notes(
 
 
 def conversations(client: Client) -> Iterator[tuple[list[Turn], str]]:
-    """Return conversations, each with the author of the last turn."""
+    """Yield each conversation, and the author of its last turn."""
     question, reply = client.user("Hi"), client.assistant("Hello")
     calls: dict[str, list[Turn]] = {
         "chat_completions": [

@@ -204,7 +204,7 @@ def test_the_length_of_the_prompt_comes_first(proxy: Proxy, model: str) -> None:
 
 
 def test_a_title_as_json_by_haiku() -> None:
-    """The small model gets a title's schema as an instruction, since it refuses schemas here."""
+    """The title's schema becomes an instruction, since Copilot refuses schemas for this model."""
     schema = {"type": "object", "properties": {"title": {"type": "string"}}}
     config = {"effort": "low", "format": {"type": "json_schema", "schema": schema}}
     asked = {**HELLO, "model": "claude-haiku-4.5", "max_tokens": 50, "output_config": config}

@@ -196,7 +196,7 @@ def test_the_list_has_the_allowed_models(limited: Proxy) -> None:
     ],
 )
 def test_any_of_the_keys(simulator: Simulator, headers: dict[str, str], status: int) -> None:
-    """Each key grants access in either header, named or not; similar values do not."""
+    """Each key, named or not, grants access in either header; similar values do not."""
     keys = {"laptop": LAPTOP, "ci": CI}
     settings = settings_at(simulator, api_key="the-unnamed", api_keys=keys)
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -239,7 +239,7 @@ ci = {{key = "{CI}", models = ["gpt-5-mini", "claude-*"]}}
 
 
 def test_in_the_file_and_in_the_environment(tmp_path: Path) -> None:
-    """Keys are a table in the file and pairs in the environment; printed settings show none."""
+    """Keys are a table in the file and pairs in the environment; printed settings show no key."""
     (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
     home = {"COPILOT_PROXY_HOME_DIR": str(tmp_path)}
     given = load_settings(environ=home)

@@ -31,7 +31,7 @@ def prompts(simulator: Simulator) -> list[str]:
 
 
 def test_a_text(client: openai.OpenAI, simulator: Simulator, proxy: Proxy) -> None:
-    """The prompt becomes a user message, and limits reach the model under its own names."""
+    """The prompt becomes a user message, and limits and sampling parameters reach the model."""
     answer = client.completions.create(
         model=CHAT, prompt="Say hello", max_tokens=50, stop=["END"], temperature=0.5, seed=1
     )
@@ -67,7 +67,7 @@ def test_every_model(client: openai.OpenAI, model: str) -> None:
 
 
 def test_several_prompts(client: openai.OpenAI, simulator: Simulator, proxy: Proxy) -> None:
-    """Each prompt, and each of `n`, is a call with its own record; tokens and costs are summed."""
+    """Each of a prompt's `n` answers is a call with its own record; tokens and costs are summed."""
     raw = client.completions.with_raw_response.create(
         model=CHAT, prompt=["One", "Two"], n=2, echo=True
     )

@@ -38,7 +38,7 @@ class OpenProxy(Proxy):
 
 @pytest.fixture
 def server(simulator: Simulator) -> Iterator[OpenProxy]:
-    """A server without a key that allows one origin."""
+    """A server that has no key and allows one origin."""
     with OpenProxy(settings_at(simulator, cors_origins=(ALLOWED,), ollama=True)) as running:
         yield running
 
@@ -330,7 +330,7 @@ def test_ambiguous_requests(
 ) -> None:
     """Requests that two programs could interpret differently are refused."""
     with OpenProxy(settings_at(simulator)) as server, server.client() as client:
-        # Load the router first, since `send` closes its side, which ends waiting requests.
+        # Load the router first: `send` closes its side early, which ends requests that wait for it.
         client.get("/nowhere")
         assert Outcome(status, code) == send(server, request_text)
 

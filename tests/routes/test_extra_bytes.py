@@ -14,7 +14,7 @@ BODY = json.dumps(
 
 
 def answer_to(proxy: Proxy, content_length: int, body: bytes, connection: str = "close") -> bytes:
-    """Return the response to a POST with this Content-Length, which closes the connection."""
+    """Send a POST with this Content-Length; return all bytes until the connection closes."""
     address = urlsplit(proxy.url)
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"

@@ -82,7 +82,7 @@ def test_nothing_follows_the_last_event() -> None:
 
 
 def test_a_blocked_event_loop() -> None:
-    """A keep-alive that starts before a waiting event is not sent after it."""
+    """A keep-alive that becomes due before an event is not sent after that event."""
 
     async def work() -> list[bytes]:
         reply, may_end = Reply(), asyncio.Event()

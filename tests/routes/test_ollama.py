@@ -132,7 +132,7 @@ def test_names(simulator: Simulator, model: str) -> None:
 
 
 def test_keys_and_their_models(simulator: Simulator) -> None:
-    """A key is required; it lists only its models, and other models are refused."""
+    """A key is required; only the key's models are listed, and other models are refused."""
     key = {"key": "secret-key", "models": ["gpt-4o"]}
     with (
         Proxy(settings_at(simulator, ollama=True, api_keys={"home": key})) as proxy,

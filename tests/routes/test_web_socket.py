@@ -108,7 +108,7 @@ def sent(simulator: Simulator) -> Json:
 
 @pytest.mark.parametrize("model", PATHS)
 def test_events(web_socket: Socket, proxy: Proxy, model: str) -> None:
-    """The events are the same as in a stream over HTTP; the first event also has its headers."""
+    """The events are the same as in a stream over HTTP; the first event also has the headers."""
     asked = {"model": model, "input": "Say hello"}
     events = web_socket.ask(**asked)
     with proxy.client() as client:
@@ -410,7 +410,7 @@ def test_keys(simulator: Simulator) -> None:
 
 
 def test_size(simulator: Simulator) -> None:
-    """A message has the size limit of a body; a much larger one closes the connection."""
+    """A message has the size limit of a body; a much larger message closes the connection."""
     with Proxy(settings_at(simulator, max_body_bytes=10_000)) as proxy, opened(proxy) as one:
         status, _ = one.refused(model=NATIVE, input="x" * 12_000)
         assert 413 == status
@@ -425,7 +425,7 @@ def test_size(simulator: Simulator) -> None:
 def test_an_answer_after_the_end(
     proxy: Proxy, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the server closes the connection, as after a long message, answers end as well."""
+    """If the server closes the connection, as after an oversized message, answers end as well."""
     simulator.state.pace = 0.002
     with opened(proxy) as one:
         one.send(model=NATIVE, input="Write 5000 words")

@@ -36,7 +36,7 @@ class Marks:
             self.learn_token(record.headers.get("authorization", ""))
 
     def learn_token(self, authorization: str) -> None:
-        """Add the token of a header, and the secret parts of a Copilot token."""
+        """Add the token in an Authorization header, and the secret parts of a Copilot token."""
         token = authorization.partition(" ")[2]
         if token in self.known.values():
             return
@@ -49,7 +49,7 @@ class Marks:
             self.add(f"GitHub's token {number}", token)
 
     def found(self, places: Mapping[str, bytes | str], *, but: str = "") -> list[str]:
-        """Return a description of each secret in `places`: plain, in base64 or URL-encoded.
+        """Describe each secret that `places` contain, whether plain, in base64 or URL-encoded.
 
         The secret `but` is ignored.
         """

@@ -1,4 +1,4 @@
-"""The fixtures of the command-line tests, for use in these tests."""
+"""The fixtures of the command-line tests, for the tests in this folder."""
 
 from tests.cli.conftest import cli, program, simulator, terminal
 

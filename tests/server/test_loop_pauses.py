@@ -44,7 +44,7 @@ ANSWERS: dict[str, Any] = {
 
 
 class Sink(HttpServer):
-    """GitHub and Copilot, which read requests without looking at them, and answer."""
+    """Imitates GitHub and Copilot: reads requests without looking at them, and answers."""
 
     protocol = "HTTP/1.1"
 
@@ -155,7 +155,7 @@ def ollama_texts() -> bytes:
 WORDS = b"Hi there "
 LONG_TEXT = WORDS * (SIZE // len(WORDS))
 COUNT = f"{MESSAGES}/count_tokens"
-# Functions create the bodies, which would fill the memory of every process that collects tests.
+# Functions create the bodies: stored bodies would fill the memory of each process with tests.
 CASES: dict[str, tuple[str, Callable[[], bytes], int]] = {
     "a million messages": (CHAT, lambda: chat(*[SHORT] * 10**6), 413),
     "a million items": (RESPONSES, lambda: responses(listed(SHORT, times=10**6)), 413),
@@ -260,7 +260,7 @@ def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], s
 def longest_pause(
     watchdog: Watchdog, path: str, body: bytes, status: int, headers: dict[str, str] | None = None
 ) -> float:
-    """Return the smallest of the longest pauses during a few equal requests."""
+    """Send a request up to `TRIES` times; return the smallest of their longest pauses."""
     pauses: list[float] = []
     for _ in range(TRIES):
         watchdog.longest_pause()

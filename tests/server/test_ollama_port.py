@@ -22,7 +22,7 @@ from tests.selection import first
 
 
 class Ollama(BaseHTTPRequestHandler):
-    """An imitation of the real Ollama, as far as requests can show."""
+    """An imitation of Ollama that answers GET requests like the real one."""
 
     def do_GET(self) -> None:
         body = b"Ollama is running" if self.path == "/" else b"404 page not found"

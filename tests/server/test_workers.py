@@ -209,7 +209,7 @@ def test_workers_without_their_server_finish_and_end(account: Simulator) -> None
 def test_secrets_are_in_no_argument_and_no_environment_of_a_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Neither contains the key or the token, although the workers have both."""
+    """The workers have the key and the token, but not in their command lines or environments."""
     key = "my-own-key-123456"
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", key)
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
@@ -348,7 +348,7 @@ async def test_one_failing_worker_does_not_stop_the_server(
 
 @pytest.mark.parametrize("by", ["order", "silence"])
 def test_the_work_of_a_worker(simulator: Simulator, by: str) -> None:
-    """A worker reports that it is ready, serves, and ends when told to or when orphaned."""
+    """A worker reports that it is ready, serves, and ends on command or when orphaned."""
     ours, theirs = socket.socketpair()
     listener = socket.create_server(("127.0.0.1", 0))
     start = WorkerConfig(

@@ -45,7 +45,7 @@ DEFINITIONS = {
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_the_definition_is_the_expected_one(name: str) -> None:
-    """Each file is as stored, with spaces, %, $, & and < escaped."""
+    """Each definition equals the stored file, in which spaces, %, $, & and < are escaped."""
     assert (GOLDEN / name).read_text(encoding="utf-8") == DEFINITIONS[name]
 
 

@@ -119,7 +119,7 @@ def test_every_recorded_model_exists(by_id):
 
 @pytest.mark.parametrize("model", ["nothing", "raptor-mini", "", 7])
 def test_unknown_and_disabled_models_are_refused(copilot, model):
-    """Unknown and disabled models get the same error; ids of another type make bodies invalid."""
+    """Unknown and disabled models get the same error; a number as the id makes the body invalid."""
     answer = copilot.chat(model=model)
     code = "invalid_request_body" if model == 7 else "model_not_supported"
     assert (400, code) == (answer.status_code, answer.json()["error"]["code"])

@@ -138,7 +138,7 @@ def test_older_api_versions_have_one_cache_price(copilot):
     indirect=["simulator"],
 )
 def test_both_forms_of_prices_cost_the_same(copilot, model, price):
-    """Tiers are in AI credits, and flat prices in billionths; the cost is in billionths."""
+    """Tiers are in AI credits, and flat prices, like costs, in billionths of a credit."""
     answer = copilot.chat(model=model).json()
     costs = answer["copilot_usage"]["token_details"][0]
     assert ("input", price * 10**9) == (costs["token_type"], costs["cost_per_batch"])

@@ -58,7 +58,7 @@ def test_azure_streams_begin_without_choices(copilot):
 
 
 def test_azure_usage_with_include_usage(copilot):
-    """With include_usage, chunks are typed, with a null usage, and a last chunk has the counts."""
+    """With include_usage, chunks have `object` and a null usage; the last chunk has the counts."""
     chunks = copilot.chunks(stream_options={"include_usage": True})
     assert {"chat.completion.chunk"} == {chunk["object"] for chunk in chunks[1:-1]}
     assert {None} == {chunk["usage"] for chunk in chunks[1:-2]}
@@ -67,7 +67,7 @@ def test_azure_usage_with_include_usage(copilot):
 
 
 def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
-    """The id and name are sent once, then fragments by index."""
+    """The id and name are sent once, then fragments of the arguments, with the call's index."""
     fragments = calls_of(copilot.chunks(ASK, tools=[weather_tool]))
     first = [one for one in fragments if "id" in one]
     assert [0, 1] == [one["index"] for one in first]
@@ -79,7 +79,7 @@ def test_azure_calls_begin_with_empty_arguments(copilot, weather_tool):
 
 
 def test_azure_returns_several_choices(copilot):
-    """GPT honors n, whole and streamed."""
+    """GPT honors `n` in whole and streamed answers."""
     assert [0, 1] == [one["index"] for one in copilot.chat(n=2).json()["choices"]]
     chunks = copilot.chunks(n=2)
     indices = {choice["index"] for chunk in chunks[:-1] for choice in chunk["choices"]}

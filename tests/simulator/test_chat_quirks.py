@@ -61,7 +61,7 @@ def test_calls_can_be_complete_or_in_other_choices(copilot, quirk, weather_tool,
     ],
 )
 def test_finishes_can_be_wrong(copilot, quirk, weather_tool, model, name, finish):
-    """Any finish reason can be switched on, whole and streamed."""
+    """Any finish reason can be switched on, for whole and streamed answers."""
     quirk(name)
     assert [finish] == finishes(copilot.chunks(ASK, model, tools=[weather_tool]))
     quirk(name)
@@ -147,7 +147,7 @@ def test_chunks_can_have_unusual_fields(copilot, quirk, model, simulator):
 
 
 def test_usage_can_be_missing(copilot, quirk):
-    """Usage can be missing, whole and streamed."""
+    """Usage can be missing from whole and streamed answers."""
     quirk("usage_nowhere")
     assert "usage" not in copilot.chat().json()
     quirk("usage_nowhere")

@@ -326,7 +326,7 @@ def test_unsupported_image_types_are_refused(copilot):
 
 
 def test_the_number_of_images_is_limited(copilot):
-    """The number of images is limited for Gemini, but not by the number in the model list."""
+    """Gemini accepts at most ten images, whatever the model list says; others accept more."""
     many = [picture()] * 11
     assert "image count of 11 exceeds the limit of 10" == refused(
         look(copilot, *many, model="gemini-2.5-pro")

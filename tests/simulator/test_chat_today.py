@@ -35,7 +35,7 @@ def test_kimi_accepts_one_temperature(copilot):
 
 
 def test_kimi_numbers_its_calls(copilot):
-    """The id of a call consists of the tool's name and its number in the conversation."""
+    """The id of a call consists of the tool's name and the call's number in the conversation."""
     question = {"role": "user", "content": "Call get_weather for Paris and London"}
     body = {"model": "kimi-k3", "tools": [tool(WEATHER)], "messages": [question]}
     first = copilot.post("/chat/completions", body).json()["choices"][0]["message"]
@@ -57,7 +57,7 @@ def test_kimi_numbers_its_calls(copilot):
 
 @pytest.mark.parametrize("model", GEMINI)
 def test_gemini_validates_tool_calls(copilot, model):
-    """Gemini accepts tool_choice validated with tools; other models do not."""
+    """Gemini accepts the tool choice `validated` if there are tools; other models do not."""
     more = {"tools": [tool(WEATHER)], "tool_choice": "validated"}
     assert 200 == copilot.chat(model=model, **more).status_code
     assert 400 == copilot.chat(model=model, tool_choice="validated").status_code
@@ -108,7 +108,7 @@ def test_a_limit_of_one_token_gives_no_choices(copilot, stream):
 
 @pytest.mark.parametrize("model", CHATTING)
 def test_a_refusal_on_chat(simulator, copilot, model):
-    """The finish reason is refusal, with the explanation, streamed and whole."""
+    """Streamed and whole answers have the finish reason `refusal` and the explanation."""
     simulator.state.faults.on("refusal")
     choice = copilot.chat(model=model).json()["choices"][0]
     assert ("refusal", REFUSAL) == (choice["finish_reason"], choice["message"]["refusal"])

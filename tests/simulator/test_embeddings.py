@@ -30,7 +30,7 @@ def test_vectors(copilot):
 
 
 def test_dimensions_are_honored(copilot):
-    """The requested dimensions are returned if the model supports them."""
+    """Vectors have the requested dimensions if the model supports them."""
     assert 256 == len(embed(copilot, ["a"], dimensions=256).json()["data"][0]["embedding"])
     for fields in ({"dimensions": 0}, {"dimensions": 9999}, {"dimensions": "256"}):
         assert 400 == embed(copilot, ["a"], **fields).status_code
@@ -45,7 +45,7 @@ def test_the_encoding_is_ignored(copilot):
 
 @pytest.mark.parametrize("given", ["text", None, [1, 2], [[1, 2]], {"a": 1}])
 def test_anything_but_a_list_of_strings_is_a_bad_request(copilot, given):
-    """Other inputs result in a plain-text 400 without a reason."""
+    """Inputs other than a list of strings get a plain-text 400 without a reason."""
     answer = embed(copilot, given)
     assert (400, "Bad Request\n") == (answer.status_code, answer.text)
 

@@ -176,7 +176,7 @@ def account(copilot, plan):
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_every_plan_has_its_account(simulator, copilot, plan):
-    """Each state of an account is served and names the simulator as its API host."""
+    """Every plan's account is served, and names the simulator as its API host."""
     found = account(copilot, plan)
     assert (PLANS[plan].sku, simulator.url) == (found["access_type_sku"], found["endpoints"]["api"])
     assert PLANS[plan].chat_enabled == found["chat_enabled"]
@@ -219,7 +219,7 @@ def test_pro_accounts_with_premium_interactions(copilot):
 
 
 def test_pro_accounts_billed_by_tokens(copilot):
-    """Credits have the amount used and the time of the reset."""
+    """The quota has the credits used and the time of the reset."""
     premium = account(copilot, "pro_credits")["quota_snapshots"]["premium_interactions"]
     assert (1500, 596.59, True) == (
         premium["entitlement"],

@@ -7,6 +7,7 @@ import { NANO, ago, countdown, counted, credits, day, iso, number, percent, toke
 const PERIODS = { day: "today", month: "this month", session: "in today's most expensive session" };
 const LOSSES = 3; // the number of losses to show
 let sessions = [];
+let isRaising = false;
 
 /** Shows the cost of the next turn of recent sessions, and how long their prompts stay cached. */
 export function showSessions(found) {
@@ -60,7 +61,8 @@ const loss = (one) => el("div", { className: "item" },
 
 /** Shows the limits, each with a form to raise it; `onError` receives any error. */
 export function showBudget(limits, server, onError) {
-  if ($("budget").contains(document.activeElement) && document.activeElement.matches("input")) return; // the user is typing
+  // While the user types or a raise is on its way, its form must stay: it shows the error, if any.
+  if (isRaising || ($("budget").contains(document.activeElement) && document.activeElement.matches("input"))) return;
   if (!limits.length) {
     render($("budget"), el("p", { className: "empty" }, "No budget. Set one with: "), command("copilot-proxy budget set 500/day", "the command"));
     return;
@@ -95,6 +97,7 @@ function raiseForm(one, title, onError) {
     event.preventDefault();
     const button = event.currentTarget.querySelector("button");
     button.disabled = true;
+    isRaising = true;
     problem.textContent = "";
     try {
       await post("raise", { credits: input.value.trim(), kind: one.kind, name: one.name, per: one.per });
@@ -108,6 +111,7 @@ function raiseForm(one, title, onError) {
       }
     } finally {
       button.disabled = false;
+      isRaising = false;
     }
   };
   return [el("form", { className: "inline", on: { submit: raise } }, input,

@@ -35,7 +35,7 @@ from copilot_proxy.formats.upstream_api import NativePassage
 from copilot_proxy.headers import Initiator
 
 _REASONING: Final = ("reasoning_content", "reasoning_text", "reasoning_opaque")
-"""The fields of a message with the model's reasoning, plain and encrypted."""
+"""The fields of a message that contain the model's reasoning, plain or encrypted."""
 _OLDER_LIMIT: Final = ClientFields(limit="max_tokens")
 _NEWER_LIMIT: Final = ClientFields(limit="max_completion_tokens")
 _STREAM: Final = StreamFormat(

@@ -17,7 +17,7 @@ class ChunkTranslator:
     repeated: RepeatedEvents | None = None
     has_ended = False
     is_complete = False
-    """Always False: `close` returns the finish reason."""
+    """Always False, because only `close` returns the finish reason."""
 
     def whole(self, events: list[ChatChunk]) -> ChatCompletion:
         """Return the completion assembled from the chunks `events`."""

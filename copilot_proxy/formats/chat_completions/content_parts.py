@@ -47,8 +47,8 @@ def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
     """Return the messages with the images of tool results moved to a user message after the
     results.
 
-    Chat Completions accepts images only in user messages. A text before the images identifies the
-    result that they came from by its position. If there is nothing to move, `messages` itself is
+    Chat Completions accepts images only in user messages. A text before the images gives the
+    position of the result that they came from. If there is nothing to move, `messages` itself is
     returned.
     """
     parted = [message for message in messages if isinstance(message.get("content"), list)]

@@ -13,7 +13,7 @@ _NOTE: Final = (
 def load_deferred(request: ChatRequest, notes: list[str]) -> ChatRequest:
     """Return the request with all tools loaded, or the same object if none is deferred.
 
-    The field is either next to a tool's type or in its definition.
+    The field that defers a tool is either next to the tool's type or in its definition.
     """
     tools = request.get("tools")
     if not tools or not any(

@@ -24,8 +24,8 @@ _TEXT: Final = re.compile(
 
 _PLAIN: Final = {"content", "role"}
 _MAX_KNOWN: Final = 16
-"""The number of different chunks to learn: they may alternate between a few fields, or have
-different fields every time."""
+"""The number of different chunks to learn: chunks may alternate between a few sets of fields, or
+have different fields every time."""
 _encode: Final = msgspec.json.Encoder().encode
 
 _Around = tuple[bytes, bytes]

@@ -1,9 +1,9 @@
 """Separates the tool calls of one response, and numbers them from 0.
 
-The index that Copilot's models send is unreliable: some start at 1, send 0 for every call, or send
-none. Therefore, a new id starts a new call. A fragment without an id belongs to the call that last
-used its index, or else to the last call, unless that call is complete and the fragment starts
-another.
+The index that Copilot's models send is unreliable: some start at 1, some send 0 for every call, and
+some send none. Therefore, a new id starts a new call. A fragment without an id belongs to the call
+that last used its index, or else to the last call, unless that call is complete and the fragment
+starts another.
 
 Some models, such as Kimi K3, reuse the same ids in every turn. Clients match results to calls by
 id, so a number is appended to an id that was already used.
@@ -52,7 +52,7 @@ class ToolCalls:
     ) -> None:
         """Prepare for a response.
 
-        `tool_names` maps the names that Copilot uses to the client's names of renamed tools;
+        `tool_names` maps the new names of renamed tools, which Copilot uses, to the client's names;
         `custom_tools` are the client's names of its custom tools; `used_ids` are the ids of the
         calls in the conversation so far.
         """

@@ -46,7 +46,7 @@ def translate_contents(contents: list[Json], notes: list[str]) -> list[Json]:
     """Return the chat messages; one `Content` may become several. Raises `RequestError`.
 
     Consecutive ``Content`` objects of the model become one message, because clients store each part
-    of a stream as a separate one.
+    of a stream as a separate object.
     """
     builder = _MessagesBuilder()
     for is_model, group in groupby(enumerate(contents), lambda one: _is_model(one[1])):

@@ -37,7 +37,7 @@ _REQUEST: Final[Mapping[str, Any]] = {
     "generateContentRequest": _GENERATE,
     "requests": _EMBED,
 }
-"""The objects of a request with names defined by Google, and their nested objects."""
+"""The objects in a request whose keys Google defines -> the objects nested in them."""
 _LISTS: Final = frozenset(
     {"contents", "parts", "tools", "functionDeclarations", "safetySettings", "requests"}
 )

@@ -7,8 +7,8 @@ from copilot_proxy.formats.types import ChatUsage, Json
 def usage_from_chat(usage: ChatUsage | None) -> Json | None:
     """Return the counts as `schema.GeminiUsage`, or None if there are none.
 
-    Google counts thought tokens separately from those of the answer; Chat Completions includes
-    them.
+    Google counts the tokens of thoughts and of the answer separately; Chat Completions adds them
+    up.
     """
     if not usage:
         return None

@@ -97,10 +97,10 @@ DROPPED: Final[Mapping[str, str]] = {
     **dict.fromkeys(_OF_OTHER_APIS, "it is for another Anthropic API"),
     **dict.fromkeys((*_OF_FIELDS, *_OF_DETAILS), _UNSUPPORTED),
 }
-"""Anthropic's betas that Copilot does not accept, without their dates, and why."""
+"""Name, without its date, of a beta that Copilot does not accept -> why it is dropped."""
 
 ALWAYS_ON: Final = ("prompt-caching", "pdfs", "token-counting")
-"""Betas for features that are now always available, without their dates; no note is needed."""
+"""Names, without dates, of betas for features that are now always available; no note is needed."""
 
 _DATE: Final = re.compile(r"-\d{4}-?\d\d-?\d\d$")
 

@@ -170,8 +170,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
     """Return the messages; those that must be changed are decoded JSON.
 
-    These are the messages with marks, and those with empty results, if the model does not accept
-    them. The empty contents are removed.
+    The messages with marks are changed, and those with empty results if the model does not accept
+    empty results: the empty contents are removed.
     """
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
     changed |= {

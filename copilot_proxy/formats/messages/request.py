@@ -45,7 +45,7 @@ _ANY_MESSAGE: Final[Json] = {"role": "user", "content": ""}
 def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     """Decode a request and validate it against the schema; unknown fields are kept.
 
-    With `counting`, it is a request to count tokens, which has no ``max_tokens``. Raises
+    With `counting`, the body is a request to count tokens, without ``max_tokens``. Raises
     `RequestError` with the path of the field as its `param`, such as
     ``messages[0].content[1].text``.
     """

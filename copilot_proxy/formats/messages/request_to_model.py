@@ -49,10 +49,10 @@ def messages_for_model(
     """Return the body for Copilot's Messages API, as close to the client's as the model allows.
 
     Adds a line to `notes` for each change that may matter. `kinds` are the kinds in the client's
-    conversation, if already known. With `counting`, it is a request to count tokens. The body's
-    `stream` can be true even if the client's is not, because above a certain limit, Copilot sends
-    responses only as a stream; `stream_repair.message_from_events` then returns the message. Raises
-    `RequestError`.
+    conversation, if already known. With `counting`, `request` only asks for a token count. The
+    body's `stream` can be true even if the client's is not, because above a certain output limit,
+    Copilot sends responses only as a stream; `stream_repair.message_from_events` then returns the
+    message. Raises `RequestError`.
     """
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:
@@ -110,7 +110,7 @@ def _apply_rules(outgoing: MessagesBody, profile: ModelProfile, notes: list[str]
 
 
 def _adapt_messages(body: MessagesRequest, profile: ModelProfile, notes: list[str]) -> int:
-    """Change the messages of `body` as all models require; return the number of messages moved."""
+    """Change the messages of `body` as all models require; return the number moved to `system`."""
     turns = body["messages"]
     if isinstance(turns, PlainTurns):
         body["messages"] = adapted = settled(turns, profile)
@@ -140,7 +140,7 @@ def _move_output_format(body: MessagesRequest) -> None:
 
 
 def _drop_unsupported_edits(body: MessagesRequest, notes: list[str]) -> None:
-    """Drop context edits that Copilot does not support, or that need thinking if it is off."""
+    """Drop context edits that Copilot does not support, or that need thinking when it is off."""
     context = body.get("context_management")
     if context is None:
         return

@@ -53,7 +53,7 @@ class _Block:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing can be added once another block has started."""
+        """Whether nothing can be added to the block once another block has started."""
         return self.type != "tool_use" or self.arguments.is_json
 
 
@@ -64,8 +64,8 @@ class ChatToMessages:
     the events that end a broken stream, and `whole` assembles a message from all events. `feed` and
     `close` raise `BrokenResponse` if the chunks do not form a response.
 
-    Thinking is only sent to clients that enabled it. Other clients only get its encrypted form, and
-    only before a tool call, because the model needs it together with the result.
+    Thinking is only sent to clients that enabled it. Other clients get only the encrypted form,
+    and only before a tool call, because the model needs it together with the result.
     """
 
     def __init__(self, request: MessagesRequest, model: str, input_tokens: int = 0) -> None:
@@ -215,8 +215,8 @@ class ChatToMessages:
             block.deltas.append({"type": "input_json_delta", "partial_json": text})
 
     def _send(self, events: list[MessagesEvent], *, closing: bool = False) -> None:
-        """Move the first block's deltas to `events`; if it is complete, also the deltas of the next
-        block."""
+        """Move the first block's deltas to `events`; if that block is complete, also the deltas of
+        the next block."""
         while self._blocks:
             block = self._blocks[0]
             self._send_block(block, events)

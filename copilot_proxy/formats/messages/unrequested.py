@@ -1,7 +1,7 @@
 """Removes fields from Claude's answers that the client has not requested.
 
-Copilot sends them in every answer. LangChain, for example, fails on ``context_management`` if it
-did not ask for it.
+Copilot sends these fields in every answer. LangChain, for example, fails on a
+``context_management`` that it did not ask for.
 """
 
 from collections.abc import Collection
@@ -26,7 +26,7 @@ def unrequested_fields(request: MessagesRequest) -> tuple[str, ...]:
 
 
 def without_fields(event: MessagesEvent, names: Collection[str]) -> MessagesEvent:
-    """Return an event or whole message without the fields, or the same object if it has none."""
+    """Return an event or whole message without these fields; the same object if it has none."""
     for outer in _NESTED:
         inner = event.get(outer)
         if isinstance(inner, dict) and (kept := _without(inner, names)) is not inner:

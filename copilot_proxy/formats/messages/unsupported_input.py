@@ -168,7 +168,7 @@ def _thinking(block: Json, unique_notes: set[str]) -> Json | None:
     if signature is None:
         unique_notes.add("dropped thinking blocks: they are not signed by Claude")
         return None
-    # Models that hide their thinking still need it back: it is in the signature.
+    # Models that hide their thinking still need it back: the signature contains it.
     text = block.get("thinking") or ""
     return {**block, "thinking": "" if text == PLACEHOLDER else text, "signature": signature}
 

@@ -28,11 +28,11 @@ _MAX_REASON: Final = 500
 def finish_reason(event: PiAiEvent) -> str | None:
     """Return Copilot's finish reason in the format of Chat Completions, or ``error``.
 
-    Returns None if Copilot sent none.
+    Returns None if Copilot sent no finish reason.
     """
     last = _last(event)
     if event.get("type") == "error":
-        # If it is missing, pi-ai may have given up before it read the last event.
+        # If the reason is missing, pi-ai may have given up before it read the last event.
         reason = _object(event.get("error")).get("rawStopReason")
         if not isinstance(reason, str) or event.get("broke"):
             return None
@@ -69,7 +69,7 @@ def copilot_usage_of(event: PiAiEvent) -> CopilotUsage | None:
 def usage_of(event: PiAiEvent) -> ChatUsage | None:
     """Return the usage in the format of Chat Completions, or None if there is none.
 
-    For Chat Completions and for incomplete responses, it is taken from Copilot's events.
+    For Chat Completions and for incomplete responses, the usage is taken from Copilot's events.
     """
     if usage := _object(_object(event.get("unread")).get("usage")):
         return repair_usage(usage)

@@ -1,6 +1,6 @@
 """Translates the messages of a chat request into pi-ai's system prompt and messages.
 
-Encrypted reasoning is only sent back to the API that produced it. It has the same labels as in the
+Encrypted reasoning is only sent back to the API that produced it. The labels are the same as in the
 other formats, so that a conversation can switch between the upstreams.
 """
 
@@ -42,9 +42,9 @@ class MessagesBuilder:
     def context(self, chat: list[Json], tools: list[Json]) -> Json:
         """Return pi-ai's `TranscriptContext` for chat messages and pi-ai's `tools`.
 
-        It is ``{"messages"}``. The first message is a system message with the instructions and the
-        tools, if there are any. Raises `RequestError` if nothing is left, or for an image that
-        pi-ai cannot send.
+        The context is ``{"messages"}``. The first message is a system message with the instructions
+        and the tools, if there are any. Raises `RequestError` if nothing is left, or for an image
+        that pi-ai cannot send.
         """
         system: list[str] = []
         messages: list[Json] = []

@@ -42,7 +42,7 @@ class RefusedField(NamedTuple):
 
     field: str
     feature: str
-    """The feature that it requests, for the error message."""
+    """The feature that the field requests, for the error message."""
 
 
 REFUSED: Final = (
@@ -79,12 +79,17 @@ def from_chat(
 
     The model's rules must already have been applied. `now` is in ms since 1970.
 
-    The request is ``{"model", "pi", "context", "options", "payload", "opaque", "headers"}``: ``pi``
-    is pi-ai's `Model` without ``baseUrl``, ``context`` its `TranscriptContext`, ``options`` those
-    of `streamSimple`, ``payload`` fields without an option, to be added to pi-ai's request to
-    Copilot, ``opaque`` encrypted reasoning that pi-ai does not send back, by the id of a message's
-    first tool call (or None), and ``headers`` those of the API. Raises `RequestError` for anything
-    that pi-ai does not support.
+    The request is ``{"model", "pi", "context", "options", "payload", "opaque", "headers"}``:
+
+    - ``pi``: pi-ai's `Model` without ``baseUrl``.
+    - ``context``: pi-ai's `TranscriptContext`.
+    - ``options``: the options of pi-ai's `streamSimple`.
+    - ``payload``: fields without an option, to be added to pi-ai's request to Copilot.
+    - ``opaque``: id of a message's first tool call -> the encrypted reasoning of the message, which
+      pi-ai does not send back; or None.
+    - ``headers``: the headers of the API.
+
+    Raises `RequestError` for anything that pi-ai does not support.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     _refuse(fields)
@@ -171,7 +176,7 @@ def _tool(function: Json) -> Json:
 def _claude_tools(tools: list[Json]) -> list[Json]:
     """Return the tools as pi-ai would send them, but with their complete schemas.
 
-    pi-ai only keeps the properties of a schema, which breaks references in them.
+    pi-ai only keeps the properties of a schema, which breaks references to its other parts.
     """
     claude_tools = [
         {

@@ -2,7 +2,7 @@
 
 The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the sidecar adds
 ``block``, the event's content block so far, and ``api`` to ``start``. The events that end a block
-have ``content`` only if there were no deltas for it.
+have ``content`` only if the block had no deltas.
 
 pi-ai treats some normal endings as failures, and does not report everything, so the sidecar adds
 fields to ``done`` and ``error``: ``finished``, whether Copilot signaled that the response is
@@ -218,9 +218,9 @@ class PiAiToChat(ChunkTranslator):
         self._set_finish(finish, event, chunks)
 
     def _unstated_reason(self, event: PiAiEvent) -> str:
-        """Return the finish reason if Copilot sent none, or only pi-ai's own reason is known.
+        """Return the finish reason to use if Copilot sent none, or only pi-ai's own is known.
 
-        On Chat Completions, a response without content means that the limit left no room for any.
+        On Chat Completions, a response without content means that the limit left no room for text.
         """
         is_chat = self._api == "openai-completions"
         if is_chat and self.usage is not None and not self._chunks.has_started:

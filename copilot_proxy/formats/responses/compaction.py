@@ -87,7 +87,7 @@ def compacted_conversation(request: ResponsesRequest, compaction: Response) -> J
 
 
 def summary_of(encrypted: object) -> str | None:
-    """Return the message for the model if this is the content of one of our own compaction items.
+    """Return the message for the model if `encrypted` is from one of our own compaction items.
 
     Returns None, rather than an error, for content that only looks like ours.
     """

@@ -3,8 +3,8 @@ it.
 
 In chat messages, the labeled reasoning is in `reasoning_opaque`: ``responses:A B`` is the encrypted
 content of two Responses items, ``messages:A`` is one of Anthropic's signatures, and reasoning from
-the chat API itself has no label. In Responses items, it is in `encrypted_content`, where the
-Responses API's own reasoning has no label, and the chat API's has ``chat:``.
+the chat API itself has no label. In Responses items, the reasoning is in `encrypted_content`,
+where the Responses API's own reasoning has no label, and the chat API's has ``chat:``.
 """
 
 from copilot_proxy.formats.reasoning_labels import CHAT_LABEL, OTHER_APIS, RESPONSES_LABEL
@@ -27,7 +27,7 @@ def opaque_piece(encrypted: str, *, first: bool) -> str:
 
 
 def encrypted_contents(opaque: object) -> list[str]:
-    """Return each item's encrypted content in an opaque value; [] if it is from another API."""
+    """Return each item's encrypted content in an opaque value, or [] if another API made it."""
     if not isinstance(opaque, str) or not opaque.startswith(RESPONSES_LABEL):
         return []
     return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES_LABEL))]

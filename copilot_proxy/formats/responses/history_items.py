@@ -37,7 +37,7 @@ _HOSTED: Final = (
 )
 """Calls of tools that OpenAI runs, which Copilot does not support."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
-"""Fields of these items that are useless to the model, or contain an entire image."""
+"""Fields of hosted calls that are useless to the model, or contain an entire image."""
 _KNOWN: Final = ("function_call", "function_call_output", "message", "reasoning")
 """The most common items, which Copilot's models support."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
@@ -110,7 +110,7 @@ def _encrypted(item: Json) -> Any:
     if item.get("type") not in ("reasoning", *_COMPACTIONS):
         return None
     encrypted = item.get("encrypted_content")
-    # Copilot never sees our own, so it cannot have refused them.
+    # Copilot never sees our own compactions, so it cannot have refused them.
     return None if summary_of(encrypted) else encrypted
 
 

@@ -39,7 +39,7 @@ class _Item:
         self.decoder = InputDecoder() if tool is not None and tool.kind == "custom" else None
         """Extracts a custom tool's input from the arguments of the function that represents it."""
         self.input: list[str] = []
-        """The parts of this input that the client has received."""
+        """The parts of a custom tool's input that the client has received."""
         self.is_input_done = False
         """Whether the client has received all of the input."""
         self.done: Json | None = None
@@ -164,8 +164,8 @@ class ItemRepair:
 
 
 def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
-    """Return the event about a call's arguments. If none have arrived by the end, they are an empty
-    object, because clients parse them as JSON."""
+    """Return the event about a call's arguments. If none have arrived by the end, the event gets an
+    empty object, because clients parse the arguments as JSON."""
     if event.get("arguments") != "":
         return [event]
     position: Json = {"item_id": event.get("item_id"), "output_index": event.get("output_index")}

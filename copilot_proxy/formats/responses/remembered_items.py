@@ -31,7 +31,7 @@ def referenced_ids(request: ResponsesRequest) -> list[tuple[int, str]]:
 
 
 def resolved_input(request: ResponsesRequest, found: Mapping[int, bytes]) -> list[Json]:
-    """Return the input as items, with those in `found` in place of their references."""
+    """Return the input as items, with each item in `found` in place of its reference."""
     return [
         _decoded(found[i]) if i in found else item for i, item in enumerate(input_items(request))
     ]
@@ -48,7 +48,7 @@ def _decoded(data: bytes) -> Any:
 
 
 def encoded(items: Iterable[Json], size: int = 0) -> list[bytes]:
-    """Return the items in their stored form; `size` is their approximate number of bytes."""
+    """Return the items in their stored form; `size` is their approximate total size in bytes."""
     if size < LARGE:
         return [_encode(item) for item in items]
     return [encode_json(item, size) for item in items]

@@ -33,7 +33,7 @@ _TOOL_LISTS: Final = (ADDITIONAL, "mcp_list_tools")
 def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesRequest:
     """Return the decoded request with all its fields. Raises `RequestError` if it is invalid.
 
-    It must have at least one input item, unless it `may_be_empty`.
+    The request must have at least one input item, unless it `may_be_empty`.
     """
     request = parse_object(body, read_plain=PLAIN.request)
     drop_empty("responses", request)

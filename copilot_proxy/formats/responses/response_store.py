@@ -59,7 +59,7 @@ class PlainItems:
 class Exchange:
     """The input and output of a response, linked to those of the previous response.
 
-    Each item is JSON. Output items always have ids; input items only if the client sent them.
+    Each item is JSON. Output items always have ids; input items only if the client sent ids.
 
     An exchange is kept while a remembered response continues from it, even if its own response has
     been forgotten. This way, a long conversation is stored once, not again with every response.

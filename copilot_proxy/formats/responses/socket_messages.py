@@ -27,7 +27,7 @@ _SOCKET_FIELDS: Final = ("type", "stream_id", "generate")
 _TRUE: Final = msgspec.Raw(b"true")
 _NULL: Final = msgspec.Raw(b"null")
 _MAX_PLAIN: Final = 1024
-"""Maximum size in bytes of the fields that HTTP requests do not have."""
+"""Maximum size in bytes of each field that HTTP requests do not have."""
 _INVALID: Final = object()
 _MAX_STEERING: Final = 128 * 1024
 """Maximum size in bytes of the input for a running response, which the refusal repeats."""
@@ -39,7 +39,7 @@ class ClientMessage(NamedTuple):
     kind: str
     """One of `_KINDS`."""
     body: bytes
-    """The JSON body of the equivalent HTTP request; for ``response.steer``, the answer."""
+    """The JSON body of the equivalent HTTP request; for ``response.steer``, the answer to send."""
     lane: str | None = None
     """The ``stream_id`` of the message."""
     is_warm_up: bool = False

@@ -194,7 +194,7 @@ class ResponsesRepair:
         # Copilot stores nothing, and is not aware of the responses that this server remembers.
         out["store"] = self._base["store"]
         out["previous_response_id"] = self._base["previous_response_id"]
-        # A null would keep OpenAI's own SDKs from filling it in.
+        # A null would keep OpenAI's own SDKs from filling in the field.
         if out.get("output_text") is None:
             out.pop("output_text", None)
         if not self._tools.is_plain or self._has_renamed_tools:

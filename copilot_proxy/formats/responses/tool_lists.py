@@ -56,7 +56,7 @@ def namespaces_of(body: ResponsesRequest) -> Iterator[Json]:
 
 
 def with_namespaces(holder: Json) -> Iterator[tuple[Json, str | None]]:
-    """Yield the tools of the body, or of an item, each with its namespace's name or None."""
+    """Yield each tool of the body, or of an item, and its namespace's name or None."""
     for tool in tools_of(holder):
         if tool.get("type") == "namespace":
             yield from ((inner, tool.get("name")) for inner in tools_of(tool))

@@ -66,7 +66,7 @@ def _called_name(holder: Json, namespace: object = None) -> tuple[str, str]:
 
 def _without_deferred(body: ResponsesRequest, tools: list[Json]) -> tuple[list[Json], int]:
     """Return the tools without the deferred ones that were not found, called or chosen, and the
-    number removed."""
+    number of tools removed."""
     choice = body.get("tool_choice")
     items = item_list(body)
     known = {_called_name(item) for item in items}

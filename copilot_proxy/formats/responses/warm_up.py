@@ -1,6 +1,7 @@
 """Answers a warm-up: a WebSocket request with ``generate: false``, which gets no output.
 
-The response has an id, from which the next request on the WebSocket can continue. It costs nothing.
+The response has an id, from which the next request on the WebSocket can continue. A warm-up
+costs nothing.
 """
 
 from copilot_proxy.formats.responses.ids import new_id

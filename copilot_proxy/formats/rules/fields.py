@@ -57,7 +57,7 @@ def drop_validated(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
 
 
 def drop_eager_input(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop ``eager_input_streaming`` of tools if the model does not support it."""
+    """Drop ``eager_input_streaming`` from tools if the model does not support it."""
     tools = [tool.function for tool in outgoing.tools]
     for tool in [tool for tool in tools if EAGER_INPUT in tool]:
         if tool.pop(EAGER_INPUT):

@@ -25,7 +25,7 @@ class OutgoingBody(OutgoingConversation):
     """The names of the output limit; the first one present is used."""
     stop_field: ClassVar[str]
     requested_effort: str | None = None
-    """The effort that the client requested, if only this API has forms of thinking."""
+    """The effort that the client requested, if its own API only has efforts."""
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 

@@ -75,7 +75,7 @@ class OutgoingConversation(ABC):
             self.body[self.turns_key] = turns.decoded()
 
     def last_turns(self, count: int) -> list[Json]:
-        """Return up to `count` of the last messages or items, which must not be changed."""
+        """Return the last messages or items, at most `count`; they must not be changed."""
         turns = self.body[self.turns_key]
         is_plain = isinstance(turns, PlainTurns)
         return msgspec.to_builtins(turns[-count:]) if is_plain else self.turns[-count:]
@@ -151,7 +151,7 @@ class OutgoingConversation(ABC):
         """Return the objects whose ``content`` may be a text or a list of parts."""
 
     def part_lists(self) -> list[tuple[Json, str]]:
-        """Return the objects with a list of parts, and the field that it is in."""
+        """Return each object with a list of parts, and the name of the field with the list."""
         return [(one, "content") for one in self.contents() if isinstance(one.get("content"), list)]
 
     @abstractmethod
@@ -163,7 +163,7 @@ class OutgoingConversation(ABC):
         return 0
 
     def split_calls(self, max_calls: int) -> Sequence[Segment]:
-        """Split assistant messages with more than `max_calls` calls; return the original ones."""
+        """Split assistant messages with over `max_calls` calls; return the original segments."""
         return ()
 
     def replace_unsigned_calls(self) -> bool:

@@ -23,7 +23,7 @@ _FIELDS: Final[Mapping[str, Collection[str]]] = {
 
 
 def replace_forced_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change a forced tool choice to ``auto`` plus an instruction if the model refuses it.
+    """Change a forced tool choice that the model refuses to ``auto`` plus an instruction.
 
     Models that always think cannot be forced to call a tool.
     """
@@ -132,7 +132,7 @@ def _use_adaptive(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str
 def limit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Keep a budget within the model's bounds, and below the output limit."""
     thinking = outgoing.thinking
-    # Elsewhere, the limit does not include the thinking budget.
+    # On other APIs, the limit does not include the thinking budget.
     limit = outgoing.limit if outgoing.has_thinking_forms else None
     kind = _kind(outgoing)
     has_budget = kind == "enabled" or (kind == "adaptive" and profile.adaptive is False)

@@ -62,7 +62,7 @@ def allow_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     """Offer only the tools that the tool choice allows, since Copilot refuses lists of allowed
     tools.
 
-    Raises `RequestError` if it allows none of the tools.
+    Raises `RequestError` if the choice allows none of the tools.
     """
     if not outgoing.allow_tools():
         raise no_tool_allowed()

@@ -91,7 +91,7 @@ def test_one_limit_under_the_name_that_the_model_accepts(
 
 @pytest.mark.parametrize("offered", [[], ["low", "high"]])
 def test_no_effort_means_no_thinking_for_claude(offered: list[str]) -> None:
-    """Claude does not think on Chat Completions unless requested, so `none` is left out."""
+    """Claude thinks on Chat Completions only if a request asks for it, so `none` is left out."""
     model = a_model("claude-x", "Anthropic", supports={"reasoning_effort": offered})
 
     body, notes = for_chat(chat_request(reasoning_effort="none"), model)
@@ -190,7 +190,7 @@ def test_parallel_calls_only_where_they_are_offered(says: object, expected: bool
 def test_when_a_stream_is_requested_from_copilot(
     model: Model | None, fields: Any, expected: bool
 ) -> None:
-    """Responses are streamed on request if the model can, and always for long Claude output."""
+    """Copilot streams if the client asks and the model can, and for any long output of Claude."""
     body = adapted(model, **fields)
 
     assert expected is body["stream"]

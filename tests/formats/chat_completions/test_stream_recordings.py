@@ -1,4 +1,4 @@
-"""Every recorded response is converted to OpenAI's schema without losing anything."""
+"""Every recorded response is converted to OpenAI's schema, and nothing is lost."""
 
 import json
 from typing import Any

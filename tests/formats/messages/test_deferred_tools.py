@@ -1,4 +1,4 @@
-"""Deferred tools, which a search finds, as in Claude Code, for models of other vendors."""
+"""Deferred tools, such as Claude Code's search finds, for models of other vendors."""
 
 from typing import Any
 
@@ -112,7 +112,7 @@ def test_other_blocks_of_a_result_become_text() -> None:
     ],
 )
 def test_a_forced_tool_must_be_there(tools: list[Json], choice: Json) -> None:
-    """A request that forces a tool call is refused if Copilot does not run the tool."""
+    """A forced call is refused if its tool is missing, or is one that Copilot does not run."""
     forced = request(tools=tools, tool_choice=choice)
 
     for prepare in (to_chat, lambda body, notes: messages_for_model(body, CLAUDE, notes)):

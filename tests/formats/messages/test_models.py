@@ -35,7 +35,7 @@ def test_an_alias_is_the_id() -> None:
 
 
 def test_the_list_is_one_page() -> None:
-    """All models are on one page, with the ids of the first and last."""
+    """All models are on one page, which names the ids of the first and last model."""
     page = model_list([a_model("a"), a_model("b")])
 
     assert (["a", "b"], False, "a", "b") == (

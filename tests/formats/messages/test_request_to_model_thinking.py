@@ -235,14 +235,14 @@ DROPPED = ["dropped thinking: the current turn began without it"]
     ],
 )
 def test_thinking_does_not_start_with_tool_results(messages: list[Json], notes: list[str]) -> None:
-    """Results of calls that were made without thinking are sent without it, as Claude requires."""
+    """Results of calls made without thinking are sent with thinking off, as Claude requires."""
     expected: Any = {} if notes else {"thinking": enabled(2000)}
 
     assert (expected, notes) == adapted(BUDGETED, {"thinking": enabled(2000), "messages": messages})
 
 
 def test_adaptive_thinking_does_not_start_with_tool_results_either() -> None:
-    """Without adaptive thinking, the model would get a budget, which it would refuse here."""
+    """Adaptive thinking becomes a budget for this model, which would refuse the budget here."""
     messages = [user("Hi"), assistant(use()), user(result())]
 
     kept, notes = adapted(BUDGETED, {"thinking": {"type": "adaptive"}, "messages": messages})

@@ -1,4 +1,4 @@
-"""The response store: its limits, its callers, and which data a later response keeps alive."""
+"""The response store: its limits, its callers, and the data that later responses keep alive."""
 
 from typing import Any
 

@@ -54,7 +54,7 @@ class Copilot:
         self.models: Catalogue = parse_models(models)
 
     def quirk(self, name: str) -> None:
-        """Make all later responses fail with the quirk `name`."""
+        """Switch on the quirk `name` for all later responses; ``none`` changes nothing."""
         if name != "none":
             self.simulator.state.faults.on(name)
 

@@ -163,7 +163,7 @@ def test_usage_is_complete(usage: Json | None, repaired: Json | None) -> None:
 
 
 def test_a_given_output_text_is_kept() -> None:
-    """Only a null is removed, since a null would keep SDKs from filling in the field."""
+    """Only a null `output_text` is removed, since it would keep SDKs from filling in the field."""
     events = repair([Upstream().end([], output_text="Hi")])
 
     assert "Hi" == events[0]["response"]["output_text"]

@@ -335,7 +335,7 @@ def test_hosted_searches_reach_the_client() -> None:
 
 
 def test_input_of_a_function_arrives_in_pieces() -> None:
-    """If a function replaces a custom tool, its input is streamed on either API."""
+    """If a function replaces a custom tool, the tool's input is streamed on either API."""
     up = Upstream()
     asked = request(tools=[CUSTOM])
     ways = [

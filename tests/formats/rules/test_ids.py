@@ -121,7 +121,7 @@ def test_many_calls_are_split(client: str, model: Model) -> None:
     ],
 )
 def test_long_ids_are_shortened_on_chat(client: str, id: str, vendor: str, length: int) -> None:
-    """Every vendor gets at most 40 characters, unless it is known to accept more."""
+    """An id has at most 40 characters, unless the model's vendor is known to accept more."""
     model = model_on("chat_completions", id, vendor)
     long = "x" * 60
 

@@ -78,7 +78,7 @@ def responses(name: str = "f", *, id: str = "a", arguments: str = "{}") -> Json:
 
 
 def sent(name: str, model: Model, notes: list[str]) -> list[AdaptedBody]:
-    """Return a request with this tool, on each path to the model."""
+    """Return a request with a tool of this name for each path to the model."""
     return [
         chat_for_model(chat(name), model, notes),
         messages_for_model(messages(name), model, notes),

@@ -133,7 +133,7 @@ def test_refused_schemas_are_rewritten(schema: Json, expected: Json) -> None:
 
 
 def test_parameters_stay_an_object() -> None:
-    """The `anyOf` of the parameters is merged; only fields required by all stay required."""
+    """The `anyOf` of the parameters is merged; fields required by all its schemas stay required."""
     parameters = {
         "type": "object",
         "properties": {"a": TEXT},

@@ -1,4 +1,4 @@
-"""One server for each module here, with the models of November 2026."""
+"""One server for each module in this folder, with the models of November 2026."""
 
 from collections.abc import Iterator
 

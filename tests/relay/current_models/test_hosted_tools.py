@@ -62,7 +62,7 @@ def test_a_client_that_relies_on_a_tool(
 
 
 def test_counting_needs_no_tool_that_runs(http: httpx.Client) -> None:
-    """Claude Code can count the tokens of single tools, even if Copilot does not run them."""
+    """Claude Code can count the tokens of a single tool, even a tool that Copilot does not run."""
     body = body_of("messages", "claude-opus-5.5", [SEARCH["messages"]])
     del body["max_tokens"]
 

@@ -10,7 +10,7 @@ from tests.matrix_clients import CLIENTS, Ask
 from tests.selection import every_value
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon", "kimi-k3")
-"""Models on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
+"""Models on Responses; Chat Completions and Messages; Messages only; Chat Completions only."""
 CLIENT = {client.api: client for client in CLIENTS}
 
 

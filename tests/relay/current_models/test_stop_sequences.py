@@ -46,7 +46,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def failing(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
-    """Return simulator faults that happen after the stop sequence and before the end."""
+    """Yield the simulator's faults, which happen after the stop sequence and before the end."""
     monkeypatch.setattr(simulator.state, "middle", 60)
     yield simulator.state.faults
     simulator.state.faults.clear()

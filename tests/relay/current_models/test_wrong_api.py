@@ -13,7 +13,7 @@ from tests.pictures import PNG
 from tests.selection import every_value
 
 MODELS = ("gpt-6.2-sol", "claude-sonnet-4.6", "claude-opus-5.5", "gemini-4-argon")
-"""Models on Responses, on Chat Completions and Messages, on Messages, and on Chat Completions."""
+"""Models on Responses; Chat Completions and Messages; Messages only; Chat Completions only."""
 CLIENT = {client.api: client for client in CLIENTS}
 CHAT, RESPONSES, MESSAGES = "chat_completions", "responses", "messages"
 NAMES = {
@@ -51,7 +51,7 @@ def refused(http: httpx.Client, client: Client, body: Json) -> Json:
 def test_tools_in_any_notation(
     http: httpx.Client, client: Client, model: str, notation: str
 ) -> None:
-    """The model gets the tool, and its call has the format of the client's API."""
+    """The model gets the tool, and the call has the format of the client's API."""
     body = body_of(client, model, f'Call {TOOL} for "Paris"') | {"tools": [TOOLS[notation]]}
 
     answer = http.post(client.path, json=body)
@@ -110,7 +110,7 @@ def test_a_choice_in_the_other_notation(http: httpx.Client, api: str, choice: Js
 def test_fields_of_other_apis(
     http: httpx.Client, api: str, field: str, value: Any, other: str, own: str, model: str
 ) -> None:
-    """The error names the API with that field, and the field to send instead."""
+    """The error names the API to which the field belongs, and the field to send instead."""
     client = CLIENT[api]
     body = client.body(Ask(model, client.user("Hi"))) | {field: value}
 
@@ -204,7 +204,7 @@ def test_parts_of_other_apis(
 
 @pytest.mark.parametrize("model", MODELS)
 def test_texts_under_the_name_of_chat_completions(http: httpx.Client, model: str) -> None:
-    """Texts of every role are read on every route."""
+    """On Responses, text parts may have the type that Chat Completions uses, in every role."""
     turns = [
         {"role": role, "content": [{"type": "text", "text": text}]}
         for role, text in (("user", "Hi"), ("assistant", "Hello"), ("user", "Again"))

@@ -13,7 +13,7 @@ from copilot_proxy.upstreams.http.transport import HttpRequest, Transport
 
 
 async def read(transport: Transport, url: str, has_all: asyncio.Event) -> None:
-    """Read an answer to its end, and signal before it is closed."""
+    """Read an answer to its end, set `has_all`, and close the answer."""
     response = await transport.send(HttpRequest("GET", url, {}, None, {"pool": 1.0}))
     try:
         while await response.read():

@@ -35,7 +35,7 @@ def head(status: str, *lines: str) -> bytes:
 async def answering(
     simulator: Simulator, answer: bytes
 ) -> AsyncIterator[tuple[Relay, list[bytes]]]:
-    """A Copilot API that answers chats with these bytes and closes; yields the requests."""
+    """Yield a relay to an API that answers chats with these bytes, and the requests to that API."""
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -20,7 +20,7 @@ from copilot_proxy.upstreams.pi_ai.sidecar_process import WINDOW, SidecarCommand
 
 CHILD = Path(__file__).parent / "child.py"
 PING_INTERVAL = 0.25
-"""Timeout in seconds, long enough for a busy machine; the child is killed after three of them."""
+"""Seconds between pings, enough for a busy machine; the child is killed after three intervals."""
 
 
 def command(*flags: str) -> SidecarCommand:
@@ -75,7 +75,7 @@ async def test_nothing_runs_until_it_is_needed(sidecar: Sidecar) -> None:
 
 
 async def test_many_exchanges_at_once(sidecar: Sidecar) -> None:
-    """Concurrent exchanges in one child get their own answers."""
+    """Each of many concurrent exchanges in one child gets its own answer."""
     texts = [f"{i} \u2028\u2029\x85\n🦊 {'x' * i * 1000}" for i in range(40)]
 
     received = await asyncio.gather(*(echo(sidecar, text) for text in texts))
