@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 _MODELS_TIMEOUT: Final = 5.0
 """Seconds to wait for the model list before showing the banner without it."""
 
+_ANNOUNCE_ATTEMPTS: Final = 60
+_ANNOUNCE_SECONDS: Final = 1.0
+"""Seconds after which printing the banner is tried again."""
+
 
 class ServerRunner:
     """Serves on a bound socket until the user stops it."""
@@ -107,7 +111,7 @@ class ServerRunner:
             # The server already accepts requests; only the banner waits for GitHub.
             try:
                 catalogue, upstream_error = await _wait_for_models(models)
-                self._messages.ready(catalogue, upstream_error, credential)
+                await self._announce(catalogue, upstream_error, credential)
             except Exception as error:  # no task awaits this one, so `_finish` raises the error
                 self._startup_error = error
                 server.finish()
@@ -137,6 +141,22 @@ class ServerRunner:
                 announcement.cancel()
             self._finish()
         return INTERRUPTED if server.was_cut else 0
+
+    async def _announce(
+        self, catalogue: "Catalogue | None", error: UpstreamError | None, credential: "Credential"
+    ) -> None:
+        """Print the banner as soon as that is possible.
+
+        If clients use up all files of the process in the meantime, its code cannot be loaded. The
+        server must not end because of that.
+        """
+        for _ in range(_ANNOUNCE_ATTEMPTS):
+            try:
+                self._messages.ready(catalogue, error, credential)
+            except OSError:
+                await asyncio.sleep(_ANNOUNCE_SECONDS)
+            else:
+                return
 
     def _finish(self) -> None:
         # The server has stopped; another Ctrl+C would only interrupt the cleanup.

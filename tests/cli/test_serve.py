@@ -1,6 +1,7 @@
 """``serve``: its messages at startup, while it runs, and at shutdown."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -12,12 +13,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cli import banner, console
+from copilot_proxy.cli.lifecycle_messages import LifecycleMessages
 from copilot_proxy.cli.main import run
 from copilot_proxy.cli.server_runner import new_event_loop
 from copilot_proxy.errors import CopilotProxyError
@@ -413,6 +416,28 @@ def test_commands_in_the_banner_work(
     assert f"{tmp_path}/copilot-proxy simulate --list-faults" in shown
     put = shown[shown.index("curl -X PUT") :].partition("List all")[0]
     assert max(map(len, put.splitlines())) <= 80
+
+
+def test_no_files_left_for_the_banner(
+    account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If clients use up the process's files at the start, the banner is printed later."""
+    ready, failures = LifecycleMessages.ready, [OSError(errno.EMFILE, "Too many open files")]
+    printed = threading.Event()
+
+    def ready_later(*arguments: Any) -> None:
+        if failures:
+            raise failures.pop()
+        ready(*arguments)
+        printed.set()
+
+    def wait(client: httpx.Client) -> None:
+        assert printed.wait(60)
+
+    monkeypatch.setattr("copilot_proxy.cli.server_runner._ANNOUNCE_SECONDS", 0)
+    monkeypatch.setattr(LifecycleMessages, "ready", ready_later)
+    assert serve_while(wait) == 0
+    assert "copilot-proxy 0.1.0 is ready." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("then", ["models_500", "comments"])
