@@ -104,7 +104,7 @@ def responses_events(text: str) -> list[ResponsesEvent]:
 
 
 def fold_response(events: list[ResponsesEvent]) -> Response:
-    """Return the response built from the events, if they completed."""
+    """Return the response built from the events; assert that they are complete."""
     response: Response = events[-1]["response"]
     assert events[-1]["type"] == f"response.{response['status']}"
     assert response["status"] in ("completed", "incomplete")
@@ -132,7 +132,7 @@ def messages_events(text: str) -> list[MessagesEvent]:
 
 
 def fold_message(events: list[MessagesEvent]) -> Message:
-    """Return the message built from the events, if they completed."""
+    """Return the message built from the events; assert that they are complete."""
     first, *between, delta, last = events
     assert MESSAGES_ENDS == (delta["type"], last["type"])
     message: Message = {**first["message"], **delta["delta"], "content": []}
@@ -176,7 +176,7 @@ def gemini_events(text: str) -> list[ClientEvent]:
 
 
 def fold_contents(events: list[ClientEvent]) -> ClientResponse:
-    """Return the answer built from the events, if they completed."""
+    """Return the answer built from the events; assert that they are complete."""
     parts: list[Json] = []
     for event in events:
         for part in event["candidates"][0]["content"]["parts"]:

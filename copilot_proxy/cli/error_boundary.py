@@ -163,7 +163,7 @@ def _report_usage_error(error: Exception, message: str, command_path: str) -> in
     print_message(mask(f"Error: {message}"))
     path = context.command_path if context else command_path
     if path == _RUN and getattr(error, "option_name", None):
-        print_message(f"Arguments for the client go after --, such as: {_RUN} claude -- --help")
+        print_message(f"Arguments for the client go after --, as in: {_RUN} claude -- --help")
     print_message(f"See: {path} --help")
     return 2
 

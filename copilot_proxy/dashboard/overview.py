@@ -156,7 +156,7 @@ def _clients(
 
 
 def _command(client: Client) -> str:
-    """Return the command that starts the client with this server, or configures it to use it."""
+    """Return the command that starts the client with this server, or connects it permanently."""
     return f"copilot-proxy {'connect' if client.launch is None else 'run'} {client.word}"
 
 

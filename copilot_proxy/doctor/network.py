@@ -1,4 +1,4 @@
-"""Checks the connections to GitHub and this machine: proxies, certificates, GitHub, the clock."""
+"""Checks the network: proxies, loopback, certificates, GitHub's reachability, and the clock."""
 
 import socket
 from collections.abc import Iterator

@@ -235,7 +235,7 @@ _BY_STATUS: Final[Mapping[int, ErrorMapping]] = {
     421: ErrorMapping(
         status=400,
         hint="Copilot has moved the account to another host. Try again. If the error persists, "
-        "see which host GitHub names with: copilot-proxy status",
+        "find out which host GitHub reports: copilot-proxy status",
         retry=False,
     ),
     422: _FILTERED,

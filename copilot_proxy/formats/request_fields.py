@@ -39,7 +39,7 @@ class Refused:
 
 
 _MODERATION: Final = Refused(
-    "Copilot does not moderate requests and answers on demand.",
+    "Copilot has no moderation that a request can turn on.",
     "Omit `moderation` and check the texts in the client.",
 )
 _RETENTION: Final = Dropped("Copilot decides how long a prompt stays in the cache")
@@ -180,7 +180,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         "steps": _NO_PICTURES,
         "suffix": Refused(
             "Copilot's chat models do not fill in text before a `suffix`.",
-            "Ask for the missing text in the prompt.",
+            "In the prompt, ask the model to fill in the missing text.",
             harmless=("",),
         ),
         "template": Dropped("Copilot's models have no prompt template", harmless=("",)),

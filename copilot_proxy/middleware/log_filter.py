@@ -31,7 +31,7 @@ _PROBED_PATHS: Final = (
 time they start, to find out which server this is."""
 _MODELS: Final = "/v1/models"
 _PROBE_INTERVAL: Final = 60.0
-"""Seconds without a probe or a lookup of models, after which the next is logged again."""
+"""If no probe or model lookup has arrived for this many seconds, the next one is logged again."""
 
 
 class LogFilter:

@@ -20,7 +20,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
         "Use another service to turn speech into text, or text into speech.",
     ),
     "batches": (
-        "Copilot has no batches: every request is answered right away, at the usual price.",
+        "Copilot does not support batches: each request is answered right away, at full price.",
         "Send the requests one by one.",
     ),
     "cached_contents": (

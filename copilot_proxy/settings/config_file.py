@@ -25,7 +25,7 @@ def read_config(path: Path) -> dict[str, object]:
     except tomllib.TOMLDecodeError as error:
         hint = "Correct the syntax at that position."
         if "Invalid value" in str(error):
-            hint += ' Text must be in quotes, such as default_model = "gpt-mini".'
+            hint += ' Text must be in quotes, as in default_model = "gpt-mini".'
         raise UsageError(f"{path} is not valid TOML: {error}.", hint=hint) from error
 
 

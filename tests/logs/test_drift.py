@@ -104,7 +104,7 @@ REQUESTS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("path", REQUESTS)
 @pytest.mark.parametrize("api", EVENTS)
 def test_an_unknown_event_is_recorded(simulator: Simulator, api: str, path: str) -> None:
-    """On every API of model and client, the request succeeds, and its record names the event."""
+    """With every client API and model API, the request succeeds, and its record names the event."""
     text = "".join(f"data: {json.dumps(event)}\n\n" for event in EVENTS[api]) + "data: [DONE]\n\n"
     with raw_upstream() as upstream:
         head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"

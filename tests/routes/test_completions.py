@@ -237,7 +237,7 @@ def test_anthropics_batches(proxy: Proxy) -> None:
         also = http.get("/moderations")
 
     assert (404, "error") == (answer.status_code, answer.json()["type"])
-    assert "Copilot has no batches" in json.dumps(answer.json())
+    assert "Copilot does not support batches" in json.dumps(answer.json())
     assert "moderations_not_supported" in also.text
 
 

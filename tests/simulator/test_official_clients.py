@@ -100,7 +100,7 @@ def test_a_session(copilot):
 
 
 def test_the_memory_is_off(copilot):
-    """The memory, which the CLI requests before its first model call, is off."""
+    """Copilot's memory feature, which the CLI checks before its first model call, is off."""
     answer = copilot.get("/agents/swe/internal/memory/v0/enabled")
     assert (200, {"enabled": False}) == (answer.status_code, answer.json())
 

@@ -62,7 +62,7 @@ def test_the_first_id_is_used_for_the_whole_stream() -> None:
 
 
 def test_chunks_have_the_requested_model_name() -> None:
-    """Chunks have the model name in the request, not Copilot's name for the model."""
+    """Chunks have the model name from the request, not Copilot's name for the model."""
     assert MODEL == complete([event("stop", content="x")])["model"]
 
 

@@ -67,7 +67,7 @@ def test_compactions(kind: str) -> None:
 
 
 def test_an_empty_compaction_says_nothing() -> None:
-    """A compaction marker of Codex without content is left out."""
+    """A compaction marker from Codex that has no content is left out."""
     assert (
         ([], []) == native({"type": "context_compaction"}) == chat({"type": "context_compaction"})
     )

@@ -31,9 +31,9 @@ from tests.formats.rules.asking import (
 from tests.selection import covering
 
 CLAUDE: Final = ("claude-sonnet-4.5", "claude-opus-5")
-"""Models served on both Chat Completions and Messages, and models on Messages only."""
+"""A model served on both Chat Completions and Messages, and one served only on Messages."""
 GPT: Final = ("gpt-4o", "gpt-5.4")
-"""Models served on Chat Completions, and models served on Responses."""
+"""A model served on Chat Completions, and one served on Responses."""
 ALL: Final = (*GPT, *CLAUDE, "gemini-2.5-pro")
 ALWAYS_THINKS: Final = "claude-opus-5.5"
 KIMI: Final = "kimi-k3"
