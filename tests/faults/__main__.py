@@ -50,14 +50,15 @@ def short() -> Iterator[str]:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for row in TABLE:
         if "(simulator)" not in row.name:
-            whole = _outcome(row.whole) if row.forms != "stream" else ""
-            stream = _outcome(row.stream) if row.forms != "whole" else ""
+            whole = _outcome(row, row.whole) if row.forms != "stream" else ""
+            stream = _outcome(row, row.stream) if row.forms != "whole" else ""
+            stream = "the same" if stream == whole else stream
             groups.setdefault((whole, stream, calls(row)), []).append(row.name)
     for outcome, names in groups.items():
         yield f"| {'; '.join(names)} | {' | '.join(outcome)} |"
 
 
-def _outcome(error: Error | None) -> str:
+def _outcome(row: Row, error: Error | None) -> str:
     if error is None:
         return "the answer"
     if error.midway:
@@ -65,7 +66,8 @@ def _outcome(error: Error | None) -> str:
     wait = f", `Retry-After: {error.wait}`" if error.wait else ""
     retry = "" if error.retry else ", no retry"
     other = f" ({error.anthropic_status} on Messages)" if error.anthropic_status else ""
-    return f"{error.status} `{error.code or error.type}`{other}{wait}{retry}"
+    status = f"{error.status} `{error.code or error.type}`"
+    return f"{'unchanged' if status == row.name else status}{other}{wait}{retry}"
 
 
 if __name__ == "__main__":
