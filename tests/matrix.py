@@ -234,11 +234,13 @@ class Matrix:
         return self._cell(model, client)[1]
 
     def lines(self) -> Iterator[str]:
-        """Return the table in Markdown."""
+        """Yield the table in Markdown, with one row for all models with the same results."""
         yield from HEAD
+        rows: dict[str, list[str]] = {}
         for model in models(self.name):
-            shown = [self.shown(model, client) for client in EVERY_CLIENT]
-            yield f"| `{model.id}` | " + " | ".join(shown) + " |"
+            shown = " | ".join(self.shown(model, client) for client in EVERY_CLIENT)
+            rows.setdefault(shown, []).append(f"`{model.id}`")
+        yield from (f"| {', '.join(names)} | {shown} |" for shown, names in rows.items())
 
     def shown(self, model: Model, client: Client) -> str:
         """Return the text of a cell."""
@@ -284,15 +286,13 @@ def main() -> None:
     """Print all tables or the named ones; exit with 1 if anything fails."""
     # The cells cause failures on purpose, and the server logs a warning for each.
     logging.getLogger("copilot_proxy").setLevel(logging.ERROR)
-    lines = []
+    failed = False
     for name in sys.argv[1:] or CATALOGUES:
-        print(f"{CATALOGUES[name]}:\n", flush=True)
         with running(name) as matrix:
-            for line in matrix.lines():
-                print(line, flush=True)
-                lines.append(line)
-        print()
-    sys.exit(any("fails at" in line for line in lines))
+            table = "\n".join(matrix.lines())
+        print(f"{CATALOGUES[name]}:\n\n{table}\n", flush=True)
+        failed |= "fails at" in table
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def test_every_model_on_every_api(matrix: Matrix, model: Model, client: Client) 
 
     assert not failures, "\n".join(f"{name}: {why}" for name, why in failures.items())
     if matrix.name == DEFAULT_CATALOGUE:
-        row = next(line for line in _documented() if line.startswith(f"| `{model.id}` |"))
+        row = next(line for line in _documented() if f"`{model.id}`" in line)
         shown = row.strip("| ").split(" | ")[1 + EVERY_CLIENT.index(client)]
         assert matrix.shown(model, client) == shown
 
@@ -79,14 +79,14 @@ def _documented() -> list[str]:
 
 
 def test_the_table_in_the_documents() -> None:
-    """docs/api.md has a row for each model, and names all the cases."""
+    """The table in docs/api.md contains each model once, and the text names all the cases."""
     text = API_PAGE.read_text(encoding="utf-8")
     _, _, section = text.partition("## Every model on every API\n")
     before, _, _ = section.partition(START)
 
     first, second, *rows = _documented()
     assert HEAD == (first, second)
-    assert [f"`{model.id}`" for model in models(DEFAULT_CATALOGUE)] == [
-        row.split(" | ")[0].removeprefix("| ") for row in rows
-    ]
+    assert sorted(f"`{model.id}`" for model in models(DEFAULT_CATALOGUE)) == sorted(
+        name for row in rows for name in row.split(" | ")[0].removeprefix("| ").split(", ")
+    )
     assert [] == [name for name in CASES if name not in before]
