@@ -20,7 +20,7 @@ APIS: Final[Mapping[Api, str]] = {
 
 
 def row(client: Client) -> str:
-    """Return the row of a client, without links."""
+    """Return a client's row, without links."""
     model = ClientModel("m", "M")
     folder = PurePosixPath("/own")
     to = Connection(url="http://localhost", key="k", model=model, models=[model], folder=folder)
