@@ -144,7 +144,8 @@ class AccessMiddleware:
     ) -> CopilotProxyError | None:
         """Return why the request is refused, or None if it is accepted.
 
-        Stores the API key of the request in `context`, unless its path `is_open` without a key.
+        Stores the API key of the request in `context`, unless its path `is_open` to clients without
+        a key.
         """
         try:
             _check_single(scope)

@@ -1,8 +1,9 @@
-"""Limits the number of concurrent requests; other requests wait in a queue, or get a 503.
+"""Limits the number of concurrent requests; other requests wait in a queue, or are answered with
+503.
 
-A request holds its slot from before its body is read until its response has ended for any reason.
-Only ``POST`` requests take a slot, because only they may cost something upstream. The dashboard's
-requests do not: they cost nothing, and anyone may send one to sign in.
+A request takes its slot before its body is read, and keeps it until its response ends for any
+reason. Only ``POST`` requests take a slot, because only they may cost something upstream. The
+dashboard's requests do not: they cost nothing, and anyone may send one to sign in.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Decides which HTTP requests get a line in the log."""
+"""Decides which HTTP requests are logged."""
 
 import time
 from collections.abc import Callable
@@ -31,7 +31,7 @@ _PROBED_PATHS: Final = (
 time they start, to find out which server this is."""
 _MODELS: Final = "/v1/models"
 _PROBE_INTERVAL: Final = 60.0
-"""If no probe or model lookup has arrived for this many seconds, the next one is logged again."""
+"""After this many seconds without a probe or model lookup, the next one is logged."""
 
 
 class LogFilter:
@@ -42,8 +42,8 @@ class LogFilter:
         self._next_probe = self._next_lookup = float("-inf")
 
     def __call__(self, context: RequestContext) -> bool:
-        """Return True for failures, and for GET requests unless they are to quiet paths, such as
-        those of the dashboard.
+        """Return True for failures, and for GET requests except to quiet paths, such as the
+        dashboard's.
 
         Requests that call Copilot have a record, which is logged when they end. Among several
         lookups of models, probes for other servers, or requests for parts of an API that this

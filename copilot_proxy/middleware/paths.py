@@ -32,8 +32,8 @@ class BasePath(NamedTuple):
 
 @lru_cache(maxsize=32)  # a client only uses a few paths
 def split_base(path: str, raw_path: bytes = b"") -> BasePath:
-    """Split ``/c/CLIENT`` off the start of `path`, as well as ``/p/PROJECT`` and ``/s/SESSION`` if
-    they follow.
+    """Split ``/c/CLIENT`` off the start of `path`, and ``/p/PROJECT`` and ``/s/SESSION`` if they
+    follow.
 
     `raw_path` is the same path as encoded by the client, since a name may contain a slash as
     ``%2F``.
@@ -61,7 +61,7 @@ def normalize_path(path: str) -> str:
     """Return `path` without ``//`` or a trailing slash, and with the version exactly once.
 
     The version is ``/v1``, or ``/v1beta`` for the Gemini API, whose methods are also on ``/v1``.
-    Ollama's paths have no version, and ``/api`` once.
+    Ollama's paths start with a single ``/api`` instead.
     """
     parts = [part for part in path.split("/") if part]
     first = next((i for i, part in enumerate(parts) if part not in _VERSIONS), len(parts))

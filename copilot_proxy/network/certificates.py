@@ -37,7 +37,7 @@ def check_paths() -> None:
 
 
 def count_authorities() -> int | None:
-    """Return the number of certificate authorities, or None if it cannot be found out.
+    """Return the number of certificate authorities, or None if it is unknown.
 
     Raises `UsageError` if SSL_CERT_FILE or SSL_CERT_DIR is invalid.
     """

@@ -12,7 +12,7 @@ from copilot_proxy.errors import UpstreamUnreachable, UsageError
 from copilot_proxy.network.proxies import ProxyInUse, proxy_in_use
 
 _CLOSED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-"""The errors when the server closes the connection during the handshake, as busy servers do."""
+"""The errors raised if a server closes the connection during the handshake, as busy servers do."""
 
 
 def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUnreachable:

@@ -145,7 +145,7 @@ def _without_password(proxy: str) -> str:
 
 
 def _is_excluded(target: SplitResult) -> bool:
-    """Return whether NO_PROXY, or else the system's settings, exclude the host.
+    """Return whether NO_PROXY excludes the host, or the system's settings do if NO_PROXY is unset.
 
     An entry is a domain (which includes its subdomains), an address or a range of addresses, each
     optionally with a port, or ``*``. Invalid entries are ignored, as in other programs.

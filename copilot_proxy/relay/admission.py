@@ -11,7 +11,7 @@ BUDGET_EXCEEDED: Final = "budget_exceeded"
 
 
 class Admission(Protocol):
-    """Decides about requests before they are sent to Copilot."""
+    """Decides whether requests may be sent to Copilot."""
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
         """Raise `CopilotProxyError` if `request` must not be sent.
@@ -31,7 +31,6 @@ class AdmitAll:
 async def admit(
     admission: Admission, resolved: ResolvedModel, record: RequestRecord, request: ClientRequest
 ) -> None:
-    """Ask `admission` about a request to a model. Raises `CopilotProxyError` if the request is
-    refused."""
+    """Record the model, and raise `CopilotProxyError` if `admission` refuses the request."""
     record.model, record.listed = resolved.id, resolved.model
     await admission.admit(record, request)

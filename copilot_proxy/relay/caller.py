@@ -14,12 +14,12 @@ class Caller(NamedTuple):
     key: ApiKey | None = None
     """The API key sent with the request; None if the server has no keys."""
     token: bytes = b""
-    """The digest of the caller's own token; b"" if it uses the server's sign-in."""
+    """The digest of the caller's own token; b"" if the caller uses the server's sign-in."""
 
     @property
     def identity(self) -> bytes:
-        """The key for conversations that the server remembers: only the same sign-in with the same
-        API key can access them."""
+        """The key under which the server remembers conversations: only the same sign-in with the
+        same API key can access them."""
         return self.token + b"/" + (b"" if self.key is None else self.key.digest)
 
 

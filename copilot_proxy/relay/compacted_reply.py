@@ -1,4 +1,4 @@
-"""Converts the reply to a request for a summary to the reply to a request for a compaction."""
+"""Turns a reply with a summary into the reply to a compaction request."""
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
@@ -11,7 +11,7 @@ from copilot_proxy.relay.reply import EventWriter, ReplySource
 
 _ENDS: Final = (TERMINAL["completed"], TERMINAL["incomplete"])
 _PASSED: Final = ("response.created", "response.in_progress", TERMINAL["failed"], "error")
-"""The event types that are passed on; all others concern the text of the summary."""
+"""The event types that are passed on; all others concern the summary's text."""
 
 
 class CompactedReply:
@@ -27,7 +27,7 @@ class CompactedReply:
         return self._reply.headers
 
     async def whole(self) -> ClientResponse:
-        """Return the response. Raises `UpstreamError`, even if only the summary is incomplete."""
+        """Return the response. Raises `UpstreamError`, also for an incomplete summary."""
         return compaction_response(await self._reply.whole())
 
     async def events(

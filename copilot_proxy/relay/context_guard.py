@@ -22,7 +22,7 @@ MIN_BYTES: Final = 2
 """Minimum bytes per token in a request; most tokens take four or more."""
 _MAX_KNOWN: Final = 500
 _MAX_TEXT: Final = 20_000
-"""The number of characters at the end of a text that may contain a request for a summary."""
+"""How many characters at the end of a text are searched for a request for a summary."""
 
 
 class ContextGuard:
@@ -58,15 +58,16 @@ class ContextGuard:
         await self._admission.admit(record, request)
 
     def _tokens(self, record: RequestRecord, estimated: int) -> int:
-        """Return the tokens of a prompt, based on the last prompt and the text added since."""
+        """Return how many tokens a prompt has, based on the last prompt and the text added
+        since."""
         tokens, before = self._known.get(key_of(record), (0, 0))
         added, ratio = estimated - before, tokens / before if before else 1.0
-        # Long tool results have more tokens than the text before them, rather than fewer.
+        # Long tool results have at least as many tokens per character as the text before them.
         return tokens + round(added * (max(1.0, ratio) if added > 0 else ratio))
 
 
 def key_of(record: RequestRecord) -> tuple[str | None, str | None]:
-    """Return a key that identifies the conversation of a request, as well as possible."""
+    """Return the best available key for a request's conversation."""
     return record.attribution.session or record.attribution.client, record.model
 
 

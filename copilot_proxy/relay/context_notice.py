@@ -29,7 +29,7 @@ class ContextNotice:
         or were long; 0 if the last prompt was short again."""
 
     def __call__(self, record: RequestRecord) -> None:
-        """Learn from a completed request how many tokens its prompt had."""
+        """Learn the number of prompt tokens from a completed request."""
         threshold = price_threshold(record)
         tokens = None if threshold is None else from_usage(record.usage)
         if threshold is None or tokens is None:

@@ -14,7 +14,7 @@ _COST: Final = "x-copilot-proxy-cost"
 _USAGE: Final = ("usage", "copilot_usage")
 
 Open = Callable[[int], AbstractAsyncContextManager[ReplySource]]
-"""Requests the continuation with this number; leaving the context ends the call to Copilot."""
+"""Requests the continuation with the given number; leaving the context ends the call to Copilot."""
 
 
 class Continuations:

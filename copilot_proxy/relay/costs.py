@@ -61,7 +61,7 @@ def _assessed(record: RequestRecord) -> Cost:
 
 
 def _learn_prices(model: Model, details: CopilotUsage | None) -> None:
-    """Remember the prices that an answer reports; most answers repeat the previous ones."""
+    """Remember the prices that an answer reports; most answers repeat the previous prices."""
     parts = reported_parts(details)
     if parts != model.derived.get(_REPORTED):
         model.derived[_REPORTED] = parts

@@ -51,7 +51,7 @@ class Hints:
 
 
 def name_client_field(error: CopilotProxyError, client: ClientApi) -> None:
-    """Name the field of the client's API that an error is about, rather than Copilot's."""
+    """Name the field that an error is about as the client's API does."""
     if error.code == "context_length_exceeded":
         error.param = client.conversation_field
     elif error.code == "invalid_reasoning_effort":

@@ -26,7 +26,7 @@ _VERSION: Final = 0x0000_4000_8000_000000000000
 
 @dataclass(slots=True, weakref_slot=True)
 class RequestContext:
-    """An HTTP request. If it calls Copilot, there is a `RequestRecord`, too."""
+    """An HTTP request; if it calls Copilot, it also has a `RequestRecord`."""
 
     request_id: str
     method: str
@@ -37,9 +37,9 @@ class RequestContext:
     client_api: ClientApi = CHAT_COMPLETIONS
     """The API that the client speaks, judging by its path and headers."""
     simulated: bool = False
-    """Whether the server uses the simulator, so that commands in hints need ``--simulate``."""
+    """Whether the server uses the simulator; if so, commands in hints include ``--simulate``."""
     profile: str | None = None
-    """The server's profile, so that commands in hints get ``--profile``."""
+    """The server's profile; commands in hints name it with ``--profile``."""
     named_client: str | None = None
     project: str | None = None
     session: str | None = None
@@ -49,7 +49,7 @@ class RequestContext:
     status: int | None = None
     """None until the response starts."""
     error: str | None = None
-    """The code, or else the type, of the error that the client received."""
+    """The code of the error that the client received, or its type if it has no code."""
     has_record: bool = False
     """Whether the request has a `RequestRecord`."""
 
@@ -98,7 +98,7 @@ class RequestRecord:
     status: int = 200
     """The client's HTTP status; also 200 for a stream that failed after it started."""
     error: str | None = None
-    """The code, or else the type, of the error."""
+    """The error's code, or its type if it has no code."""
     upstream_status: int | None = None
     """Copilot's HTTP status if it refused the request."""
     sent: bool = True

@@ -35,7 +35,7 @@ the answer was cut at a stop sequence."""
 class EventWriter(Protocol):
     """Sends events to the client immediately.
 
-    Its methods return False, and send nothing, if that is impossible.
+    If that is impossible, its methods send nothing and return False.
     """
 
     def write(self, events: list[ClientEvent]) -> bool: ...

@@ -36,7 +36,7 @@ from copilot_proxy.relay.caller import Caller
 from copilot_proxy.relay.reply import BeforeLast
 
 _ENDS: Final = (TERMINAL["completed"], TERMINAL["incomplete"])
-"""The types of the last event for responses that can be continued."""
+"""The final event types of responses that can be continued."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,10 @@ def _why_not_found(store: ResponseStore | None, workers: int) -> str:
     reason = f"Responses are remembered for {MAX_SECONDS / 3600:.0f} hours at most, "
     if workers > 1:
         return f"{reason}and each of the {workers} workers of this server remembers only its own."
-    return f"{reason}until the server stops or needs the memory, and not with `store: false`."
+    return (
+        f"{reason}and only until the server stops or needs the memory. With `store: false`, they "
+        "are not remembered."
+    )
 
 
 def _too_large(limit: int) -> RequestError:

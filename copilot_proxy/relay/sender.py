@@ -141,7 +141,7 @@ class Sender:
                 return Reply(response, prepared, record)
 
     def _remember(self, attempt: _Attempt) -> None:
-        """Remember what the model has refused, after it has accepted the rest."""
+        """Remember what the model has refused, once it has accepted the rest of the request."""
         if attempt.reroutes and attempt.listed is not None:
             # Only remember this after another API has worked: while no API serves the model, a
             # refusal says nothing about this API.
@@ -292,9 +292,9 @@ def _count_attempt(record: RequestRecord, resolved: ResolvedModel) -> None:
 
 
 def _for_model(body: UpstreamBody, resolved: ResolvedModel) -> UpstreamBody:
-    """Return the body for the resolved model.
+    """Return the body with the id of the resolved model.
 
-    This is done for every API, so that none of them can send the client's own model name instead of
-    the model that the caller's key was checked for.
+    Every API uses this, so that Copilot never receives a model other than the one that the caller's
+    key was checked for.
     """
     return {**body, "model": resolved.id}

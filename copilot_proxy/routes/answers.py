@@ -40,8 +40,8 @@ def answer(
 ) -> ASGIApp:
     """Return the response to `request`, whose validated JSON `body` is in the format of `client`.
 
-    `body_bytes` is the size of the body as received, `conversation_bytes` the size including
-    everything it refers to, `betas` are the values of the request's ``anthropic-beta`` headers, and
+    `body_bytes` is the size of the body as received, and `conversation_bytes` includes everything
+    that the body refers to. `betas` are the values of the request's ``anthropic-beta`` headers, and
     `notes` are the changes already made to the body. `extend` may add something to the reply before
     it is sent.
     """

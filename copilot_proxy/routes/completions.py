@@ -44,8 +44,8 @@ from copilot_proxy.tokenizer import decode
     summary="Create a completion (OpenAI, the predecessor of Chat Completions)",
 )
 async def completions(request: LitestarRequest) -> ASGIApp:
-    """Works with every chat model of the account, which gets each prompt as a user message. Every
-    prompt, and each of `n`, is a separate call to Copilot."""
+    """Works with every chat model of the account, which receives each prompt as a user message.
+    Each of the `n` completions of each prompt is a separate call to Copilot."""
     data = await read_body(request)
     body = await parse_body(data, COMPLETIONS.parse)
     notes: list[str] = []

@@ -16,7 +16,7 @@ _Choice = TypeVar("_Choice", bound=str)
 
 
 class BudgetRaise(msgspec.Struct):
-    """How much to raise the limit of a scope and period, or all limits of the scope."""
+    """A request to raise the limit of a scope and period, or all limits of the scope."""
 
     credits: str
     kind: str = ""
@@ -25,7 +25,7 @@ class BudgetRaise(msgspec.Struct):
 
 
 async def answer(dashboard: Dashboard, name: str, query: dict[str, str], key: str | None) -> object:
-    """Return the part of the data with this name, or None if there is none.
+    """Return the part of the data that is called `name`, or None for an unknown name.
 
     `key` restricts it to the requests of the API key with that name. Raises `RequestError`.
     """

@@ -17,8 +17,7 @@ async def run_until_disconnect(
     """Run `work` until it is done. If the client disconnects first, call `on_disconnect`, cancel
     `work`, and wait for its cleanup."""
     outer = cast("asyncio.Task[Any]", asyncio.current_task())
-    # A separate task isolates timeouts inside `work`: if `outer` is cancelled, the server has done
-    # so.
+    # A separate task isolates timeouts inside `work`: only the server cancels `outer`.
     task = asyncio.get_running_loop().create_task(work)
     is_disconnected = False
 

@@ -67,8 +67,8 @@ async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) ->
         schema.GenerateContentResponse,
         schema.GoogleErrorBody,
         "The answer. With `:streamGenerateContent`, an array of answers, or server-sent events "
-        "with `alt=sse`. The answers of `:countTokens`, `:embedContent` and `:batchEmbedContents` "
-        "are a GeminiTokenCount, a GeminiEmbedContentResponse and `embeddings`.",
+        "with `alt=sse`. `:countTokens` returns a GeminiTokenCount, `:embedContent` a "
+        "GeminiEmbedContentResponse, and `:batchEmbedContents` an object with `embeddings`.",
     ),
     summary="Generate content, count tokens or embed contents (Gemini)",
 )

@@ -16,8 +16,8 @@ class HealthCooldown:
 
     scope: Literal["model", "account"]
     model: str | None
-    """None for an account, and for names that are not in the model list. A client chose those, so
-    they may contain private text, and this page is public."""
+    """None for an account, and for names that are not in the model list. Clients choose such names,
+    so they may contain private text, and this page is public."""
     code: str
     retry_in: int
     """Seconds until matching requests are sent to Copilot again."""
@@ -68,7 +68,8 @@ async def health(request: Request) -> ASGIApp:
 
 
 async def hello(request: Request) -> ASGIApp:
-    """Answer Claude Code, which calls this first to find out whether it can reach its base URL."""
+    """Respond to Claude Code, which calls this first to find out whether it can reach its base
+    URL."""
     return JsonResponse({"message": "hello"})
 
 

@@ -74,7 +74,8 @@ def documented(
     events: str | None = None,
     stream_type: str = "text/event-stream",
 ) -> type[Operation]:
-    """Return an operation class whose request body is a `request`, which is in `_REQUEST_SCHEMAS`.
+    """Return an operation class whose request body has the type `request`, one of
+    `_REQUEST_SCHEMAS`.
 
     For routes that can stream, `events` describes the events of the stream, and `stream_type` is
     its media type. The route's responses must come from `answers_with`.

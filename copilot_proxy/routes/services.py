@@ -31,7 +31,7 @@ _Body = TypeVar("_Body")
 
 
 class Request(Protocol):
-    """The parts of a request that most routes need: the framework's request, or one from
+    """The parts of a request that most routes need, whether it is the framework's or from
     `direct`."""
 
     @property

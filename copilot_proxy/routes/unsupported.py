@@ -72,7 +72,7 @@ _NAMES: Final = {
 """Other paths that the same facts apply to, by their first segment or first two."""
 _VERSIONS: Final = ("v1", "v1beta", "v1alpha")
 _SUFFIX: Final = "_not_supported"
-"""The suffix of these errors' codes, after the name."""
+"""The end of the error codes, after the name of what is missing."""
 
 
 def not_supported(path: str) -> RequestError | None:
