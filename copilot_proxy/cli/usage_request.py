@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from copilot_proxy.budget.formatting import STORED_HINT
+from copilot_proxy.budget.formatting import TO_RAISE, stored_hint
 from copilot_proxy.cli.console import print_message, print_result, two_columns
 from copilot_proxy.cli.usage_output import cut, terminal_width
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
@@ -15,6 +15,7 @@ from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named
+from copilot_proxy.relay.outcome import OUTCOME_TEXTS
 
 _RECENT: Final = 20
 """The number of requests in the list."""
@@ -50,11 +51,13 @@ def show(database: Database, request_id: str, *, as_json: bool, simulated: bool)
         print_result(json.dumps(decoded, indent=2))
     else:
         print_result(two_columns(_rows(request)))
+        notes = json.loads(request["notes_json"] or "[]")
+        for note in notes:
+            if not note.startswith(TO_RAISE):
+                print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
         if request["outcome"] == "refused_budget":
-            hint = with_simulate_flag(STORED_HINT) if simulated else STORED_HINT
-            print_message(f"\n{hint}")
-        for note in json.loads(request["notes_json"] or "[]"):
-            print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
+            hint = stored_hint(notes)
+            print_message(f"\n{with_simulate_flag(hint) if simulated else hint}")
     return 0
 
 
@@ -87,9 +90,9 @@ def _recent_row(one: dict[str, Any], *, is_short: bool = False) -> tuple[str, ..
         one["request_id"][:_ID_LENGTH],
         _local(one["ended_us"])[:_MINUTE],
         one["client"] or UNKNOWN,
-        one["model"] or UNKNOWN,
+        one["model"] or one["model_asked"] or UNKNOWN,
         "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
-        (is_short and one["error_code"]) or _joined(one["outcome"], one["error_code"]),
+        (is_short and one["error_code"]) or ", ".join(_outcome(one)),
     )
 
 
@@ -147,7 +150,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
         ("Sent to", one["route"] if one["route"] != one["api"] else None),
         ("Effort", one["effort"]),
         ("Initiator", one["initiator"]),
-        ("Outcome", _joined(one["outcome"], str(one["status"]), one["error_code"])),
+        ("Outcome", ", ".join((*_outcome(one), f"status {one['status']}"))),
         ("Finish", one["finish_reason"]),
         ("Attempts", str(one["attempts"])),
         ("Tokens", _tokens(one)),
@@ -163,6 +166,12 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
     if one["quota_percent_left"] is not None and one["quota_entitlement"] > 0:
         rows.append(("Quota left", f"{one['quota_percent_left']:g}% of the {one['quota_unit']}"))
     return [(name, text) for name, text in rows if text]
+
+
+def _outcome(one: dict[str, Any]) -> list[str]:
+    """Return how a request ended: in words, and the code of its error."""
+    words = OUTCOME_TEXTS.get(one["outcome"], one["outcome"])
+    return [words, one["error_code"]] if one["error_code"] else [words]
 
 
 def _model(one: dict[str, Any]) -> str:

@@ -25,10 +25,11 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
 
     `sizes` learns from complete answers, and helps to estimate the cost of incomplete ones.
     """
-    model = record.model or ""
-    cost = cost_of(record, sizes.per_event(model))
+    cost = cost_of(record, sizes.per_event(record.model or ""))
     if record.events and cost.tokens is not None and is_complete(record):
-        sizes.learn(model, record.events, cost.tokens.output)
+        sizes.learn(record.model or "", record.events, cost.tokens.output)
+    # A name that the account does not have, such as a typo, is not a model that has cost anything.
+    model = None if record.listed is None and cost.source == "free" else record.model
     sender, quota = record.attribution, record.quota
     details = record.copilot_usage
     first = record.first_token
@@ -53,7 +54,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
         record.attempts,
         _plain(record.upstream_id),
         _text(record.model_asked),
-        _text(record.model),
+        _text(model),
         _text(record.model_answered),
         _text(record.effort),
         cost.tier,

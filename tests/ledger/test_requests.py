@@ -189,12 +189,13 @@ def test_free_requests(settings: Settings) -> None:
     assert 200 == counted.status_code
     assert [
         ("count_tokens", "claude-opus-5", "ok", "free", 0),
-        ("chat_completions", "no-such-model", "refused_here", "free", 0),
+        ("chat_completions", None, "refused_here", "free", 0),
         ("count_tokens", "claude-opus-5", "ok", "free", 0),
     ] == [
         (row["api"], row["model"], row["outcome"], row["cost_source"], row["nano_aiu"])
         for row in rows(settings)
     ]
+    assert "no-such-model" == rows(settings)[1]["model_asked"]
 
 
 def test_embeddings_without_a_price(settings: Settings) -> None:
