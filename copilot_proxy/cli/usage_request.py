@@ -15,7 +15,6 @@ from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named
-from copilot_proxy.relay.outcome import OUTCOME_TEXTS
 
 _RECENT: Final = 20
 """The number of requests in the list."""
@@ -30,6 +29,14 @@ _MODEL: Final = 3
 _MIN_WIDTHS: Final = {_CLIENT: 13, _MODEL: 18}
 _MIN_OUTCOME: Final = 8
 """Minimum widths of the names in the list, and of the outcome, which fit in 80 columns."""
+_OUTCOMES: Final = {
+    "client_left": "client left",
+    "refused_budget": "over budget",
+    "refused_upstream": "refused by Copilot",
+    "refused_here": "not sent",
+    "broken": "failed",
+}
+"""The ledger's words for how a request ended, in plain words; ``ok`` stays."""
 ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if a request fails."
 
 
@@ -43,7 +50,8 @@ def show(database: Database, request_id: str, *, as_json: bool, simulated: bool)
         )
     if len(found) > 1 and found[1]["corrects"] is None:
         raise UsageError(
-            f"Several request ids begin with {request_id!r}.", hint="Use more characters of the id."
+            f"Several request ids begin with {request_id!r}.",
+            hint=f"Two of them are {found[0]['request_id']} and {found[1]['request_id']}.",
         )
     request, corrections = found[0], found[1:]
     if as_json:
@@ -170,7 +178,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _outcome(one: dict[str, Any]) -> list[str]:
     """Return how a request ended: in words, and the code of its error."""
-    words = OUTCOME_TEXTS.get(one["outcome"], one["outcome"])
+    words = _OUTCOMES.get(one["outcome"], one["outcome"])
     return [words, one["error_code"]] if one["error_code"] else [words]
 
 

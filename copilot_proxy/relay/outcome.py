@@ -1,19 +1,7 @@
-"""How a request ended, in one word for programs, and in plain words for users."""
-
-from collections.abc import Mapping
-from typing import Final
+"""How a request ended, in one word."""
 
 from copilot_proxy.relay.admission import BUDGET_EXCEEDED
 from copilot_proxy.relay.records import RequestRecord
-
-OUTCOME_TEXTS: Final[Mapping[str, str]] = {
-    "client_left": "client left",
-    "refused_budget": "over budget",
-    "refused_upstream": "refused by Copilot",
-    "refused_here": "not sent",
-    "broken": "failed",
-}
-"""The outcomes in plain words, except for ``ok``."""
 
 
 def outcome(record: RequestRecord) -> str:

@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.ledger.database import open_for_reading
 from copilot_proxy.ledger.verification import verify
+from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
@@ -111,6 +113,25 @@ def test_left_early(simulator: Simulator, settings: Settings, path: str, model: 
     assert row["input_tokens"] > 0
     assert row["output_tokens"] > 0
     assert row["nano_aiu"] > 0
+
+
+def test_one_estimate_for_all(simulator: Simulator, settings: Settings) -> None:
+    """The ledger estimates an incomplete answer from the complete ones before it, and everything
+    else that reports its cost, such as the log, has the same number."""
+    path = "/v1/chat/completions"
+    body = body_for(path, "gpt-5-mini", stream=True)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        client.post(path, json=body)
+        simulator.state.faults.on("stall_mid_stream")
+        simulator.state.middle = 20
+        with client.stream("POST", path, json=body) as answer:
+            read_a_word(answer)
+        whole, cut = proxy.wait_for_record(), proxy.wait_for_record(2)
+
+    assert whole.usage is not None
+    size = whole.usage["completion_tokens"] / whole.events
+    assert (size, True) == (cut.tokens_per_event, size != TOKENS_PER_EVENT)
+    assert rows(settings)[1]["nano_aiu"] == cost_of(cut).nano
 
 
 def test_left_early_without_a_price(tmp_path: Path) -> None:
