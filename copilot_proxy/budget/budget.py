@@ -106,6 +106,7 @@ class Budget:
             refusal = refused(outcome, cost)
             notice = with_session(refusal.message, limit, record)
             self._notices.send("refused", limit, allowed, plan.period(limit), notice)
+            record.notes.append(refusal.hint or "")
             raise refusal
         # A guess is reduced to what is left of the limit, if nothing else is reserved.
         record.reserved = min(cost.nano, outcome[0][1])

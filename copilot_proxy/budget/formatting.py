@@ -5,6 +5,7 @@ means, so these numbers are avoided.
 """
 
 import shlex
+from collections.abc import Sequence
 from typing import Final
 
 from copilot_proxy.cost.limits import Limit
@@ -13,11 +14,8 @@ from copilot_proxy.formats.permanent_errors import looks_retryable
 
 _USUAL_RAISE: Final = 100
 """The number of AI credits to suggest for large limits."""
-STORED_HINT: Final = (
-    "The budget did not allow this request, so it was not sent to Copilot. Wait until the budget "
-    f"resets, or raise it with: copilot-proxy budget raise {_USUAL_RAISE}"
-)
-"""The explanation of a refusal in the ledger, which does not store the refusal's text."""
+TO_RAISE: Final = "To raise it, run: "
+"""The start of the advice in a refusal, before the command."""
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
 
 
@@ -74,3 +72,16 @@ def advised_raise(limit: Limit, missing: int) -> str:
     while looks_retryable(str(rounded)):
         rounded += step
     return f"copilot-proxy budget raise {rounded}{scope_flag(limit)}"
+
+
+def stored_hint(notes: Sequence[str]) -> str:
+    """Return the explanation of a refusal in the ledger, which does not store its text.
+
+    `notes` are the request's notes, which include the advice of the refusal.
+    """
+    usual = f"{TO_RAISE}copilot-proxy budget raise {_USUAL_RAISE}"
+    advice = next((note for note in notes if note.startswith(TO_RAISE)), usual)
+    return (
+        "The budget did not allow this request, so it was not sent to Copilot. Wait until the "
+        f"budget resets. {advice}"
+    )

@@ -3,7 +3,14 @@
 from typing import Final
 
 from copilot_proxy.budget.estimate import Estimate
-from copilot_proxy.budget.formatting import advised_raise, amount, limit_amount, number, scope_text
+from copilot_proxy.budget.formatting import (
+    TO_RAISE,
+    advised_raise,
+    amount,
+    limit_amount,
+    number,
+    scope_text,
+)
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.reservation_request import Refusal
@@ -48,7 +55,7 @@ def refused(refusal: Refusal, cost: Estimate) -> BudgetExceeded:
     return BudgetExceeded(
         f"This request does not fit {budgets.get(limit.per, 'the budget')} of "
         f"{limit_amount(allowed)}{scope_text(limit)}: {parts}.{expected} The budget resets {when}.",
-        f"To raise it, run: {advised_raise(limit, missing)}",
+        f"{TO_RAISE}{advised_raise(limit, missing)}",
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from copilot_proxy.budget.formatting import STORED_HINT
+from copilot_proxy.budget.formatting import TO_RAISE, stored_hint
 from copilot_proxy.cli.console import print_message, print_result, two_columns
 from copilot_proxy.cli.usage_output import cut, terminal_width
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
@@ -29,6 +29,14 @@ _MODEL: Final = 3
 _MIN_WIDTHS: Final = {_CLIENT: 13, _MODEL: 18}
 _MIN_OUTCOME: Final = 8
 """Minimum widths of the names in the list, and of the outcome, which fit in 80 columns."""
+_OUTCOMES: Final = {
+    "client_left": "client left",
+    "refused_budget": "over budget",
+    "refused_upstream": "refused by Copilot",
+    "refused_here": "not sent",
+    "broken": "failed",
+}
+"""The ledger's words for how a request ended, in plain words; ``ok`` stays."""
 ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if a request fails."
 
 
@@ -42,7 +50,8 @@ def show(database: Database, request_id: str, *, as_json: bool, simulated: bool)
         )
     if len(found) > 1 and found[1]["corrects"] is None:
         raise UsageError(
-            f"Several request ids begin with {request_id!r}.", hint="Use more characters of the id."
+            f"Several request ids begin with {request_id!r}.",
+            hint=f"Two of them are {found[0]['request_id']} and {found[1]['request_id']}.",
         )
     request, corrections = found[0], found[1:]
     if as_json:
@@ -50,11 +59,13 @@ def show(database: Database, request_id: str, *, as_json: bool, simulated: bool)
         print_result(json.dumps(decoded, indent=2))
     else:
         print_result(two_columns(_rows(request)))
+        notes = json.loads(request["notes_json"] or "[]")
+        for note in notes:
+            if not note.startswith(TO_RAISE):
+                print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
         if request["outcome"] == "refused_budget":
-            hint = with_simulate_flag(STORED_HINT) if simulated else STORED_HINT
-            print_message(f"\n{hint}")
-        for note in json.loads(request["notes_json"] or "[]"):
-            print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
+            hint = stored_hint(notes)
+            print_message(f"\n{with_simulate_flag(hint) if simulated else hint}")
     return 0
 
 
@@ -87,9 +98,9 @@ def _recent_row(one: dict[str, Any], *, is_short: bool = False) -> tuple[str, ..
         one["request_id"][:_ID_LENGTH],
         _local(one["ended_us"])[:_MINUTE],
         one["client"] or UNKNOWN,
-        one["model"] or UNKNOWN,
+        one["model"] or one["model_asked"] or UNKNOWN,
         "?" if one["nano_aiu"] is None else rounded(one["nano_aiu"]),
-        (is_short and one["error_code"]) or _joined(one["outcome"], one["error_code"]),
+        (is_short and one["error_code"]) or ", ".join(_outcome(one)),
     )
 
 
@@ -147,7 +158,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
         ("Sent to", one["route"] if one["route"] != one["api"] else None),
         ("Effort", one["effort"]),
         ("Initiator", one["initiator"]),
-        ("Outcome", _joined(one["outcome"], str(one["status"]), one["error_code"])),
+        ("Outcome", ", ".join((*_outcome(one), f"status {one['status']}"))),
         ("Finish", one["finish_reason"]),
         ("Attempts", str(one["attempts"])),
         ("Tokens", _tokens(one)),
@@ -163,6 +174,12 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
     if one["quota_percent_left"] is not None and one["quota_entitlement"] > 0:
         rows.append(("Quota left", f"{one['quota_percent_left']:g}% of the {one['quota_unit']}"))
     return [(name, text) for name, text in rows if text]
+
+
+def _outcome(one: dict[str, Any]) -> list[str]:
+    """Return how a request ended: in words, and the code of its error."""
+    words = _OUTCOMES.get(one["outcome"], one["outcome"])
+    return [words, one["error_code"]] if one["error_code"] else [words]
 
 
 def _model(one: dict[str, Any]) -> str:

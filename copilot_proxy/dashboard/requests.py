@@ -2,9 +2,10 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
-from copilot_proxy.budget.formatting import STORED_HINT
+from copilot_proxy.budget.formatting import TO_RAISE, stored_hint
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.cache_advice import explain
 from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
@@ -58,22 +59,22 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
     return {
         **row,
         "details": details.get("token_details") or [],
-        "notes": notes,
+        "notes": [note for note in notes if not note.startswith(TO_RAISE)],
         "corrections": [{"nano_aiu": one["nano_aiu"]} for one in corrections],
         "cost_text": SOURCE_TEXTS.get(row["cost_source"], row["cost_source"]),
         "computed_nano_aiu": computed if computed != row["nano_aiu"] else None,
         "cache_words": explain(verdict, row["cache_detail"])
         if verdict not in (None, "cold")
         else None,
-        "hint": None if code is None else hint(code, row["status"], row["outcome"]),
+        "hint": None if code is None else hint(code, row["status"], row["outcome"], notes),
     }
 
 
-def hint(code: str, status: int, outcome: str) -> str:
+def hint(code: str, status: int, outcome: str, notes: Sequence[str] = ()) -> str:
     """Return what to do about an error in the ledger, which stores no messages, hints or
     headers."""
     if outcome == "refused_budget":
-        return STORED_HINT
+        return stored_hint(notes)
     if outcome == "client_left":
         return "The client closed the connection before the answer was complete."
     if code == "insufficient_quota":

@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from copilot_proxy.cost.estimated_tokens import EventSizes
 from copilot_proxy.large_work import LARGE
 from copilot_proxy.relay.records import RequestRecord
 
@@ -62,7 +61,6 @@ class Ledger:
         self.path = path
         self._try_release = try_release
         self._entries: deque[_Entry] = deque()
-        self._sizes = EventSizes()
         self._signals = _Signals()
         self._thread: threading.Thread | None = None
         self._ending: threading.Thread | None = None
@@ -146,7 +144,7 @@ class Ledger:
         rows: list[Row] = []
         for record, ended in entries:
             try:
-                rows.append(row_of(record, ended, self._sizes))
+                rows.append(row_of(record, ended))
             except Exception:  # unexpected data from Copilot must not end the thread
                 log.exception("Request %s was not recorded in the ledger.", record.request_id)
                 if record.reserved is not None:

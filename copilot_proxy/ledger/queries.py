@@ -31,7 +31,7 @@ _FROM_ROWS: Final = """(
 
 
 UNKNOWN: Final = "unknown"
-"""How the views show a missing client, key, project or session."""
+"""How the views show a missing client, model, key, project or session."""
 
 
 class Filters(NamedTuple):

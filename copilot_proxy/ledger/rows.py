@@ -5,13 +5,12 @@ from typing import Final
 
 import msgspec
 
-from copilot_proxy.cost.estimated_tokens import EventSizes
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.ledger.periods import day_and_month
 from copilot_proxy.ledger.schema import CALLER, Row
 from copilot_proxy.masking import mask
-from copilot_proxy.relay.costs import cost_of, is_complete
+from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.outcome import outcome
 from copilot_proxy.relay.records import RequestRecord
 
@@ -20,15 +19,11 @@ _NO_QUOTA: Final = (None,) * len(Quota._fields)
 _NO_TOKENS: Final = (None,) * len(Tokens._fields)
 
 
-def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
-    """Return the row for a request that ended at `ended_us`, in microseconds since 1970.
-
-    `sizes` learns from complete answers, and helps to estimate the cost of incomplete ones.
-    """
-    model = record.model or ""
-    cost = cost_of(record, sizes.per_event(model))
-    if record.events and cost.tokens is not None and is_complete(record):
-        sizes.learn(model, record.events, cost.tokens.output)
+def row_of(record: RequestRecord, ended_us: int) -> Row:
+    """Return the row for a request that ended at `ended_us`, in microseconds since 1970."""
+    cost = cost_of(record)
+    # A name that the account does not have, such as a typo, is not a model that has cost anything.
+    model = None if record.listed is None and cost.source == "free" else record.model
     sender, quota = record.attribution, record.quota
     details = record.copilot_usage
     first = record.first_token
@@ -53,7 +48,7 @@ def row_of(record: RequestRecord, ended_us: int, sizes: EventSizes) -> Row:
         record.attempts,
         _plain(record.upstream_id),
         _text(record.model_asked),
-        _text(record.model),
+        _text(model),
         _text(record.model_answered),
         _text(record.effort),
         cost.tier,

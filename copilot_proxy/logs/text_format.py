@@ -20,6 +20,8 @@ _NAME_WIDTH: Final = 17
 """The width of the column for the model, which fits most names."""
 _MAX_NAME: Final = 32
 _MAX_NOTE: Final = 120
+_SHORT_ID: Final = 8
+"""The length of the beginning of a request's id; `usage show` accepts it, too."""
 _GAP: Final = "  "
 
 
@@ -29,7 +31,7 @@ class TextFormatter(logging.Formatter):
     An answer that was cut off has ``cut`` instead of its status, which had already been sent. With
     `dated`, lines start with the date. With `announce`, a record's `announcement`, which is text
     for the user who started the server, is shown unchanged. Details that would make a request's
-    line longer than `width()` are omitted.
+    line longer than `width()` are omitted, and its id is shortened.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class TextFormatter(logging.Formatter):
             rest = self._request(record, len(clock) + len(status) + 2)
         elif (http := http_fields(entry)) is not None:
             status, color = str(http["status"]), _status_color(http["status"])
-            rest = _http_columns(http)
+            rest = self._http(http, len(clock) + len(status) + 2)
         else:
             text = escape_controls(super().format(entry))
             return mask(f"{clock} {self._level(entry)} {text}")
@@ -84,6 +86,9 @@ class TextFormatter(logging.Formatter):
     def _request(self, record: "RequestRecord", start: int) -> str:
         """Return the rest of a request's line, which begins with `start` characters."""
         text = _GAP.join(_facts(record))
+        if record.error:
+            # The client gets the id, too, so that a bug report can be matched with this line.
+            text += f", {self._id(record.request_id, start + len(text) + 2)}"
         details = _details(record)
         screen = self._width()
         if screen is None:
@@ -93,6 +98,20 @@ class TextFormatter(logging.Formatter):
                 break
             text += _GAP + detail
         return text
+
+    def _http(self, http: dict[str, Any], start: int) -> str:
+        """Return the rest of the line of a request without a record."""
+        key = ("key", http["key"]) if http["key"] else ()
+        failure = (http["error"],) if "error" in http else ()
+        text = " ".join((http["method"], http["path"], *key, *failure))
+        return f"{text} {self._id(http['request_id'], start + len(text) + 1)}" if failure else text
+
+    def _id(self, request_id: str, start: int) -> str:
+        """Return a request's id, at the end of a line with `start` characters; shortened if it does
+        not fit."""
+        screen = self._width()
+        fits = screen is None or start + len(request_id) <= screen
+        return request_id if fits else request_id[:_SHORT_ID]
 
 
 def _status(record: "RequestRecord") -> tuple[str, str]:
@@ -109,13 +128,14 @@ def _status_color(status: int) -> str:
 def _facts(record: "RequestRecord") -> list[str]:
     """Return the parts of a line that are always shown."""
     parts = [printable(record.model or "-", _MAX_NAME).ljust(_NAME_WIDTH)]
-    if (cost := _cost(record)) is not None:
-        parts.append(f"{rounded(cost)} credits")
+    if cost := _cost(record):
+        parts.append(cost)
     if not record.local:
         digits = 2 if record.duration < 10 else 0
         parts.append(f"{record.duration:.{digits}f}s")
-    # After an error, the counts are incomplete, and there must be room for the request's id.
-    if record.error is None and (tokens := _tokens(record)):
+    # The counts of an incomplete answer are too low. After an error, the id needs the room, too.
+    is_whole = not (record.error or record.client_gone)
+    if is_whole and (tokens := _tokens(record)):
         parts.append(tokens)
     if remarks := _remarks(record):
         parts.append(", ".join(remarks))
@@ -135,9 +155,6 @@ def _remarks(record: "RequestRecord") -> list[str]:
         if record.sent_notes is not None:
             # The client cannot see these, because they were added after the headers.
             remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
-    if record.error:
-        # The client gets the id, too, so that a bug report can be matched with this line.
-        remarks.append(record.request_id)
     return remarks
 
 
@@ -154,12 +171,17 @@ def _details(record: "RequestRecord") -> list[str]:
     return details
 
 
-def _cost(record: "RequestRecord") -> int | None:
-    """Return the cost in nano-AIU, if it is known without an estimate."""
-    cost = reported_total(record.copilot_usage)
-    if cost is None and record.assessed is not None and not record.error:
-        cost = record.assessed[2].nano
-    return cost
+def _cost(record: "RequestRecord") -> str:
+    """Return the cost, which is an estimate if the answer was incomplete; "" if it is unknown."""
+    nano, about = reported_total(record.copilot_usage), ""
+    if nano is None and (record.error or record.client_gone):
+        from copilot_proxy.relay.costs import cost_of
+
+        cost = cost_of(record)
+        nano, about = (cost.nano, "about ") if cost.source == "estimated" else (None, "")
+    elif nano is None and record.assessed is not None:
+        nano = record.assessed[2].nano
+    return "" if nano is None else f"{about}{rounded(nano)} credits"
 
 
 def _request_size(record: "RequestRecord") -> str:
@@ -199,9 +221,3 @@ def _tokens(record: "RequestRecord") -> str:
     prompt, read = count["tokens_in"] or 0, count["tokens_cached"]
     cached = f" ({percent(100 * read / prompt)} cached)" if read and prompt else ""
     return f"{short_count(prompt)} in{cached} {short_count(count['tokens_out'] or 0)} out"
-
-
-def _http_columns(http: dict[str, Any]) -> str:
-    key = ("key", http["key"]) if http["key"] else ()
-    failure = (http["error"], http["request_id"]) if "error" in http else ()
-    return " ".join((http["method"], http["path"], *key, *failure))

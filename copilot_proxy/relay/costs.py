@@ -4,7 +4,7 @@ from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import FREE, Cost, assess, estimated
-from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
+from copilot_proxy.cost.estimated_tokens import EventSizes
 from copilot_proxy.cost.nano_aiu import decimal, reported_total
 from copilot_proxy.cost.price_list import PriceList, listed_prices, reported_parts, reported_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
@@ -20,11 +20,19 @@ _LEARNED: Final = "learned_prices"
 _REPORTED: Final = "reported_parts"
 
 
-def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -> Cost:
-    """Return the cost of a completed request.
+def learn_event_size(record: RequestRecord, sizes: EventSizes) -> None:
+    """Let `sizes` learn from a complete answer, and tell the record of an incomplete one what they
+    have learned."""
+    if not record.events:
+        return
+    if not is_complete(record):
+        record.tokens_per_event = sizes.per_event(record.model or "")
+    elif (tokens := from_usage(record.usage)) is not None:
+        sizes.learn(record.model or "", record.events, tokens.output)
 
-    `tokens_per_event` is used to estimate the output of an answer that was not received completely.
-    """
+
+def cost_of(record: RequestRecord) -> Cost:
+    """Return the cost of a completed request."""
     if record.copilot_usage is not None or (record.usage is not None and is_complete(record)):
         cost = _assessed(record)
         if cost.tokens is not None or cost.nano is not None:
@@ -37,7 +45,7 @@ def cost_of(record: RequestRecord, tokens_per_event: float = TOKENS_PER_EVENT) -
     tokens = from_usage(record.usage)
     if tokens is None or not tokens.prompt:
         tokens = Tokens(input=request_tokens(record.unmetered or {}))
-    output = max(tokens.output, round(record.events * tokens_per_event))
+    output = max(tokens.output, round(record.events * record.tokens_per_event))
     tokens = tokens._replace(output=output)
     prices = prices_of(record.listed) if record.listed is not None else None
     cost = estimated(record.model, prices, tokens)

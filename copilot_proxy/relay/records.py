@@ -10,6 +10,7 @@ from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.attribution import UNATTRIBUTED, Attribution
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import Cost
+from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.cost.quota import Quota, quota_of
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi, RequestMetrics
@@ -123,6 +124,8 @@ class RequestRecord:
     """GitHub's charge, as sent by Copilot."""
     events: int = 0
     """The number of events in Copilot's answer, if it was streamed."""
+    tokens_per_event: float = TOKENS_PER_EVENT
+    """To estimate the output tokens of an incomplete answer."""
     unmetered: Mapping[str, Any] | None = field(default=None, repr=False)
     """The request, kept briefly to estimate its tokens if the answer ended without counts."""
     prompt: Mapping[str, Any] | None = field(default=None, repr=False)

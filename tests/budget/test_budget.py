@@ -420,13 +420,24 @@ def test_what_a_refusal_in_the_ledger_means(
     simulator: Simulator,
     cli: Callable[..., Any],  # noqa: F811
 ) -> None:
-    """`usage show` says what a refusal by the budget means, and how to raise the budget."""
-    with Proxy(settings_with(simulator, "0/day")) as proxy, proxy.client() as client:
-        request_id = ask(client).headers["x-request-id"]
+    """`usage show` and the dashboard say what a refusal by the budget means, and give the same
+    advice as the refusal did."""
+    cli("budget", "set", "0/day", "--client", "codex")
+    body = {"model": MODEL, **BODIES["/v1/messages"]}
+    with Proxy(settings_with(simulator)) as proxy, proxy.client() as client:
+        refused = client.post("/c/codex/v1/messages", json=body)
+    request_id = refused.headers["x-request-id"]
+    with Proxy(settings_with(simulator)) as proxy, proxy.client() as client:
+        page = client.get("/dashboard/request", params={"id": request_id}).json()
     shown = cli("usage", "show", request_id)
-    assert "refused_budget 402 budget_exceeded" in shown.out
+    advice = "To raise it, run: copilot-proxy budget raise 1 --client codex"
+    assert advice == refused.json()["error"]["hint"]
+    assert "Outcome       over budget, budget_exceeded, status 402\n" in shown.out
     assert "The budget did not allow this request" in shown.err
-    assert "copilot-proxy budget raise 100" in shown.err
+    assert shown.err.endswith(f"{advice}\n")
+    assert page["hint"].endswith(advice)
+    assert advice not in shown.out
+    assert [] == page["notes"]
 
 
 def test_a_new_limit_has_not_been_raised(cli: Callable[..., Any]) -> None:  # noqa: F811

@@ -272,6 +272,27 @@ def test_a_refused_request(cli: Cli, own_home: Path) -> None:
     assert "Tokens" not in shown
 
 
+def test_a_model_that_does_not_exist(cli: Cli, own_home: Path) -> None:
+    """A misspelled model counts as a request of the client, but the costs by model do not list it.
+    The list of requests shows the name that the client sent."""
+    typo = record("typo", credits=None, model="gpt-99", error="model_not_found", status=404)
+    typo.usage, typo.attempts, typo.model_asked = None, 0, "gpt-99"
+    writer = Writer(own_home / "ledger.sqlite3")
+    writer.write([row(typo, at()), row(record("good"), at())])
+    writer.close()
+    models = [cli("usage", "model", *form).out for form in ((), ("--csv",), ("--json",))]
+
+    assert not any("gpt-99" in shown for shown in models)
+    assert "unknown" in models[0]
+    assert {"claude-opus-5": 1, None: 1} == {
+        one["key"]: one["requests"] for one in json.loads(models[2])["rows"]
+    }
+    assert 2 == json.loads(cli("usage", "client", "--json").out)["rows"][0]["requests"]
+    (line,) = [one for one in cli("usage", "show").out.splitlines() if "gpt-99" in one]
+    assert line.endswith("  not sent, model_not_found")
+    assert "Model         unknown, requested as gpt-99\n" in cli("usage", "show", "typo").out
+
+
 def test_recent_requests(cli: Cli, ledger: Path) -> None:
     """`show` without an id lists the latest requests, newest last."""
     lines = cli("usage", "show").out.splitlines()

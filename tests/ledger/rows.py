@@ -3,7 +3,6 @@
 from typing import Any
 
 from copilot_proxy.attribution import Attribution
-from copilot_proxy.cost.estimated_tokens import EventSizes
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.rows import row_of
 from copilot_proxy.ledger.schema import Row
@@ -42,4 +41,4 @@ def record(
 
 def row(made: RequestRecord, ended: float) -> Row:
     """Return the row of a request that ended at `ended`, in seconds since 1970."""
-    return row_of(made, round(ended * 1e6), EventSizes())
+    return row_of(made, round(ended * 1e6))

@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.ledger.database import open_for_reading
 from copilot_proxy.ledger.verification import verify
+from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
@@ -113,6 +115,25 @@ def test_left_early(simulator: Simulator, settings: Settings, path: str, model: 
     assert row["nano_aiu"] > 0
 
 
+def test_one_estimate_for_all(simulator: Simulator, settings: Settings) -> None:
+    """The ledger estimates an incomplete answer from the complete ones before it, and everything
+    else that reports its cost, such as the log, has the same number."""
+    path = "/v1/chat/completions"
+    body = body_for(path, "gpt-5-mini", stream=True)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        client.post(path, json=body)
+        simulator.state.faults.on("stall_mid_stream")
+        simulator.state.middle = 20
+        with client.stream("POST", path, json=body) as answer:
+            read_a_word(answer)
+        whole, cut = proxy.wait_for_record(), proxy.wait_for_record(2)
+
+    assert whole.usage is not None
+    size = whole.usage["completion_tokens"] / whole.events
+    assert (size, True) == (cut.tokens_per_event, size != TOKENS_PER_EVENT)
+    assert rows(settings)[1]["nano_aiu"] == cost_of(cut).nano
+
+
 def test_left_early_without_a_price(tmp_path: Path) -> None:
     """For a model without a price, the previous answer shows what Copilot charges."""
     path = "/v1/chat/completions"
@@ -189,12 +210,13 @@ def test_free_requests(settings: Settings) -> None:
     assert 200 == counted.status_code
     assert [
         ("count_tokens", "claude-opus-5", "ok", "free", 0),
-        ("chat_completions", "no-such-model", "refused_here", "free", 0),
+        ("chat_completions", None, "refused_here", "free", 0),
         ("count_tokens", "claude-opus-5", "ok", "free", 0),
     ] == [
         (row["api"], row["model"], row["outcome"], row["cost_source"], row["nano_aiu"])
         for row in rows(settings)
     ]
+    assert "no-such-model" == rows(settings)[1]["model_asked"]
 
 
 def test_embeddings_without_a_price(settings: Settings) -> None:

@@ -11,11 +11,13 @@ from functools import partial
 
 import pytest
 
+from copilot_proxy.cost.nano_aiu import rounded
 from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats.upstream_errors import parse_error_response
 from copilot_proxy.logs.reporter import Reporter
 from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.logs.text_format import TextFormatter
+from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestContext, RequestRecord
 from copilot_proxy.upstreams.cooldowns import Cooldowns
 
@@ -117,6 +119,43 @@ def test_a_line_fits_the_terminal() -> None:
     assert len(TextFormatter().format(logging.makeLogRecord({"record": failed}))) <= 100
     narrow = TextFormatter(width=lambda: 40).format(logging.makeLogRecord({"record": broken}))
     assert narrow.endswith(f"upstream_broken, 1 note, {'x' * 100}, an-id")
+
+
+def test_an_id_fits_the_terminal() -> None:
+    """The lines of errors fit 80 columns: they end with the beginning of the id if there is no room
+    for all of it. A log file has all of it."""
+    request_id = "f824d1b6-5490-49a0-8438-300d101e53a7"
+    refused = record(
+        model="claude-sonnet-5.5", status=429, error="rate_limit_exceeded", request_id=request_id
+    )
+    unknown = RequestContext(request_id, "GET", "/v1/" + "x" * 24, {}, status=404, error="no_url")
+    for entry in ({"record": refused}, {"context": unknown}):
+        short, file, wide = (
+            TextFormatter(width=width).format(logging.makeLogRecord(entry))
+            for width in (lambda: 80, lambda: None, lambda: 120)
+        )
+        assert short.endswith(" f824d1b6")
+        assert 80 >= len(short)
+        assert file.endswith(f" {request_id}")
+        assert wide == file
+
+
+def test_the_cost_of_an_incomplete_answer() -> None:
+    """The line of an answer that was cut off has the ledger's estimate. Refused requests cost
+    nothing, and a failed request without any answer has an unknown cost."""
+    cut = record(attempts=1, events=40, tokens_per_event=3.0, client_gone=True)
+    line = TextFormatter().format(logging.makeLogRecord({"record": cut}))
+    expected = cost_of(cut)
+    assert expected.nano is not None
+    assert expected.tokens is not None
+    assert ("estimated", 120) == (expected.source, expected.tokens.output)
+    assert f" cut gpt-5-mini         about {rounded(expected.nano)} credits  " in line
+    for broken in (
+        record(status=429, attempts=1, error="rate_limited", upstream_status=429),
+        record(status=502, attempts=1, error="upstream_broken"),
+    ):
+        text = TextFormatter().format(logging.makeLogRecord({"record": broken}))
+        assert "credits" not in text
 
 
 async def test_lines_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { $, copyButton, el, render } from "./dom.js";
 import { credits, duration, exactCredits, moment, number, tokens } from "./format.js";
+import { OUTCOMES } from "./requests.js";
 
 const APIS = {
   chat_completions: "Chat Completions", responses: "Responses", messages: "Messages", embeddings: "Embeddings",
@@ -106,7 +107,7 @@ function facts(one) {
     ["Session", one.session], ["Project", one.project], ["API key", one.key],
     ["Model", `${one.model ?? "unknown"}${asked}${answered}`],
     ["API", route], ["Calls to Copilot", number(one.attempts)], ["Initiator", one.initiator], ["Effort", one.effort],
-    ["Price tier", one.tier], ["Result", `${one.outcome.replaceAll("_", " ")}, status ${one.status}`], ["Finish", one.finish_reason],
+    ["Price tier", one.tier], ["Result", `${OUTCOMES[one.outcome] ?? one.outcome}, status ${one.status}`], ["Finish", one.finish_reason],
     ["Account", one.account === null ? null : "the client's own sign-in"],
     ["GitHub's id", one.upstream_id],
   ].filter(([, value]) => value);

@@ -6,9 +6,9 @@ import { credits, day, duration, hour, moment, time, tokens } from "./format.js"
 
 const MOST = 500; // rows that the page keeps
 const FADE = 15000; // milliseconds after which a request that is not in a ledger disappears
-const OUTCOMES = {
+export const OUTCOMES = {
   ok: "ok", client_left: "client left", refused_budget: "over budget",
-  refused_upstream: "refused", refused_here: "refused here", broken: "broken",
+  refused_upstream: "refused by Copilot", refused_here: "not sent", broken: "failed",
 };
 
 export class Requests {
@@ -188,7 +188,7 @@ export class Requests {
 
   #client(row) {
     const client = row.client ?? "unknown";
-    return el("td", { className: "name", title: client }, client, el("small", { className: "only-phone" }, row.model ?? ""));
+    return el("td", { className: "name", title: client }, client, el("small", { className: "only-phone" }, row.model ?? row.model_asked ?? ""));
   }
 }
 
