@@ -102,7 +102,7 @@ def clock_jumps(site: Site) -> str:
 
 
 def only_ipv6(site: Site) -> str:
-    """With only the IPv6 loopback address, the server answers there and nowhere else."""
+    """With `--host ::1`, the server answers there and nowhere else."""
     try:
         free_port("::1")
     except OSError as error:
@@ -117,7 +117,7 @@ def only_ipv6(site: Site) -> str:
 
 
 def no_route(site: Site) -> str:
-    """On a machine without a network, the simulator works, and GitHub causes a clear error."""
+    """On a machine without a network, the simulator works, and other requests get a clear error."""
     if not shutil.which("unshare") or os.geteuid():
         raise Impossible("a network namespace needs root")
     script = """

@@ -84,7 +84,7 @@ def _is_running(process: int) -> bool:
 
 
 def restarts(site: Site) -> str:
-    """After each of a hundred restarts on one port, some after a kill, the server answers."""
+    """After each of a hundred restarts on one port, the server answers, even if it was killed."""
     port = free_port()
     for number in range(int(os.environ.get("RESTARTS", "100"))):
         with site.serve(port=port) as server:
