@@ -45,7 +45,7 @@ def full_log(site: Site) -> str:
 
 
 def full_dumps(site: Site) -> str:
-    """If the disk for dumps is full, requests are answered."""
+    """If the dumps' disk is full, requests are answered."""
     with _small_disk(site.folder / "small") as small:
         with site.serve("--dump-dir", str(small / "dumps")) as server:
             for _ in range(100):

@@ -102,7 +102,7 @@ def clock_jumps(site: Site) -> str:
 
 
 def only_ipv6(site: Site) -> str:
-    """With only the IPv6 loopback address, the server answers there and nowhere else."""
+    """With `--host ::1`, the server answers there and nowhere else."""
     try:
         free_port("::1")
     except OSError as error:
@@ -117,7 +117,7 @@ def only_ipv6(site: Site) -> str:
 
 
 def no_route(site: Site) -> str:
-    """On a machine without a network, the simulator works, and GitHub causes a clear error."""
+    """On a machine without a network, the simulator works, and other requests get a clear error."""
     if not shutil.which("unshare") or os.geteuid():
         raise Impossible("a network namespace needs root")
     script = """
@@ -154,7 +154,7 @@ kill $server; wait $server; echo "server: $?"
 
 
 def two_servers(site: Site) -> str:
-    """Two servers with one sign-in and one ledger both answer, and every request is recorded."""
+    """Two servers with one sign-in and one ledger answer, and record every request."""
     with site.serve() as one, site.serve() as other:
         streams = [Stream(server, rate=50, count=50) for server in (one, other) for _ in range(4)]
         for _ in range(50):

@@ -37,7 +37,7 @@ def _streams_without(worker: int, server: Server) -> list[Stream]:
 
 
 def stopped_worker(site: Site) -> str:
-    """If a worker is suspended for a few seconds, all streams arrive complete."""
+    """If a worker is briefly suspended, all streams arrive complete."""
     with site.serve("--workers", "2") as server:
         streams = [Stream(server, rate=50, count=100) for _ in range(8)]
         worker = server.children()[0]
@@ -63,7 +63,7 @@ def stopped_server(site: Site) -> str:
 
 
 def killed_parent(site: Site) -> str:
-    """If the main process is killed, open streams complete, and no worker holds on to the port."""
+    """If the main process is killed, open streams complete, and the port becomes free."""
     with site.serve("--workers", "3") as server:
         stream = Stream(server, rate=50, count=100)
         workers = server.children()
@@ -84,7 +84,7 @@ def _is_running(process: int) -> bool:
 
 
 def restarts(site: Site) -> str:
-    """After each of a hundred restarts on one port, some after a kill, the server answers."""
+    """After each of a hundred restarts on one port, the server answers, even if it was killed."""
     port = free_port()
     for number in range(int(os.environ.get("RESTARTS", "100"))):
         with site.serve(port=port) as server:

@@ -45,14 +45,14 @@ def calls(row: Row) -> str:
 
 def short() -> Iterator[str]:
     """Yield the short table: one row per outcome, and no fault twice."""
-    yield "| fault | not streamed | streamed | calls to Copilot |"
+    yield "| fault | not streamed | streamed, if different | calls to Copilot |"
     yield "|---|---|---|---|"
     groups: dict[tuple[str, str, str], list[str]] = {}
     for row in TABLE:
         if "(simulator)" not in row.name:
-            whole = _outcome(row, row.whole) if row.forms != "stream" else ""
-            stream = _outcome(row, row.stream) if row.forms != "whole" else ""
-            stream = "the same" if stream == whole else stream
+            whole = _outcome(row, row.whole) if row.forms != "stream" else "-"
+            stream = _outcome(row, row.stream) if row.forms != "whole" else "-"
+            stream = "" if stream == whole else stream
             groups.setdefault((whole, stream, calls(row)), []).append(row.name)
     for outcome, names in groups.items():
         yield f"| {'; '.join(names)} | {' | '.join(outcome)} |"
