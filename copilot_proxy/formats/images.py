@@ -154,8 +154,8 @@ def _invalid(path: str, what: str) -> RequestError:
 
 
 def image_hint(advice: str, url: object) -> str:
-    """Return the hint for an image that is not base64: `advice`, without its period, and for web
-    URLs, how to let the server fetch them."""
+    """Return the hint for an image that is not base64: `advice`, to which a period is added. For a
+    web URL, the hint also says how to let the server fetch it."""
     if is_web_url(url):
         return f"{advice}, or start the server with --fetch-images."
     return f"{advice}."

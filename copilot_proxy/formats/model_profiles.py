@@ -143,7 +143,7 @@ class ModelProfile:
     may_begin_with_assistant: bool = True
     """Whether a conversation may start with an assistant message."""
     may_end_with_assistant: bool = True
-    """Whether a conversation may end with an assistant message, for the model to continue."""
+    """Whether a conversation may end with an assistant message, which the model then continues."""
     may_lack_messages: bool = True
     """Whether instructions alone are accepted."""
 
@@ -263,7 +263,8 @@ def _thinking_traits(model: Model, family: ModelProfile) -> Mapping[str, Any]:
 
 
 def _limit_traits(model: Model, api: Api, family: ModelProfile) -> Mapping[str, Any]:
-    """Return the output limits. Only Claude gets a default, without which it would stop early."""
+    """Return the output limits. Only Claude has a default limit, without which it would stop
+    early."""
     unstreamed = model.limit("max_non_streaming_output_tokens")
     max_output = model.limit("max_output_tokens")
     if family.max_cache_marks is None and api != "messages":

@@ -134,4 +134,4 @@ _RESULTS: Final[Mapping[str, Callable[[Json], tuple[list[Json], str]]]] = {
     "responses": _responses_results,
     "messages": _messages_results,
 }
-"""Client API -> a function that returns the objects that hold a result, and the field with it."""
+"""Client API -> a function that returns the objects with a result, and the name of its field."""

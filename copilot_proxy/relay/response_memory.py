@@ -44,7 +44,8 @@ class ResumedRequest:
     """A request with all the items that it refers to, and the data to remember about it."""
 
     request: ResponsesRequest
-    """Its `input` is the entire conversation; its `store` is True if it will be remembered."""
+    """The `input` is the entire conversation; `store` is True if the response will be
+    remembered."""
     items: Sequence[bytes] | PlainItems
     """The new input, in its stored form; empty if the response will not be remembered."""
     previous: Exchange | None = None

@@ -46,7 +46,8 @@ class Call(NamedTuple):
 
 
 class UpstreamResponse(Protocol):
-    """The response to an accepted request. Use `receive` if `is_stream` is true, else `whole`."""
+    """The response to an accepted request. Use `receive` if `is_stream` is true, otherwise
+    `whole`."""
 
     headers: Mapping[str, str]
     is_stream: bool

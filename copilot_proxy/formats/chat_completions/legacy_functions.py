@@ -1,7 +1,8 @@
 """Lets clients use `functions` and `function_call`, the predecessors of `tools`.
 
 The request is converted to the new form when it is parsed, and the answer to the old form. Calls in
-the old form have no ids, so they get ids by position, the same every time.
+the old form have no ids, so each receives an id based on its position, which is the same in every
+request.
 """
 
 from typing import Any, Final

@@ -45,8 +45,8 @@ def system_message(instruction: Json | None) -> list[Json]:
 def translate_contents(contents: list[Json], notes: list[str]) -> list[Json]:
     """Return the chat messages; one `Content` may become several. Raises `RequestError`.
 
-    Consecutive ``Content`` objects of the model become one message, because clients store each part
-    of a stream as a separate object.
+    Consecutive ``Content`` objects from the model become one message, because clients store each
+    part of a stream as a separate object.
     """
     builder = _MessagesBuilder()
     for is_model, group in groupby(enumerate(contents), lambda one: _is_model(one[1])):
@@ -145,8 +145,8 @@ class _MessagesBuilder:
             self.notes.add(f"dropped contents[{i}]: it is empty")
 
     def _call_of(self, result: Json, default: str) -> str:
-        """Return the id of the call that `result` belongs to: the call with its id, or else the
-        first call with its name that has no result yet."""
+        """Return the id of the call that `result` belongs to: the call with the same id or, if
+        there is none, the first call with the same name that has no result yet."""
         wanted = result.get("id")
         matches = [one for one in self._open if one.id == wanted]
         matches += [one for one in self._open if one.name == result["name"]]

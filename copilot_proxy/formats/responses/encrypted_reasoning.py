@@ -1,5 +1,4 @@
-"""Labels encrypted reasoning with its origin, so that it only goes back to the API that produced
-it.
+"""Labels encrypted reasoning with the API that produced it, so that it is only sent back there.
 
 In chat messages, the labeled reasoning is in `reasoning_opaque`: ``responses:A B`` is the encrypted
 content of two Responses items, ``messages:A`` is one of Anthropic's signatures, and reasoning from
@@ -27,7 +26,7 @@ def opaque_piece(encrypted: str, *, first: bool) -> str:
 
 
 def encrypted_contents(opaque: object) -> list[str]:
-    """Return each item's encrypted content in an opaque value, or [] if another API made it."""
+    """Return each item's encrypted content in an opaque value, or [] if another API produced it."""
     if not isinstance(opaque, str) or not opaque.startswith(RESPONSES_LABEL):
         return []
     return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES_LABEL))]

@@ -34,7 +34,7 @@ def new_id(prefix: str) -> str:
 
 
 def short_id(prefix: str, original: object, salt: object = "") -> str:
-    """Return the id to show for `original`: itself if it looks like OpenAI's, or else a hash of it.
+    """Return `original` if it looks like an id from OpenAI, otherwise an id made from its hash.
 
     The same `original` and `salt` always return the same id; `salt` distinguishes objects that
     share an id.

@@ -45,7 +45,7 @@ class ResponsesToChat(ChunkTranslator):
 
     `feed` accepts the decoded JSON of an event, or of a whole response, and returns its chunks;
     `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
-    response is broken or an error. `usage` and `copilot_usage` have Copilot's counts so far. `now`
+    response is broken or an error. `usage` and `copilot_usage` are Copilot's counts so far. `now`
     is in seconds since 1970.
     """
 

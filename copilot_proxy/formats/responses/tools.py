@@ -1,8 +1,8 @@
 """The client's tools of a Responses request, and the flat names that represent them.
 
 Models on other APIs only support functions and custom tools, without namespaces. For these models,
-a tool in a namespace gets a name that combines both names, and a tool search that the client runs
-becomes a function.
+a tool in a namespace is given a name that combines both names, and a tool search that the client
+runs becomes a function.
 """
 
 from collections.abc import Iterator, Mapping
