@@ -29,7 +29,7 @@ class ClientFields(NamedTuple):
     is_chat: bool = True
     """Whether the client speaks Chat Completions."""
     others: Mapping[str, str] = MappingProxyType({})
-    """The name in Chat Completions -> the client's name, for all other fields where they differ."""
+    """Chat Completions name -> the client's name, for all other fields with different names."""
 
     def shown(self, name: str) -> str:
         """Return the client's name for a field of Chat Completions that has no attribute here."""

@@ -52,9 +52,9 @@ class ModelProfile:
     max_budget: int | None = None
     """The maximum thinking budget, in tokens; None if the catalogue has none."""
     binds_thinking: bool = False
-    """Whether thinking is bound to the conversation before it, which must not change unless
-    ``thinking.block_binding`` says how to handle a change. Models that do not bind thinking reject
-    the field."""
+    """Whether thinking is bound to the conversation before it. Unless ``thinking.block_binding``
+    says how to handle changes, that conversation must stay the same. Models that do not bind
+    thinking reject the field."""
     thinks_by_default: bool = True
     """Whether the model thinks if the request does not mention thinking."""
     thinks_with_forced_tool: bool = True
@@ -184,7 +184,7 @@ class ModelProfile:
 
 
 def profile_of(model: Model | None, api: Api) -> ModelProfile:
-    """Return the profile of `model` on `api`; without a model, that of the API itself."""
+    """Return the profile of `model` on `api`; without a model, the API's own profile."""
     if model is None:
         return _api_profile(api)
     profile: ModelProfile | None = model.derived.get(api)

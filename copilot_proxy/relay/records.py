@@ -97,7 +97,7 @@ class RequestRecord:
     list."""
     initiator: Initiator | None = None
     status: int = 200
-    """The client's HTTP status; also 200 for a stream that failed after it started."""
+    """The HTTP status sent to the client, which is 200 if a stream fails after it has started."""
     error: str | None = None
     """The error's code, or its type if it has no code."""
     upstream_status: int | None = None

@@ -37,7 +37,7 @@ class Call(NamedTuple):
     content: bytes | None = None
     """`body` as JSON, if already encoded."""
     size: int = 0
-    """The size of the client's conversation in bytes, roughly that of the encoded `body`."""
+    """The size of the client's conversation in bytes, roughly the size of the encoded `body`."""
 
     @property
     def stream(self) -> bool:

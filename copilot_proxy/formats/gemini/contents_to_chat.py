@@ -72,7 +72,7 @@ class _MessagesBuilder:
         self._open: list[_Call] = []
 
     def add_model(self, contents: Iterable[tuple[int, Json]]) -> None:
-        """Add the contents of one of the model's answers."""
+        """Add the contents that form a single answer from the model."""
         texts: list[str] = []
         thoughts: list[str] = []
         calls: list[Json] = []
@@ -83,7 +83,8 @@ class _MessagesBuilder:
                 if (signature := part.get("thoughtSignature")) and sealed is None:
                     sealed = unseal(signature)
                 if (call := part.get("functionCall")) is not None:
-                    # A conversation must always get the same ids, because of the prompt cache.
+                    # The same conversation must always produce the same ids, because of the prompt
+                    # cache.
                     call_id = call.get("id") or f"call_{i}_{j}"
                     calls.append(_tool_call(call_id, call))
                     self._open.append(_Call(call_id, call["name"]))

@@ -70,7 +70,7 @@ def error_event(error: CopilotProxyError, request_id: str) -> MessagesEvent:
 
 
 def without_hint(event: MessagesEvent) -> MessagesEvent:
-    """Return our own `error_event` with only Copilot's words in the message, to parse it again."""
+    """Return our own `error_event` without the hint in its message, so that it can be parsed."""
     details = event["error"]
     message = str(details["message"]).removesuffix(str(details.get("hint") or "")).rstrip()
     return {**event, "error": {**details, "message": message}}

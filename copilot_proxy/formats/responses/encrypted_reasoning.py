@@ -2,8 +2,9 @@
 
 In chat messages, the labeled reasoning is in `reasoning_opaque`: ``responses:A B`` is the encrypted
 content of two Responses items, ``messages:A`` is one of Anthropic's signatures, and reasoning from
-the chat API itself has no label. In Responses items, the reasoning is in `encrypted_content`,
-where the Responses API's own reasoning has no label, and the chat API's has ``chat:``.
+the chat API itself has no label. In Responses items, the reasoning is in `encrypted_content`.
+There, the Responses API's own reasoning has no label, and reasoning from the chat API has the label
+``chat:``.
 """
 
 from copilot_proxy.formats.reasoning_labels import CHAT_LABEL, OTHER_APIS, RESPONSES_LABEL

@@ -24,7 +24,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
 
 
 def prefix_of(kind: object) -> str:
-    """Return the prefix of the ids of items whose `type` is `kind`."""
+    """Return the id prefix for items whose `type` is `kind`."""
     return _PREFIXES.get(kind, "item") if isinstance(kind, str) else "item"
 
 

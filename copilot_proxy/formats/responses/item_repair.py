@@ -17,7 +17,7 @@ from copilot_proxy.formats.types import Json, ResponsesEvent
 _ARGUMENTS: Final = "response.function_call_arguments"
 _INPUT: Final = "response.custom_tool_call_input"
 _PREFIXES: Final = (
-    # Id prefixes for items that were not announced, by the types of their events.
+    # Start of the event type -> id prefix, for items that were not announced.
     (_ARGUMENTS, "fc"),
     ("response.reasoning", "rs"),
     ("response.custom_tool_call", "ctc"),
