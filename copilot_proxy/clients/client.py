@@ -14,7 +14,7 @@ class Connection:
     """The server and its models, as seen by a client that is started or configured."""
 
     url: str
-    """Without ``/v1``. Contains the names of the client and the session, for the ledger."""
+    """The server's URL without ``/v1``. It contains the client and the session, for the ledger."""
     key: str
     model: ClientModel
     """The model to start with."""
@@ -49,12 +49,12 @@ class Launch:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a client looks for its configuration."""
+    """The machine on which a client looks for its configuration."""
 
     home: PurePath
     environ: Mapping[str, str] = field(default_factory=dict)
     platform: str = "linux"
-    """As in ``sys.platform``."""
+    """The platform, as in ``sys.platform``."""
     exists: Callable[[PurePath], bool] = lambda path: False
     """Returns whether a file or folder exists."""
 
@@ -107,7 +107,7 @@ class Client:
     launch: Callable[[Connection], Launch] | None = None
     """Returns how to start a session that leaves the client's files alone; None if impossible."""
     install: str = ""
-    """The command that installs the client, or the URL of a page about that."""
+    """The command that installs the client, or the URL of installation instructions."""
     version: str = ""
     """The version of the client that was tested; empty if only its documentation was consulted."""
     paths: tuple[str, ...] = ()

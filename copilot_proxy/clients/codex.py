@@ -1,8 +1,8 @@
 """Codex CLI.
 
-Every configuration key can be set on the command line, so the only file it needs is the model list.
-Each entry of that list must contain the instructions for the model, which are copied from the list
-built into this version of Codex, as printed by ``codex debug models``.
+Every configuration key can be set on the command line, so the only file that Codex needs is the
+model list. Each entry of that list must contain the instructions for the model, which are copied
+from the list built into this version of Codex, as printed by ``codex debug models``.
 """
 
 import json

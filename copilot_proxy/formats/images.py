@@ -1,4 +1,4 @@
-"""Images: data URLs, media types, and the hint for images specified by URL."""
+"""Checks the images in requests: their data: URLs, media types and first bytes."""
 
 import base64
 from contextlib import suppress
@@ -32,7 +32,7 @@ _OTHER_TYPES: Final = (
 )
 """Image types that no Copilot model accepts."""
 _PDF: Final = "application/pdf"
-"""Gemini accepts PDFs as images."""
+"""The type of PDFs, which Gemini accepts as images."""
 _HEAD: Final = 1024
 """The number of base64 characters to decode in order to recognize an image; a multiple of 4."""
 

@@ -86,9 +86,9 @@ class ModelProfile:
     max_unstreamed_output: int | None = None
     """The maximum limit without streaming; None if any is accepted."""
     default_output: int | None = None
-    """The limit to set if the client sets none; None not to set one."""
+    """The limit to set if the client sets none; None to set no limit."""
     default_unstreamed_output: int | None = None
-    """The limit to set without streaming if the client sets none; None not to set one."""
+    """The limit to set without streaming if the client sets none; None to set no limit."""
     streams: bool = True
     """Whether streaming is supported."""
 

@@ -43,7 +43,7 @@ def refused_fields(message: str) -> list[FieldPath]:
 
 
 def without_field(body: UpstreamBody, path: FieldPath) -> UpstreamBody:
-    """Return `body` without the field, wherever it occurs; the same object if it does not."""
+    """Return `body` without the field, wherever it occurs; the same object if it does not occur."""
     changed: UpstreamBody = _without(body, path)
     return changed
 

@@ -138,7 +138,7 @@ class ResponseMemory:
         return remember
 
     def find(self, response_id: str, caller: Caller) -> StoredResponse:
-        """Return a response of the caller. Raises `RequestError` (404)."""
+        """Return one of the caller's responses. Raises `RequestError` (404)."""
         found = self._store.find(caller.identity, response_id)
         if found is None:
             raise RequestError(
@@ -161,7 +161,7 @@ class ResponseMemory:
         return await run_if_large(exchange.total, lambda: item_page(exchange, query))
 
     def forget(self, response_id: str, caller: Caller) -> None:
-        """Forget a response of the caller. Raises `RequestError` (404)."""
+        """Forget one of the caller's responses. Raises `RequestError` (404)."""
         self.find(response_id, caller)
         self._store.forget(caller.identity, response_id)
 

@@ -48,7 +48,7 @@ PAGE = """<!DOCTYPE html>
 
 
 def headers() -> dict[str, str]:
-    """Return the headers of every response of GitHub itself."""
+    """Return the headers of every response from GitHub itself."""
     return {
         "x-github-request-id": github_request_id(),
         "x-github-media-type": "github.v3; format=json",

@@ -1,6 +1,6 @@
 """The protocol of an upstream, which accepts a `Call` and returns an `UpstreamResponse`.
 
-The receiver must always close the response, which aborts an unfinished request immediately.
+The response must always be closed, which aborts an unfinished request immediately.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ class Call(NamedTuple):
     api: str
     """The name of the API; each API has its own cooldowns."""
     path: str | None
-    """The path of the Copilot API; None for an API that Copilot does not have."""
+    """The path of the Copilot API; None for an API that Copilot does not offer."""
     body: dict[str, Any]
     request_id: str
     initiator: Initiator | None = None

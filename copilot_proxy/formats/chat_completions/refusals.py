@@ -14,7 +14,7 @@ _TEXTS: Final = ("explanation", "message", "text")
 
 
 def explanation(*holders: Json) -> str:
-    """Return the explanation from the first object that contains one, or ""."""
+    """Return the explanation from the first of `holders` that contains one, or ""."""
     for holder in holders:
         for name in _FIELDS:
             if text := _text(holder.get(name)):

@@ -85,7 +85,7 @@ def _check_fields(request: ChatRequest) -> None:
 
 
 def _check_foreign_parts(request: ChatRequest) -> None:
-    """Raise a `RequestError` that explains the first content part of another API."""
+    """Raise a `RequestError` for the first content part that belongs to another API."""
     messages = request.get("messages")
     for i, message in enumerate(messages if isinstance(messages, list) else ()):
         content = message.get("content") if isinstance(message, dict) else None

@@ -28,7 +28,7 @@ _UNSTATED_END: Final[MessagesEvent] = {
     "type": "message_delta",
     "delta": {"stop_reason": "", "stop_sequence": None},
 }
-"""The end of a response that ended properly without stating a stop reason."""
+"""The event that completes a response without a stop reason."""
 
 
 class MessagesRepair:

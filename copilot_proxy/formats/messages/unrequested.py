@@ -1,4 +1,4 @@
-"""Removes fields from Claude's answers that the client has not requested.
+"""Removes fields that the client has not requested from Claude's answers.
 
 Copilot sends these fields in every answer. LangChain, for example, fails on a
 ``context_management`` that it did not ask for.

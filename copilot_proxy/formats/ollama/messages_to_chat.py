@@ -1,8 +1,8 @@
 """Translates Ollama's messages to chat messages.
 
-Ollama clients may leave out the ids of tool calls. Each call without one receives an id based on
-its position, which is the same in every request. A result without one belongs to the first open
-call that it fits.
+Ollama clients may leave out the ids of tool calls. A call without an id receives one based on its
+position, which is the same in every request. A result without an id belongs to the first open call
+that it fits.
 """
 
 import base64

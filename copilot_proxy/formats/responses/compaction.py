@@ -17,7 +17,7 @@ from copilot_proxy.formats.responses.tools import tools_of
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
 _LABEL: Final = "copilot-proxy-summary:"
-"""Distinguishes our own compaction items from ones encrypted by a model."""
+"""Distinguishes our own compaction items from items encrypted by a model."""
 _MAX_SUMMARY_BYTES: Final = 16 * 1024 * 1024
 _TRIGGER: Final = {"type": COMPACTION_TRIGGER}
 SUMMARY_PROMPT: Final = (

@@ -34,7 +34,7 @@ def encrypted_contents(opaque: object) -> list[str]:
 
 
 def to_client(opaque: str, tag: str) -> str:
-    """Return an opaque value, or a later part of one labeled `tag`, as `encrypted_content`."""
+    """Return an opaque value, or a later part of a value labeled `tag`, as `encrypted_content`."""
     text = opaque.strip()
     if tag_of(text):
         return text

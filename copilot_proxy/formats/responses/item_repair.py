@@ -208,7 +208,7 @@ def _input_delta(index: int, item: _Item, text: str) -> ResponsesEvent:
 
 
 def _end_of_input(index: int, item: _Item, whole: str) -> list[ResponsesEvent]:
-    """Return the events for the rest of a custom tool's input, and for its end."""
+    """Return the events for the unsent input of a custom tool, and for its end."""
     item.is_input_done = True
     sent = "".join(item.input)
     rest = whole[len(sent) :] if whole.startswith(sent) else ""

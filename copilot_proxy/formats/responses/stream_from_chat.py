@@ -29,7 +29,7 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 
 class ChatToResponses:
-    """Translates chat chunks to the response to a Responses request.
+    """Translates one response for a client of the Responses API.
 
     `feed` accepts a chunk and returns its events, `close` returns the events that end the stream,
     and `fail` returns the events that end it with an error. `request` is the client's original

@@ -26,8 +26,8 @@ HOSTED: Final[Mapping[str, str]] = {
 }
 """The tools that OpenAI's servers run, but Copilot's do not.
 
-Tools that clients offer by default are dropped with a note. The others are refused, because a
-client that asks for one of them relies on it.
+Tools that clients offer by default are dropped with a note. The other tools are refused, because a
+client that asks for one relies on it.
 """
 
 ADDITIONAL: Final = "additional_tools"
