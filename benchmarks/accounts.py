@@ -3,7 +3,7 @@
 Three servers of this checkout run at the same time: without a ledger, with a ledger, and with a
 ledger and a budget. Each round measures all three back to back, in a different order. Prints a
 Markdown table with the means of the rounds, and the mean of the rounds' ratios with its standard
-error, which more rounds reduce on a busy machine.
+error. On a busy machine, more rounds reduce that error.
 """
 
 import statistics

@@ -30,7 +30,7 @@ def warning(other_cores: float) -> str | None:
     """Return a warning if other processes used too much CPU."""
     if other_cores < _TOO_MUCH:
         return None
-    return f"Other processes kept {other_cores:.2f} cores busy: compare figures of this run only."
+    return f"Other processes kept {other_cores:.2f} cores busy: compare only figures from this run."
 
 
 def _busy() -> float:

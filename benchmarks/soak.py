@@ -38,7 +38,7 @@ _UNREADABLE: Final = (ValueError, LookupError, TypeError, AssertionError)
 _RELEASE_TIMEOUT: Final = 60.0
 """Seconds within which the server must release its resources."""
 _RECOVERY_TIMEOUT: Final = 60.0
-"""Seconds within which the server must answer again, whatever Copilot's refusals were before."""
+"""Seconds within which the server must answer again after any refusals by Copilot."""
 
 
 class Soak:

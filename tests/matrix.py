@@ -106,7 +106,7 @@ def tool_loop(cell: Cell) -> None:
 
 
 def parallel_tools(cell: Cell) -> None:
-    """Two calls in one answer, streamed or whole, stay distinct, and both get results."""
+    """Two calls in one answer, streamed or whole, stay distinct, and each receives a result."""
     for streamed in (True, False):
         _tools(cell, ["Paris", "London"], stream=streamed)
 

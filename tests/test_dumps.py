@@ -320,7 +320,7 @@ def test_the_start_says_that_conversations_are_written(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The start message names the folder; the simulator's answers are written, too."""
+    """The start message names the folder; simulated answers are also written."""
 
     def use(client: httpx.Client) -> None:
         asked = question("Hi", model="default")

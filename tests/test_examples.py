@@ -85,7 +85,7 @@ def test_every_example_gets_an_answer(time: str, document: str, name: str) -> No
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.name != "api.md"], ids=str)
 def test_examples_name_no_versions(document: Path) -> None:
-    """No example contains a model id, which would be gone in a few weeks."""
+    """No example contains a model id, which would be outdated in a few weeks."""
     names = [name for piece in code(document) for name in ID.findall(piece)]
 
     assert [] == names

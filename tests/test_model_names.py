@@ -241,7 +241,7 @@ RETIRING = {"info_messages": RETIRES}
     ],
 )
 def test_default_and_auto(entries: list[Any], wanted: str, expected: str | None) -> None:
-    """The default is the configured model or its successor, else Copilot's choice, else any model.
+    """The default is the configured model or its successor, then Copilot's choice, then any model.
 
     The default is never the most expensive chat model or a retiring one, unless there is no other.
     """
@@ -275,7 +275,8 @@ def test_a_model_that_is_called_auto() -> None:
     ],
 )
 def test_successors(name: str, expected: str | None) -> None:
-    """The successor is the newest model of the family, or else of the same size in the brand."""
+    """The successor is the newest model of the family or, without one, of the same size in the
+    brand."""
     model = successor(NOVEMBER, name)
 
     assert expected == (model.id if model else None)
@@ -300,7 +301,7 @@ SOL = {"id": "gpt-7-sol", "model_picker_category": "powerful"}
         (["gpt-5", SOL], "gpt-6", None, "gpt-7-sol"),
         (["gpt-5"], "gpt-6", None, None),
         ([{**DISABLED, "id": "gpt-7"}, "gpt-6.5-sol"], "gpt-6", None, "gpt-6.5-sol"),
-        # A model of the same size, or else a larger one before a smaller one.
+        # A model of the same size; if there is none, a larger one before a smaller one.
         ([LUNA, SOL], "gpt-6", None, "gpt-7-sol"),
         ([{**SOL, "id": "gpt-7-luna"}, "gpt-7-sol"], "gpt-6", Size.LARGE, "gpt-7-luna"),
         ([LUNA, "gpt-7-sol"], "gpt-6-mini", Size.LARGE, "gpt-7-luna"),

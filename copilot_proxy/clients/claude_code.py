@@ -42,14 +42,14 @@ def _variables(to: Connection) -> dict[str, str]:
         "ANTHROPIC_AUTH_TOKEN": to.key,
         "ANTHROPIC_API_KEY": "",  # otherwise Claude Code would ask whether to use it
         "ANTHROPIC_MODEL": to.model.id,
-        # It assumes a million tokens for unknown models.
+        # Claude Code assumes a million tokens for unknown models.
         **({"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(to.model.input)} if to.model.input else {}),
         # Adds the account's Claude models to the /model menu.
         "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
-        # With a URL other than Anthropic's, it would send the definitions of all MCP tools each
-        # time.
+        # With a URL other than Anthropic's, Claude Code would send the definitions of all MCP tools
+        # each time.
         "ENABLE_TOOL_SEARCH": "true",
     }
     for tier in _TIERS:

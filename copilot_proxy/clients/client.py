@@ -14,7 +14,7 @@ class Connection:
     """The server and its models, as seen by a client that is started or configured."""
 
     url: str
-    """Without ``/v1``. Contains the names of the client and the session, for the ledger."""
+    """The server's URL without ``/v1``. It contains the client and the session, for the ledger."""
     key: str
     model: ClientModel
     """The model to start with."""
@@ -49,12 +49,12 @@ class Launch:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a client looks for its configuration."""
+    """The machine on which a client looks for its configuration."""
 
     home: PurePath
     environ: Mapping[str, str] = field(default_factory=dict)
     platform: str = "linux"
-    """As in ``sys.platform``."""
+    """The platform, as in ``sys.platform``."""
     exists: Callable[[PurePath], bool] = lambda path: False
     """Returns whether a file or folder exists."""
 
@@ -82,11 +82,11 @@ class Setup:
     """How to configure a client so that it always uses the server."""
 
     changes: Sequence[Change] = ()
-    """The changes to its files; empty if the user must make them."""
+    """The changes to the client's files; empty if the user must make them."""
     text: str = ""
     """What the user must do or copy, if there are no changes."""
     start: str = ""
-    """How to start it once it is configured."""
+    """How to start the client once it is configured."""
     notes: Sequence[str] = ()
     """Other things the user should know, one sentence each."""
 
@@ -96,22 +96,22 @@ class Client:
     """A program that can use the server, and how to make it do so."""
 
     name: str
-    """Its name in the ledger."""
+    """The client's name in the ledger."""
     title: str
     programs: tuple[str, ...]
     """The client's program names; with a `launch`, the first one names the client in commands."""
     setup: Callable[[Connection, Machine], Setup]
-    """Returns how to configure it permanently."""
+    """Returns how to configure the client permanently."""
     apis: tuple[Api, ...]
     """The APIs that the client can use, in order of preference."""
     launch: Callable[[Connection], Launch] | None = None
     """Returns how to start a session that leaves the client's files alone; None if impossible."""
     install: str = ""
-    """The command that installs the client, or the URL of a page about that."""
+    """The command that installs the client, or the URL of installation instructions."""
     version: str = ""
     """The version of the client that was tested; empty if only its documentation was consulted."""
     paths: tuple[str, ...] = ()
-    """Other possible locations of its program or app, relative to the home folder."""
+    """Other possible locations of the client's program or app, relative to the home folder."""
     lists_models: bool = False
     """Whether the client requests the model list before anything else."""
     overrides: tuple[str, ...] = ()
@@ -132,10 +132,11 @@ class Client:
 
     @property
     def user_agent(self) -> str:
-        """The start of its ``user-agent`` header, or "" if that does not identify the client."""
+        """The start of the client's ``user-agent`` header, or "" if that does not identify the
+        client."""
         return USER_AGENTS.get(self.name, "")
 
     @property
     def word(self) -> str:
-        """Its name on the command line."""
+        """The client's name on the command line."""
         return self.name if self.launch is None else self.programs[0]

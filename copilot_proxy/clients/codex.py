@@ -1,8 +1,8 @@
 """Codex CLI.
 
-Every configuration key can be set on the command line, so the only file it needs is the model list.
-Each entry of that list must contain the instructions for the model, which are copied from the list
-built into this version of Codex, as printed by ``codex debug models``.
+Every configuration key can be set on the command line, so the only file that Codex needs is the
+model list. Each entry of that list must contain the instructions for the model, which are copied
+from the list built into this version of Codex, as printed by ``codex debug models``.
 """
 
 import json
@@ -77,8 +77,8 @@ def _line(name: str, value: str) -> str:
 def model_list(models: Sequence[ClientModel], own_list: str) -> list[dict[str, Any]]:
     """Return Codex's entries for `models`, or none if Codex's `own_list` is unreadable.
 
-    Models that Codex knows keep their entries, except for the limits. Other models get the entry of
-    a model that uses plain function tools, as all of Copilot's models do.
+    Models that Codex knows keep their entries, except for the limits. Other models are given the
+    entry of a model that uses plain function tools, as all of Copilot's models do.
     """
     known = _entries(own_list)
     if not known:

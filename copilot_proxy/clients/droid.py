@@ -28,7 +28,7 @@ def _launch(to: Connection) -> Launch:
     return Launch(
         ("--settings", str(to.folder / _FILE)),
         files={_FILE: json.dumps(settings, indent=2)},
-        # If not signed in, it insists on a key, but does not use it for the user's own models.
+        # Without a sign-in, droid insists on a key, but does not use it for the user's own models.
         defaults={"FACTORY_API_KEY": "unused"},
     )
 

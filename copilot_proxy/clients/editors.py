@@ -99,7 +99,7 @@ In the Copilot plugin's settings, under Model, add a custom model:
   API key   {to.key}
   Model     {to.model.id}
   CORS      on
-If CORS is off, Obsidian's requests come from a web page. Then start the server with:
+If CORS is off, the requests come from Obsidian's web page. In that case, start the server with:
   copilot-proxy serve --cors-origin app://obsidian.md
 """
     return Setup(text=text)

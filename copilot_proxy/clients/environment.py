@@ -21,7 +21,7 @@ def variables(url: str, key: str) -> dict[str, str]:
 
 
 OVERRIDES: Final = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_URL")
-"""Variables that would change how the SDKs use the ones above."""
+"""Variables that would change how the SDKs use the variables above."""
 
 
 def launch(to: Connection) -> Launch:

@@ -1,8 +1,9 @@
 """Gemini CLI: variables, and a settings file that selects the type of sign-in.
 
-No variable can select it. A variable can name a settings file, but Gemini CLI skips that file if
-any parent folder, such as ``/tmp``, is writable by others. It therefore gets a separate home
-folder, where it also keeps its sessions. Source: https://geminicli.com/docs/reference/configuration
+No variable can select the type of sign-in. A variable can name a settings file, but Gemini CLI
+skips that file if any parent folder, such as ``/tmp``, is writable by others. Gemini CLI is
+therefore given a separate home folder, where it also keeps its sessions. Source:
+https://geminicli.com/docs/reference/configuration
 """
 
 import json
@@ -14,7 +15,7 @@ from copilot_proxy.config_edits.changes import JsonValues, WholeFile
 _FILE: Final = "settings.json"
 _KIND: Final = "gemini-api-key"
 _SMALL: Final = "gpt-mini"
-"""The model family for its small jobs."""
+"""The model family for Gemini CLI's small jobs."""
 _SMALL_JOBS: Final = (
     "classifier",
     "prompt-completion",
@@ -53,7 +54,8 @@ def _launch(to: Connection) -> Launch:
 
 
 def _models_of_jobs(to: Connection) -> list[dict[str, Any]]:
-    """Return the model for each job, because the account may have none of the built-in ones."""
+    """Return the model for each job, because the account may have none of Gemini CLI's own
+    models."""
     small = to.families.get(_SMALL, to.model)
     models = dict.fromkeys(_SMALL_JOBS, small) | dict.fromkeys(_OTHER_JOBS, to.model)
     return [

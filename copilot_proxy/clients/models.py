@@ -22,13 +22,13 @@ class ClientModel:
     id: str
     name: str
     apis: tuple[Api, ...] = ()
-    """The APIs on which Copilot serves it without translation."""
+    """The APIs on which Copilot serves the model without translation."""
     context: int | None = None
     prompt: int | None = None
     output: int | None = None
     vision: bool = False
     efforts: tuple[str, ...] = ()
-    """The reasoning efforts that it accepts."""
+    """The reasoning efforts that the model accepts."""
     adaptive: bool = False
     """Whether this is a Claude model that decides for itself how long to think."""
 

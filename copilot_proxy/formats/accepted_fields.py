@@ -1,6 +1,6 @@
-"""The fields that Copilot accepts in those objects of a request that may have no other fields.
+"""The request fields that Copilot accepts where it rejects all other fields.
 
-Observed in Copilot's responses to requests, 2026-11: "Extra inputs are not permitted".
+Observed in Copilot's errors, 2026-11: "Extra inputs are not permitted".
 """
 
 from typing import Final

@@ -34,7 +34,7 @@ def client_apis() -> Sequence[ClientApi]:
 
 
 def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
-    """Return the API that a client speaks, based on the path, or else on its headers.
+    """Return the API that a client speaks, based on the path or, failing that, on the headers.
 
     Clients that neither of these identifies, such as those that only list models, are treated as
     clients of OpenAI.
@@ -112,7 +112,7 @@ def _not_refused(
     """Return the APIs that the model lists, except those that Copilot has refused.
 
     If all were refused, all but the latest are returned, because they may work again. Without a
-    catalogue, the answer is a guess: the client's own API if Copilot supports it, otherwise Chat
+    catalogue, the result is a guess: the client's own API if Copilot supports it, otherwise Chat
     Completions. Models that list no API are called on Chat Completions.
     """
     if model is None:

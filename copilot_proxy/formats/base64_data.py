@@ -81,8 +81,8 @@ def inline_source(source: Any) -> Json | None:
 
 
 def read_source(source: Json) -> DataUrl | None:
-    """Return the type and the data of a Messages `source` in their standard form. Its ``data`` may
-    be base64 or a data: URL; returns None if the URL is not base64."""
+    """Return the type and the data of a Messages `source` in their standard form, or None if its
+    ``data`` is a data: URL that is not base64."""
     data, declared = source["data"], source.get("media_type")
     kind = standard_type(declared) if isinstance(declared, str) else ""
     if not is_data_url(data):

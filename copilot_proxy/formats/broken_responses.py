@@ -1,4 +1,4 @@
-"""Errors about broken answers from Copilot that are shared by several APIs and upstreams."""
+"""The errors for broken answers from Copilot, shared by several APIs and upstreams."""
 
 from copilot_proxy.errors import BrokenResponse
 
@@ -21,7 +21,7 @@ def not_an_object() -> BrokenResponse:
 
 
 def timed_out() -> BrokenResponse:
-    """Return the error for an answer that stopped without ending."""
+    """Return the error for an answer that stopped arriving before it was complete."""
     return BrokenResponse(
         "Copilot stopped sending in the middle of its answer.",
         hint="Try again. To wait longer, set COPILOT_PROXY_READ_TIMEOUT.",

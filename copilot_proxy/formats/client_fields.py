@@ -17,7 +17,7 @@ class ClientFields(NamedTuple):
     effort: str = "reasoning_effort"
     """The field that the reasoning effort was taken from."""
     effort_value: object = None
-    """The value of the field `effort` if it is not an effort; the effort is then our estimate."""
+    """The value of the field `effort` if it is not an effort; the effort is then an estimate."""
     limit: str | None = None
     """The field with the output limit; None means that it is named as in the body for Copilot."""
     output_format: str = "response_format"
@@ -29,10 +29,10 @@ class ClientFields(NamedTuple):
     is_chat: bool = True
     """Whether the client speaks Chat Completions."""
     others: Mapping[str, str] = MappingProxyType({})
-    """All other fields with a different name: the name in Chat Completions -> the client's."""
+    """Chat Completions name -> the client's name, for all other fields with different names."""
 
     def shown(self, name: str) -> str:
-        """Return the client's name for another field of Chat Completions."""
+        """Return the client's name for a field of Chat Completions that has no attribute here."""
         return self.others.get(name, name)
 
 

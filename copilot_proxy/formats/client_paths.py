@@ -24,7 +24,7 @@ OLLAMA_PATHS: Final = frozenset(
         *("pull", "push", "create", "copy", "delete"),
     )
 )
-"""All paths of Ollama's API, except those of blobs."""
+"""All paths of Ollama's API, except for blobs."""
 OLLAMA_BLOBS: Final = "/api/blobs/"
 
 

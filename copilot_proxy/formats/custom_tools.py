@@ -91,7 +91,7 @@ class InputDecoder:
     """Extracts the input of a custom tool from the arguments of its function as they arrive.
 
     `feed` accepts a chunk of the arguments and returns the text that it adds; `close` returns the
-    rest. Arguments in an unexpected form are left to `close`, which handles them like
+    remaining text. Arguments in an unexpected form are left to `close`, which handles them like
     `custom_input`.
     """
 
@@ -122,7 +122,7 @@ class InputDecoder:
         return self._read(self._pending + piece)
 
     def close(self) -> str:
-        """Return the rest of the text. Must be called once, after the last chunk."""
+        """Return the remaining text. Must be called once, after the last chunk."""
         return self._pending if self._has_started else custom_input("".join(self._pieces))
 
     def _read(self, raw: str) -> str:

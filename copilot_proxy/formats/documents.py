@@ -131,7 +131,7 @@ def check_file(file: Json, path: str) -> None:
     """Check the file of an OpenAI API, ``{"file_data", "filename"}``, at `path` in the request, and
     convert its data to the standard form.
 
-    Raises `RequestError` for files without data, which are referred to by id or URL.
+    Raises `RequestError` for files that are given by id or URL instead of data.
     """
     data = file.get("file_data")
     if data is None:
@@ -213,7 +213,7 @@ def pdf_data(part: Json) -> str:
 
 
 def first_pdf(request: ClientRequest) -> str | None:
-    """Return the path of the first PDF in a validated request of any client API, also in tool
+    """Return the path of the first PDF in a validated request of any client API, including its tool
     results; None if there is no PDF."""
     for root in FIELDS:
         items = request.get(root)

@@ -1,8 +1,7 @@
 """Finds the names of unknown things that Copilot sends, but never their content.
 
-Pure. The known names are from Copilot's API as observed until 2026-11. Unknown things still work:
-they are passed on or ignored. They only suggest that a newer version of this program may support
-more.
+The known names are from Copilot's API as observed until 2026-11. Unknown things still work: they
+are passed on or ignored. They only suggest that a newer version of this program may support more.
 """
 
 import re
@@ -116,7 +115,7 @@ _ITEMS: Final = _words(
 
 
 def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
-    """Return the unknown fields, values, codes and models in a model list, each once per model."""
+    """Return the unknown fields, values, codes and models in a model list, once per model."""
     found: list[Unknown] = []
     for model in catalogue:
         found += _in_object(model.raw, "")
@@ -149,7 +148,7 @@ def unknown_in_event(api: str, event: Mapping[str, Any]) -> list[Unknown]:
 
 
 def unknown_codes(code: str | None) -> list[Unknown]:
-    """Return an error code if it is unknown."""
+    """Return the error code `code` if it is unknown."""
     return [_unknown("error code", code)] if code and not is_known_code(code) else []
 
 
@@ -176,6 +175,6 @@ def _in_type(kind: str, value: object, known: Iterable[str]) -> list[Unknown]:
 
 
 def _unknown(kind: str, name: object) -> Unknown:
-    """Return the unknown thing called `name`, unless `name` does not look like a name."""
+    """Return the unknown thing called `name`, which is hidden if it does not look like a name."""
     is_name = isinstance(name, str) and _NAME.fullmatch(name)
     return Unknown(kind, str(name) if is_name else "(not a name)")

@@ -14,14 +14,14 @@ BUDGETS: Final[Mapping[str, int]] = {
     "xhigh": 24576,
     "max": 32000,
 }
-"""Thinking tokens for each effort, for models that require a budget. The scale is our estimate."""
+"""Thinking tokens for each effort, for models that require a budget. The scale is an estimate."""
 
 
 def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
     """Return the offered effort nearest to `effort`.
 
-    Reasoning is not turned off for a client that wants it, unless nothing else is offered. Returns
-    None if no effort with a known rank is offered, and `effort` itself if its rank is unknown.
+    Reasoning is turned off for a client that wants it only if nothing else is offered. Returns None
+    if no effort with a known rank is offered, and `effort` itself if its rank is unknown.
     """
     if effort in offered or (offered and effort not in EFFORTS):
         return effort

@@ -67,7 +67,7 @@ _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def drop_empty(api: str, request: Json) -> None:
-    """Remove fields that ask for nothing from `request`, a new object of the client API named
+    """Remove fields that ask for nothing from `request`, a newly decoded request of the client API
     `api`, and replace empty results with empty texts."""
     drop_empty_fields(api, request)
     if api == "chat_completions":

@@ -1,7 +1,7 @@
-"""Maps Copilot's errors to the status, code and hint that a client gets.
+"""Maps Copilot's errors to the status, code and hint that a client receives.
 
-Pure data. The error code takes precedence over the message, and both over the status, because
-Copilot reports some errors with more than one status.
+The error code takes precedence over the message, and both over the status, because Copilot reports
+some errors with more than one status.
 """
 
 import re
@@ -248,7 +248,8 @@ _BY_STATUS: Final[Mapping[int, ErrorMapping]] = {
 
 
 def find_mapping(status: int, code: str | None, message: str) -> ErrorMapping:
-    """Return the mapping for an error, found by its code, else its message, else its status."""
+    """Return the mapping for an error, found by its code, its message or its status, in this
+    order."""
     if code == WRONG_API_CODE or WRONG_API.search(message):
         return _BY_CODE[WRONG_API_CODE]
     # Codes can have a suffix: user_model_rate_limited:gpt-5.6
@@ -278,7 +279,7 @@ def is_foreign_reasoning(code: str | None, message: str) -> bool:
 def default_hint(status: int) -> str:
     """Return the hint for an error without one, based on the client's `status`."""
     if status == 404:
-        return "The model may be gone. To list the account's models, run: copilot-proxy models"
+        return "The model may not exist. To list the account's models, run: copilot-proxy models"
     if status < 500:
         return "Copilot rejected the request. Correct the part that the message names."
     return "Try again. Check https://www.githubstatus.com for incidents."

@@ -1,6 +1,6 @@
 """Adds a note if a model did not call a tool, although the client required a call.
 
-Some models cannot be forced to call a tool; they get an instruction instead (`rules.thinking`).
+Some models cannot be forced to call a tool; they receive an instruction instead (`rules.thinking`).
 Without the note, an answer without a call would look like any other.
 """
 

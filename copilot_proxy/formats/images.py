@@ -1,4 +1,4 @@
-"""Images: data URLs, media types, and the hint for images specified by URL."""
+"""Checks the images in requests: their data: URLs, media types and first bytes."""
 
 import base64
 from contextlib import suppress
@@ -32,7 +32,7 @@ _OTHER_TYPES: Final = (
 )
 """Image types that no Copilot model accepts."""
 _PDF: Final = "application/pdf"
-"""Gemini accepts PDFs as images."""
+"""The type of PDFs, which Gemini accepts as images."""
 _HEAD: Final = 1024
 """The number of base64 characters to decode in order to recognize an image; a multiple of 4."""
 
@@ -154,8 +154,8 @@ def _invalid(path: str, what: str) -> RequestError:
 
 
 def image_hint(advice: str, url: object) -> str:
-    """Return the hint for an image that is not base64: `advice`, without its period, and for web
-    URLs, how to let the server fetch them."""
+    """Return the hint for an image that is not base64: `advice`, to which a period is added. For a
+    web URL, the hint also says how to let the server fetch it."""
     if is_web_url(url):
         return f"{advice}, or start the server with --fetch-images."
     return f"{advice}."

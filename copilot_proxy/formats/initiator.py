@@ -11,7 +11,7 @@ TurnKind = Literal["user", "results", "agent", "aside"]
 from the agent (``agent``), or a reminder that the client added as a user message (``aside``)."""
 
 _ASIDE: Final = re.compile(
-    # Possessive and atomic, so that non-matching text takes linear time.
+    # Possessive and atomic groups keep the time linear for text that does not match.
     r"\s*+(?:<system-reminder>(?>.*?</system-reminder>)\s*+)*+",
     re.DOTALL,
 )

@@ -30,12 +30,12 @@ class Kinds(NamedTuple):
 
     @property
     def has_images(self) -> bool:
-        """Whether there may be images; false only if there are none."""
+        """Whether there may be images. False means that there are none."""
         return not (self.types.isdisjoint(_IMAGES) and self.fields.isdisjoint(_IMAGE_FIELDS))
 
     @property
     def has_files(self) -> bool:
-        """Whether there may be documents or other files; false only if there are none."""
+        """Whether there may be documents or other files. False means that there are none."""
         return not (self.types.isdisjoint(_FILES) and self.fields.isdisjoint(_FILE_FIELDS))
 
 
@@ -43,8 +43,7 @@ _PLAIN: Final = Kinds(
     {"function", "text", "input_text", "output_text"},
     {"content", "role", "text", "tool_call_id", "tool_calls", "type"},
 )
-"""The kinds that may occur in a plain conversation without images, which also has no files and
-none of OpenAI's marks."""
+"""The kinds that may occur in a plain conversation without images, files and OpenAI's marks."""
 _TEXTS: Final = Kinds(set(), {"content", "role"})
 """The kinds in a conversation whose messages all consist of a single text."""
 _PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})
@@ -72,7 +71,7 @@ def kinds_of(turns: object) -> Kinds:
 
 
 def plain_kinds(turns: PlainTurns) -> Kinds:
-    """Return all kinds that can occur in a plain conversation like this one."""
+    """Return all kinds that may occur in the plain conversation `turns`."""
     return _PLAIN_WITH_IMAGES if turns.images else _PLAIN
 
 

@@ -1,4 +1,4 @@
-"""Decodes almost valid JSON: with incomplete characters, or with NaN and infinities.
+"""Decodes JSON that is almost valid, with incomplete characters, NaN or infinities.
 
 Models and clients sometimes cut off a text in the middle of a character. The rest of the message
 should not be lost because of that.

@@ -52,9 +52,9 @@ class ModelProfile:
     max_budget: int | None = None
     """The maximum thinking budget, in tokens; None if the catalogue has none."""
     binds_thinking: bool = False
-    """Whether thinking is bound to the conversation before it, which must not change unless
-    ``thinking.block_binding`` says how to handle a change. Models that do not bind thinking reject
-    the field."""
+    """Whether thinking is bound to the conversation before it. Unless ``thinking.block_binding``
+    says how to handle changes, that conversation must stay the same. Models that do not bind
+    thinking reject the field."""
     thinks_by_default: bool = True
     """Whether the model thinks if the request does not mention thinking."""
     thinks_with_forced_tool: bool = True
@@ -86,9 +86,9 @@ class ModelProfile:
     max_unstreamed_output: int | None = None
     """The maximum limit without streaming; None if any is accepted."""
     default_output: int | None = None
-    """The limit to set if the client sets none; None not to set one."""
+    """The limit to set if the client sets none; None to set no limit."""
     default_unstreamed_output: int | None = None
-    """The limit to set without streaming if the client sets none; None not to set one."""
+    """The limit to set without streaming if the client sets none; None to set no limit."""
     streams: bool = True
     """Whether streaming is supported."""
 
@@ -143,7 +143,7 @@ class ModelProfile:
     may_begin_with_assistant: bool = True
     """Whether a conversation may start with an assistant message."""
     may_end_with_assistant: bool = True
-    """Whether a conversation may end with an assistant message, for the model to continue."""
+    """Whether a conversation may end with an assistant message, which the model then continues."""
     may_lack_messages: bool = True
     """Whether instructions alone are accepted."""
 
@@ -184,7 +184,7 @@ class ModelProfile:
 
 
 def profile_of(model: Model | None, api: Api) -> ModelProfile:
-    """Return the profile of `model` on `api`; without a model, that of the API itself."""
+    """Return the profile of `model` on `api`; without a model, the API's own profile."""
     if model is None:
         return _api_profile(api)
     profile: ModelProfile | None = model.derived.get(api)
@@ -263,7 +263,8 @@ def _thinking_traits(model: Model, family: ModelProfile) -> Mapping[str, Any]:
 
 
 def _limit_traits(model: Model, api: Api, family: ModelProfile) -> Mapping[str, Any]:
-    """Return the output limits. Only Claude gets a default, without which it would stop early."""
+    """Return the output limits. Only Claude has a default limit, without which it would stop
+    early."""
     unstreamed = model.limit("max_non_streaming_output_tokens")
     max_output = model.limit("max_output_tokens")
     if family.max_cache_marks is None and api != "messages":

@@ -104,7 +104,7 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list object with the aliases and the `models` that no alias hides.
+    """Return the list object with the aliases and the `models`, without models that an alias hides.
 
     `default` is the model that ``default`` refers to.
     """

@@ -1,6 +1,6 @@
 """Checks whether each tool call of a conversation has its result, as some APIs require.
 
-The calls and results come as steps, so that it does not matter how a conversation is stored.
+The calls and results are passed as steps, so that it does not matter how a conversation is stored.
 """
 
 from collections.abc import Iterable, Iterator

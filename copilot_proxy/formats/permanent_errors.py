@@ -14,7 +14,7 @@ from copilot_proxy.formats.types import Json
 _RETRYABLE: Final = (408, 429)
 """The statuses below 500 after which a client may retry."""
 _NUMBERS: Final = re.compile(r"4(?=29)|5(?=00|02|03|04|24)")
-"""The first digits of numbers that are taken for a retryable status."""
+"""The first digits of numbers that agents mistake for a retryable status."""
 _DIGITS: Final = re.compile(r"://[^\s/]+|\d+", re.ASCII)
 """A number, or the host and port of a URL, which must not be broken by a space."""
 _LONG_NUMBER: Final = 10

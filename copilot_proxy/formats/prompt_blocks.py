@@ -17,7 +17,7 @@ _MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cac
 """Fields that mark the ends of cached parts. They move with each request, and do not belong to the
 prompt itself."""
 _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
-"""The ends of the names of marks in JSON. In a text, the quotation mark would be escaped."""
+"""How the names of marks end in JSON. In a text, the quotation mark would be escaped."""
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
 _UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
@@ -25,7 +25,7 @@ _UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
 _FILE_SIZE: Final = 6400
 """The size assumed for an image or document, whose data size says little about its tokens."""
 _FILE_START: Final = 400
-"""The number of bytes at the start of a block that would reveal the data of a file."""
+"""How many bytes at the start of a block show whether it contains a file."""
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 """Sorted, because the order of fields depends on how a request was parsed, and is meaningless."""

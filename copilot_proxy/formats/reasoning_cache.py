@@ -6,9 +6,9 @@ reasoning is cached by the id of the tool call: in memory, for the most recent c
 the model that produced it and the caller that received it. Callers are distinguished by an opaque
 identifier, since two callers may use the same ids.
 
-Ollama clients even drop the ids. Their calls get ids by position, which start with
-`POSITION_ID_PREFIX`, and are recognized by their names and arguments: if calls are equal, the
-latest one is used.
+Ollama clients even drop the ids. Their calls receive ids based on their position, which start with
+`POSITION_ID_PREFIX`. Such calls are recognized by their names and arguments; if several calls are
+equal, the latest is used.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import Json
 
 POSITION_ID_PREFIX: Final = "call_at_"
-"""The start of the id of a call that was given an id by position."""
+"""The start of ids that are based on a call's position."""
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
 _MAX_REFUSED: Final = 10_000
@@ -59,7 +59,7 @@ class ReasoningCache:
                 self._remove(next(iter(self._entries)))
 
     def store_calls(self, caller: bytes, calls: list[Json]) -> None:
-        """Store the id of the first of a response's tool calls, under a digest of all of them."""
+        """Store the id of a response's first tool call, under a digest of all its tool calls."""
         if (digest := _digest_of(calls)) is not None:
             self._ids.pop((caller, digest), None)
             self._ids[caller, digest] = calls[0]["id"]
@@ -124,7 +124,8 @@ def _digest(opaque: str) -> bytes:
 
 
 def _digest_of(calls: list[Json]) -> bytes | None:
-    """Return a digest of the names and arguments of calls; None if any is not of a function."""
+    """Return a digest of the names and arguments of calls; None if any call is not of a
+    function."""
     parts: list[object] = []
     for call in calls:
         function = call.get("function")

@@ -64,7 +64,7 @@ def diagnose(
         some = ", ".join(name for name, _ in tools[:_MAX_NAMES])
         more = ", ..." if len(tools) > _MAX_NAMES else ""
         error.hint = (
-            "With tools, the cause is often the schema of one of them. Turn tools off one by one "
+            "The cause is often the schema of a tool. Turn tools off one by one "
             f"to find it: {some}{more}. Or use another model."
         )
         error.param = "tools"

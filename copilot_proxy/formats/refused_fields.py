@@ -1,7 +1,7 @@
 """Removes fields from a request's messages, items and tools if Copilot refused them by name.
 
 Programs keep their own fields in conversations, and new clients send fields that Copilot does not
-support yet. Both remain in the conversation, so every later request would be refused, too.
+support yet. Both remain in the conversation, so every later request would also be refused.
 
 Sources: Anthropic's error ``messages.3.content.0.text.foo: Extra inputs are not permitted``, and
 OpenAI's ``Unknown parameter: 'input[3].content[0].foo'``.
@@ -43,7 +43,7 @@ def refused_fields(message: str) -> list[FieldPath]:
 
 
 def without_field(body: UpstreamBody, path: FieldPath) -> UpstreamBody:
-    """Return `body` without the field, wherever it occurs; the same object if it does not."""
+    """Return `body` without the field, wherever it occurs; the same object if it does not occur."""
     changed: UpstreamBody = _without(body, path)
     return changed
 

@@ -217,7 +217,7 @@ def refuse_fields(api: str, request: ClientRequest, *, counting: bool = False) -
 def drop_fields(api: str, request: ClientRequest, notes: list[str]) -> ClientRequest:
     """Return the request without the fields in the table; the same object if it has none.
 
-    Adds a line to `notes` for each field that was not harmless.
+    Adds a line to `notes` for each dropped field that may matter to the client.
     """
     decisions = FIELDS[api]
     if decisions.keys().isdisjoint(request):

@@ -27,7 +27,8 @@ _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def unpack_results(api: str, request: ClientRequest) -> None:
-    """Replace the stringified results in `request`, a new object of the client API named `api`."""
+    """Replace the stringified results in `request`, a newly decoded request of the client API
+    `api`."""
     results, name = _RESULTS[api](request)
     for result in results:
         if isinstance(text := result.get(name), str) and may_be_stringified(text):
@@ -134,4 +135,4 @@ _RESULTS: Final[Mapping[str, Callable[[Json], tuple[list[Json], str]]]] = {
     "responses": _responses_results,
     "messages": _messages_results,
 }
-"""Client API -> a function that returns the objects that hold a result, and the field with it."""
+"""Client API -> a function that returns the objects with a result, and the name of its field."""

@@ -17,8 +17,8 @@ from copilot_proxy.formats.plain_turns import PlainTurns, expanded
 IMAGE_TOKENS: Final = 1600
 DOCUMENT_TOKENS: Final = 3000
 _JSON_CHARS_PER_TOKEN: Final = 4.2
-"""Higher than in texts, because 5% of a long conversation's JSON is punctuation, which
-`prompt_tokens` leaves out."""
+"""Average characters per token in JSON. This is more than in texts, because 5% of a long
+conversation's JSON is punctuation, which `prompt_tokens` leaves out."""
 
 
 class CountedFields(NamedTuple):

@@ -222,10 +222,10 @@ def _take_stops(
         return ({**chat, "stop": accepted} if accepted and is_list else chat), []
     field = chat[CLIENT_FIELDS].stop
     check_length(others, field)
-    which = f"some of {field}" if accepted else field
+    which = f"part of {field}" if accepted else field
     notes.append(
         f"applied {which} on this server, since the model does not accept it; text that the model "
-        "writes after it is still charged"
+        "writes after a stop sequence is still charged"
     )
     chat = _without_stop(chat)
     return {**chat, "stop": accepted} if accepted else chat, others

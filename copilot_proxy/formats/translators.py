@@ -40,7 +40,7 @@ class StreamTranslator(Protocol):
     """
 
     notes: list[str] | None
-    """Collects a note for each change of the request that Copilot reports; None if unused."""
+    """Notes about changes to the request that Copilot reports; None if unused."""
 
     repeated: RepeatedEvents | None
     """A shortcut that bypasses `feed`, if there is one."""

@@ -1,6 +1,6 @@
 """Parses Copilot's error responses, in all their forms, into `UpstreamRefusal`.
 
-Pure. The status, code and hint for the client come from `error_table`.
+The status, code and hint for the client come from `error_table`.
 """
 
 import re
@@ -41,7 +41,7 @@ _WAIT: Final = re.compile(
 )
 _AUTHORIZATION_REQUIRED: Final = "Copilot requires a separate authorization"
 _LONG_WAIT: Final = 60
-"""Seconds of Retry-After above which SDKs get ``x-should-retry: false``; some would sleep for
+"""Seconds of Retry-After above which ``x-should-retry: false`` is sent; some SDKs would sleep for
 days."""
 
 
@@ -162,7 +162,7 @@ def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
 
 
 def _charge(body: bytes) -> CopilotUsage | None:
-    """Return ``copilot_usage`` of an error's body or event, wherever it is; None if it has none."""
+    """Return the ``copilot_usage`` in an error's body or event, or None if there is none."""
     if b'"copilot_usage"' not in body:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Recognizes tools, fields and parts of a different API than the one that the client called.
+"""Recognizes tools, fields and parts of an API other than the one that the client called.
 
 Tools only differ in their notation, so tools of another API are converted. Other fields and parts
 are refused; the error names the API they belong to, and what to send instead. If they were dropped,
@@ -100,7 +100,8 @@ _PARTS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
 
 
 def read_request(api: str, request: ClientRequest) -> None:
-    """Convert the tools of other APIs in `request`, a new object of the client API named `api`.
+    """Convert the tools of other APIs in `request`, a newly decoded request of the client API
+    `api`.
 
     Raises `RequestError` for a field of another API.
     """

@@ -59,7 +59,7 @@ class Metrics:
         self.nano: defaultdict[Labels, int] = defaultdict(int)
         """The cost in nano-AIU, by model and client."""
         self.tokens: defaultdict[Labels, int] = defaultdict(int)
-        """By model, client and token type."""
+        """Numbers of tokens, by model, client and token type."""
         self.duration = Histogram(SECONDS)
         """Seconds until the end of the answer, by API and model."""
         self.first_token = Histogram(SECONDS)

@@ -1,8 +1,7 @@
-"""Shares the counters of worker processes: each writes its own to a file, and reads those of the
-others.
+"""Shares the counters of worker processes: each process writes its counters to a file, and reads
+those of the others.
 
-Requests are counted in batches, because between single requests, other requests would fill the
-processor's caches.
+Requests are counted in batches, which makes better use of the processor's caches.
 
 A worker that replaces a dead one continues the dead worker's counters, so that no counter ever goes
 down.

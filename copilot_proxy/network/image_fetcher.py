@@ -3,8 +3,8 @@
 Copilot does not fetch files itself. The URLs may come from an attacker who controls a part of the
 conversation, so server-side request forgery must be prevented. Only https on port 443 is used,
 every address that a host resolves to must be public, and the connection is made to a checked
-address. Each redirect is checked the same way. All rejected URLs get the same error message, which
-reveals nothing about the target.
+address. Each redirect is checked the same way. All rejected URLs produce the same error message,
+which reveals nothing about the target.
 """
 
 import asyncio

@@ -25,9 +25,9 @@ class ProxyInUse(NamedTuple):
     """A proxy that requests to some URL go through."""
 
     setting: str
-    """The variable that defines it, or words that describe the system's setting."""
+    """The variable that defines the proxy, or words that describe the system's setting."""
     shown: str
-    """Its URL without username and password, for the sentence "It is set to ..."."""
+    """The proxy's URL without username and password, for the sentence "It is set to ..."."""
     host: str
     port: int
 

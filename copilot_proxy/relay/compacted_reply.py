@@ -27,7 +27,7 @@ class CompactedReply:
         return self._reply.headers
 
     async def whole(self) -> ClientResponse:
-        """Return the response. Raises `UpstreamError`, also for an incomplete summary."""
+        """Return the response. Raises `UpstreamError`, including for an incomplete summary."""
         return compaction_response(await self._reply.whole())
 
     async def events(

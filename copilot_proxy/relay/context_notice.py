@@ -25,8 +25,8 @@ class ContextNotice:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._long: dict[tuple[str | None, str | None], int] = {}
-        """(session or client, model) -> the tokens of the last prompt, for conversations that are
-        or were long; 0 if the last prompt was short again."""
+        """(session or client, model) -> the tokens of the last prompt. Only conversations that have
+        been long are listed; the number is 0 after a prompt that was short again."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn the number of prompt tokens from a completed request."""

@@ -213,7 +213,8 @@ class ModelResolver:
         return ResolvedModel(model.id, model, self._notes(name, model, resolution))
 
     def _cached_resolution(self, name: str, caller: Caller) -> Resolution | None:
-        """Return the result of `resolve` if a cached catalogue has the name, or else None."""
+        """Return the result of `resolve` if a cached catalogue contains the name, otherwise
+        None."""
         catalogue = self._upstream.cached_catalogue(caller.auth)
         resolution = None if catalogue is None else self._resolve_name(catalogue, name)
         if catalogue is None or resolution is None:

@@ -97,7 +97,7 @@ class RequestRecord:
     list."""
     initiator: Initiator | None = None
     status: int = 200
-    """The client's HTTP status; also 200 for a stream that failed after it started."""
+    """The HTTP status sent to the client, which is 200 if a stream fails after it has started."""
     error: str | None = None
     """The error's code, or its type if it has no code."""
     upstream_status: int | None = None
@@ -125,7 +125,7 @@ class RequestRecord:
     events: int = 0
     """The number of events in Copilot's answer, if it was streamed."""
     tokens_per_event: float = TOKENS_PER_EVENT
-    """To estimate the output tokens of an incomplete answer."""
+    """The average output tokens per event, to estimate those of an incomplete answer."""
     unmetered: Mapping[str, Any] | None = field(default=None, repr=False)
     """The request, kept briefly to estimate its tokens if the answer ended without counts."""
     prompt: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -39,7 +39,8 @@ _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` gets the record of each request that ends."""
+    """Answers requests through one upstream; `report` receives the record of each request that
+    ends."""
 
     def __init__(
         self,

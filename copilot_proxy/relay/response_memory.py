@@ -44,7 +44,8 @@ class ResumedRequest:
     """A request with all the items that it refers to, and the data to remember about it."""
 
     request: ResponsesRequest
-    """Its `input` is the entire conversation; its `store` is True if it will be remembered."""
+    """The `input` is the entire conversation; `store` is True if the response will be
+    remembered."""
     items: Sequence[bytes] | PlainItems
     """The new input, in its stored form; empty if the response will not be remembered."""
     previous: Exchange | None = None
@@ -137,7 +138,7 @@ class ResponseMemory:
         return remember
 
     def find(self, response_id: str, caller: Caller) -> StoredResponse:
-        """Return a response of the caller. Raises `RequestError` (404)."""
+        """Return one of the caller's responses. Raises `RequestError` (404)."""
         found = self._store.find(caller.identity, response_id)
         if found is None:
             raise RequestError(
@@ -160,7 +161,7 @@ class ResponseMemory:
         return await run_if_large(exchange.total, lambda: item_page(exchange, query))
 
     def forget(self, response_id: str, caller: Caller) -> None:
-        """Forget a response of the caller. Raises `RequestError` (404)."""
+        """Forget one of the caller's responses. Raises `RequestError` (404)."""
         self.find(response_id, caller)
         self._store.forget(caller.identity, response_id)
 

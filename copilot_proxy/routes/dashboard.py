@@ -58,7 +58,7 @@ async def file_response(request: LitestarRequest, name: str) -> Response[bytes]:
 
 @get("/dashboard/{name:str}", include_in_schema=False)
 async def dashboard_part(request: LitestarRequest, name: FromPath[str]) -> Response[bytes]:
-    """Return a file or a part of the data."""
+    """Return a file of the page, or a part of its data."""
     if "." in name:
         return await file_response(request, name)
     from copilot_proxy.routes.dashboard_data import answer

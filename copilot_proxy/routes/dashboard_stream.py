@@ -10,7 +10,8 @@ from copilot_proxy.routes.disconnects import run_until_disconnect
 from copilot_proxy.routes.streaming import STREAM_HEADERS
 
 _COMMENT_INTERVAL: Final = 20.0
-"""Seconds of silence after which a comment is sent, which reveals whether the page is gone."""
+"""Seconds of silence after which a comment is sent, which reveals whether the page has been
+closed."""
 _HEADERS: Final = ((b"content-type", CONTENT_TYPE), *STREAM_HEADERS)
 
 

@@ -11,8 +11,8 @@ PATH: Final = "/v1/models"
 
 async def list_models(request: Request) -> ASGIApp:
     """Returns OpenAI's list, with limits, vendor, modalities and more as additional fields. Clients
-    that send the header anthropic-version get Anthropic's list, and those that send x-goog-api-key
-    or the parameter `key` get Google's."""
+    that send the header anthropic-version receive Anthropic's list, and clients that send
+    x-goog-api-key or the parameter `key` receive Google's."""
     return await model_list(request)
 
 

@@ -176,7 +176,7 @@ class EventStream:
         return True
 
     def write_json(self, events: list[bytes]) -> bool:
-        """Like `write`, but with events that are already JSON."""
+        """Send events that are already JSON, as `write` does."""
         writer, encode = self._writer, self._encode_json
         if writer is None or encode is None or self._keep_alive_write is not None:
             return False

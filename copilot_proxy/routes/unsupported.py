@@ -69,7 +69,7 @@ _NAMES: Final = {
     "tunedModels": "fine_tuning",
     "upload/files": "files",
 }
-"""Other paths that the same facts apply to, by their first segment or first two."""
+"""The first one or two segments of other paths -> the part of the API that they belong to."""
 _VERSIONS: Final = ("v1", "v1beta", "v1alpha")
 _SUFFIX: Final = "_not_supported"
 """The end of the error codes, after the name of what is missing."""

@@ -119,7 +119,7 @@ class _WebSocket:
                 await self._deliver({"type": "websocket.close", "code": _SERVICE_RESTART})
 
     async def _finish_turns(self, reading: "asyncio.Future[None]") -> None:
-        """Wait until all messages are answered, or the client is gone."""
+        """Wait until all messages are answered, or the client has disconnected."""
         while self._turns and not reading.done():
             await asyncio.wait({reading, *self._turns}, return_when=asyncio.FIRST_COMPLETED)
 
@@ -208,7 +208,7 @@ class _WebSocket:
         return {"type": "http.disconnect"}
 
     async def send_text(self, text: bytes) -> None:
-        """Send a text message, or nothing if the client is gone."""
+        """Send a text message, or nothing if the client has disconnected."""
         await self._deliver({"type": "websocket.send", "text": text.decode()})
 
     async def _deliver(self, message: Mapping[str, object]) -> None:

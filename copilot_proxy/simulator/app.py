@@ -29,9 +29,9 @@ from .types import Json
 from .websocket import WebSocket
 
 WELCOME = (
-    "This is copilot-proxy's simulator: it stands in for GitHub and the Copilot API so that "
+    "This is copilot-proxy's simulator: it replaces GitHub and the Copilot API, so that "
     "copilot-proxy can be tried and tested without an account. To talk to it, start "
-    "`copilot-proxy serve --simulate` and point an OpenAI client at that.\n"
+    "`copilot-proxy serve --simulate` and point an OpenAI client at that server.\n"
 )
 
 GitHubHandler = Callable[[Call], Awaitable[None]]

@@ -1,4 +1,5 @@
-"""``POST /chat/completions``: checks the request, answers in the format of the model's vendor."""
+"""``POST /chat/completions``: checks the request and answers in the format of the model's
+vendor."""
 
 from __future__ import annotations
 

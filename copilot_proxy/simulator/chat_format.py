@@ -92,7 +92,7 @@ FINISHES = {"finish_error": "error", "content_filter": "content_filter", "finish
 
 
 class ChatFormat:
-    """A vendor's format of an answer."""
+    """The format of a vendor's answers."""
 
     def __init__(self, facts: ChatFacts) -> None:
         self.facts = facts

@@ -100,5 +100,5 @@ class Reply:
     cached_tokens: int = 0
     written_tokens: int = 0
     completion_tokens: int = 0
-    """Excludes the reasoning."""
+    """The number of tokens in the answer, without the reasoning."""
     reasoning_tokens: int = 0

@@ -95,7 +95,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         error(400, "Previous response not found.", "previous_response_not_found"),
     ),
     "foreign_item_id": FaultAnswer(
-        "400 (or the value, such as 401): an item id of another connection was sent back",
+        "400 (or the value, such as 401): an item id from another connection was sent back",
         lambda value: copilot(
             int(value or 400), "input item ID does not belong to this connection"
         ),

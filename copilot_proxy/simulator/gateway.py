@@ -66,7 +66,7 @@ def check(call: Call) -> None:
 
 
 def _token(call: Call) -> bool:
-    """Check the token; return whether it is an exchanged one."""
+    """Check the token; return whether it comes from the token exchange."""
     scheme, _, token = call.headers.get("authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:

@@ -48,7 +48,7 @@ PAGE = """<!DOCTYPE html>
 
 
 def headers() -> dict[str, str]:
-    """Return the headers of every response of GitHub itself."""
+    """Return the headers of every response from GitHub itself."""
     return {
         "x-github-request-id": github_request_id(),
         "x-github-media-type": "github.v3; format=json",
@@ -115,7 +115,8 @@ async def _poll(call: Call, login: DeviceCode) -> None:
 
 
 def _step(call: Call, login: DeviceCode) -> str:
-    """Return the outcome of this poll: from the script if there is one, else from the sign-in."""
+    """Return the outcome of this poll: from the script if there is one, otherwise from the
+    sign-in."""
     script = call.state.device_flow
     if script is not None:
         return str(script[min(login.polls, len(script) - 1)])
@@ -259,7 +260,8 @@ async def _fail(call: Call, error: str, **more: Any) -> None:
 
 
 async def _say(call: Call, answer: Json) -> None:
-    """Answer in JSON if the client accepts JSON, else as a form; even errors have status 200."""
+    """Answer in JSON if the client accepts JSON, otherwise as a form; even errors have status
+    200."""
     if "application/json" in call.headers.get("accept", ""):
         await call.answer(200, msgspec.json.encode(answer), JSON, headers())
     else:

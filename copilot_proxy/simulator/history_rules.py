@@ -19,12 +19,12 @@ MAX_CALLS = 128
 
 
 def bad_id_message(path: str) -> str:
-    """Return Claude's error message about an id with invalid characters."""
+    """Return Claude's error message for an id with invalid characters."""
     return f"{path}: String should match pattern '^[a-zA-Z0-9_-]+$'"
 
 
 def too_long(path: str, text: str, limit: int) -> Refusal:
-    """Return the error of OpenAI's models about an id that is too long."""
+    """Return the error that OpenAI's models send for an id that is too long."""
     return copilot(
         400,
         f"Invalid '{path}': string too long. Expected a string with maximum length {limit}, "

@@ -121,7 +121,7 @@ def blocks(
     if reply.reasoning:
         found.append(thoughts.block(reply.reasoning, opaque_strings))
     if reply.text and reply.calls and thoughts.mark is not None:
-        # Models that bind their blocks return the text before tool calls as thinking, too.
+        # Models that bind their blocks also return the text before tool calls as thinking.
         found.append(thoughts.block(reply.text, opaque_strings))
     elif reply.text and "wordless" not in quirks:
         found.append({"type": "text", "text": reply.text})

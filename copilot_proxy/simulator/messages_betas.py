@@ -25,7 +25,7 @@ BETAS = {
 
 
 def betas_of(call: Call) -> set[str]:
-    """Return the betas of a request. Raises a 400 for unknown ones."""
+    """Return the betas of a request. Raises a 400 for unknown names."""
     given = call.headers.get("anthropic-beta", "")
     betas = {one.strip() for one in given.split(",") if one.strip()}
     if unknown := sorted(betas - BETAS):

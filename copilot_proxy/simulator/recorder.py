@@ -164,7 +164,7 @@ class Recorder:
     async def wait_for_async(
         self, predicate: Callable[[RecordedRequest], bool], timeout: float = 60.0
     ) -> RecordedRequest:
-        """Like `wait_for`, but without blocking the event loop."""
+        """Wait like `wait_for`, but without blocking the event loop."""
         return await asyncio.to_thread(self.wait_for, predicate, timeout)
 
     def clear(self) -> None:

@@ -227,7 +227,7 @@ def parts(value: Any, kind: str) -> Iterator[Part]:
 
 
 def _ids(found: list[Item]) -> None:
-    """Check the length of the ids of calls and outputs."""
+    """Check that the ids of calls and outputs are not too long."""
     for number, item in enumerate(found):
         given = item.get("call_id")
         if isinstance(given, str) and len(given) > history_rules.MAX_CALL_ID:

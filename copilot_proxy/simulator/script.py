@@ -1,7 +1,7 @@
 """The reply of the simulated model, for any API: text, tool calls, reasoning and token counts.
 
-The same conversation always gets the same text, so that tests can rely on it. The ids of calls and
-answers, however, are new each time.
+The same conversation always receives the same text, so that tests can rely on it. The ids of calls
+and answers, however, are new each time.
 """
 
 from __future__ import annotations

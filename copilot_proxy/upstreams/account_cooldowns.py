@@ -37,7 +37,7 @@ class AccountCooldowns:
         model: str,
         ask: Callable[[CopilotToken], Awaitable[_T]],
     ) -> _T:
-        """Return the result of `ask` with `token`, or during a cooldown, with a newer sign-in's
+        """Return the result of `ask` with `token` or, during a cooldown, with a newer sign-in's
         token.
 
         Raises `CooldownRefusal` during a cooldown if there is no newer sign-in.

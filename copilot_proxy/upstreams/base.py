@@ -1,6 +1,6 @@
 """The protocol of an upstream, which accepts a `Call` and returns an `UpstreamResponse`.
 
-The receiver must always close the response, which aborts an unfinished request immediately.
+The response must always be closed, which aborts an unfinished request immediately.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ class Call(NamedTuple):
     api: str
     """The name of the API; each API has its own cooldowns."""
     path: str | None
-    """The path of the Copilot API; None for an API that Copilot does not have."""
+    """The path of the Copilot API; None for an API that Copilot does not offer."""
     body: dict[str, Any]
     request_id: str
     initiator: Initiator | None = None
@@ -37,7 +37,7 @@ class Call(NamedTuple):
     content: bytes | None = None
     """`body` as JSON, if already encoded."""
     size: int = 0
-    """The size of the client's conversation in bytes, roughly that of the encoded `body`."""
+    """The size of the client's conversation in bytes, roughly the size of the encoded `body`."""
 
     @property
     def stream(self) -> bool:
@@ -46,7 +46,8 @@ class Call(NamedTuple):
 
 
 class UpstreamResponse(Protocol):
-    """The response to an accepted request. Use `receive` if `is_stream` is true, else `whole`."""
+    """The response to an accepted request. Use `receive` if `is_stream` is true, otherwise
+    `whole`."""
 
     headers: Mapping[str, str]
     is_stream: bool

@@ -4,7 +4,8 @@ A refusal with a waiting time starts a cooldown of that length, for its model or
 so, for the whole account. A refusal without a waiting time counts as a failure, and the third
 failure in a row within a minute starts a short cooldown. After a cooldown, the breaker is
 half-open: one request, the probe, is sent. If Copilot accepts it, the breaker closes; if not, the
-next cooldown is longer. During a cooldown, requests get the same refusal with the remaining time.
+next cooldown is longer. During a cooldown, requests are answered with the same refusal and the
+remaining time.
 
 Nothing here waits or sends anything, so tests need no clock and no server.
 """
@@ -140,7 +141,8 @@ class Cooldowns:
         ]
 
     def _admit(self, targets: tuple[_Target, ...]) -> list[_Probed]:
-        """Return the half-open breakers that this request probes. Raises if one is open."""
+        """Return the half-open breakers that this request probes. Raises an error if one is
+        open."""
         now = self._now()
         found = [(one, breaker) for one in targets if (breaker := self._breakers.get(one))]
         for target, breaker in found:

@@ -26,7 +26,7 @@ def killed_worker(site: Site) -> str:
 
 
 def _streams_without(worker: int, server: Server) -> list[Stream]:
-    """Start six streams while `worker` is suspended, so that another worker gets them."""
+    """Start six streams while `worker` is suspended, so that another worker receives them."""
     os.kill(worker, signal.SIGSTOP)
     stat = Path(f"/proc/{worker}/stat")
     until(lambda: ") T " in stat.read_text(), "stop of the worker")

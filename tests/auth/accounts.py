@@ -15,7 +15,8 @@ MONA = Credential(Secret(SIMULATED_TOKEN), login="mona", source="keyring")
 
 
 class Time:
-    """The monotonic and the wall clock, set by the test; during sleep, only the latter moves."""
+    """The monotonic and the wall clock, set by the test; during sleep, only the wall clock
+    moves."""
 
     def __init__(self) -> None:
         self.monotonic, self.wall = 1000.0, 1_795_000_000.0

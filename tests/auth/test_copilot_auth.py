@@ -188,7 +188,7 @@ async def test_the_host_of_the_sign_in(
     url: str | None,
     expected: str,
 ) -> None:
-    """The host comes from the setting, else from the stored sign-in; else it is github.com."""
+    """The host comes from the setting or the stored sign-in; without either, it is github.com."""
     settings = load_settings({"github_url": url} if url else {})
     store.holds = holds
     auth = CopilotAuth(GitHub(client, settings), store.load, settings)

@@ -233,7 +233,7 @@ def test_without_an_endpoint_that_of_the_token_is_used(endpoint: object) -> None
 
 
 def test_an_unknown_host_in_the_token_is_refused() -> None:
-    """An unknown host in the token's field is refused, too."""
+    """An unknown host in the token's field is also refused."""
     with pytest.raises(SignInError):
         hosts.copilot_url(None, {"proxy-ep": "proxy.evil.example"}, "github.com", DEFAULTS)
 

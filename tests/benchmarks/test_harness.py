@@ -159,7 +159,7 @@ def test_cpu_and_memory_of_a_process_are_read() -> None:
 
 
 def test_the_table_shows_what_a_proxy_adds_to_the_upstream() -> None:
-    """If the upstream is measured, too, its time is subtracted in each round."""
+    """If the upstream is also measured, its time is subtracted in each round."""
     results = Results(["ours", DIRECT])
     row = Row("time to first token", "first", is_latency=True)
     for ours, direct in ((5, 1), (9, 2), (5, 2)):

@@ -13,7 +13,7 @@ from tests.billing.orders import Order
 from tests.billing.server import Server
 
 _LEAVE_SECONDS: Final = 0.15
-"""Seconds after which a client that does not get a stream disconnects."""
+"""Seconds after which a client that does not receive a stream disconnects."""
 _START_SECONDS: Final = 120.0
 
 

@@ -67,7 +67,7 @@ def settings(simulator: Simulator) -> Settings:
 def serve(simulator: Simulator) -> Iterator["Serve"]:
     """Starts servers, which stop only after the pages have been closed.
 
-    Pages request data on their own, and report a problem if the server is gone.
+    Pages request data on their own, and report a problem if the server has stopped.
     """
     with ExitStack() as running:
         yield lambda settings, *, simulated=True: running.enter_context(

@@ -284,7 +284,7 @@ def test_no_jumps(opened: Opened, server: Proxy) -> None:
 
 
 def test_the_server_stops_and_returns(opened: Opened, settings: Settings) -> None:
-    """The page says that the server is gone."""
+    """The page says that the server has stopped."""
     with Proxy(settings) as server:
         page = opened(server.url)
         server.close_streams()

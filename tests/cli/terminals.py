@@ -118,7 +118,7 @@ class Terminal:
         self._child.kill(number)
 
     def hang_up(self) -> None:
-        """Close the terminal; the program only gets the system's SIGHUP."""
+        """Close the terminal; the program only receives the system's SIGHUP."""
         self._child.ptyproc.fileobj.close()
         self._child.closed = True
 

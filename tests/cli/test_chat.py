@@ -253,7 +253,7 @@ def test_hints_of_the_simulator(chat: Chat, arguments: tuple[str, ...], command:
 
 
 def test_hints_of_the_simulator_in_a_conversation(chat: Chat) -> None:
-    """An error in a conversation names the command, too."""
+    """An error in a conversation also names the command."""
     ran = chat("--simulate", keyboard="/model nope\n")
     assert "copilot-proxy models --simulate" in ran.err
 

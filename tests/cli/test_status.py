@@ -382,7 +382,7 @@ def use(simulator: Simulator, token: str) -> None:
 
 
 def test_a_token_that_is_used_directly(cli: Cli, simulator: Simulator, own_home: Path) -> None:
-    """GitHub may accept a token that Copilot refuses, so Copilot's model list is requested, too."""
+    """GitHub may accept a token that Copilot refuses, so Copilot's model list is also requested."""
     use(simulator, SIMULATED_PAT)
     ran = cli("status")
     assert 0 == ran.code, ran.err

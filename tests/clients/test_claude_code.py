@@ -94,7 +94,7 @@ def test_names(home: Home, server: Server, name: str, model: str) -> None:
 
 @only_in_ci
 def test_api_key(home: Home, server: Server) -> None:
-    """The server's key works as an API key, too."""
+    """The server's key also works as an API key."""
     said = claude(home, server, "Say hello", ANTHROPIC_AUTH_TOKEN="", ANTHROPIC_API_KEY=KEY)
 
     assert said["result"].endswith("You said: Say hello")

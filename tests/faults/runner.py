@@ -46,7 +46,7 @@ def _run(setup: Setup, cell: Cell) -> None:
 
 
 def check_error(seen: Seen, cell: Cell) -> None:
-    """Fail unless the client gets the error in the table, or no error if the table has none."""
+    """Fail unless the client receives the error in the table, or no error if the table has none."""
     expected, error, headers = cell.expected, seen.error, seen.answer.headers
     if expected is None or error is None:
         assert (error is None) is (expected is None), seen.answer.text
@@ -56,7 +56,7 @@ def check_error(seen: Seen, cell: Cell) -> None:
     has_own_status = is_anthropic or (client is GEMINI and expected.anthropic_status == 402)
     status = (has_own_status and expected.anthropic_status) or expected.status
     if client.starts_late and expected.midway and not seen.midway:
-        # Nothing had been sent yet, so the client gets the status of the failure.
+        # Nothing had been sent yet, so the client receives the status of the failure.
         assert (expected.code, "") == (error["code"], seen.text)
         assert seen.answer.status_code >= 400
         return

@@ -35,7 +35,7 @@ def many(cases: int) -> settings:
 
 
 class Target:
-    """A server that gets fuzzed requests and must stay healthy."""
+    """A server that receives fuzzed requests and must stay healthy."""
 
     def __init__(self, proxy: Proxy, http: httpx.Client) -> None:
         self.cases = 0

@@ -94,7 +94,7 @@ def test_recorded_requests_are_written(path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
 def test_the_file_is_private(path: Path) -> None:
-    """Neither the file nor its log can be read by others, whatever the umask."""
+    """Others can read neither the file nor its log, whatever the umask."""
     previous = os.umask(0)
     try:
         writer = Writer(path)

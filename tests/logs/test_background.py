@@ -119,7 +119,7 @@ def test_one_dropped_line(blocked: Blocked, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_slow_reader_misses_consecutive_lines(
     blocked: Blocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After one line is dropped, later ones are, too, until the reader has caught up."""
+    """After one line is dropped, so are later lines, until the reader has caught up."""
     monkeypatch.setattr(background, "_MAX_LINES", 2)
     for word in ("a", "b", "dropped"):
         blocked.log.warning(word)

@@ -15,7 +15,7 @@ Handler = Callable[[dict[str, Any]], Any]
 class LanguageClient:
     """Talks to a running server.
 
-    `handlers` answer the server's requests, by method; other requests get null.
+    `handlers` answer the server's requests, by method; other requests are answered with null.
     """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:

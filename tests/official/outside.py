@@ -14,7 +14,7 @@ NAMES = ("api.githubcopilot.com", "api.github.com", "github.com")
 
 
 class Outside(ThreadedServer):
-    """Leads tunnels to `NAMES` (over TLS) and to `target`, a URL with a port, to `target`.
+    """Connects tunnels for `NAMES` (over TLS) and for `target`, a URL with a port, to `target`.
 
     Refuses all other tunnels, and lists their hosts and ports in `refused`, for example
     "example.com:443". Runs inside a `with` block.

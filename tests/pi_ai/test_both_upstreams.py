@@ -189,7 +189,7 @@ def test_reasoning_is_shown_and_sent_back(http: httpx.Client, served: Served, mo
 
 
 def test_reasoning_that_is_sent_only_at_the_end(http: httpx.Client, served: Served) -> None:
-    """Reasoning that only arrives at the end is shown, too."""
+    """Reasoning that only arrives at the end is also shown."""
     served.simulator.state.faults.on("no_reasoning_deltas")
     request = {"model": "gpt-5.4", "reasoning_effort": "low", "messages": user("Think")}
 
@@ -199,7 +199,7 @@ def test_reasoning_that_is_sent_only_at_the_end(http: httpx.Client, served: Serv
 
 
 def test_other_clients(served: Served, sdk: openai.OpenAI) -> None:
-    """Responses and Messages clients work, too."""
+    """Responses and Messages clients also work."""
     response = sdk.responses.create(model="gpt-4.1", input="Say hello")
     assert "Say hello" in response.output_text
 

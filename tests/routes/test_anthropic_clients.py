@@ -187,7 +187,7 @@ def test_previous_response(proxy: Proxy, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.4", "gemini-2.5-pro"])
 def test_the_length_of_the_prompt_comes_first(proxy: Proxy, model: str) -> None:
-    """For other models, too, a stream starts with nearly the final count of input tokens."""
+    """Streams of other models also start with nearly the final count of input tokens."""
     words = "How many words are in this sentence, and is the answer odd or even? " * 20
     asked = {"model": model, "messages": [{"role": "user", "content": words}], "max_tokens": 50}
     with proxy.client() as client:

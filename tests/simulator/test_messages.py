@@ -241,7 +241,7 @@ def test_errors_come_in_both_formats(copilot):
 
 
 def test_a_body_that_is_not_an_object_is_refused(copilot):
-    """A body that is not an object is refused in Anthropic's format, too."""
+    """A body that is not an object is also refused in Anthropic's format."""
     assert "not valid JSON" in refused(copilot.post("/v1/messages", []))
 
 

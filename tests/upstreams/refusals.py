@@ -1,4 +1,4 @@
-"""Helpers for the cooldown tests: refusals by keyword, and requests that get them."""
+"""Helpers for the cooldown tests: refusals by keyword, and requests that receive them."""
 
 from copilot_proxy.errors import (
     BrokenResponse,

@@ -207,7 +207,7 @@ def test_cooldowns_are_per_sign_in(now: Time) -> None:
 
 
 def test_cooldowns_of_dropped_sign_ins_are_dropped(now: Time) -> None:
-    """The cooldowns of a dropped caller token are dropped, too."""
+    """The cooldowns of a dropped caller token are also dropped."""
     accounts = AccountCooldowns(now.clock)
     gone = Auth("ghu_gone")
     ask(accounts.of(gone, gone.token), "limited=30")  # type: ignore[arg-type]

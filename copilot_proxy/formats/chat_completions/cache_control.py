@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import Json
 _FIELD: Final = "copilot_cache_control"
 _EPHEMERAL: Final = {"type": "ephemeral"}
 _MARKS_PER_END: Final = 2
-"""The number of marks on the first system messages, and also on the last other messages.
+"""How many system messages to mark at the start, and how many other messages at the end.
 
 The second-to-last mark lets this request read what the previous request has cached.
 """

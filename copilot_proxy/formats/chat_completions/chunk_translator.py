@@ -13,7 +13,7 @@ class ChunkTranslator:
     failure: CopilotProxyError | None = None
     """Always None: an error event is raised as an exception."""
     notes: list[str] | None = None
-    """Collects a note for each change of the request that Copilot reports."""
+    """Notes about changes to the request that Copilot reports."""
     repeated: RepeatedEvents | None = None
     has_ended = False
     is_complete = False

@@ -1,4 +1,4 @@
-"""Reads the files in chat messages, and moves content parts where Copilot accepts them."""
+"""Reads the files in chat messages, and moves content parts to where Copilot accepts them."""
 
 from typing import Final
 

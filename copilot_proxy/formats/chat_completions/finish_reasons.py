@@ -30,5 +30,6 @@ FINISH_REASONS: Final[Mapping[str, str]] = {
 
 
 def openai_reason(reason: str) -> str:
-    """Return OpenAI's finish reason, ``error`` if the model failed, or ``stop`` if unknown."""
+    """Return OpenAI's finish reason: ``error`` if the model failed, ``stop`` if `reason` is
+    unknown."""
     return FINISH_REASONS.get(reason.lower(), "stop")

@@ -1,7 +1,8 @@
 """Lets clients use `functions` and `function_call`, the predecessors of `tools`.
 
-The request is converted to the new form when it is parsed, and the answer to the old form. Calls in
-the old form have no ids, so they get ids by position, the same every time.
+The request is converted to the new form when it is parsed, and the answer is converted to the old
+form. Calls in the old form have no ids, so each receives an id based on its position, which is the
+same in every request.
 """
 
 from typing import Any, Final
@@ -89,7 +90,7 @@ class FunctionsWriter:
     """Writes chunks in the old form; implements `ChatWriter`."""
 
     def feed(self, chunk: ChatChunk) -> list[ChatChunk]:
-        """Return the chunk with the first call as a `function_call`, without any other calls."""
+        """Return the chunk with only the first call, as a `function_call`."""
         choices = [_choice(choice) for choice in chunk["choices"]]
         return [{**chunk, "choices": choices}]
 

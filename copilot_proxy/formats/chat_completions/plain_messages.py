@@ -59,8 +59,8 @@ class _Image(_Plain, tag_field="type", tag="image_url"):
 
 
 _Parts = Annotated[list[_Text | _Image], Meta(min_length=1)]
-"""Only users can send images, but all messages have this type: if there were only one type of part,
-msgspec would accept parts without a ``type``."""
+"""The parts of any message. Only users can send images, but with a single type of part, msgspec
+would accept parts without a ``type``."""
 
 
 class _System(_Plain, tag_field="role", tag="system"):

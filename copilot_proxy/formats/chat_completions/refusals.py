@@ -1,8 +1,8 @@
 """Finds the model's explanation for a refusal.
 
-Claude's Messages API has it in ``stop_details``: ``{"type": "refusal", "category": "cyber",
-"explanation": "..."}``. GitHub does not document where Copilot's chat API puts it, so several
-places are checked.
+Claude's Messages API returns it in ``stop_details``:
+``{"type": "refusal", "category": "cyber", "explanation": "..."}``. GitHub does not document where
+Copilot's chat API puts it, so several places are checked.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ _TEXTS: Final = ("explanation", "message", "text")
 
 
 def explanation(*holders: Json) -> str:
-    """Return the explanation in the first object that has one, or ""."""
+    """Return the explanation from the first of `holders` that contains one, or ""."""
     for holder in holders:
         for name in _FIELDS:
             if text := _text(holder.get(name)):

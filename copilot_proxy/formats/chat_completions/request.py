@@ -85,7 +85,7 @@ def _check_fields(request: ChatRequest) -> None:
 
 
 def _check_foreign_parts(request: ChatRequest) -> None:
-    """Raise a `RequestError` that explains the first content part of another API."""
+    """Raise a `RequestError` for the first content part that belongs to another API."""
     messages = request.get("messages")
     for i, message in enumerate(messages if isinstance(messages, list) else ()):
         content = message.get("content") if isinstance(message, dict) else None
@@ -96,8 +96,8 @@ def _check_foreign_parts(request: ChatRequest) -> None:
 def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:
     """Return the output limit in tokens, or None if there is none.
 
-    The newer of the two names takes precedence, unless its limit is 0 or negative, which many
-    clients send to mean no limit.
+    `max_completion_tokens` takes precedence over `max_tokens`, unless it is 0 or negative, which
+    many clients send to mean no limit.
     """
     older, newer = chat.get("max_tokens"), chat.get("max_completion_tokens")
     if older is None or newer is None:
@@ -121,7 +121,7 @@ def _check_tools(request: ChatRequest) -> None:
 
 
 def _tool_kind(tool: Json) -> str:
-    """Return the name of the object that a tool or call must have."""
+    """Return the name of the object that a tool or call must contain."""
     return "custom" if tool.get("type") == "custom" else "function"
 
 

@@ -60,8 +60,7 @@ def _normalized(chat: ChatRequest, notes: list[str]) -> ChatRequest:
     if tools := body.get("tools"):
         body["tools"] = [_tool(tool) for tool in tools]
     else:
-        # If there are no tools, OpenAI's models refuse the fields about them, which are then
-        # meaningless.
+        # Without tools, the fields about them are meaningless, and OpenAI's models refuse them.
         for name in ("tools", "tool_choice", "parallel_tool_calls"):
             body.pop(name, None)
     if not isinstance(body["messages"], PlainTurns):

@@ -39,7 +39,7 @@ class AudioPart(Struct, tag_field="type", tag="input_audio"):
 class FilePart(Struct, tag_field="type", tag="file"):
     """A file, for models that accept PDFs; the text of any other file is inserted.
 
-    `file` has `file_data`, base64 or a base64 ``data:`` URL, and usually `filename`.
+    `file` contains `file_data`, which is base64 or a base64 ``data:`` URL, and usually `filename`.
     """
 
     file: Json

@@ -2,14 +2,15 @@
 
 The index that Copilot's models send is unreliable: some start at 1, some send 0 for every call, and
 some send none. Therefore, a new id starts a new call. A fragment without an id belongs to the call
-that last used its index, or else to the last call, unless that call is complete and the fragment
-starts another.
+that last used its index. If no call has used it, the fragment belongs to the last call, unless that
+call is complete and the fragment starts another.
 
 Some models, such as Kimi K3, reuse the same ids in every turn. Clients match results to calls by
 id, so a number is appended to an id that was already used.
 
 A call of a custom tool has text instead of arguments. Models that only support functions call a
-function of the same name, whose argument is the text; the client gets a call of its custom tool.
+function of the same name, whose argument is the text; the client receives a call of its custom
+tool.
 """
 
 import uuid
@@ -69,7 +70,7 @@ class ToolCalls:
 
     @property
     def are_valid(self) -> bool:
-        """Whether the arguments of all calls that have any are valid JSON.
+        """Whether the arguments of each call are valid JSON or still empty.
 
         The text for a custom tool is always valid.
         """
@@ -78,7 +79,8 @@ class ToolCalls:
 
     @property
     def are_complete(self) -> bool:
-        """Whether the arguments of all calls are valid JSON, and the last call has some."""
+        """Whether the arguments of each call are valid JSON, and those of the last call are not
+        empty."""
         return self.are_valid and all(call.arguments for call in self._calls[-1:])
 
     def feed(self, fragments: list[Any]) -> list[Json]:
@@ -94,8 +96,8 @@ class ToolCalls:
     def close(self, *, cut: bool = False) -> list[Json]:
         """Return the last deltas: ``{}`` for calls without arguments.
 
-        The last call of a response that was `cut` gets no arguments, because it must not look
-        complete.
+        The last call of a response that was `cut` is left without arguments, because it must not
+        look complete.
         """
         deltas = []
         for call in self._calls:

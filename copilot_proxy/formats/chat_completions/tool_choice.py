@@ -14,10 +14,7 @@ def tool_name(tool: Any) -> str:
 
 
 def apply_allowed_tools(tools: list[Json], choice: Any) -> tuple[list[Json], Any]:
-    """Return the tools and the tool choice, which no longer has a list of allowed tools.
-
-    Tools that are not in the list are removed instead.
-    """
+    """Return the tools that the choice allows, and the choice without a list of allowed tools."""
     if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
         return tools, choice
     allowed = choice.get("allowed_tools")

@@ -29,7 +29,8 @@ class CompletionsRequest(Struct):
 
 
 class CompletionChoice(Struct):
-    """A continuation, or in a stream a part of it; `index` counts all prompts and `n`."""
+    """A continuation, or a part of it in a stream; `index` counts the continuations of all
+    prompts."""
 
     index: int
     text: str

@@ -48,7 +48,7 @@ class ChatToCompletion:
             "choices": [],
         }
         if chunk["choices"]:
-            # A model that calls a tool, even though there are none, has stopped.
+            # No tools were offered, so a tool call only means that the model has stopped.
             reason = finish if finish is None or finish in _FINISHES else "stop"
             event["choices"] = [
                 {"index": self._index, "text": text, "logprobs": None, "finish_reason": reason}

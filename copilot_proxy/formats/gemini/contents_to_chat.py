@@ -45,8 +45,8 @@ def system_message(instruction: Json | None) -> list[Json]:
 def translate_contents(contents: list[Json], notes: list[str]) -> list[Json]:
     """Return the chat messages; one `Content` may become several. Raises `RequestError`.
 
-    Consecutive ``Content`` objects of the model become one message, because clients store each part
-    of a stream as a separate object.
+    Consecutive ``Content`` objects from the model become one message, because clients store each
+    part of a stream as a separate object.
     """
     builder = _MessagesBuilder()
     for is_model, group in groupby(enumerate(contents), lambda one: _is_model(one[1])):
@@ -72,7 +72,7 @@ class _MessagesBuilder:
         self._open: list[_Call] = []
 
     def add_model(self, contents: Iterable[tuple[int, Json]]) -> None:
-        """Add the contents of one of the model's answers."""
+        """Add the contents that form a single answer from the model."""
         texts: list[str] = []
         thoughts: list[str] = []
         calls: list[Json] = []
@@ -83,7 +83,8 @@ class _MessagesBuilder:
                 if (signature := part.get("thoughtSignature")) and sealed is None:
                     sealed = unseal(signature)
                 if (call := part.get("functionCall")) is not None:
-                    # A conversation must always get the same ids, because of the prompt cache.
+                    # The same conversation must always produce the same ids, because of the prompt
+                    # cache.
                     call_id = call.get("id") or f"call_{i}_{j}"
                     calls.append(_tool_call(call_id, call))
                     self._open.append(_Call(call_id, call["name"]))
@@ -145,8 +146,8 @@ class _MessagesBuilder:
             self.notes.add(f"dropped contents[{i}]: it is empty")
 
     def _call_of(self, result: Json, default: str) -> str:
-        """Return the id of the call that `result` belongs to: the call with its id, or else the
-        first call with its name that has no result yet."""
+        """Return the id of the call that `result` belongs to: the call with the same id or, if
+        there is none, the first call with the same name that has no result yet."""
         wanted = result.get("id")
         matches = [one for one in self._open if one.id == wanted]
         matches += [one for one in self._open if one.name == result["name"]]

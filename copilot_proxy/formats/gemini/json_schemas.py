@@ -1,8 +1,8 @@
 """Translates Google's schemas to JSON schemas.
 
 Google's schemas are those of OpenAPI 3.0, with types in uppercase, ``nullable``, and numbers that
-may be written as strings. `parametersJsonSchema` is a JSON schema, but clients use uppercase types
-there, too.
+may be written as strings. `parametersJsonSchema` is a JSON schema, but clients also use uppercase
+types there.
 """
 
 from collections.abc import Mapping

@@ -32,7 +32,7 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list of the aliases and of the `models` that no alias hides."""
+    """Return the list of the aliases and the `models`, without models that an alias hides."""
     named = dict(aliases)
     data = [model_object(model, name=name) for name, model in named.items()]
     data += [model_object(model) for model in models if model.id not in named]

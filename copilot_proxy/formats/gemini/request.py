@@ -28,15 +28,16 @@ GeminiRequest = ClientRequest
 
 MODEL_ROLE: Final = "model"
 _ROLES: Final = ("user", MODEL_ROLE, "", "function", "tool")
-"""An empty role means the user. The last two are the roles that older clients give to results."""
+"""An empty role means the user. Older clients use the last two roles for results."""
 _PREFIX: Final = "models/"
 JSON_ARRAY: Final = "jsonArray"
-"""The field of a request whose stream should be an array instead of server-sent events."""
+"""The field that marks a request whose stream should be an array instead of server-sent events."""
 _OTHER_MEDIA: Final = ("audio/", "video/")
 
 
 def model_name(name: object) -> str:
-    """Return a model's name without Google's prefix. Raises `RequestError` for a bad length."""
+    """Return a model's name without Google's prefix. Raises `RequestError` if it is empty or too
+    long."""
     name = name.removeprefix(_PREFIX) if isinstance(name, str) else ""
     if len(name) > MAX_NAME_LENGTH:
         raise RequestError(

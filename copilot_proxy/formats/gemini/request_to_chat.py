@@ -44,7 +44,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "speechConfig": "Copilot's models answer with text only",
     "imageConfig": "Copilot's models answer with text only",
 }
-"""Why a parameter is dropped, if not simply because Copilot does not support it."""
+"""Parameter -> why it is dropped; Copilot simply does not support the others."""
 _FIELDS: Final = (
     "model",
     "stream",

@@ -67,7 +67,7 @@ class ChatToGemini:
     the event that ends a broken stream, and `whole` combines all events. `close` raises
     `BrokenResponse` if the chunks do not form a response.
 
-    Thoughts are only sent to clients that ask for them. Other clients only get the thought
+    Thoughts are only sent to clients that ask for them. Other clients receive only the thought
     signature, and only with a call, because the model needs it together with the result.
     """
 
@@ -176,7 +176,8 @@ class ChatToGemini:
         return [{"text": text}] if text else []
 
     def _sign(self, parts: list[Json]) -> None:
-        """Add the thought signature: to the first call, or else to an empty text at the end."""
+        """Add the thought signature to the first call or, without a call, to an empty text at the
+        end."""
         if not self._opaque:
             return
         sealed = seal(Reasoning("".join(self._reasoning), "".join(self._opaque)))

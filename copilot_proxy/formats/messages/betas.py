@@ -46,7 +46,8 @@ class Beta(NamedTuple):
     name: str
     source: str
     is_needed: Callable[[MessagesRequest], bool] | None = None
-    """Whether a request needs the beta even if the client did not name it; None if never."""
+    """Whether a request needs the beta even if the client did not name it; None if no request
+    does."""
     is_refused_alone: bool = False
     """Whether Copilot rejects the beta in a request that does not need it."""
 

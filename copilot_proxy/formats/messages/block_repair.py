@@ -15,7 +15,7 @@ _IMPLIED: Final[dict[str, Json]] = {
     "text_delta": {"type": "text", "text": ""},
     "thinking_delta": {"type": "thinking", "thinking": "", "signature": ""},
 }
-"""The block for a delta, by the delta's type, if no block was started for it."""
+"""Delta type -> the block to start for a delta that Copilot sent without starting a block."""
 
 
 class BlockRepair:

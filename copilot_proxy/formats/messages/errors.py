@@ -40,8 +40,8 @@ def error_status(error: CopilotProxyError) -> int:
     """Return the status of an error response.
 
     Claude Code retries any 400 five times within a second, in three variants, to find out which
-    field is refused. Content that GitHub's filters refuse must not be sent that often, so it gets a
-    status at which Claude Code and other clients stop, and show the message.
+    field is refused. Content that GitHub's filters refuse must not be sent that often, so its
+    status makes Claude Code and other clients stop and show the message.
     """
     return 424 if error.status == 400 and error.code in _FILTERS else error.status
 
@@ -70,7 +70,7 @@ def error_event(error: CopilotProxyError, request_id: str) -> MessagesEvent:
 
 
 def without_hint(event: MessagesEvent) -> MessagesEvent:
-    """Return our own `error_event` with only Copilot's words in the message, to parse it again."""
+    """Return our own `error_event` without the hint in its message, so that it can be parsed."""
     details = event["error"]
     message = str(details["message"]).removesuffix(str(details.get("hint") or "")).rstrip()
     return {**event, "error": {**details, "message": message}}

@@ -44,7 +44,7 @@ def translate_messages(
 
 
 def _append(messages: list[Json], role: str, blocks: list[Json]) -> None:
-    """Add `blocks` to the last message if it has the same role, or else as a new message.
+    """Add `blocks` to the last message if its role is `role`, otherwise as a new message.
 
     Tool results come before the other blocks, as Claude requires.
     """

@@ -136,7 +136,7 @@ class MessagesBody(OutgoingBody):
 
     @property
     def has_instructions(self) -> bool:
-        # Clients of Messages that only send a system prompt get an error instead.
+        # Clients of Messages that only send a system prompt receive an error instead.
         return self._translated and bool(self.body.get("system"))
 
     def instruct(self, text: str) -> None:

@@ -85,8 +85,8 @@ class _Assistant(_Plain, tag_field="role", tag="assistant"):
 class _System(_Plain, tag_field="role", tag="system"):
     role: ClassVar[str] = "system"
     content: str | Annotated[list[_Text | _Image], Meta(min_length=1)]
-    """Only texts are valid, but if there were only one type of block, msgspec would accept blocks
-    without a ``type``."""
+    """Only texts are valid, but with a single type of block, msgspec would accept blocks without a
+    ``type``."""
     output_config: dict[str, Any] | UnsetType = UNSET
 
 

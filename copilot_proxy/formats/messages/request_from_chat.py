@@ -49,8 +49,8 @@ def from_chat(
 ) -> MessagesRequest:
     """Return the body for the Messages API. Adds a line to `notes` for each change that may matter.
 
-    `names` are the client's names of the fields. `formats.rules` later adapts it to the model.
-    Raises `RequestError` for an image that is not base64.
+    `names` are the client's names of the fields. `formats.rules` later adapts the body to the
+    model. Raises `RequestError` for an image that is not base64.
     """
     chat = {name: value for name, value in chat.items() if value is not None}
     system, messages = translate_messages(chat["messages"], notes)
@@ -120,9 +120,9 @@ def _tool_choice(choice: Any) -> Json | None:
 
 
 def _set_thinking(chat: ChatRequest, body: MessagesRequest) -> None:
-    """Set the thinking that the client requested in a form that this API has.
+    """Set the thinking that the client requested as an object or as a budget.
 
-    The form of an effort depends on the model, and is left to `formats.rules`.
+    `formats.rules` sets an effort later, because its form depends on the model.
     """
     budget = chat.get("thinking_budget")
     if isinstance(chat.get("thinking"), dict):
@@ -134,8 +134,8 @@ def _set_thinking(chat: ChatRequest, body: MessagesRequest) -> None:
 def shows_reasoning(chat: ChatRequest) -> bool:
     """Return whether the client shows the model's reasoning.
 
-    Clients of Responses say so explicitly. Clients of Chat Completions that ask for reasoning get
-    it as `reasoning_content`.
+    Clients of Responses say so explicitly. Clients of Chat Completions that ask for reasoning
+    receive it as `reasoning_content`.
     """
     if chat.get(REASONING_SUMMARY) is not None:
         return wants_summary(chat)

@@ -64,7 +64,7 @@ class ChatToMessages:
     the events that end a broken stream, and `whole` assembles a message from all events. `feed` and
     `close` raise `BrokenResponse` if the chunks do not form a response.
 
-    Thinking is only sent to clients that enabled it. Other clients get only the encrypted form,
+    Thinking is only sent to clients that enabled it. Other clients receive only the encrypted form,
     and only before a tool call, because the model needs it together with the result.
     """
 
@@ -196,7 +196,7 @@ class ChatToMessages:
         return self._last_block({"type": "thinking", "thinking": "", "signature": ""})
 
     def _last_block(self, start: Json) -> _Block:
-        """Return the last block if it has the type of `start`, or else a new block."""
+        """Return the last block if it has the type of `start`, otherwise a new block."""
         if not self._blocks or self._blocks[-1].type != start["type"]:
             self._blocks.append(_Block(start))
         return self._blocks[-1]
@@ -245,7 +245,7 @@ class ChatToMessages:
     def _signature(self, opaque: str) -> str:
         """Return the opaque value as a signature with the tag of its API.
 
-        Later parts arrive without a tag, and get the tag of the first part.
+        Later parts arrive without a tag, so they are given the tag of the first part.
         """
         if opaque.startswith(" ") and self._tag:
             return self._tag + opaque[1:]

@@ -28,7 +28,7 @@ _UNSTATED_END: Final[MessagesEvent] = {
     "type": "message_delta",
     "delta": {"stop_reason": "", "stop_sequence": None},
 }
-"""The end of a response that ended properly without stating a stop reason."""
+"""The event that completes a response without a stop reason."""
 
 
 class MessagesRepair:
@@ -39,11 +39,11 @@ class MessagesRepair:
     broken or an error. If an error occurs after the start of the message, it is passed on as an
     event instead, and `failure` is set.
 
-    `usage` has the token counts so far, in the format of Chat Completions. `tool_names` maps the
-    tool names sent to the model to the client's names. `unrequested` are the fields to leave out,
-    from `unrequested_fields`. `model` is the client's name for the model, which replaces Copilot's,
-    because older versions of Claude Code only send thinking back if the response had the requested
-    name.
+    `usage` contains the token counts so far, in the format of Chat Completions. `tool_names` maps
+    the tool names sent to the model to the client's names. `unrequested` are the fields to leave
+    out, from `unrequested_fields`. `model` is the client's name for the model, which replaces
+    Copilot's, because older versions of Claude Code only send thinking back if the response had the
+    requested name.
     """
 
     repeated: RepeatedEvents | None = None
@@ -89,7 +89,7 @@ class MessagesRepair:
         return self._has_stopped
 
     def whole(self, events: list[MessagesEvent]) -> Message:
-        """Return the message that Copilot sent unstreamed, or else assemble it from `events`.
+        """Return the message that Copilot sent as a whole, or the message assembled from `events`.
 
         `events` are all events that `feed` and `close` returned. Raises `UpstreamError`.
         """

@@ -16,7 +16,7 @@ def drop_billing_line(body: MessagesRequest, notes: list[str]) -> None:
 
 
 def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
-    """Return the blocks without the one in which Claude Code identifies itself for billing.
+    """Return the blocks without the block in which Claude Code identifies itself for billing.
 
     The block is not an instruction, and it changes with each request, so nothing after it could be
     read from the prompt cache.

@@ -76,7 +76,7 @@ def drop_reason(tool: Json) -> str:
 
 
 def check_choice(request: MessagesRequest, offered: list[Json]) -> None:
-    """Raise `RequestError` if the model must call a tool other than those offered to it."""
+    """Raise `RequestError` if the model must call a tool that it is not offered."""
     choice = request.get("tool_choice") or {}
     name = choice.get("name")
     if choice.get("type") == "tool" and not name:

@@ -1,4 +1,4 @@
-"""Removes fields from Claude's answers that the client has not requested.
+"""Removes fields that the client has not requested from Claude's answers.
 
 Copilot sends these fields in every answer. LangChain, for example, fails on a
 ``context_management`` that it did not ask for.
@@ -26,7 +26,8 @@ def unrequested_fields(request: MessagesRequest) -> tuple[str, ...]:
 
 
 def without_fields(event: MessagesEvent, names: Collection[str]) -> MessagesEvent:
-    """Return an event or whole message without these fields; the same object if it has none."""
+    """Return an event or whole message without the fields `names`; the same object if it has
+    none."""
     for outer in _NESTED:
         inner = event.get(outer)
         if isinstance(inner, dict) and (kept := _without(inner, names)) is not inner:

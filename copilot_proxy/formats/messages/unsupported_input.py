@@ -25,8 +25,8 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
     """Remove or change anything in `messages` of `body` that Copilot does not support; messages and
     blocks are copied first.
 
-    System messages at the start of the conversation become part of the system prompt; returns their
-    number. Raises `RequestError` for images and documents that Copilot would have to fetch.
+    Returns the number of system messages moved from the start of the conversation to the system
+    prompt. Raises `RequestError` for images and documents that Copilot would have to fetch.
     """
     unique_notes: set[str] = set()
     messages = [message.copy() for message in body["messages"]]

@@ -135,7 +135,7 @@ class OllamaApi:
         )
 
     def loaded(self, request: ClientRequest) -> bytes:
-        """Return the entire response to a request without a prompt; it says that the model is
+        """Return the entire response to a request without a prompt, which says that the model is
         loaded."""
         return _frame(self.writer(request).loaded(unload=request.get("keep_alive") in (0, "0")))
 

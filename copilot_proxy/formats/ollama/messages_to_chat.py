@@ -1,7 +1,8 @@
 """Translates Ollama's messages to chat messages.
 
-Ollama clients may leave out the ids of tool calls. Calls therefore get ids by position, the same
-every time, and a result belongs to the first open call that it fits.
+Ollama clients may leave out the ids of tool calls. A call without an id receives one based on its
+position, which is the same in every request. A result without an id belongs to the first open call
+that it fits.
 """
 
 import base64
@@ -20,7 +21,7 @@ _HEAD: Final = 32
 """The number of base64 characters that contain an image's first bytes, which reveal its type."""
 _WITH_IMAGES: Final = ("user", "tool")
 _NO_CALL: Final = f"{POSITION_ID_PREFIX}nowhere"
-"""The id of a result that no call belongs to."""
+"""The id for a result without a call."""
 
 
 def translate_messages(messages: list[Json]) -> list[Json]:

@@ -23,15 +23,15 @@ def model_list(
     aliases: Iterable[tuple[str, Model]] = (),
     default: Model | None = None,
 ) -> Json:
-    """Return the list of the aliases, and of the usable `models` that no alias hides, as a
-    `schema.OllamaModelList`."""
+    """Return a `schema.OllamaModelList` of the aliases and the usable `models`, without models that
+    an alias hides."""
     named = dict(aliases)
     listed = [*named.items(), *((one.id, one) for one in models if one.id not in named)]
     return {"models": [_entry(name, one) for name, one in listed if not one.needs_enabling]}
 
 
 def model_object(model: Model, *, name: str | None = None, default: Model | None = None) -> Json:
-    """Return the answer of ``/api/show`` for `model`, a `schema.OllamaModelInfo`."""
+    """Return the `schema.OllamaModelInfo` with which ``/api/show`` describes `model`."""
     architecture = model.parts.brand or "copilot"
     info: Json = {
         "general.architecture": architecture,

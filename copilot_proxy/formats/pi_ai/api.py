@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PiAiApi:
-    """See `formats.client_api` for what each method does.
+    """Implements `formats.upstream_api.UpstreamApi`.
 
     The translators are imported only when they are used, since by default the server calls Copilot
     directly.

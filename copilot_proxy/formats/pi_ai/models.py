@@ -1,6 +1,6 @@
 """Describes the models of Copilot's catalogue to pi-ai, and chooses their APIs.
 
-pi-ai's own model list is not used: the catalogue decides here, too.
+pi-ai's own model list is not used.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ APIS: Final[Mapping[PiApi, Api]] = {
     "openai-responses": "responses",
     "openai-completions": "chat_completions",
 }
-"""The names of these APIs in this program."""
+"""pi-ai's name for an API -> this program's name."""
 _NO_COST: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
 _NO_CONTEXT: Final = 0
 """The context window reported to pi-ai. With the actual one, pi-ai would lower the client's limit

@@ -65,7 +65,8 @@ DROPPED: Final = (
     "thinking",
     "top_k",
 )
-"""The known fields that are dropped, as listed in docs/pi-ai.md; unknown ones are dropped, too."""
+"""The known fields that are dropped, as listed in docs/pi-ai.md. Unknown fields are also
+dropped."""
 
 
 def from_chat(
@@ -191,7 +192,8 @@ def _claude_tools(tools: list[Json]) -> list[Json]:
 
 
 def _set_choice(choice: Any, api: PiApi, options: Json, payload: Json) -> None:
-    """Set the tool choice as an option of pi-ai if there is one, or else as a field of the API."""
+    """Set the tool choice as an option of pi-ai if there is one, otherwise as a field of the
+    API."""
     name = choice["function"]["name"] if isinstance(choice, dict) else None
     if api == "openai-completions":
         options["toolChoice"] = choice

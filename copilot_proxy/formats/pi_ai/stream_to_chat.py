@@ -4,11 +4,11 @@ The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the s
 ``block``, the event's content block so far, and ``api`` to ``start``. The events that end a block
 have ``content`` only if the block had no deltas.
 
-pi-ai treats some normal endings as failures, and does not report everything, so the sidecar adds
-fields to ``done`` and ``error``: ``finished``, whether Copilot signaled that the response is
-complete; ``last``, Copilot's event with the finish reason; and ``unread``: ``copilot_usage``, and
-for Chat Completions ``usage``, ``reasoning_opaque`` and ``refusal``. ``input_transformations`` is
-Claude's.
+pi-ai treats some normal endings as failures, and does not report everything. The sidecar therefore
+adds fields to ``done`` and ``error``: ``finished`` is whether Copilot signaled that the response is
+complete, and ``last`` is Copilot's event with the finish reason. ``unread`` contains the fields
+that pi-ai does not read: ``copilot_usage``, for Chat Completions also ``usage``,
+``reasoning_opaque`` and ``refusal``, and for Claude also ``input_transformations``.
 
 Two other inputs are accepted: a whole `AssistantMessage`, and a response that Copilot did not
 stream, which pi-ai cannot parse: ``{"type": "whole", "api", "body"}``.
@@ -60,8 +60,9 @@ class PiAiToChat(ChunkTranslator):
     """Translates one response of pi-ai to chat chunks.
 
     `feed` accepts the decoded JSON of an event and returns its chunks; `close` returns the chunks
-    that end the stream. Both raise `UpstreamError` if the response is broken. `usage` has the token
-    counts and `copilot_usage` GitHub's charge, once they are known. `now` is in seconds since 1970.
+    that end the stream. Both raise `UpstreamError` if the response is broken. `usage` contains the
+    token counts and `copilot_usage` GitHub's charge, once they are known. `now` is in seconds since
+    1970.
     """
 
     def __init__(

@@ -72,7 +72,7 @@ class _Native:
 
 
 class ResponsesApi:
-    """See `formats.client_api` for what each method does."""
+    """Implements `formats.client_api.ClientApi` and `UpstreamApi`."""
 
     name = "responses"
     client_path = "/v1/responses"

@@ -1,8 +1,8 @@
 """Compacts conversations, for ``POST /v1/responses/compact`` and for ``compaction_trigger`` items.
 
 The model is asked for a summary, because not every model can compact a conversation. The client
-receives it as a compaction item, which it sends back unread; the model then gets the summary as a
-message.
+receives it as a compaction item, which it sends back unread; the model then receives the summary as
+a message.
 """
 
 import base64
@@ -17,7 +17,7 @@ from copilot_proxy.formats.responses.tools import tools_of
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 
 _LABEL: Final = "copilot-proxy-summary:"
-"""Distinguishes our own compaction items from ones encrypted by a model."""
+"""Distinguishes our own compaction items from items encrypted by a model."""
 _MAX_SUMMARY_BYTES: Final = 16 * 1024 * 1024
 _TRIGGER: Final = {"type": COMPACTION_TRIGGER}
 SUMMARY_PROMPT: Final = (

@@ -1,10 +1,10 @@
-"""Labels encrypted reasoning with its origin, so that it only goes back to the API that produced
-it.
+"""Labels encrypted reasoning with the API that produced it, so that it is only sent back there.
 
 In chat messages, the labeled reasoning is in `reasoning_opaque`: ``responses:A B`` is the encrypted
 content of two Responses items, ``messages:A`` is one of Anthropic's signatures, and reasoning from
-the chat API itself has no label. In Responses items, the reasoning is in `encrypted_content`,
-where the Responses API's own reasoning has no label, and the chat API's has ``chat:``.
+the chat API itself has no label. In Responses items, the reasoning is in `encrypted_content`.
+There, the Responses API's own reasoning has no label, and reasoning from the chat API has the label
+``chat:``.
 """
 
 from copilot_proxy.formats.reasoning_labels import CHAT_LABEL, OTHER_APIS, RESPONSES_LABEL
@@ -27,14 +27,14 @@ def opaque_piece(encrypted: str, *, first: bool) -> str:
 
 
 def encrypted_contents(opaque: object) -> list[str]:
-    """Return each item's encrypted content in an opaque value, or [] if another API made it."""
+    """Return each item's encrypted content in an opaque value, or [] if another API produced it."""
     if not isinstance(opaque, str) or not opaque.startswith(RESPONSES_LABEL):
         return []
     return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES_LABEL))]
 
 
 def to_client(opaque: str, tag: str) -> str:
-    """Return an opaque value, or a later part of one labeled `tag`, as `encrypted_content`."""
+    """Return an opaque value, or a later part of a value labeled `tag`, as `encrypted_content`."""
     text = opaque.strip()
     if tag_of(text):
         return text

@@ -115,7 +115,8 @@ def _encrypted(item: Json) -> Any:
 
 
 def with_readable_output(item: Json, contents: Collection[str] | None = None) -> Json:
-    """Return an item with its encrypted output parts replaced by text, or only those in `contents`.
+    """Return an item with its encrypted output parts, or only those in `contents`, replaced by
+    text.
 
     Codex has such parts in the results of the agents that it starts.
     """

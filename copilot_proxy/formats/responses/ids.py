@@ -24,7 +24,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
 
 
 def prefix_of(kind: object) -> str:
-    """Return the prefix of the ids of items whose `type` is `kind`."""
+    """Return the id prefix for items whose `type` is `kind`."""
     return _PREFIXES.get(kind, "item") if isinstance(kind, str) else "item"
 
 
@@ -34,7 +34,7 @@ def new_id(prefix: str) -> str:
 
 
 def short_id(prefix: str, original: object, salt: object = "") -> str:
-    """Return the id to show for `original`: itself if it looks like OpenAI's, or else a hash of it.
+    """Return `original` if it looks like an id from OpenAI, otherwise an id made from its hash.
 
     The same `original` and `salt` always return the same id; `salt` distinguishes objects that
     share an id.

@@ -17,7 +17,7 @@ from copilot_proxy.formats.types import Json, ResponsesEvent
 _ARGUMENTS: Final = "response.function_call_arguments"
 _INPUT: Final = "response.custom_tool_call_input"
 _PREFIXES: Final = (
-    # Id prefixes for items that were not announced, by the types of their events.
+    # Start of the event type -> id prefix, for items that were not announced.
     (_ARGUMENTS, "fc"),
     ("response.reasoning", "rs"),
     ("response.custom_tool_call", "ctc"),
@@ -164,8 +164,8 @@ class ItemRepair:
 
 
 def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
-    """Return the event about a call's arguments. If none have arrived by the end, the event gets an
-    empty object, because clients parse the arguments as JSON."""
+    """Return the event about a call's arguments. Arguments that are empty at the end are replaced
+    by an empty object, because clients parse them as JSON."""
     if event.get("arguments") != "":
         return [event]
     position: Json = {"item_id": event.get("item_id"), "output_index": event.get("output_index")}
@@ -196,7 +196,7 @@ def _for_client(item: Json, state: _Item) -> Json:
 
 
 def _completed(item: Json) -> Json:
-    """Return the completed item; a function call without arguments gets an empty object."""
+    """Return the completed item; missing arguments of a function call become an empty object."""
     is_empty = item.get("type") == "function_call" and item.get("arguments") == ""
     return {**item, "arguments": "{}"} if is_empty else item
 
@@ -208,7 +208,7 @@ def _input_delta(index: int, item: _Item, text: str) -> ResponsesEvent:
 
 
 def _end_of_input(index: int, item: _Item, whole: str) -> list[ResponsesEvent]:
-    """Return the events for the rest of a custom tool's input, and for its end."""
+    """Return the events for the unsent input of a custom tool, and for its end."""
     item.is_input_done = True
     sent = "".join(item.input)
     rest = whole[len(sent) :] if whole.startswith(sent) else ""

@@ -21,7 +21,7 @@ _RESEND: Final = "Send the whole conversation in `input`."
 
 
 def referenced_ids(request: ResponsesRequest) -> list[tuple[int, str]]:
-    """Return the position and id of each reference to an earlier item in the input."""
+    """Return the position in the input and the id of each reference to an earlier item."""
     items = request["input"]
     return [
         (i, item["id"])

@@ -44,7 +44,7 @@ _TRANSLATED: Final = frozenset(
         "tool_choice",
         # The Responses API always returns usage.
         "stream_options",
-        # The only value that can get here is 1.
+        # The only value that can arrive here is 1.
         "n",
         REASONING_SUMMARY,
     }
@@ -53,7 +53,7 @@ _TRANSLATED: Final = frozenset(
 _REASONS: Final[Mapping[str, str]] = {
     "thinking_budget": "the model uses reasoning_effort instead",
 }
-"""Why a field is dropped, other than for lack of support.
+"""Field -> why it is dropped, for reasons other than a lack of support.
 
 The Responses API does not support seed, logprobs, logit_bias, penalties, or prediction.
 """
@@ -124,8 +124,8 @@ def _tools(fields: ChatRequest, body: ResponsesRequest) -> None:
 
 
 def _tool(tool: Json) -> Json:
-    """Return a tool in the flat form; a function gets `strict`, whose default differs in this
-    API."""
+    """Return a tool in the flat form; for a function, `strict` is set, because its default differs
+    in this API."""
     kind = "custom" if tool.get("type") == "custom" else "function"
     flat = {name: v for name, v in tool[kind].items() if v is not None}
     if kind == "function":

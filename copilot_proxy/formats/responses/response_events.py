@@ -38,7 +38,7 @@ def whole_events(response: Response) -> Iterator[ResponsesEvent]:
 
 
 def item_events(index: int, item: Json) -> Iterator[ResponsesEvent]:
-    """Yield the events of an output item: the added event, those of its content, and the done
+    """Yield the events of an output item: the added event, the events of its content, and the done
     event."""
     initial = {**item, "status": "in_progress"} if "status" in item else dict(item)
     contents: list[ResponsesEvent] = []

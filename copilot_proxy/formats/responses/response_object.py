@@ -49,7 +49,7 @@ def failed_response(response: Response, error: CopilotProxyError, request_id: st
 def error_fields(failure: CopilotProxyError) -> Json:
     """Return ``{"message", "hint"}`` for an error from Copilot.
 
-    The message contains the hint, too, since most clients show only the message.
+    The message also contains the hint, since most clients show only the message.
     """
     return {"message": mask(join_sentences(failure.message, failure.hint)), "hint": failure.hint}
 

@@ -1,8 +1,7 @@
 """Remembers responses in memory, so that clients can refer to them instead of sending them again.
 
 Each response is kept for the caller that received it. If there are too many responses or bytes, the
-least recently used responses are forgotten. Responses that have not been used for a while are
-forgotten, too.
+least recently used responses are forgotten. So are responses that have not been used for a while.
 
 Items are kept as JSON bytes, which take a third of the memory of objects, are ignored by the
 garbage collector, and are decoded into copies that can be changed. Items of a long plain
@@ -218,7 +217,8 @@ class ResponseStore:
             self.forget(*key)
 
     def _hold(self, exchange: Exchange | None) -> None:
-        """Add a use of `exchange`; the first one also counts as a use of the exchange before it."""
+        """Count one more use of `exchange`; the first use also counts for the exchange before
+        it."""
         while exchange is not None:
             exchange.uses += 1
             if exchange.uses > 1:

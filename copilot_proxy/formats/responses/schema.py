@@ -12,10 +12,11 @@ from copilot_proxy.formats.types import Json
 
 
 class InputItem(Struct):
-    """A message, a call, its output, or reasoning, depending on `type`; without it, a message.
+    """A message, a call, its output, or reasoning, depending on `type`; without a `type`, a
+    message.
 
-    An ``item_reference`` refers to the remembered item with this `id`. The parts of a `content` or
-    an `output` are ``input_text``, ``input_image`` (a ``data:`` URL), ``input_file`` (with
+    An ``item_reference`` refers to the remembered item with the same `id`. The parts of a `content`
+    or an `output` are ``input_text``, ``input_image`` (a ``data:`` URL), ``input_file`` (with
     `file_data` and `filename`), ``output_text`` and ``refusal``.
     """
 
@@ -88,8 +89,8 @@ class TextConfig(Struct):
 class ResponsesRequest(Struct):
     """The body of ``POST /v1/responses``.
 
-    With `previous_response_id`, `input` continues a response that the server remembers; without, it
-    is the whole conversation. `max_output_tokens` includes reasoning.
+    With `previous_response_id`, `input` continues a response that the server remembers; without it,
+    `input` is the whole conversation. `max_output_tokens` includes reasoning.
     """
 
     model: str

@@ -176,7 +176,7 @@ def error_message(
 
 
 def _steering_refused(fields: Mapping[str, msgspec.Raw], lane: str | None) -> bytes:
-    """Return the answer to input for a response in progress. Raises `MessageError`."""
+    """Return the refusal of input for a response in progress. Raises `MessageError`."""
     given = {name: fields.get(name, _NULL) for name in ("input", "previous_response_id")}
     if sum(len(memoryview(value)) for value in given.values()) > _MAX_STEERING:
         raise MessageError.of(

@@ -29,7 +29,7 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 
 class ChatToResponses:
-    """Translates chat chunks to the response to a Responses request.
+    """Translates one response for a client of the Responses API.
 
     `feed` accepts a chunk and returns its events, `close` returns the events that end the stream,
     and `fail` returns the events that end it with an error. `request` is the client's original
@@ -54,7 +54,7 @@ class ChatToResponses:
         may alternate."""
         self._tag = ""
         self._pending_opaque = ""
-        """Encrypted reasoning without an open item, such as hidden thinking; it gets an item."""
+        """Encrypted reasoning without an open item, such as hidden thinking; it becomes an item."""
         self._finish: str | None = None
         self._copilot_usage: CopilotUsage | None = None
 

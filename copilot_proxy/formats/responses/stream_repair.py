@@ -44,12 +44,12 @@ _TEXTS: Final = frozenset(
 
 
 class _Pieces(NamedTuple):
-    """Consecutive deltas of a text, all of which get the same repair as the first."""
+    """Consecutive deltas of a text, which are all repaired in the same way as the first."""
 
     kind: str
     output_index: int
     fields: KeysView[str]
-    """The field names of each of these events."""
+    """The names of the fields that each event has."""
     repaired: Json
     """The fields to replace or add."""
 
@@ -228,7 +228,7 @@ class ResponsesRepair:
     def _error(self, event: ResponsesEvent) -> ResponsesEvent:
         """Return an error event in the flat form that clients of this API expect.
 
-        If this is the first event, raises the error instead, so that the client can still get a
+        If this is the first event, raises the error instead, so that the client can still receive a
         status code for it.
         """
         nested = event.get("error")

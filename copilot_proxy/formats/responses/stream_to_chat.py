@@ -45,7 +45,7 @@ class ResponsesToChat(ChunkTranslator):
 
     `feed` accepts the decoded JSON of an event, or of a whole response, and returns its chunks;
     `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
-    response is broken or an error. `usage` and `copilot_usage` have Copilot's counts so far. `now`
+    response is broken or an error. `usage` and `copilot_usage` are Copilot's counts so far. `now`
     is in seconds since 1970.
     """
 
@@ -67,7 +67,8 @@ class ResponsesToChat(ChunkTranslator):
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
         """The type, output index and fields of the last event that had all its indexes."""
         self._sent: dict[_Key, list[str]] = {}
-        """The deltas of each text so far, so that only the rest of the final text is added."""
+        """The deltas of each text so far, so that only the missing part of the final text is
+        added."""
         self._arguments: dict[int, list[str]] = {}
         """The deltas of each call's arguments so far, by output index, because ids change."""
         self._custom: set[int] = set()
@@ -153,7 +154,7 @@ class ResponsesToChat(ChunkTranslator):
         return self._delta({key[0]: text})
 
     def _add_missing_text(self, key: _Key, whole: str) -> list[ChatChunk]:
-        """Add the unsent rest of a complete text; some models send it only at the end."""
+        """Add the unsent part of a complete text; some models send it only at the end."""
         return self._add_text(key, _missing(self._sent.get(key, []), whole))
 
     def _open_call(self, index: int, item: Json) -> list[ChatChunk]:
@@ -276,7 +277,7 @@ def _finish(status: str, details: object) -> str | None:
 
 
 def _missing(pieces: list[str], whole: str) -> str:
-    """Return the rest of `whole` after the deltas, or "" if it does not start with them."""
+    """Return the part of `whole` after the deltas, or "" if it does not start with them."""
     sent = "".join(pieces)
     return whole[len(sent) :] if whole.startswith(sent) else ""
 

@@ -1,8 +1,8 @@
 """The client's tools of a Responses request, and the flat names that represent them.
 
 Models on other APIs only support functions and custom tools, without namespaces. For these models,
-a tool in a namespace gets a name that combines both names, and a tool search that the client runs
-becomes a function.
+a tool in a namespace is given a name that combines both names, and a tool search that the client
+runs becomes a function.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,8 +26,8 @@ HOSTED: Final[Mapping[str, str]] = {
 }
 """The tools that OpenAI's servers run, but Copilot's do not.
 
-Tools that clients offer by default are dropped with a note. The others are refused, because a
-client that asks for one of them relies on it.
+Tools that clients offer by default are dropped with a note. The other tools are refused, because a
+client that asks for one relies on it.
 """
 
 ADDITIONAL: Final = "additional_tools"

@@ -68,7 +68,7 @@ def _prepared(item: Json, notes: list[str]) -> list[Json]:
 def describe_tools(body: ResponsesRequest) -> None:
     """Remove empty descriptions, which Copilot rejects, from the tools of `body`, which are copies.
 
-    Namespaces must have a description, so they get their name.
+    A namespace must have a description, so its name replaces an empty one.
     """
     for holder in (body, *filter(has_tools, item_list(body))):
         for tool in tools_of(holder):
@@ -98,7 +98,7 @@ def _own_tools(tools: object, notes: list[str]) -> list[Json]:
 
 
 def _part(part: Json, role: object) -> Json:
-    """Return a content part without the SDK's additions; a text gets this API's type name."""
+    """Return a content part without the SDK's additions; a text is given this API's type name."""
     if "parsed" in part:
         part = {name: value for name, value in part.items() if name != "parsed"}
     if part.get("type") != "text":

@@ -1,4 +1,4 @@
-"""Answers a warm-up: a WebSocket request with ``generate: false``, which gets no output.
+"""Answers a warm-up: a WebSocket request with ``generate: false``, which asks for no output.
 
 The response has an id, from which the next request on the WebSocket can continue. A warm-up
 costs nothing.

@@ -43,7 +43,8 @@ def apply_rules(
 
 
 def _rules_for(profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody) -> Sequence[rule.Rule]:
-    """Return the rules that may change a request like this one; cached for each profile."""
+    """Return the rules that may change a request; cached in the profile, by the request's
+    features."""
     rules: Sequence[rule.Rule]
     is_settled, missing = outgoing.is_settled, _missing(outgoing)
     kind = (pi_ai, is_settled, missing)

@@ -67,6 +67,6 @@ def drop_eager_input(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 def disable_unsupported_stream(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 ) -> None:
-    """Request a whole response if the model does not stream; the client still gets a stream."""
+    """Request a whole response if the model does not stream; the client still receives a stream."""
     if outgoing.body.get("stream") is True:
         outgoing.body["stream"] = False

@@ -55,9 +55,9 @@ _REMOVED: Final = "[An earlier image was removed: the model accepts only a limit
 def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Replace the oldest images with text if there are too many.
 
-    The images of the last message are kept; if there are too many of these alone, Copilot reports
-    an error. Others are replaced in steps of half the limit, so that the start of the prompt, which
-    is cached, stays the same for several turns.
+    The images of the last message are kept; if that message alone has too many, Copilot reports an
+    error. Other images are replaced in steps of half the limit, so that the start of the prompt,
+    which is cached, stays the same for several turns.
     """
     limit = profile.max_images
     if limit is None or not outgoing.kinds.has_images:

@@ -1,8 +1,8 @@
 """Ids of tool calls for models that expect a name and a number, such as Kimi's ``read:0``.
 
 Such a model continues the numbering of the conversation, so its own ids are left alone. If any id
-is from another model, all are renumbered in order, so that the same conversation always gets the
-same ids. Models that refuse this form get different ids from the rule in `tool_ids`.
+is from another model, all are renumbered in order, so that the same conversation always has the
+same ids. For models that refuse this form, the rule in `tool_ids` changes the ids.
 """
 
 from copilot_proxy.formats.model_profiles import ModelProfile

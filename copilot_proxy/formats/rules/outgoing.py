@@ -25,7 +25,7 @@ class OutgoingBody(OutgoingConversation):
     """The names of the output limit; the first one present is used."""
     stop_field: ClassVar[str]
     requested_effort: str | None = None
-    """The effort that the client requested, if its own API only has efforts."""
+    """The effort that the client requested, if its API only supports efforts."""
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 
@@ -134,7 +134,8 @@ class OutgoingBody(OutgoingConversation):
         return ()
 
     def lift_additional_tools(self) -> bool:
-        """Move tools from items of the conversation to the tools; return whether there were any."""
+        """Move tools from conversation items to the request's tools; return whether there were
+        any."""
         return False
 
     def replace_tool_search(self) -> tuple[bool, int]:
@@ -184,7 +185,8 @@ class OutgoingBody(OutgoingConversation):
         marks."""
 
     def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
-        """Remove the attributes of marks that Copilot refuses, and the marks beyond `max_marks`.
+        """Remove attributes that Copilot refuses from marks, and remove all marks beyond
+        `max_marks`.
 
         If `one_hour` is True, a mark may have a TTL of one hour instead of five minutes.
         """

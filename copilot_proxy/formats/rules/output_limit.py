@@ -57,7 +57,7 @@ def lower_to_maximum(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 def stream_long_responses(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Request a stream if the limit is too high for a whole response.
 
-    A client that does not stream still gets a whole response.
+    A client that does not stream still receives a whole response.
     """
     limit, highest = outgoing.limit, profile.max_unstreamed_output
     if profile.streams and highest is not None and limit is not None and limit > highest:

@@ -68,7 +68,7 @@ class _Definitions:
         return copy
 
     def rewrite_moved(self) -> Json:
-        """Return the schemas that were referred to, directly or indirectly, by name."""
+        """Return the schemas that were referred to, directly or indirectly, under their names."""
         moved: Json = {}
         while self._targets:
             name, target = self._targets.pop(0)

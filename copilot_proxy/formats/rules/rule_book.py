@@ -51,7 +51,7 @@ SETTLED: Final = frozenset(
         *("turns.consecutive", "turns.first", "turns.only", "turns.last"),
     }
 )
-"""The rules that do not need to change a conversation if `OutgoingBody.is_settled`."""
+"""The rules that do not need to change a conversation if `OutgoingBody.is_settled` is true."""
 
 RULES: Final = (
     Rule("fields.refused", _OBSERVED, fields.drop_refused),

@@ -63,7 +63,7 @@ def drop_unsupported(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
 
 def choose_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Choose the form of thinking for a client whose own API only has efforts."""
+    """Choose the form of thinking for a client whose API only supports efforts."""
     effort = outgoing.requested_effort
     if outgoing.thinking is not None:
         return

@@ -44,7 +44,7 @@ def deferred_tools_note(count: int) -> str:
 
 
 def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Replace namespaces with their tools, whose names get the namespace as a prefix."""
+    """Replace namespaces with their tools, prefixing the tool names with the namespace."""
     if outgoing.flatten_namespaces():
         notes.append(FLATTENED)
 

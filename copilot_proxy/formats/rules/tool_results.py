@@ -104,7 +104,7 @@ class _Pairs:
     def _order(self, segment: Segment, found: dict[str, int]) -> Sequence[str]:
         """Return the ids of a segment's calls in the order in which their results follow.
 
-        This is the order of the calls, unless the results share a message: then they keep their own
+        This is the order of the calls, except that results in a single message keep their own
         order.
         """
         if not self._outgoing.results_share_a_message:

@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 
 def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
-    """Return a connection pool for `many` concurrent requests, or else a transport for `client`.
+    """Return a connection pool for `many` concurrent requests, or a transport that uses `client`.
 
     If the environment configures a proxy, `client` is always used, because it supports all proxies.
     """

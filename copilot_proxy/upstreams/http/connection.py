@@ -141,7 +141,7 @@ class HttpConnection(asyncio.Protocol):
         """The monotonic time, which may stop while the machine sleeps, and the wall time."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's has a different base class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop has another base class
 
     def encrypted(self, transport: asyncio.Transport, under: asyncio.Transport) -> None:
         """Use the `transport` of a completed TLS handshake, which sends through `under`."""

@@ -29,7 +29,7 @@ _SWEEP_INTERVAL: Final = 5.0
 _IDLE_THRESHOLD: Final = 16
 """The number of idle connections above which others are closed sooner; each takes 50 KiB."""
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
-"""Seconds after which the next address of a host is tried, too (RFC 8305)."""
+"""Seconds after which the next address of a host is also tried (RFC 8305)."""
 _MIN_BUSY: Final = 2
 """The minimum number of running requests for which a spare connection is kept."""
 _SPARE_TIMEOUT: Final = 10.0
@@ -182,9 +182,9 @@ class ConnectionPool:
         return connection
 
     def _sweep(self) -> None:
-        """Close idle connections that are no longer usable, and excess ones.
+        """Close idle connections that are unusable or in excess.
 
-        The next call returns their memory, unless that would delay a request.
+        The next call frees their memory, unless that would delay a request.
         """
         self._sweeper = None
         if self._has_closed and len(self._open) == sum(map(len, self._idle.values())):

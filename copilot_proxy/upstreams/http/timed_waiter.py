@@ -1,4 +1,4 @@
-"""Waiting for data from a server, with a timeout."""
+"""Waits for data from a server, with a timeout."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -53,7 +53,7 @@ class WaitTimer:
 class TimedWaiter(ABC, Generic[_Change]):
     """Waits for changes, and fails if there is none for `timeout` seconds.
 
-    Sending a part of the request is a change, too; `unsent` returns how many bytes are left.
+    Sending a part of the request also counts as a change; `unsent` returns how many bytes are left.
     """
 
     def __init__(self, timer: WaitTimer, timeout: float | None, unsent: Callable[[], int]) -> None:
@@ -91,7 +91,7 @@ class TimedWaiter(ABC, Generic[_Change]):
         self.wake()
 
     def check_timeout(self) -> None:
-        """Fail with a timeout if there was no change, or else schedule another check."""
+        """Fail with a timeout if there was no change, otherwise schedule another check."""
         if self.waiter is None or self.waiter.done() or self._timeout is None:
             return
         due = self.last_change + self._timeout

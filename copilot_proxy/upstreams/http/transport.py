@@ -69,7 +69,7 @@ class Transport(Protocol):
 async def receive_by_reading(
     read: Callable[[], Awaitable[bytes]], process: Callable[[bytes], _Result | None]
 ) -> _Result | None:
-    """`HttpResponse.receive` for a response that only supports `read`."""
+    """Implement `HttpResponse.receive` for a response that only supports `read`."""
     while data := await read():
         if (result := process(data)) is not None:
             return result

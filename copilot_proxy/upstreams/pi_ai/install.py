@@ -80,7 +80,7 @@ class Installer:
         if free < _REQUIRED_SPACE:
             _remove(temporary)
             raise CopilotProxyError(
-                f"The disk of {parent} has only {free // 1000**2} MB of free space.",
+                f"Only {free // 1000**2} MB are free on the disk of {parent}.",
                 hint=f"Free at least {_REQUIRED_SPACE // 1000**2} MB.",
             )
         return temporary

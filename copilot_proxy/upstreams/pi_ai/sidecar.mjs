@@ -205,8 +205,8 @@ class SidecarRequest {
   }
 }
 
-// Adds the encrypted reasoning to the messages that it belongs to. `opaque` has it by the id of the
-// first tool call of the message; Gemini requires it for messages with tool calls.
+// Adds the encrypted reasoning to the messages that it belongs to. `opaque` contains it under the id of
+// the message's first tool call; Gemini requires it for messages with tool calls.
 function addOpaque(body, opaque) {
   for (const message of opaque ? body.messages : []) {
     const value = opaque[message.tool_calls?.[0]?.id];

@@ -1,7 +1,7 @@
 """Copilot through pi-ai: conversations go to the sidecar, all other calls to Copilot.
 
-Authentication, host selection and retries work as without pi-ai. The sidecar gets a token with each
-request and does not store it.
+Authentication, host selection and retries work as without pi-ai. The sidecar receives a token with
+each request and does not store it.
 """
 
 from collections.abc import Callable, Mapping

@@ -257,7 +257,7 @@ def test_the_initiator_depends_on_the_last_message(messages: list[Any], expected
     ],
 )
 def test_images_are_found_in_all_messages(messages: list[Any], expected: bool) -> None:
-    """Old and nested images count, too: the request needs the vision header."""
+    """Old and nested images also count: the request needs the vision header."""
     assert expected is (count_images(messages) > 0)
 
 

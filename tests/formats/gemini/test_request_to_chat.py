@@ -45,7 +45,8 @@ def test_pieces_of_an_answer() -> None:
 
 @given(st.booleans(), st.booleans())
 def test_results_find_their_calls(has_call_ids: bool, has_result_ids: bool) -> None:
-    """Results are matched to calls by id, or else by name and order, with reproducible ids."""
+    """Results are matched to calls by id or, without ids, by name and order; new ids are
+    reproducible."""
     names = ["f", "g", "f"]
     calls = [
         {"name": name, "args": {}} | ({"id": f"id-{i}"} if has_call_ids else {})

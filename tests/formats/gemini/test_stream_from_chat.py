@@ -126,7 +126,7 @@ def test_an_answer_that_breaks_off() -> None:
     ],
 )
 def test_a_wrapped_answer(pieces: list[str], expected: str) -> None:
-    """Output that had to be wrapped in an object is unwrapped if possible, else unchanged."""
+    """Output that had to be wrapped in an object is unwrapped if possible, otherwise unchanged."""
     config = {"responseMimeType": "application/json", "responseSchema": {"type": "ARRAY"}}
     (part,) = parts(*({"content": piece} for piece in pieces), **config)
 

@@ -202,7 +202,7 @@ def test_claude_gets_whole_schemas() -> None:
     ],
 )
 def test_the_tool_choice_is_passed_on(model: Model, choice: Any, option: Any, payload: Any) -> None:
-    """The tool choice is an option of pi-ai if there is one, else a field of the API."""
+    """The tool choice is an option of pi-ai if there is one, otherwise a field of the API."""
     body, notes = translated(model, tools=[TOOL], tool_choice=choice)
 
     assert option == body["options"].get("toolChoice")

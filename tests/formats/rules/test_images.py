@@ -55,7 +55,7 @@ def test_the_oldest_are_replaced(earlier: int, last: int, expected: str) -> None
 
 
 def test_screenshots_of_tools() -> None:
-    """On Messages, screenshots in tool results are replaced, too."""
+    """On Messages, screenshots in tool results are also replaced."""
     turns: list[Json] = [{"role": "user", "content": "Hi"}]
     for number in range(22):
         use = {"type": "tool_use", "id": f"a{number}", "name": "f", "input": {}}

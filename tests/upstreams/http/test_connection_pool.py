@@ -34,7 +34,7 @@ class Upstream:
         """Wait until at least `count` connections have been made."""
         async with self.changed:
             await asyncio.wait_for(self.changed.wait_for(lambda: self.connections >= count), 60)
-        await iterate()  # until the pool has the connection, too
+        await iterate()  # until the pool also has the connection
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with self.changed:
