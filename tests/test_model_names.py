@@ -120,7 +120,7 @@ def test_a_documented_family_always_means_a_model(time: str, name: str) -> None:
 @pytest.mark.parametrize("name", OLD_NAMES.split())
 @pytest.mark.parametrize("time", CATALOGUES)
 def test_a_name_that_clients_have_built_in_always_means_a_model(time: str, name: str) -> None:
-    """A client written for a 2025 model gets an answer from an affordable model."""
+    """A client written for a 2025 model receives an answer from an affordable model."""
     catalogue = CATALOGUES[time]
     meaning = resolve(catalogue, name, DEFAULT_FAMILY)
 

@@ -83,7 +83,7 @@ def test_threads_are_refused(
 def test_context_management_is_reported_if_requested(
     client: anthropic.Anthropic, model: str
 ) -> None:
-    """Only clients that request `context_management` from Claude get it."""
+    """Only clients that request `context_management` from Claude receive it."""
     asked: Any = {"model": model, "max_tokens": 1000, "messages": user("Hi")}
     wanted: Any = {"context_management": EDITS, "betas": [CONTEXT_BETA], **asked}
     is_native = PATHS[model] == "/v1/messages"

@@ -73,7 +73,7 @@ async def test_asynchronously(proxy: Proxy) -> None:
 def test_functions_that_the_sdk_calls(
     google: genai.Client, simulator: Simulator, model: str
 ) -> None:
-    """The SDK calls the functions, and the model gets both results with its own reasoning."""
+    """The SDK calls the functions, and the model receives both results with its own reasoning."""
     chat = google.chats.create(
         model=model,
         config=types.GenerateContentConfig(
@@ -91,7 +91,7 @@ def test_functions_that_the_sdk_calls(
 
 
 def test_thoughts(google: genai.Client, simulator: Simulator) -> None:
-    """Thoughts are marked as thoughts, and signed so that the model gets them back."""
+    """Thoughts are marked as thoughts, and signed so that the model receives them back."""
     chat = google.chats.create(
         model="claude-opus-5",
         config=types.GenerateContentConfig(

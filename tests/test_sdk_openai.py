@@ -279,7 +279,7 @@ def test_quota_is_not_retried(proxy: Proxy, simulator: Simulator) -> None:
 
 
 async def test_async_client(proxy: Proxy) -> None:
-    """Each of several concurrent requests from the async SDK gets its own answer."""
+    """Each of several concurrent requests from the async SDK receives its own answer."""
     async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="unused") as client:
 
         async def ask(number: int) -> str:

@@ -1,4 +1,4 @@
-"""The framework's request, for routes that need more of it than `services.Request`."""
+"""The framework's request, for routes that need more than `services.Request` offers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Coding agents get answers through the server, use tools, and stop immediately on refusals."""
+"""Coding agents receive answers through the server, use tools, and stop immediately on refusals."""
 
 import pytest
 

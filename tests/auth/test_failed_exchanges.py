@@ -199,7 +199,7 @@ async def test_a_failed_store_is_read_again_later(
 async def test_every_caller_gets_a_separate_copy_of_an_error(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """Every caller gets a separate copy of a remembered error."""
+    """Every caller receives a separate copy of a remembered error."""
     simulator.state.block()
     first = await failing(auth.token)
     first.headers["x-request-id"] = "mine"

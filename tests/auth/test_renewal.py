@@ -115,7 +115,7 @@ async def test_others_keep_the_token_during_a_renewal(
 async def test_others_keep_the_token_when_a_renewal_fails(
     auth: CopilotAuth, simulator: Simulator
 ) -> None:
-    """Only the refused request gets the error; GitHub is called once."""
+    """Only the refused request receives the error; GitHub is called once."""
     token = await auth.token()
     simulator.state.faults.on("exchange_500")
     asked = len(simulator.state.requests)

@@ -94,7 +94,7 @@ async def test_a_token_that_expires_fails_no_request(
 async def test_a_revoked_login_is_reported_once(
     proxy: Proxy, simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each request gets a clear error, GitHub is called once, and the log has one line."""
+    """Each request receives a clear error, GitHub is called once, and the log has one line."""
     async with many(proxy) as client:
         await client.post(PATH, json=CHAT)
         simulator.state.revoke()

@@ -69,7 +69,7 @@ def test_sizes_of_events_match_the_documentation() -> None:
 
 
 def test_whole_answers_are_counted_and_checked(proxy: Proxy) -> None:
-    """Every request gets its own answer."""
+    """Every request receives its own answer."""
     result = measured(proxy.url, "requests", connections=3, seconds=0.3)
     assert result["requests"] > 2
     assert (0, []) == (result["wrong"], result["problems"])

@@ -444,7 +444,7 @@ def test_a_spinner_is_shown_until_the_first_word(account: Simulator) -> None:
 
 
 def test_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dumb terminal gets plain text."""
+    """A dumb terminal receives plain text."""
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert isinstance(chat_answer.new_printer(), chat_answer.PlainPrinter)

@@ -139,7 +139,7 @@ def test_a_personal_access_token_in_the_environment(
 def test_dumb_terminals_and_no_color(
     monkeypatch: pytest.MonkeyPatch, term: str, no_color: str
 ) -> None:
-    """A dumb terminal gets no escape codes; NO_COLOR only disables styles."""
+    """A dumb terminal receives no escape codes; NO_COLOR only disables styles."""
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

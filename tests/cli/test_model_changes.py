@@ -73,7 +73,7 @@ def test_changes(cli: Cli, account: Simulator, seen: Path) -> None:
 
 
 def test_json(cli: Cli, account: Simulator) -> None:
-    """Programs get the same data; the first run reports no changes."""
+    """Programs receive the same data; the first run reports no changes."""
     nothing: dict[str, Any] = {"added": [], "gone": [], "retiring": [], "prices": []}
     first = json.loads(cli("models", "--changed", "--json").out)
     assert nothing == {name: value for name, value in first.items() if name != "since"}

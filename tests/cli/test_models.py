@@ -126,7 +126,7 @@ def test_nothing_matches(cli: Cli) -> None:
 
 
 def test_no_models_for_chat(cli: Cli, account: Simulator) -> None:
-    """An account without chat models gets an error that says so."""
+    """An account without chat models receives an error that says so."""
     account.state.catalogue = [{"id": "e", "capabilities": {"type": "embeddings"}}]
     assert "The account has no chat models." in cli("models").err
     ran = cli("models", "--all")

@@ -740,7 +740,7 @@ def test_nohup(account: Simulator) -> None:
 def test_stopping_here(
     account: Simulator, capsys: pytest.CaptureFixture[str], stream: bool
 ) -> None:
-    """A request that outlasts the shutdown timeout is aborted, and its client gets an error."""
+    """A request that outlasts the shutdown timeout is aborted, and its client receives an error."""
     account.state.faults.on("stall_before_headers", path="/chat/completions")
     answers: list[httpx.Response] = []
 

@@ -18,7 +18,7 @@ CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "confidentia
 
 
 def test_the_page_is_for_browsers(server: Proxy) -> None:
-    """A browser gets the page, and other clients still get the text."""
+    """A browser receives the page, and other clients still receive the text."""
     with server.client() as client:
         page = client.get("/", headers={"accept": "text/html,*/*;q=0.8"})
         text = client.get("/")

@@ -48,10 +48,10 @@ def setups() -> Iterator[Setups]:
 
 @pytest.mark.parametrize("cell", covering(cells(), _fault, _outcome, _request), ids=str)
 def test_fault(setups: Setups, cell: Cell) -> None:
-    """The client gets the result in the table with a hint, and all output before the failure.
+    """The client receives the result in the table with a hint, and all output before the failure.
 
-    Copilot gets as many requests as the table says; no task, connection or file is left open; and
-    the next request is answered.
+    Copilot receives as many requests as the table says; no task, connection or file is left open;
+    and the next request is answered.
     """
     run(setups.get(cell.setup), cell)
 

@@ -37,7 +37,7 @@ def thinking(client: str, id: str, *, betas: list[str] | None = None, **wish: An
 @every_client
 @pytest.mark.parametrize("id", ["claude-haiku-5.5", "claude-sonnet-5.5", "claude-opus-4.8"])
 def test_sampling_is_left_at_the_default(client: str, id: str) -> None:
-    """Claude 4.7 and later get no sampling except the default temperature."""
+    """Claude 4.7 and later receive no sampling except the default temperature."""
     request = sent(client, claude(id), temperature=0.5, top_p=0.5)
     default = sent(client, claude(id), temperature=1)
 
@@ -364,7 +364,7 @@ def test_reasoning_summary_never_leaves_the_program(client: str) -> None:
 
 
 def test_reasoning_summary_does_not_reach_pi_ai() -> None:
-    """pi-ai does not get the field, and the client gets no note about it."""
+    """pi-ai does not receive the field, and the client receives no note about it."""
     chat = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
     model = model_on("chat_completions", "gemini-4-neon", "Google")
     notes: list[str] = []
@@ -376,7 +376,8 @@ def test_reasoning_summary_does_not_reach_pi_ai() -> None:
 
 
 def test_eager_input_is_for_models_that_support_it() -> None:
-    """Only Haiku 4.5 gets tools without `eager_input_streaming`; all models get `strict`."""
+    """Only Haiku 4.5 receives tools without `eager_input_streaming`; all models receive
+    `strict`."""
     tool = {"name": "f", "input_schema": {"type": "object"}, "strict": True}
     own = {"tools": [{**tool, "eager_input_streaming": True}]}
 

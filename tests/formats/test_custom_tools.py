@@ -104,7 +104,7 @@ def test_malformed_arguments_lose_nothing(arguments: str, text: str) -> None:
 
 
 def test_a_function_call_becomes_a_custom_call() -> None:
-    """A chat client gets a call of its custom tool, with the input in pieces."""
+    """A chat client receives a call of its custom tool, with the input in pieces."""
     events = [
         calling(call("a", "apply_patch", '{"input": "*** ')),
         calling(call(arguments='x\\n"}')),

@@ -246,7 +246,7 @@ def test_without_a_catalogue_pdfs_are_sent(client: str) -> None:
 def test_other_files_become_text(
     client: str, model: Model, content: bytes, media_type: str
 ) -> None:
-    """Every model gets other files as text, with their names."""
+    """Every model receives other files as text, with their names."""
     prepared = sent(
         client, body(client, part(client, encoded(content, media_type), "notes")), model
     )

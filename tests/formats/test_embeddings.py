@@ -154,7 +154,7 @@ def test_over_http(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_an_error_with_status_200() -> None:
-    """If there is an error object in place of vectors, the client gets that error."""
+    """If there is an error object in place of vectors, the client receives that error."""
     with pytest.raises(UpstreamRefusal) as raised:
         embeddings.vectors({"error": {"code": "rate_limited", "message": "Slowly."}}, 1)
 
@@ -162,7 +162,7 @@ def test_an_error_with_status_200() -> None:
 
 
 def test_failure_over_http(proxy: Proxy, simulator: Simulator) -> None:
-    """If Copilot refuses a batch, the client gets Copilot's error."""
+    """If Copilot refuses a batch, the client receives Copilot's error."""
     simulator.state.faults.on("rate_limited", path="/embeddings", value="7")
     with proxy.client() as client:
         answer = client.post(PATH, json={"model": SMALL, "input": "x"})

@@ -148,7 +148,7 @@ def test_a_refusal_of_responses_is_explained(client: str) -> None:
 
 
 def test_a_streamed_refusal_keeps_its_details() -> None:
-    """A streaming client gets Claude's explanation next to the stop reason."""
+    """A streaming client receives Claude's explanation next to the stop reason."""
     stopped = {"stop_reason": "refusal", "stop_sequence": None, "stop_details": REFUSAL}
     model = model_on("messages", "claude-opus-5", "Anthropic")
 

@@ -29,7 +29,7 @@ def assistant(**more: Any) -> Json:
 
 
 def test_missing_reasoning_is_restored() -> None:
-    """The next request gets the reasoning that the client did not send."""
+    """The next request receives the reasoning that the client did not send."""
     memory = ReasoningCache()
     remember(memory)
     user = {"role": "user", "content": "x"}

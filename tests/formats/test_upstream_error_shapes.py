@@ -165,7 +165,7 @@ def test_whether_sdks_may_retry(
 
 
 def test_the_limit_that_was_hit_is_passed_on() -> None:
-    """The client gets GitHub's name for the limit, but none of GitHub's other headers."""
+    """The client receives GitHub's name for the limit, but none of GitHub's other headers."""
     headers = {"x-ratelimit-exceeded": "user_weekly", "set-cookie": "a=b", "x-request-id": "1"}
 
     assert {"x-ratelimit-exceeded": "user_weekly"} == parse_error_response(

@@ -1,4 +1,4 @@
-"""For any Copilot response with status 200, the client gets a valid answer or an error."""
+"""For any Copilot response with status 200, the client receives a valid answer or an error."""
 
 import json
 from collections.abc import Iterator

@@ -337,7 +337,7 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
 
 
 def test_concurrent_requests(make: Callable[..., Client]) -> None:
-    """A request gets no cache hit from a request that has not been answered yet."""
+    """A request cannot hit the cache of a request that has not been answered yet."""
     with make() as client:
         client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
         client.use_another_machine()

@@ -139,7 +139,7 @@ def test_a_large_body_can_wait(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("path", [PATH, "/v1/responses", "/v1/messages", "/v1/embeddings"])
 def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
-    """If the queue is full, the client gets a 503 with Retry-After before the body is read."""
+    """If the queue is full, the client receives a 503 with Retry-After before the body is read."""
     with (
         small(simulator, max_queue=0) as proxy,
         occupied(proxy, simulator),
@@ -161,7 +161,7 @@ def test_beyond_the_queue(simulator: Simulator, path: str) -> None:
 
 
 def test_the_queue_is_limited(simulator: Simulator) -> None:
-    """The queue holds as many requests as the setting allows; more requests get a 503."""
+    """The queue holds as many requests as the setting allows; more requests receive a 503."""
     with small(simulator, max_queue=1) as proxy:
         with occupied(proxy, simulator):
             asked = waits(proxy, lambda: post(proxy, chat()))

@@ -120,7 +120,7 @@ def pinned(value: Any) -> Any:
 
 
 def repaired_response(response: Response) -> Response:
-    """Return a response as the client gets it, except for its ids."""
+    """Return a response as the client receives it, except for its ids."""
     response = {"metadata": {}, **pinned(response)}
     del response["output_text"]
     if response["usage"]:

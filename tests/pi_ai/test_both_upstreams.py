@@ -164,7 +164,7 @@ def test_images(sdk: openai.OpenAI, served: Served, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-4.6", "gemini-3.1-pro-preview"])
 def test_reasoning_is_shown_and_sent_back(http: httpx.Client, served: Served, model: str) -> None:
-    """The client gets the model's reasoning, and the model gets it back in the next turn.
+    """The client receives the model's reasoning, and the model receives it back in the next turn.
 
     This works even if the client does not send it back.
     """
@@ -333,7 +333,7 @@ def test_an_end_without_a_finish_reason(http: httpx.Client, served: Served) -> N
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_price_is_passed_on(http: httpx.Client, model: str, stream: bool) -> None:
-    """The client gets the token counts, and GitHub's charge for the answer."""
+    """The client receives the token counts, and GitHub's charge for the answer."""
     request: Any = {"model": model, "messages": user("Say hello"), "stream": stream}
     if stream:
         request["stream_options"] = {"include_usage": True}
@@ -349,7 +349,7 @@ def test_the_price_is_passed_on(http: httpx.Client, model: str, stream: bool) ->
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "claude-sonnet-4.5"])
 def test_a_refusal_is_explained(http: httpx.Client, served: Served, model: str) -> None:
-    """The client gets the model's explanation of its refusal."""
+    """The client receives the model's explanation of its refusal."""
     served.simulator.state.faults.on("refusal")
 
     answer = http.post(CHAT, json={"model": model, "messages": user("Say hello")})
@@ -528,7 +528,7 @@ def test_the_route_and_the_log_name_the_upstream(http: httpx.Client, served: Ser
 
 @pytest.mark.parametrize("model", MODELS)
 def test_ollama(served: Served, model: str) -> None:
-    """Ollama clients get a streamed call, and its result reaches the model without ids."""
+    """Ollama clients receive a streamed call, and its result reaches the model without ids."""
     messages: list[Any] = user("What is the weather in Rome?")
     with ollama.Client(served.proxy.url, verify=NO_TLS, trust_env=False) as client:
         parts = list(client.chat(f"{model}:latest", messages, tools=[TOOL], stream=True))

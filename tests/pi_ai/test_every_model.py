@@ -104,7 +104,7 @@ def test_dropped_thinking_is_noted(http: httpx.Client, stream: bool) -> None:
 
 @pytest.mark.parametrize("model", ["claude-opus-5.5", "gpt-6.2-sol", "gemini-3.8-flash"])
 def test_gemini_clients(http: httpx.Client, model: str) -> None:
-    """Gemini clients also get a call, thoughts, and an answer to the result."""
+    """Gemini clients also receive a call, thoughts, and an answer to the result."""
     config = {"thinkingConfig": {"thinkingLevel": "HIGH", "includeThoughts": True}}
     tools = [{"functionDeclarations": [{"name": "get_weather", "parameters": PARAMETERS}]}]
     user = {"role": "user", "parts": [{"text": "What is the weather in Rome?"}]}

@@ -68,7 +68,8 @@ def nodes(home: Path) -> set[int]:
 @needs_pi_ai
 @needs_proc
 def test_a_killed_process_fails_only_open_requests(simulator: Simulator, tmp_path: Path) -> None:
-    """The open stream gets an error event, and the next request gets a new process."""
+    """The open stream ends with an error event, and the next request is answered by a new
+    process."""
     simulator.state.faults.on("stall_mid_stream", times=1)
     home = give_pi_ai(tmp_path / "pi")
     settings = settings_at(simulator, upstream="pi-ai", home_dir=home, header_grace=0.1)

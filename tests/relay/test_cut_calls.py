@@ -16,7 +16,7 @@ FUNCTION = {"name": "write_file", "parameters": SCHEMA}
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", ["claude-sonnet-5.5", "claude-haiku-4.5"])
 def test_the_finish_reason_is_the_limit(model: str, stream: bool) -> None:
-    """On Messages or Chat Completions, every client gets the finish reason for the limit."""
+    """On Messages or Chat Completions, every client receives the finish reason for the limit."""
     common: dict[str, Any] = {"model": model, "stream": stream}
     requests = {
         "/v1/chat/completions": {

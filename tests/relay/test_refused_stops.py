@@ -33,7 +33,7 @@ def test_the_answer_stops(proxy: Proxy, simulator: Simulator, path: str, stream:
 
 
 def test_a_model_that_accepts_them(proxy: Proxy, simulator: Simulator) -> None:
-    """The model gets the stop sequences, so the user does not pay for unneeded text."""
+    """The model receives the stop sequences, so the user does not pay for unneeded text."""
     body = {"model": "gpt-5-mini", **REQUESTS["/v1/chat/completions"]}
     with proxy.client() as client:
         answer = client.post("/v1/chat/completions", json=body)

@@ -167,7 +167,7 @@ def test_a_client_that_is_still_sending_sees_its_error(
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_http_1_0(proxy: Proxy, stream: bool) -> None:
-    """An HTTP/1.0 client gets no chunks, and the connection closes at the end of the body."""
+    """An HTTP/1.0 client receives no chunks, and the connection closes at the end of the body."""
     address = urlsplit(proxy.url)
     body = json.dumps({**json.loads(CHAT), "stream": stream}).encode()
     head = f"POST {PATH} HTTP/1.0\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -354,7 +354,7 @@ def test_invalid_http(
     form: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The client gets an error, and the log has a line without the bytes that were sent."""
+    """The client receives an error, and the log has a line without the bytes that were sent."""
     address = urlsplit(proxy.url)
     endpoint = (address.hostname or "", address.port or 0)
     with logging_to_stderr(form, Reporter()), socket.create_connection(endpoint, 10) as conn:

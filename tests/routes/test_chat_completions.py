@@ -119,7 +119,7 @@ def test_initiator(
 
 
 def test_identity(proxy: Proxy, simulator: Simulator) -> None:
-    """Copilot gets this program's name, and the editor version that it requires."""
+    """Copilot receives this program's name, and the editor version that it requires."""
     with proxy.client() as client:
         client.post(PATH, json=chat())
 
@@ -154,7 +154,7 @@ def test_embeddings_model_is_not_a_chat_model(proxy: Proxy) -> None:
 
 
 def test_unknown_model(proxy: Proxy, simulator: Simulator) -> None:
-    """An unknown model gets a 404 that suggests similar names."""
+    """A request for an unknown model receives a 404 that suggests similar names."""
     with proxy.client() as client:
         answer = client.post(PATH, json=chat(model="claude-hiku-4.5"))
 
@@ -274,7 +274,7 @@ def test_models_that_cannot_stream(proxy: Proxy, simulator: Simulator) -> None:
     ],
 )
 def test_oddities_are_harmless(proxy: Proxy, simulator: Simulator, model: str, fault: str) -> None:
-    """The client gets the complete answer, however oddly Copilot sends it."""
+    """The client receives the complete answer, however oddly Copilot sends it."""
     text = "Grüße, 世界 🙂"
     simulator.state.faults.on(fault, path="/chat/completions")
     with proxy.client() as client:

@@ -230,7 +230,7 @@ def test_the_sdk_raises_its_error(client: openai.OpenAI) -> None:
 
 
 def test_anthropics_batches(proxy: Proxy) -> None:
-    """An Anthropic client gets the same error in its own format."""
+    """An Anthropic client receives the same error in its own format."""
     headers = {"anthropic-version": "2023-06-01"}
     with proxy.client(headers=headers) as http:
         answer = http.post("/v1/messages/batches", json={})
@@ -252,7 +252,7 @@ def test_anthropics_batches(proxy: Proxy) -> None:
     ],
 )
 def test_apis_that_only_google_has(proxy: Proxy, path: str, reason: str) -> None:
-    """A Gemini client gets the same error in its own format."""
+    """A Gemini client receives the same error in its own format."""
     with proxy.client(headers={"x-goog-api-key": "unused"}) as http:
         error = http.post(f"/{path}", json={}).json()["error"]
 

@@ -59,7 +59,7 @@ def test_off(simulator: Simulator, method: str, path: str) -> None:
     [("/", "*/*", True), ("/", "text/html,*/*;q=0.8", False)],
 )
 def test_the_root(proxy: Proxy, path: str, accept: str, is_ollama: bool) -> None:
-    """Ollama clients get the exact text that they look for; browsers get the dashboard."""
+    """Ollama clients receive the exact text that they look for; browsers receive the dashboard."""
     with proxy.client(headers={"accept": accept}) as client:
         answer, head = client.get(path), client.head(path)
 

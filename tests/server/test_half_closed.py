@@ -24,7 +24,7 @@ def post(proxy: Proxy, *, stream: bool, version: str = "1.1") -> socket.socket:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_it_gets_its_answer(proxy: Proxy, simulator: Simulator, stream: bool) -> None:
-    """The client gets its answer even if Copilot takes a while."""
+    """The client receives its answer even if Copilot takes a while."""
     simulator.state.faults.on("stall_before_headers", value=0.2)
     with post(proxy, stream=stream) as client:
         answer = b"".join(iter(lambda: client.recv(65536), b""))

@@ -107,7 +107,7 @@ def _state(process: int) -> str:
 
 @contextlib.contextmanager
 def asleep(worker: int) -> Iterator[None]:
-    """Suspend a worker while the block runs, so that the other worker gets all requests."""
+    """Suspend a worker while the block runs, so that the other worker receives all requests."""
     os.kill(worker, signal.SIGSTOP)
     try:
         # On another core, it may keep running briefly, and accept a connection.
@@ -176,7 +176,7 @@ def test_stopping_lets_the_answers_of_all_workers_end(account: Simulator, how: s
 @only_in_ci
 @linux
 def test_a_second_ctrl_c_aborts_the_requests_of_all_workers(account: Simulator) -> None:
-    """Every client gets an error, one line shows how many, and the exit code is 130."""
+    """Every client receives an error, one line shows how many, and the exit code is 130."""
     account.state.pace = 0.05
     with Terminal("serve", "--port", "0", "--workers", "2") as terminal:
         streams = streams_of_both(terminal, url_in(terminal))

@@ -21,7 +21,7 @@ def test_integrations_of_official_clients(copilot, name):
 
 
 def test_an_organization_may_deny_an_integration(simulator, copilot):
-    """A denied client gets a 403, and other clients are served."""
+    """A denied client receives a 403, and other clients are served."""
     simulator.state.integrations = {"vscode-chat"}
     assert 403 == copilot.get("/models", copilot_integration_id="jetbrains-chat").status_code
     assert 200 == copilot.get("/models").status_code
@@ -91,7 +91,7 @@ def test_auto_can_be_missing(simulator, copilot):
 
 
 def test_a_session(copilot):
-    """Older clients get the chosen model's id, the alternatives, and their discount."""
+    """Older clients receive the chosen model's id, the alternatives, and their discount."""
     body = copilot.post("/models/session", {"auto_mode": {"model_hints": ["auto"]}}).json()
     assert MODERN == body["selected_model"]
     assert "gemini-4-neon" not in body["available_models"]

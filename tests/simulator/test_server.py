@@ -126,7 +126,7 @@ def test_ping_needs_no_token(http):
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/nothing", "/v1"])
 def test_unknown_paths_are_plain_404(copilot, path):
-    """In the Copilot API, only Messages has a `/v1` path; others get a plain-text 404."""
+    """In the Copilot API, only Messages has a `/v1` path; others receive a plain-text 404."""
     answer = copilot.post(path, {})
     assert (404, "404 page not found\n") == (answer.status_code, answer.text)
 
@@ -138,7 +138,7 @@ def test_wrong_methods_are_405(copilot, path):
 
 
 def test_a_bug_is_recorded(simulator, copilot, monkeypatch, caplog):
-    """If the simulator itself fails, the client gets a 500, and the record says why."""
+    """If the simulator itself fails, the client receives a 500, and the record says why."""
 
     def fail(*args, **more):
         raise ZeroDivisionError

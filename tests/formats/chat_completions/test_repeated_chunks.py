@@ -112,7 +112,7 @@ The first event adds the role, so it has a different form.
     ],
 )
 def test_texts_are_passed_on(text: str) -> None:
-    """The client gets the same text, whatever characters it contains."""
+    """The client receives the same text, whatever characters it contains."""
     same = written(event(content=text))
 
     assert [same] == shortcut(*KNOWN, same)

@@ -15,7 +15,7 @@ from tests.selection import examples
 
 
 def messages(*given: Any) -> Any:
-    """Return the messages as Copilot gets them."""
+    """Return the messages as Copilot receives them."""
     return for_chat(chat_request(*given), None)[0]["messages"]
 
 

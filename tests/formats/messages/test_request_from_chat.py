@@ -518,7 +518,7 @@ def test_messages(messages: list[Json], expected: list[Json], notes: list[str]) 
 
 
 def test_an_empty_chat_is_rejected() -> None:
-    """If there is nothing to answer, the client gets an error, and Copilot is not called."""
+    """If there is nothing to answer, the client receives an error, and Copilot is not called."""
     with pytest.raises(RequestError, match="nothing to answer"):
         translated([{"role": "user", "content": " "}])
 

@@ -419,7 +419,7 @@ def test_media_without_data_is_rejected(block: Json, path: str) -> None:
 
 
 def test_an_empty_conversation_is_rejected() -> None:
-    """If no message is left, the client gets an error."""
+    """If no message is left, the client receives an error."""
     with pytest.raises(RequestError) as caught:
         to_chat(request(user("")), [])
 

@@ -412,7 +412,7 @@ def test_media_that_copilot_would_have_to_fetch_is_rejected(block: Json) -> None
 
 @pytest.mark.parametrize("messages", [[user(" ")], [SYSTEM], [assistant(text(""))]])
 def test_an_empty_conversation_is_rejected(messages: list[Json]) -> None:
-    """If there is nothing to answer, the client gets an error, and Copilot is not called."""
+    """If there is nothing to answer, the client receives an error, and Copilot is not called."""
     with pytest.raises(RequestError) as caught:
         messages_for_model(request(*messages), SONNET, [])
 

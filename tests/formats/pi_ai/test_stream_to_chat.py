@@ -362,7 +362,7 @@ def test_encrypted_reasoning_of_chat_completions() -> None:
     ],
 )  # fmt: skip
 def test_a_refusal_is_explained(event: Json) -> None:
-    """The client gets the model's explanation, wherever Copilot puts it."""
+    """The client receives the model's explanation, wherever Copilot puts it."""
     assert "I may not." == complete(start(), event)["choices"][0]["message"]["refusal"]
 
 

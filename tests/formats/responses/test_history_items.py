@@ -33,7 +33,7 @@ ACTION: Json = {"type": "exec", "command": ["ls", "-l"]}
 
 
 def native(*items: Json) -> tuple[list[Json], list[str]]:
-    """Return the items that a GPT model gets after the user's item, and the notes."""
+    """Return the items that a GPT model receives after the user's item, and the notes."""
     notes: list[str] = []
     return responses_for_model(request([USER, *items]), GPT, notes).body["input"][1:], notes
 
@@ -193,7 +193,8 @@ def test_hosted_calls_become_text() -> None:
 
 
 def test_an_unknown_item_is_never_lost() -> None:
-    """GPT models may know the item, so they get it unchanged; other models get it as text."""
+    """GPT models may know the item, so they receive it unchanged; other models receive it as
+    text."""
     item: Json = {"type": "later_invention", "id": "x", "words": "important"}
 
     assert ([{"type": "later_invention", "words": "important"}], []) == native(item)

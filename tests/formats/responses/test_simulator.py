@@ -69,7 +69,7 @@ class Copilot:
         return [msgspec.json.decode(event) for event in decoder.feed(answer.content)]
 
     def native(self, model: str, given: Any, **fields: Any) -> list[Json]:
-        """Return the events that a Responses client gets, after checking them."""
+        """Return the events that a Responses client receives, after checking them."""
         asked = {**request(given, **fields), "model": model, "stream": True}
         body = responses_for_model(asked, self.models.get(model), []).body
         stream = ResponsesRepair(asked)

@@ -90,7 +90,7 @@ def test_short_ids_are_kept() -> None:
 
 
 def test_items_that_share_an_id_get_two() -> None:
-    """If upstream uses one id for two items, the client gets two ids."""
+    """If upstream uses one id for two items, the client receives two ids."""
     up = Upstream()
     events = [*up.text(0, "a"), *up.text(1, "b")]
     for event in events:

@@ -1,4 +1,4 @@
-"""Which kinds of tools each model gets, and what reaches the client."""
+"""Which kinds of tools each model receives, and what reaches the client."""
 
 from typing import Any
 

@@ -49,7 +49,7 @@ OUTPUT: Json = {
     "tools": [FOUND],
 }
 NAMED: Json = {**FOUND, "description": FOUND["name"]}
-"""The tool as Copilot gets it, since a namespace must have a description."""
+"""The tool as Copilot receives it, since a namespace must have a description."""
 SUN: Json = {
     "type": "function",
     "name": "sun",
@@ -161,7 +161,7 @@ def check(output: list[Any]) -> None:
 
 
 def test_calls_of_a_native_model() -> None:
-    """The client gets calls of its search and of the tools that it found, in its own format."""
+    """The client receives calls of its search and of the tools that it found, in its own format."""
     up = Upstream()
     sent = up.whole(
         [

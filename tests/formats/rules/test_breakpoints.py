@@ -24,7 +24,7 @@ both = pytest.mark.parametrize(
 @both
 @pytest.mark.parametrize("id", ["gpt-5.6-luna", "gpt-6-sol", "gpt-6.2-sol", "gpt-7-sol"])
 def test_newer_gpt_models_get_them(client: str, own: Json, marks: int, id: str) -> None:
-    """GPT-5.6 and later get the client's marks on either of OpenAI's APIs."""
+    """GPT-5.6 and later receive the client's marks on either of OpenAI's APIs."""
     request = sent(client, model_on("responses", id), own={**own, **OPTIONS})
 
     assert marks == str(request.body).count("prompt_cache_breakpoint")

@@ -1,4 +1,4 @@
-"""Kimi gets only its default sampling, and tool call ids in the format that it expects."""
+"""Kimi receives only its default sampling, and tool call ids in the format that it expects."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_sampling_is_the_default(client: str, route: str) -> None:
     ("id", "expected"), [("kimi-k3", "f:"), ("kimi-k2.5", "functions.f:"), ("kimi-k4", "f:")]
 )
 def test_ids_of_other_models_are_numbered(client: str, route: str, id: str, expected: str) -> None:
-    """A call by another model gets an id in Kimi's format, and so does its result."""
+    """A call by another model is given an id in Kimi's format, as is its result."""
     steps = [user(), called("toolu_1"), result("toolu_1"), called("f:0"), result("f:0"), user()]
 
     request = sent(client, model_on(route, id, "Moonshot AI"), *steps)

@@ -82,7 +82,7 @@ def test_other_schemas_are_not_touched(schema: Json) -> None:
 @every_client
 @pytest.mark.parametrize("route", ["chat_completions", "responses"])
 def test_only_for_kimi(client: str, route: str) -> None:
-    """For Kimi, the schema is rewritten, with a note; other models get it unchanged."""
+    """For Kimi, the schema is rewritten, with a note; other models receive it unchanged."""
     schema = tree("#/definitions/A", definitions={"A": NUMBER})
 
     kimi = sent(client, model_on(route, "kimi-k3", "Moonshot AI"), tool="f", schema=schema)

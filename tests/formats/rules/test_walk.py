@@ -67,7 +67,7 @@ def test_every_rule_has_a_case() -> None:
 def test_a_rule_fixes_the_request(
     walk: Walk, monkeypatch: pytest.MonkeyPatch, name: str, client: str, model: str
 ) -> None:
-    """With the rule, the model answers; without it, the model gets a body that it refuses."""
+    """With the rule, the model answers; without it, the model receives a body that it refuses."""
     case = CASES[name]
 
     answer = walk.ask(case, client, model)

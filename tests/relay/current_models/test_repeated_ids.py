@@ -1,4 +1,4 @@
-"""Kimi numbers the calls of every answer from 0, but clients get distinct ids."""
+"""Kimi numbers the calls of every answer from 0, but clients receive distinct ids."""
 
 import httpx
 import pytest

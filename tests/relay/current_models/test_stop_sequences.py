@@ -196,7 +196,7 @@ def test_endless_stop_sequences_are_refused(http: httpx.Client) -> None:
 def test_a_model_that_continues_is_cancelled(
     proxy: Proxy, http: httpx.Client, failing: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client gets a complete answer, and the ledger gets an estimate."""
+    """The client receives a complete answer, and the ledger records an estimate."""
     monkeypatch.setattr(reply, "_END_TIMEOUT", 0.01)
     client = CLIENT["chat_completions"]
     path, body = asked(client, GPT, "Count to 99", [STOP], stream=True)

@@ -81,7 +81,7 @@ def messages(result: str) -> Json:
 def test_the_model_sees_the_image(
     http: httpx.Client, simulator: Simulator, path: str, make: Any, notation: str, model: str
 ) -> None:
-    """Copilot gets the vision header, and an image and text instead of text with base64."""
+    """Copilot receives the vision header, and an image and text instead of text with base64."""
     result = json.dumps([{"type": "text", "text": "seen"}, IMAGES[notation]])
 
     answer = http.post(path, json={"model": model, **make(result)})

@@ -51,7 +51,7 @@ def refused(http: httpx.Client, client: Client, body: Json) -> Json:
 def test_tools_in_any_notation(
     http: httpx.Client, client: Client, model: str, notation: str
 ) -> None:
-    """The model gets the tool, and the call has the format of the client's API."""
+    """The model receives the tool, and the call has the format of the client's API."""
     body = body_of(client, model, f'Call {TOOL} for "Paris"') | {"tools": [TOOLS[notation]]}
 
     answer = http.post(client.path, json=body)

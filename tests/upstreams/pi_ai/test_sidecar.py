@@ -75,7 +75,7 @@ async def test_nothing_runs_until_it_is_needed(sidecar: Sidecar) -> None:
 
 
 async def test_many_exchanges_at_once(sidecar: Sidecar) -> None:
-    """Each of many concurrent exchanges in one child gets its own answer."""
+    """Each of many concurrent exchanges in one child receives its own answer."""
     texts = [f"{i} \u2028\u2029\x85\n🦊 {'x' * i * 1000}" for i in range(40)]
 
     received = await asyncio.gather(*(echo(sidecar, text) for text in texts))
@@ -188,7 +188,7 @@ async def test_output_before_a_crash_is_read_first(
 
 
 async def test_repeated_crashes_pause_restarts(sidecar: Sidecar) -> None:
-    """After repeated crashes, restarts are delayed, and requests get a Retry-After."""
+    """After repeated crashes, restarts are delayed, and requests receive a Retry-After."""
     for _ in range(2):
         async with sidecar.exchange({"what": "die"}) as exchange:
             with pytest.raises(BrokenResponse):
@@ -320,7 +320,7 @@ async def test_stderr_is_in_the_log_without_secrets(
 
 
 async def test_the_environment_of_the_child(sidecar: Sidecar) -> None:
-    """The child gets only the environment that the command sets."""
+    """The child receives only the environment that the command sets."""
     async with sidecar.exchange({"what": "environment"}) as exchange:
         (message,) = await exchange.read()
 
