@@ -88,7 +88,7 @@ class UsageError(CopilotProxyError):
     exit_code = 2
 
     def __init__(self, message: str, **more: object) -> None:
-        # Some of these errors only occur while answering a request, so clients see them, too.
+        # Some of these errors only occur while answering a request, so clients can see them.
         more.setdefault("code", "server_misconfigured")
         more.setdefault("headers", {"x-should-retry": "false"})
         super().__init__(message, **more)  # type: ignore[arg-type]  # the base checks the names
@@ -154,7 +154,7 @@ class UpstreamError(CopilotProxyError):
 
 
 class UpstreamRefusal(UpstreamError):
-    """Upstream answered with an error: HTTP `upstream_status` and possibly an `upstream_code`."""
+    """Upstream responded with an error: HTTP `upstream_status` and possibly an `upstream_code`."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Masks secrets in logs, errors and dumps: known secrets, and text that looks like one.
+"""Masks secrets in logs, errors and dumps: known secrets, and text that looks like a secret.
 
-The value of every `Secret` in use is masked, whatever the value looks like. For this purpose, the
-module has weak references to all of them.
+The value of every `Secret` in use is masked, whatever the value looks like. The module keeps weak
+references to these secrets.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Chooses models by size and age, for the name of a family, as the default, or as a successor.
 
-Pure. The size is GitHub's category of a model, or else based on its price. A model that needs
-enabling or will be retired is chosen only if there is no other.
+Pure. The size is based on GitHub's category of the model, or on its price if it has no category. A
+model that needs enabling or will be retired is chosen only if there is no other.
 """
 
 from collections.abc import Iterable
@@ -79,8 +79,9 @@ def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
 def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | None:
     """Return the newest model that can replace the model with the name `parts`, or None.
 
-    The successor is newer, and from the same family, or else of `kind`'s brand and size. If there
-    is none of that size, the successor has the nearest size, preferably a larger one.
+    The successor is newer, and from the same family if possible, otherwise of `kind`'s brand and
+    size. If there is none of that size, the successor has the nearest size, preferably a larger
+    one.
     """
     newer = [m for m in _usable(catalogue, kind.brand) if _is_newer(m.parts, parts)]
     if family := family_of(newer, parts) or family_of(newer, parts.plain):
@@ -110,9 +111,9 @@ def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
 
 
 def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return a model of a size: the brand's newest, or else the cheapest of all brands.
+    """Return a model of a size: the brand's newest, otherwise the cheapest of all brands.
 
-    If there is none of that size, return a smaller one, or else a larger one.
+    If there is none of that size, return a smaller one if possible, otherwise a larger one.
     """
     usable = _usable(catalogue)
     own = [model for model in usable if model.parts.brand == kind.brand]

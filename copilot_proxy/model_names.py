@@ -8,8 +8,8 @@ if there is no such id, refer to the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
 3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
 size, with a note that says so. These are the models of 2025 and earlier;
-4. otherwise nothing. If it was a real model, the user chose it, and gets an error that names its
-`successor` rather than an answer from another model.
+4. otherwise nothing. A user who asks for a retired model receives an error that names its
+`successor`, rather than an answer from another model.
 """
 
 from collections.abc import Mapping
@@ -142,7 +142,7 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
 def successor(catalogue: Catalogue, name: str, size: Size | None = None) -> Model | None:
     """Return the model that replaces `name`, or None.
 
-    It is a newer model from the same family, or else of the same brand and size. `size` is the
+    It is a newer model from the same family, otherwise of the same brand and size. `size` is the
     model's own size, if known; a word in its name, such as ``mini``, takes precedence.
     """
     parts = parse_name(name[:MAX_NAME_LENGTH])
@@ -179,7 +179,7 @@ def suggestion(catalogue: Catalogue, name: str) -> str:
 
 
 def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
-    """Return up to three chat model ids that resemble `name`, or else a family.
+    """Return up to three chat model ids that resemble `name`, or a family if there are none.
 
     If `name` only differs from an id in case, or by a vendor prefix that other services use
     (``openai/gpt-4.1``), returns just that id.
@@ -220,7 +220,7 @@ def _is_brand(parts: ModelName) -> bool:
 
 
 def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
-    """Return a model of the same size for a name that is built into clients, or else None."""
+    """Return a model of the same size for a name that is built into clients, otherwise None."""
     parts = parse_name(name)
     kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):

@@ -56,7 +56,7 @@ def multiplier(entry: Mapping[str, Any]) -> float | None:
 
 
 def price_class(entry: Mapping[str, Any]) -> PriceClass | None:
-    """Return GitHub's class for the model, or else the class of its price, or None if unknown."""
+    """Return GitHub's class for the model, otherwise the class of its price; None if unknown."""
     named = entry.get("model_picker_price_category")
     if isinstance(named, str) and named.upper() in PriceClass.__members__:
         return PriceClass[named.upper()]

@@ -110,9 +110,9 @@ def _count(text: str, limit: int) -> int:
 def _count_parts(parts: list[tuple[str, int]], limit: int) -> int:
     """Return the total number of tokens in `parts`, estimated if they are longer than `limit`.
 
-    `parts` are the distinct parts of a text with their numbers of occurrences, most frequent first.
-    An estimate counts the most frequent ones, up to half of `limit` characters, and a sample of
-    the others.
+    `parts` are the distinct parts of a text, each with how often it occurs, most frequent first. An
+    estimate counts the most frequent ones, up to half of `limit` characters, and a sample of the
+    others.
     """
     sizes = list(accumulate(len(part) for part, _ in parts))
     if not sizes or sizes[-1] <= limit:

@@ -87,7 +87,7 @@ class CopilotAuth:
         self._token_state.accepted(token)
 
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
-        """Return a token other than `stale`, with which upstream rejected a request (401 or 421).
+        """Return a replacement for `stale` after upstream rejected a request with it (401 or 421).
 
         Returns None after many such renewals in a short time, since the request itself must then be
         the problem. Raises the error of a failed exchange; other requests keep using `stale` until
@@ -124,7 +124,7 @@ class CopilotAuth:
         return outcome if isinstance(outcome, CopilotToken) else None
 
     async def host(self) -> str:
-        """Return the GitHub host from the settings, or else that of the stored credential."""
+        """Return the GitHub host from the settings, otherwise that of the stored credential."""
         named = hosts.named_host(self._settings)
         if named is None and self._host is None:
             try:
@@ -256,7 +256,7 @@ def _public_message(error: CopilotProxyError) -> str:
     if isinstance(error, StoreError):
         return "The stored GitHub token could not be read."
     if isinstance(error, UpstreamRefusal):
-        return f"GitHub answered with HTTP {error.upstream_status}."
+        return f"GitHub responded with HTTP {error.upstream_status}."
     if isinstance(error, NotSignedIn | UpstreamError):
         return error.message
     return "The Copilot token could not be fetched."

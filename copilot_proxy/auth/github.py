@@ -118,7 +118,7 @@ class GitHub:
         )
 
     async def poll(self, device_code: Secret) -> Secret | Pending:
-        """Return the GitHub token if the user has approved the sign-in, else `Pending`.
+        """Return the GitHub token if the user has approved the sign-in, otherwise `Pending`.
 
         Raises `LoginFailed` for a final error and `UpstreamError` for a temporary one.
         """
@@ -224,7 +224,7 @@ class GitHub:
             raise map_http_error(error) from None
 
     def _verification_uri(self, uri: object) -> str:
-        """Return `uri` if it is a web URL, or else the usual page for entering the code."""
+        """Return `uri` if it is a web URL, otherwise the usual page for entering the code."""
         if isinstance(uri, str) and re.fullmatch(r"https?://[!-~]+", uri):
             return uri
         return self.addresses.web + "/login/device"
@@ -292,7 +292,7 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return `value` (which may be text) if it is a number from 0 to a day, else `default`."""
+    """Return `value`, which may be text, if it is from 0 seconds to a day, otherwise `default`."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

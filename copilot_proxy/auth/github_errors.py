@@ -94,13 +94,13 @@ def transient_error(response: httpx.Response) -> UpstreamRefusal:
 
 
 def login_error(response: httpx.Response, data: Mapping[str, object]) -> CopilotProxyError:
-    """Return the error for a device flow response that has no code or token."""
+    """Return the error for a device flow response without a code or token."""
     error = data.get("error")
     if not isinstance(error, str) and response.status_code != 200:
         return _common_error(response, data) or _unexpected_error(response, data)
     if not isinstance(error, str):
         return BrokenResponse(
-            "GitHub's response has neither a token nor an error.", code="not_github"
+            "GitHub's response contains neither a token nor an error.", code="not_github"
         )
     if error in _LOGIN_ERRORS:
         message, hint = _LOGIN_ERRORS[error]

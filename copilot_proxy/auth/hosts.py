@@ -72,7 +72,7 @@ def host_of(settings: Settings) -> str:
 
 
 def named_host(settings: Settings) -> str | None:
-    """Return the host that the user has set, or None if `github_url` has its default."""
+    """Return the host that the user has set, or None if `github_url` is the default."""
     return host_of(settings) if _is_set(settings, "github_url") else None
 
 

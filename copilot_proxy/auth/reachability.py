@@ -7,9 +7,9 @@ from copilot_proxy.network.http_errors import map_http_error
 
 
 async def check_reachable(github: GitHub) -> None:
-    """Send one request to GitHub's API. Raises `UpstreamUnreachable` if there is no answer.
+    """Send one request to GitHub's API. Raises `UpstreamUnreachable` if there is no response.
 
-    Any answer will do, even an error.
+    Any response counts, even an error.
     """
     try:
         await github.client.head(github.addresses.api, timeout=github.timeout)

@@ -136,7 +136,7 @@ class Credentials:
         return names
 
     def delete(self) -> tuple[list[CredentialStore], list[StoreError]]:
-        """Delete the token from all stores. Return the stores that had one, and all errors."""
+        """Delete the token from all stores. Return the stores that had a token, and all errors."""
         deleted: list[CredentialStore] = []
         errors: list[StoreError] = []
         for store in self.stores:

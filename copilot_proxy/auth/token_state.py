@@ -51,7 +51,7 @@ class Failure:
 
 
 class TokenState:
-    """An account's token, if there is one, and the last failure to get a newer one.
+    """An account's token and the last failure to renew it; either may be missing.
 
     If Copilot rejects a request (401, 421), either the token or the request may be at fault, so a
     single rejection does not invalidate the token. It is replaced by a new token, or dropped if

@@ -1,8 +1,8 @@
 """Admits requests as long as they fit the budget.
 
-For each limit, the amount spent, the reservations of running requests and the expected cost of the
-next request must fit within it together. Parallel requests therefore cannot jointly exceed a limit,
-except by the errors in their estimates. An answer that has begun is never cut off.
+A limit must cover the amount spent, the reservations of running requests, and the expected cost of
+the next request. Parallel requests therefore cannot jointly exceed a limit, except by the errors in
+their estimates. An answer that has begun is never cut off.
 """
 
 import asyncio
@@ -117,17 +117,17 @@ class Budget:
                     self._warn(record, limit, allowed, spent, plan.period(limit))
 
     def _spent(self, plan: Plan, index: int, used: "Used") -> int:
-        """Return how much of a limit of `plan` is spent; the plan has just got a reservation.
+        """Return how much of a limit of `plan` is spent, right after a reservation.
 
-        This includes requests that have ended, but have no rows yet. Running requests may turn out
-        cheaper than expected, so they do not count.
+        This includes requests that have ended, but have no rows in the ledger yet. Running requests
+        may turn out cheaper than expected, so they do not count.
         """
         reserver = self._reserver
         return used[0] + (reserver.ended(plan, index) if reserver is not None else 0)
 
     def _report(self, problem: str | None) -> None:
-        """Log `problem`, the reason why the limits cannot be checked, but only once; with None, log
-        that they can be checked again."""
+        """Log once why the limits cannot be checked; if `problem` is None, log that they can be
+        checked again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -137,7 +137,8 @@ class Budget:
             log.error("The budget is not enforced: %s", problem)
 
     def end(self, request_ids: Sequence[str]) -> bool:
-        """Release the reservations of requests that now have rows; called by the ledger's thread.
+        """Release the reservations of requests that now have rows in the ledger, whose thread calls
+        this.
 
         Returns False if this process has made no reservations.
         """

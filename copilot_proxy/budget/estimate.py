@@ -27,16 +27,16 @@ _FIRST_OUTPUT: Final = 1000
 _RECENT: Final = 50
 """The number of answers to remember per model."""
 _SHARE: Final = 0.9
-"""The quantile of recent answers that serves as the expected length of the next one."""
+"""The quantile of recent answers' lengths that is expected of the next answer."""
 _MAX_SESSIONS: Final = 500
 _SMALL: Final = 4096
 _BYTES_PER_TOKEN: Final = 4
 """Used for bodies of less than `_SMALL` bytes: their output costs much more than their prompt, so
 counting their texts is not worth the time."""
 _MAX_GROWTH: Final = 1.25
-"""The maximum growth of a large request, relative to the last one of its session, for which its
-tokens are taken to be proportional to its size. A larger request may contain a file, whose size
-says little about its tokens."""
+"""If a large request is at most this many times as large as its session's last one, its tokens are
+estimated in proportion to its size. A larger request may contain a file, whose size says little
+about its tokens."""
 
 
 class _Prompt(NamedTuple):

@@ -1,7 +1,7 @@
 """Amounts of money in the text of a refusal, and the command that raises the limit.
 
 Some clients retry a request if the text of its error contains a number such as 500, whatever it
-means, so these numbers are avoided.
+means, so such numbers are avoided.
 """
 
 import shlex
@@ -44,7 +44,7 @@ def _unmistakable(nano: int, text: str) -> str:
 
 
 def number(count: int) -> str:
-    """Return a count of something, or a slightly higher one if it could be misread."""
+    """Return `count` as text, or a slightly higher number if it could be misread."""
     while looks_retryable(text := f"{count:,}".replace(",", " ")):
         count += 1
     return text

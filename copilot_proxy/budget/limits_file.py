@@ -1,6 +1,6 @@
 """The limits that the user has set, in a file next to the ledger: see `path_for`.
 
-The server looks at the file before a request, so that a change takes effect immediately.
+The server checks the file before a request, so that a change takes effect immediately.
 """
 
 import logging

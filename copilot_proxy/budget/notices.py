@@ -30,10 +30,11 @@ _KEPT_SECONDS: Final = 40 * 86_400
 
 
 class Notices:
-    """Sends the notices of one process; `folder` records those of all processes."""
+    """Sends one process's notices; `folder` records the notices of all processes."""
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
-        """`command` is a program with arguments; the text is appended. Empty: send nothing."""
+        """`command` is a program with arguments, to which the text is appended. If it is empty,
+        nothing is sent."""
         self._command = tuple(command)
         self._folder = folder
         self._sent: set[str] = set()

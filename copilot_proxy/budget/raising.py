@@ -38,7 +38,7 @@ def raise_limits(
             flag = scope_flag(Limit(nano, "day", kind, name))
             others = "To list the budgets, run: copilot-proxy budget\n" if limits else ""
             raise UsageError(
-                f"There is no budget{f' per {per}' if per else ''}{scope} to raise.",
+                f"There is no budget{f' per {per}' if per else ''}{scope}, so nothing was raised.",
                 hint=f"{others}Set one with: copilot-proxy budget set 500/{per or 'day'}{flag}",
             )
         return stored._replace(raises=(*stored.raises, more))

@@ -23,7 +23,7 @@ class AccountingProblems(logging.Handler):
         self._sources: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Later errors of the same source, such as the number of lost rows, are only consequences.
+        # The first error of a source causes the later ones.
         if record.name not in self._sources:
             self._sources.add(record.name)
             self._new.append(record.getMessage())
@@ -36,7 +36,7 @@ class AccountingProblems(logging.Handler):
 
 @contextmanager
 def collected_problems() -> Iterator[AccountingProblems]:
-    """Collect the problems while the block runs, and when it ends, print those not printed yet."""
+    """Collect problems while the block runs, and print the remaining ones when it ends."""
     problems = AccountingProblems()
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:

@@ -121,7 +121,7 @@ def piped_text() -> str | None:
 
 
 def is_piped() -> bool:
-    """Return whether stdin is a pipe or a file, rather than, for example, /dev/null."""
+    """Return whether stdin is a pipe or a file; /dev/null is neither."""
     if sys.stdin is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""The banner of ``serve``, which shows how to use the server, and the notice of the first start."""
+"""The banner of ``serve``, which shows how to use the server, and the notice at the first start."""
 
 import json
 import shlex
@@ -35,8 +35,8 @@ _EXAMPLE_FAULT: Final = "server_error_500"
 block requests for a while."""
 _NOTICE: Final = (
     "copilot-proxy is not made or endorsed by GitHub. It talks to Copilot the way editors do, on "
-    "your behalf and with your subscription. GitHub's terms apply: do not share it, and use it "
-    "at a human pace. (This notice is shown only once.)"
+    "your behalf and with your subscription. GitHub's terms apply: do not share your subscription, "
+    "and use it at a human pace. (This notice is shown only once.)"
 )
 
 
@@ -141,8 +141,8 @@ class Banner:
 
     def _clients(self) -> str | None:
         """Explain how to start the clients on this machine; None if there are none."""
-        # Only shown on a terminal, because loading the client definitions takes time. With the
-        # address from a flag, the commands would not find the server without a variable.
+        # Only shown on a terminal, because loading the client definitions takes time. If the
+        # address comes from a flag, the commands find the server only through a variable.
         flags = {name for name in ("host", "port") if self.settings.sources.get(name) == "flag"}
         has_variables = sys.platform != "win32" and flags == {"port"}
         if not stderr_is_tty() or self.settings.uds or (flags and not has_variables):
@@ -183,7 +183,8 @@ _ONCE: Final = '{"times":1}'
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     """Return up to three models to start with: the default, a free one, and other vendors'.
 
-    Vendors with many models come first; models about to retire and the most expensive ones last.
+    Vendors with many models come first; models about to retire and the most expensive ones come
+    last.
     """
     usable = [model for model in catalogue.chat if not model.needs_enabling]
     vendors = Counter(map(_short_vendor, usable))
@@ -205,7 +206,7 @@ def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
 
 
 def _split(curl: str) -> list[str]:
-    """Return a curl command in lines that fit most terminals, since a wrapped one cannot be
+    """Split a curl command into lines that fit most terminals, since wrapped lines cannot be
     copied."""
     if sys.platform == "win32":
         return [curl]

@@ -44,7 +44,7 @@ def budget(
     ] = None,
     as_json: JsonOption = False,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="Use the limits and costs of the simulator.")
+        bool, typer.Option("--simulate", help="Use the simulator's limits and costs.")
     ] = False,
 ) -> None:
     """Set or show limits on the cost of requests."""
@@ -133,7 +133,7 @@ def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> N
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
-    """Remove the limits of a scope and their raises; without a scope, remove all limits."""
+    """Remove a scope's limits and raises; without a scope, remove all limits and raises."""
     from copilot_proxy.budget import limits_file
 
     def is_other(one: Limit | limits_file.Raise) -> bool:
@@ -143,7 +143,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
         limits = tuple(filter(is_other, stored.limits))
         if kind and limits == stored.limits:
             raise UsageError(
-                f"There is no budget for the {kind} {name} to remove.",
+                f"There is no budget for the {kind} {name}, so nothing was removed.",
                 hint="To list the budgets, run: copilot-proxy budget",
             )
         return limits_file.Limits(limits, tuple(filter(is_other, stored.raises)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.relay import Relay
 
 _FINISHES: Final = {
-    "length": "The answer was cut off because it reached the limit of output tokens.",
+    "length": "The answer was cut off because it reached the output token limit.",
     "content_filter": "The answer was stopped by Copilot's content filter.",
 }
 
@@ -37,7 +37,7 @@ class AnswerPrinter(Protocol):
 
 
 class PlainPrinter:
-    """Prints text to stdout without buffering, and without changes unless stdout is a terminal."""
+    """Prints text to stdout without buffering. On a terminal, control characters are escaped."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -63,7 +63,7 @@ class ChatAnswer:
 
 
 def new_answer(session: str | None = None) -> ChatAnswer:
-    """Return an empty answer for a new request, which may belong to the conversation `session`."""
+    """Return an empty answer for a new request, optionally in the conversation `session`."""
     from copilot_proxy.relay.records import RequestRecord, new_request_id
 
     attribution = Attribution("copilot-proxy chat", __version__, session=session)
@@ -106,7 +106,8 @@ async def ask_whole(relay: "Relay", request: dict[str, Any], answer: ChatAnswer)
 
 
 def print_notices(answer: ChatAnswer, *, verbose: bool) -> None:
-    """Print what the user should know about an answer besides its text, such as an early end."""
+    """Print what the user should know about an answer besides its text, such as why it ended
+    early."""
     if answer.finish in _FINISHES:
         print_message(_FINISHES[answer.finish])
     elif not answer.text:

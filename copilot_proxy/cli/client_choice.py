@@ -14,7 +14,7 @@ def ledger_name(name: str) -> str:
 
 
 def named_client(name: str, choices: Sequence[Client] = CLIENTS, *, others: str = "") -> Client:
-    """Return the client. Raises `UsageError` with similar names, or else the names in `choices`.
+    """Return the client. Raises `UsageError`, which suggests similar names or lists `choices`.
 
     `others` is a command to suggest for programs that are not clients.
     """

@@ -77,8 +77,7 @@ def _passed_signals() -> Iterator["tuple[list[subprocess.Popen[bytes]], set[int]
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.add(number)
-        # A terminal also sends Ctrl+C to the program itself, and being in the foreground is the
-        # only sign of that.
+        # In the foreground, the terminal has already sent Ctrl+C to the program.
         if number == signal.SIGINT and _is_in_foreground():
             return
         for process in programs:

@@ -34,7 +34,7 @@ _ZSH_START: Final = "fpath+=~/.zfunc; autoload -Uz compinit; compinit"
 
 
 def completion_action(arguments: Sequence[str]) -> Callable[[], None] | None:
-    """Return the action for a command line with one of these options, or None for any other."""
+    """Return the action for a command line with one of the two options, or None without either."""
     first, separator, value = (arguments[0] if arguments else "").partition("=")
     if first not in (_INSTALL, _SHOW):
         return None
@@ -112,15 +112,15 @@ def _install(shell: str) -> Path:
 
 
 def _add_line(path: Path, line: str) -> None:
-    """Append a line to a shell's file unless the line is there; the file may not be UTF-8."""
+    """Append a line to a shell's file unless the file already contains the line."""
     content = path.read_bytes() if path.exists() else b""
     if line.encode() not in content:
         gap = b"\n" if content and not content.endswith(b"\n") else b""
         with open(path, "ab", opener=_open) as file:
             file.write(gap + f"{line}\n".encode())
-        print_message(f"Added a line to {path} that loads it.")
+        print_message(f"Added a line to {path} to load the completion.")
 
 
 def _open(path: str, flags: int) -> int:
-    """Open a shell's file; a new one is only writable by its owner, since the shell runs it."""
+    """Open a shell's file. A new file is writable only by its owner, since the shell runs it."""
     return os.open(path, flags, 0o644)

@@ -22,7 +22,7 @@ def connect(
     client: Annotated[
         str | None,
         typer.Argument(
-            help="The client to configure, such as claude or zed. Without it, all clients are "
+            help="The client to configure, such as claude or zed. If omitted, all clients are "
             "listed.",
             metavar="[CLIENT]",
             autocompletion=complete_client,
@@ -44,7 +44,7 @@ def connect(
     ] = False,
     print_: Annotated[
         bool,
-        typer.Option("--print", help="Print the configuration, such as for another machine."),
+        typer.Option("--print", help="Print the configuration, for example for another machine."),
     ] = False,
     url: Annotated[
         str | None,
@@ -168,7 +168,7 @@ def _connect(
         failed = is_probed and not print_probe(server, definition, to)
     if not was_running:
         serve = "copilot-proxy serve" + " --simulate" * simulate
-        print_message(f"The server must be running when you use it. Start it with: {serve}")
+        print_message(f"{definition.title} needs a running server. Start the server with: {serve}")
     if setup.start:
         print_message(f"Start {definition.title} with: {setup.start}")
     for note in setup.notes:
@@ -184,7 +184,7 @@ def this_machine() -> "Machine":
 
 
 def _print_setup(setup: "Setup") -> None:
-    """Print what the user must do, including the key, so that it can be copied."""
+    """Print what the user must do, including the key, as text that can be copied."""
     from copilot_proxy.cli.connect_files import short
 
     if setup.changes:
@@ -194,7 +194,7 @@ def _print_setup(setup: "Setup") -> None:
     else:
         print_result(setup.text.rstrip("\n"))
     if setup.changes and setup.start:
-        print_message(f"Then start it with: {setup.start}")
+        print_message(f"Then start the client with: {setup.start}")
     for note in setup.notes:
         print_message(note)
 
@@ -212,7 +212,7 @@ def _report_simulator(url: str | None) -> None:
 
 
 def _report_variables(definition: "Client") -> None:
-    """Report variables that would make the client use something else."""
+    """Report variables that could make the client ignore the configuration."""
     for name in definition.overrides:
         if os.environ.get(name):
             print_message(f"{name} is set in your environment and may take precedence. Unset it.")

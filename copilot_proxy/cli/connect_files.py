@@ -116,7 +116,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
 
 
 def _show(plans: Sequence[FilePlan], key: str, *, all_lines: bool) -> None:
-    """Print the diffs, shortened and to stderr unless `all_lines` is true."""
+    """Print the diffs: with `all_lines` to stdout, otherwise shortened to stderr."""
     for plan in plans:
         secret = "" if key == NO_KEY else key
         lines = diff(short(plan.path), plan.before, plan.after, secret).split("\n")

@@ -1,4 +1,4 @@
-"""Tests a connection the way the client uses it: the same requests to the same address."""
+"""Tests a connection with the requests that the client would send."""
 
 import http.client
 import json

@@ -57,8 +57,7 @@ def print_unwrapped(text: str) -> None:
 
 
 def with_commands(text: str) -> str:
-    """Return `text` with its commands replaced by ones that work here, and the words of each joined
-    by non-breaking spaces."""
+    """Return `text` with commands that work here, and with non-breaking spaces inside them."""
     text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
     return _COMMAND.sub(_runnable, text)
 
@@ -95,7 +94,7 @@ def print_error(error: CopilotProxyError) -> None:
 
 
 def program_name() -> str:
-    """Return the program's name if it is on the PATH, or else the command that started it."""
+    """Return the program's name if it is on the PATH, otherwise the command that started it."""
     if (command := launcher()) is not None:
         return command
     path = sys.argv[0] if sys.argv else ""

@@ -64,7 +64,7 @@ def _no_server(settings: Settings, *, simulate: bool) -> CopilotProxyError:
         )
     flag = " --simulate" if simulate else ""
     return CopilotProxyError(
-        f"No {'simulated ' * simulate}server answers at {address}.",
+        f"No {'simulated ' * simulate}server is running at {address}.",
         hint=f"Start one with: copilot-proxy serve{flag}",
     )
 

@@ -100,7 +100,7 @@ def doctor(
 
 @contextmanager
 def _settings(*, simulate: bool) -> "Iterator[tuple[Settings, Sequence[UsageError]]]":
-    """Yield the settings, with defaults in place of invalid values, and the errors in them."""
+    """Yield the settings, with defaults in place of invalid values, and the errors found."""
     from copilot_proxy.cli.simulated_settings import settings_for
     from copilot_proxy.settings import load_settings_with_errors
 
@@ -152,7 +152,7 @@ def _print(findings: "Sequence[Finding]") -> None:
         (one for one in findings if one.result.status in _ORDER),
         key=lambda one: _ORDER.index(one.result.status),
     )
-    # Several problems may have one remedy.
+    # Several problems may share a remedy.
     for _, group in groupby(problems, key=lambda one: (one.result.status, one.result.remedy)):
         for line in _described(list(group)):
             print_drawn(line)
@@ -184,7 +184,7 @@ def _print_leftovers(context: "CheckContext") -> None:
 
 
 def _described(problems: "Sequence[Finding]") -> Iterator[str]:
-    """Yield the lines that describe problems with the same status and remedy, and the remedy."""
+    """Yield lines for problems that share a status and a remedy, followed by the remedy."""
     start = f"{problems[0].result.status!s:<9}"
     for one in problems:
         yield from _wrapped(f"{one.check.title}: {one.result.what}", start)

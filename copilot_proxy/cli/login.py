@@ -57,7 +57,7 @@ def login(
     ] = False,
     source: Annotated[
         Source | None,
-        typer.Option("--from", help="Use the sign-in of another program, after asking."),
+        typer.Option("--from", help="Use another program's sign-in, after asking."),
     ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Use another program's sign-in without asking.")
@@ -205,7 +205,7 @@ def _choose_store(
 
 
 def _no_terminal(reason: str, flags: str) -> StoreError:
-    """Return the error if the keyring is unavailable for `reason`, and there is no terminal."""
+    """Return the error for a keyring that is unavailable for `reason` when there is no terminal."""
     return StoreError(
         f"{reason} There is no terminal to ask where to store the token.",
         hint="To store it in a file that only you can read, run: "
@@ -250,7 +250,7 @@ def _token_from_stdin() -> "Secret":
 
 
 def _report_existing(credentials: "Credentials") -> None:
-    """Report which sign-in this one replaces; an unreadable one is replaced silently."""
+    """Report which sign-in will be replaced. An unreadable sign-in is replaced silently."""
     from copilot_proxy.auth.stores import EnvironmentStore
 
     for store in credentials.stores:

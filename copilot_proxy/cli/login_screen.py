@@ -55,7 +55,7 @@ def progress() -> Iterator[Progress]:
 
 
 class _Line:
-    """A line that counts down between reports."""
+    """A line that counts down the remaining time."""
 
     def __init__(self) -> None:
         self._until: float | None = None

@@ -53,7 +53,7 @@ def options(
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Declare the global options; `app` has the help text, and `run` reads the last two."""
+    """Declare the global options. `run` handles ``--profile`` and ``--debug``."""
     from copilot_proxy.settings import unknown_variables
 
     for warning in unknown_variables(os.environ):

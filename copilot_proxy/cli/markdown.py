@@ -149,7 +149,7 @@ class _Tail:
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """Split `text` into the blocks that later text cannot change, and the rest."""
+    """Split `text` into the blocks that later text cannot change, and the remaining text."""
     # An incomplete line may still become part of any block.
     complete = text[: text.rfind("\n") + 1]
     tokens = Markdown(complete).parsed

@@ -39,7 +39,7 @@ class SeenModel(NamedTuple):
     price: str
     """The price, in the format of `price_text`."""
     retires: str | None
-    """The day of its retirement; "" if announced without a date, None if not announced."""
+    """The day it retires; "" if announced without a date, None if not announced."""
     size: int | None = None
     """Its `Size`; None in lists saved by earlier versions of this program."""
 
@@ -53,7 +53,7 @@ class SeenList(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """The model ids in each group, in list order."""
+    """Model ids by kind of change, in list order."""
 
     added: list[str]
     gone: list[str]

@@ -64,8 +64,7 @@ COLUMNS: Final = (
 
 
 def apis(model: Model) -> str:
-    """Return Copilot's APIs that serve the model, in order of preference. For other APIs, the
-    server translates requests."""
+    """Return the Copilot APIs that serve the model, in order of preference."""
     if not model.endpoints:
         return "chat" if model.is_chat else model.type
     return " ".join(name for endpoint, name in _APIS.items() if endpoint in model.endpoints)
@@ -84,7 +83,7 @@ def state(model: Model, default: Model | None = None) -> str:
 
 
 def hidden_columns(lines: Sequence[str]) -> list[str]:
-    """Return the titles of the columns for which a drawn table, `lines`, had no room."""
+    """Return the titles of the columns that are missing from the drawn table `lines`."""
     titles = [*(column.title for column in COLUMNS), _STATE]
     return [title for title in titles if title not in lines[0]]
 

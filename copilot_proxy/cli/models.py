@@ -40,11 +40,11 @@ def models(
         bool,
         typer.Option(
             "--changed",
-            help="Show changes since the last time: new, removed and retiring models, and prices.",
+            help="Show what changed since last time: new, removed and retiring models, and prices.",
         ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print all models as JSON, like those of /v1/models.")
+        bool, typer.Option("--json", help="Print all models as JSON, in the format of /v1/models.")
     ] = False,
     upstream: UpstreamOption = None,
     simulate: SimulateOption = False,
@@ -132,7 +132,7 @@ def _print_table(
         if include_all
         else [model for model in found if model.is_chat and catalogue.is_picked(model)]
     )
-    # With a filter, also show models that are not in the menu, if no others match.
+    # If a filter matches no model in the picker, show those that it matches outside.
     shown = shown or (found if words else [])
     if not shown:
         what = f"No model matches {words!r}." if words else "The account has no chat models."

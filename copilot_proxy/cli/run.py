@@ -1,4 +1,5 @@
-"""The ``run`` command: starts a client with this server, without changing any of its files."""
+"""The ``run`` command: starts a client that uses this server, without changing the client's own
+files."""
 
 import os
 import secrets
@@ -31,7 +32,7 @@ def run(
         str | None,
         typer.Argument(
             help="The client to start, such as claude or codex; env for any other program. "
-            "Without it, all clients are listed.",
+            "If omitted, all clients are listed.",
             metavar="[CLIENT]",
             autocompletion=complete_runnable,
         ),
@@ -126,7 +127,7 @@ def _print_variables(settings: Settings, *, simulate: bool) -> int:
     server = find_server(url, key)
     if server is None or (simulate and not server.simulated):
         kind, flag = ("simulated server", " --simulate") if simulate else ("server", "")
-        print_message(f"No {kind} answers at {url}. Start it with: copilot-proxy serve{flag}")
+        print_message(f"No {kind} is running at {url}. Start one with: copilot-proxy serve{flag}")
     elif server.refuses_key():
         print_message(
             f"The server at {url} requires an API key that is not in the settings. Set "

@@ -48,9 +48,8 @@ def connect(
 ) -> Connection:
     """Return the client's `Connection`. Raises `CopilotProxyError`.
 
-    The URL of `server` has the prefix that the client will use, so this fails for an older server
-    that does not support such paths. `model` is the model that the user asked for, and `program`
-    the path of the client.
+    The URL of `server` includes the client's path prefix, which older servers do not support.
+    `model` is the model that the user asked for, and `program` the path of the client.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:
@@ -126,7 +125,7 @@ def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
 
 
 def _make(folder: Path) -> bool:
-    """Return whether the folder could be created; the simulator can be used without one."""
+    """Create the folder, and return whether that succeeded; the simulator works without one."""
     try:
         make_folder(folder)
     except OSError:

@@ -19,12 +19,12 @@ _WRITTEN_AFTER: Final = 0.3
 """Seconds within which the server usually writes a completed request to the ledger."""
 NO_REQUESTS: Final = "This session: no requests."
 _ATTEMPTS: Final = 3
-"""How often to look for a missing request, which a busy or stopping server may write later."""
+"""How many times to look for a missing request, which a busy or stopping server may write later."""
 
 
 def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
-    """Return the line for the session. With `was_ended`, the client may have been killed during a
-    request, which the server notices slightly later."""
+    """Return the session's cost as one line. With `was_ended`, the client may have been killed
+    during a request, whose cost the server records slightly later."""
     try:
         previous = None
         for _ in range(_ATTEMPTS):
@@ -51,7 +51,7 @@ def _is_writable(ledger: Path) -> bool:
 
 
 def line(sums: Sums, refusals: Sequence[tuple[str, str, int]] = ()) -> str:
-    """Return the line for these sums; `refusals` are as returned by `refusals_of`."""
+    """Return the line for `sums` and the `refusals` returned by `refusals_of`."""
     if sums.requests == 0:
         return NO_REQUESTS
     requests = counted(sums.requests, "request")
@@ -64,9 +64,9 @@ def line(sums: Sums, refusals: Sequence[tuple[str, str, int]] = ()) -> str:
         about = "about " * bool(sums.estimated_requests)
         parts.append(f"{about}{rounded(sums.nano_aiu)} AI credits")
     if estimated := sums.estimated_requests:
-        parts.append(f"{estimated:,} of estimated cost (ended early)")
+        parts.append(f"{estimated:,} with an estimated cost (ended early)")
     if unknown := sums.unknown_cost_requests:
-        parts.append(f"{unknown:,} of unknown cost")
+        parts.append(f"{unknown:,} with an unknown cost")
     if refused:
         parts.append(f"{refused:,} {_refused(refusals)}")
     cached = sums.cache_read_tokens

@@ -85,7 +85,7 @@ def serve(
     keep_alive: Annotated[
         float | None,
         typer.Option(
-            help="Seconds of silence after which a stream sends a keep-alive.", metavar="SECONDS"
+            help="Seconds without data after which a stream sends a keep-alive.", metavar="SECONDS"
         ),
     ] = None,
     fetch_images: Annotated[

@@ -1,4 +1,4 @@
-"""The program of the server that ``run`` starts: ``serve``, until no client holds a lease."""
+"""The program that ``run`` starts as a server: it runs ``serve`` until no client holds a lease."""
 
 import os
 import signal
@@ -13,7 +13,8 @@ from copilot_proxy.server.leases import is_used, start_lock, wait_until_unused
 
 
 def main() -> None:
-    """The entry point. The arguments are the folder with the leases, and those for ``serve``."""
+    """The entry point. The arguments are the folder with the leases, followed by those for
+    ``serve``."""
     folder, *arguments = sys.argv[1:]
     speed_up_startup()
     open_streams()

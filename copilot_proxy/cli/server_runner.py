@@ -145,10 +145,9 @@ class ServerRunner:
     async def _announce(
         self, catalogue: "Catalogue | None", error: UpstreamError | None, credential: "Credential"
     ) -> None:
-        """Print the banner as soon as that is possible.
+        """Print the banner, and try again while its code cannot be loaded.
 
-        If clients use up all files of the process in the meantime, its code cannot be loaded. The
-        server must not end because of that.
+        That happens if clients use up all of the process's file descriptors.
         """
         for _ in range(_ANNOUNCE_ATTEMPTS):
             try:
@@ -243,7 +242,7 @@ def _import_supervisor() -> None:
 async def _wait_for_models(
     models: "asyncio.Task[Catalogue]",
 ) -> "tuple[Catalogue | None, UpstreamError | None]":
-    """Return the catalogue, or a temporary error, or neither if GitHub does not answer in time.
+    """Return the catalogue, or a temporary error, or neither if GitHub does not respond in time.
 
     Raises errors that are permanent, such as `SignInError`.
     """

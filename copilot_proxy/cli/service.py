@@ -42,7 +42,7 @@ def install(
         bool, typer.Option("--print", help="Only print the files that would be written.")
     ] = False,
 ) -> None:
-    """Install the service and start it; run it again after changing the settings."""
+    """Install and start the service. Run this again after changing settings."""
     from copilot_proxy.service import installer
     from copilot_proxy.service.installation import log_file_of, new_installation
     from copilot_proxy.service.readiness import address_of
@@ -95,7 +95,7 @@ def status(
 ) -> int:
     """Show whether the service is running.
 
-    The exit code is 1 if it does not answer.
+    The exit code is 1 if the service does not respond.
     """
     from copilot_proxy.service import installer
     from copilot_proxy.service.installation import (
@@ -158,14 +158,14 @@ def _rows(shown: dict[str, Any], title: str, *, waits: bool) -> list[tuple[str, 
 
 @service.command(short_help="Restart the service, for example after an upgrade.")
 def restart() -> None:
-    """Restart the service, for example after an upgrade; open answers finish first."""
+    """Restart the service, for example after an upgrade. Open requests finish first."""
     from copilot_proxy.service.installer import restart as restart_service
     from copilot_proxy.service.readiness import address_of
 
     settings = load_settings()
     manager, definition = _installed(settings)
     restart_service(manager, definition, settings)
-    print_message(f"The service was restarted, and answers at {address_of(settings)}.")
+    print_message(f"The service was restarted, and is running at {address_of(settings)}.")
 
 
 @service.command()

@@ -1,4 +1,4 @@
-"""The program of a service: ``serve``, with the environment of the shell that installed it."""
+"""The program that a service runs: ``serve``, with the environment of the installing shell."""
 
 import io
 import os
@@ -74,7 +74,7 @@ class _LastLines(io.TextIOBase):
         return len(text)
 
     def text(self) -> str:
-        """Return the last error and any lines after it, or else the last lines."""
+        """Return the last error and any lines after it, or the last lines if there is no error."""
         lines = list(self._lines)
         starts = [i for i, line in enumerate(lines) if line.startswith("Error: ")]
         return "\n".join(lines[starts[-1] :] if starts else lines)

@@ -1,4 +1,4 @@
-"""Provides the server for ``run``: one that is already running, or else one shared by all clients.
+"""Provides the server for ``run``: a running one, or a new one that all clients share.
 
 The shared server is a separate process. It is detached from the terminal, and stops after the last
 client has exited. `server_process` is its program.
@@ -42,8 +42,8 @@ _LAST_LINES: Final = 5
 def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]:
     """Yield a server that runs at least as long as the block. Raises `CopilotProxyError`.
 
-    With `simulate`, the server uses a simulator. Such a server works without a writable state
-    folder, but is not shared then.
+    With `simulate`, the server uses a simulator. Without a writable state folder, this server is
+    not shared.
     """
     folder = _folder(settings, simulate=simulate)
     with ExitStack() as stack:
@@ -115,7 +115,7 @@ def _running(settings: Settings, folder: Path, *, simulate: bool) -> RunningServ
 
 @contextmanager
 def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[RunningServer]:
-    """Start the shared server, and yield it once it answers."""
+    """Start the shared server, and yield it once it responds."""
     port = _free_port(0 if simulate or settings.uds else settings.port)
     url = base_url(_HOST, port)
     command = [

@@ -31,7 +31,7 @@ def simulate(
     plan: Annotated[
         str,
         typer.Option(
-            help="Plan of the simulated account, such as free or pro_credits (the default).",
+            help="The simulated account's plan, such as free or pro_credits (the default).",
             metavar="NAME",
             show_default=False,
         ),
@@ -39,7 +39,7 @@ def simulate(
     catalogue: Annotated[
         str | None,
         typer.Option(
-            help="Models of the account: 2026-11 (the default), 2026-03 or future.",
+            help="The account's models: 2026-11 (the default), 2026-03 or future.",
             metavar="NAME",
         ),
     ] = None,
@@ -85,7 +85,7 @@ def simulate(
 
 def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "another program listens on it"
+        return "another program is listening on it"
     return error.strerror or "the system gave no reason"
 
 

@@ -35,7 +35,7 @@ class AccountStatus:
     direct: bool | None = None
     """Whether the token itself is used, without an exchange; None if unknown."""
     models: int | None = None
-    """The models that Copilot lists for a directly used token."""
+    """How many models Copilot lists for a directly used token."""
     notice: str | None = None
     """A notice for the user from GitHub, such as about the end of a trial."""
     error: CopilotProxyError | None = None
@@ -227,7 +227,7 @@ def _directly(status: AccountStatus) -> str:
     if status.error is not None:
         return "directly, without an exchange"
     if status.models is None:
-        return "directly, without an exchange; Copilot did not answer"
+        return "directly, without an exchange; Copilot did not respond"
     models = counted(status.models, "model")
     return f"directly, without an exchange; Copilot accepts it and lists {models}"
 

@@ -33,8 +33,7 @@ _FOUND: Final = re.compile(rf"^{DISTRIBUTION} \((\S+)\)$", re.MULTILINE)
 
 
 def show_update(command: str) -> None:
-    """Show the notice if it is due after `command`, and start a check for a new version if that is
-    due."""
+    """After `command`, show the notice and start a check for a new version, if either is due."""
     if command not in _COMMANDS or not is_interactive() or "CI" in os.environ:
         return
     try:

@@ -14,7 +14,7 @@ _UNIT: Final = "AI credits"
 
 
 def check(database: Database, *, as_json: bool) -> int:
-    """Print the results of checking the ledger; return 1 if it is not sound."""
+    """Check the ledger, print the results, and return 1 if it has errors."""
     findings = verify(database)
     month = _month(database)
     is_sound = not findings.changes and not findings.differences
@@ -51,19 +51,19 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
         excess = month["ledger"] - month["github"]
         if excess > month["step"]:
             print_result(
-                f"The ledger has {_amount(excess)} more than GitHub. That is possible if some "
+                f"The ledger counts {_amount(excess)} more than GitHub. That is possible if some "
                 "costs are estimated, if GitHub has not counted the latest requests yet, or if the "
                 "ledger has requests from another account."
             )
     if inexact := _inexact(month):
-        print_result(f"{inexact}, so the ledger's amount is not exact.")
+        print_result(f"The ledger's amount is not exact, because of {inexact}.")
 
 
 def _inexact(month: dict[str, Any]) -> str:
-    """Return how many of the month's costs are estimated or unknown, or ""."""
+    """Describe how many of the month's costs are estimated or unknown; "" if none are."""
     estimated, unknown = month["estimated_requests"], month["unknown_cost_requests"]
-    parts = [f"{counted(estimated, 'request')} of estimated cost"] if estimated else []
-    parts += [f"{counted(unknown, 'request')} of unknown cost"] if unknown else []
+    parts = [f"{counted(estimated, 'request')} with an estimated cost"] if estimated else []
+    parts += [f"{counted(unknown, 'request')} with an unknown cost"] if unknown else []
     return " and ".join(parts)
 
 

@@ -40,10 +40,10 @@ def forget(path: Path, before: str | None) -> int:
         before_forgetting = month_total(database, now).requests
         count = maintenance.forget(database, day)
         is_incomplete = month_total(database, now).requests < before_forgetting
-    print_message(f"{counted(count, 'row')} from before {day} removed.")
+    print_message(f"Removed {counted(count, 'row')} from before {day}.")
     if is_incomplete:
         print_message(
-            "Some of them were from this month, so this month's totals are now too low, and a "
+            "Some rows were from this month, so this month's totals are now too low, and a "
             "monthly budget allows more."
         )
     return 0

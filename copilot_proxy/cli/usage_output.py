@@ -116,7 +116,7 @@ def _table(report: Report) -> Iterator[str]:
 
 
 def _listed(report: Report) -> list[Sums]:
-    """Return the rows that get a line of their own."""
+    """Return the rows to show, without those that exceed the maximum."""
     return report.rows if report.group in _TIMES else report.rows[:_MAX_ROWS]
 
 
@@ -172,7 +172,7 @@ def _summary(row: Sums) -> str:
 
 
 def quota_line(quota: Quota) -> str:
-    """Describe what remains of the quota."""
+    """Describe the remaining quota."""
     if quota.left is None:
         return f"{quota.unit}: no individual limit"
     text = _left_of(quota, quota.left)

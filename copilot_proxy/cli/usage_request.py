@@ -1,4 +1,4 @@
-"""``usage show``: the latest requests, or all details of one, with the source of its cost."""
+"""``usage show``: the latest requests, or one request's details with the source of its cost."""
 
 import json
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if 
 
 
 def show(database: Database, request_id: str, *, as_json: bool, simulated: bool) -> int:
-    """Print all of a request's data in the ledger. Raises `CopilotProxyError`."""
+    """Print everything that the ledger contains about a request. Raises `CopilotProxyError`."""
     found = requests_named(database, request_id)
     if not found:
         raise CopilotProxyError(
@@ -83,7 +83,7 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     room = None if columns is None else columns - len("  ") * (len(widths) - 1)
     if room is not None and sum(widths) > room:
-        # If there is not enough room, the code is specific enough.
+        # If space is short, show an error's code without its outcome.
         rows = [_HEADINGS, *(_recent_row(one, is_short=True) for one in found)]
         widths = _fitted([max(map(len, column)) for column in zip(*rows, strict=True)], room)
     for row in rows:
@@ -208,7 +208,7 @@ def _tokens(one: dict[str, Any]) -> str:
 
 
 def _cache(one: dict[str, Any]) -> str | None:
-    """Return why more of the prompt was not read from the cache."""
+    """Return why a part of the prompt missed the cache, and what that cost."""
     if one["cache_verdict"] is None:
         return None
     text = one["cache_verdict"].replace("_", " ")

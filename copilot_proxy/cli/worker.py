@@ -1,7 +1,7 @@
 """The program of a worker process, which serves requests under a supervisor.
 
 It ignores Ctrl+C and the closing of the terminal, which the supervisor handles by sending commands
-to its workers. If the supervisor is gone, the worker finishes its open requests and exits.
+to its workers. If the supervisor has exited, the worker finishes its open requests and exits.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ from copilot_proxy.server.worker_channel import WorkerConfig, receive_config
 
 LEEWAY: Final = 3.0
 """Seconds that a worker waits for open requests beyond the supervisor's own timeout. The supervisor
-cuts off the requests of all workers at the same time; a worker does so only if the supervisor is
-gone."""
+cuts off the requests of all workers at the same time; a worker does so only if the supervisor has
+exited."""
 
 
 def main() -> None:
@@ -131,7 +131,7 @@ async def _handle_commands(reader: asyncio.StreamReader, server: Server) -> None
             else:
                 server.finish()
     finally:
-        server.finish()  # the supervisor has closed the channel, or is gone
+        server.finish()  # the supervisor has closed the channel or exited
 
 
 if __name__ == "__main__":

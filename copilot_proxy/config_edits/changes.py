@@ -46,7 +46,7 @@ class WholeFile:
     def removed(
         self, current: bytes, original: bytes | None, *, keeps_edits: bool = False
     ) -> Removed:
-        """Return the content of `current`, which was edited, without the change."""
+        """Return `current`, which the user has edited, without the change."""
         return Removed(current, ("the whole file",)) if keeps_edits else Removed(original)
 
     def shown(self) -> str:
@@ -56,12 +56,12 @@ class WholeFile:
 
 @dataclass(frozen=True)
 class JsonValues:
-    """Values in a JSON file, which may have comments."""
+    """Values in a JSON file, which may contain comments."""
 
     path: PurePath
     values: Sequence[tuple[Path, Any]]
     where_set: Sequence[tuple[Path, Any]] = ()
-    """Values that are only set where a value already exists."""
+    """Values that are set only where a value already exists."""
     digests: Sequence[str] = ()
     """The digests of all values, if the values themselves are no longer known."""
 
@@ -85,7 +85,7 @@ class JsonValues:
             text = json_text.set_value(text, path, data)
             expected = with_value(expected, path, data)
         if _data(text) != expected:
-            raise CannotEdit("has contents that this program does not understand")
+            raise CannotEdit("contains something that this program does not understand")
         return Document(text, document.bom).encode()
 
     def removed(
@@ -178,7 +178,7 @@ def _is_edited(text: str, path: Path, digest: str, before: str) -> bool:
 
 
 def _digest(data: Any) -> str:
-    """Return the digest of a value; of an object with addresses, only that of the addresses.
+    """Return the digest of a value. In an object with addresses, only the addresses count.
 
     Clients such as Cline change other fields of the objects themselves, for example a timestamp.
     Such an object still belongs to `connect` as long as it points to this server.

@@ -184,7 +184,7 @@ class Journal:
                 original = (self.folder / entry.backup).read_bytes()
             except OSError:
                 raise CannotEdit(
-                    f"was changed, but its backup {self.folder / entry.backup} is gone"
+                    f"was changed, but its backup {self.folder / entry.backup} is missing"
                 ) from None
         if current is None or current == original:
             return Removed(current)

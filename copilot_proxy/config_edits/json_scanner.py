@@ -127,7 +127,7 @@ class _Scanner:
         return Value(start, position + 1, items=items)
 
     def _after(self, part: Member) -> int:
-        """Record the comma after `part`, and return the position of the next part or of the
+        """Record the comma after `part`, and return the position of the next part or the closing
         bracket."""
         position = self.blank(part.value.end)
         if self._text[position : position + 1] == ",":

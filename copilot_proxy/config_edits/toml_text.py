@@ -1,4 +1,5 @@
-"""Adds tables at the end of a TOML file, and removes them again, leaving the rest unchanged."""
+"""Adds tables at the end of a TOML file, and removes them again, leaving all other text
+unchanged."""
 
 from typing import Any
 
@@ -43,6 +44,6 @@ def remove_tables(text: str, tables: str) -> str:
     end = newline_of(text)
     block = tables.replace("\n", end)
     if text.count(block) != 1:
-        raise CannotEdit("no longer has the tables that were added")
+        raise CannotEdit("no longer contains the tables that were added")
     before, _, after = text.partition(block)
     return before.removesuffix(end if before.endswith(end * 2) else "") + after

@@ -12,7 +12,7 @@ _CHANGES: Final = {
     ),
     "system": (
         "changed the system prompt, first at {detail}",
-        "Look for text in it that changes every time, such as the date or a list of files.",
+        "Look for text in the prompt that changes every time, such as the date or a list of files.",
     ),
     "settings": (
         "changed tool_choice or thinking in the middle of a conversation",
@@ -37,11 +37,11 @@ _REASONS: Final = {
     ),
     "rerouted": (
         "missed the cache although the same prompt had been sent shortly before",
-        "Copilot may have sent them to another machine. You cannot prevent this.",
+        "Copilot may have used another machine. You cannot prevent this.",
     ),
     "tier_crossed": (
         "made the conversation so long that every token costs more",
-        "Compact earlier, or set context_guard = true, so that agents do.",
+        "Compact earlier, or set context_guard = true to make agents do so.",
     ),
     "compaction": (
         "came after the conversation had been compacted",

@@ -37,12 +37,12 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
 
 
 def _has_no_space(text: str) -> bool:
-    """Return whether `text` has no whitespace, unlike lists of numbers or names."""
+    """Return whether `text` contains no whitespace, unlike lists of numbers or names."""
     return " " not in text and "\n" not in text
 
 
 class EventSizes:
-    """Learns from complete answers how many output tokens a stream event has."""
+    """Learns from complete answers how many output tokens a stream event contains."""
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, int]] = {}

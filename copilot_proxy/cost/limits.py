@@ -51,7 +51,7 @@ def parse_limits(value: object) -> tuple[Limit, ...]:
         raise ValueError("expected a list of limits, such as 500/day")
     found = tuple(one if isinstance(one, Limit) else parse_limit(str(one)) for one in texts if one)
     if len({one.target for one in found}) < len(found):
-        raise ValueError("it has two limits for the same period")
+        raise ValueError("it contains two limits for the same period")
     return found
 
 

@@ -7,7 +7,7 @@ from copilot_proxy.cost.tokens import Tokens
 def next_turn(tokens: Tokens, cached: int, prices: PriceList, *, writes: bool) -> tuple[int, int]:
     """Return the cost of the next turn in nano-AIU: while the prompt is cached, and after that.
 
-    The turn is assumed to repeat the prompt and the answer, and to get an answer of the same
+    The turn is assumed to repeat the prompt and the answer, and to produce an answer of the same
     length. The user's next message is unknown. If `writes` is True, fresh input is written to the
     cache, at a higher price.
     """

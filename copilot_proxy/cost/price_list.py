@@ -98,7 +98,7 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
 
 
 def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-    """Return the parts read by `reported_prices`, for comparing them with another answer's."""
+    """Return the parts read by `reported_prices`, for comparison with another answer's parts."""
     details = (copilot_usage or {}).get("token_details")
     return [
         (one.get("token_type"), one.get("batch_size"), one.get("cost_per_batch"))

@@ -28,7 +28,7 @@ LONG_TTL: Final = 3600
 MIN_TOKENS: Final = 1024
 """Minimum length in tokens of a prompt that providers cache."""
 _STEP: Final = 128
-"""The granularity in tokens of OpenAI's cache."""
+"""The granularity of OpenAI's cache, in tokens."""
 _MIN_SHARE: Final = 0.8
 """A request that reads at least this share of the cached tokens does not count as a miss."""
 

@@ -113,7 +113,7 @@ class Dashboard:
         return await self._ledger.read(read)
 
     async def rows(self, key: str | None, after: int) -> list[dict[str, Any]]:
-        """Return the latest requests in the ledger, after the one with this `id`."""
+        """Return the latest requests in the ledger whose `id` is greater than `after`."""
         return await self.requests(Filters(key=key), after=after)
 
     async def requests(

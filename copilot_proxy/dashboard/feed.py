@@ -55,7 +55,7 @@ class Source(Protocol):
         ...
 
     async def rows(self, key: str | None, after: int) -> list[dict[str, Any]]:
-        """Return the latest rows after the one with this `id`, newest first."""
+        """Return the latest rows whose `id` is greater than `after`, newest first."""
         ...
 
 
@@ -184,8 +184,7 @@ class Feed:
         for key, channel in self._channels.items():
             running = _encode(self._source.running(key))
             if running != channel.running:
-                # The tick after a request counts as busy, too, because its row is about to be
-                # written.
+                # The tick after a request counts as busy, because its row is about to be written.
                 is_busy = True
                 channel.running = running
                 channel.send(_event("running", running))

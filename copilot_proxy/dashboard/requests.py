@@ -1,4 +1,5 @@
-"""Requests as shown on the page: running ones, those in the ledger, and all details of one."""
+"""Requests as shown on the page: running ones, those in the ledger, and a single request's
+details."""
 
 import json
 import time
@@ -16,7 +17,7 @@ from copilot_proxy.ledger.queries import requests_named
 from copilot_proxy.relay.records import RequestRecord
 
 _BROKEN: Final = 502
-"""The status for looking up the hint of a stream that failed after it had started with 200."""
+"""The status used to look up the hint for a stream that failed after it had started with 200."""
 
 
 _CLOCK_OFFSET: Final = time.time() - time.perf_counter()
@@ -24,7 +25,7 @@ _CLOCK_OFFSET: Final = time.time() - time.perf_counter()
 
 
 def running(record: RequestRecord) -> dict[str, Any]:
-    """Return a running request, under the names of the ledger's columns."""
+    """Return a running request as a dictionary with the names of the ledger's columns."""
     first = record.first_token
     return {
         "request_id": record.request_id,

@@ -95,7 +95,7 @@ def check_quota(context: CheckContext) -> Iterator[Result]:
     facts = _facts(context)
     account = facts.account if isinstance(facts, AccountFacts) else None
     if not isinstance(account, Account) or account.quota is None:
-        yield skipped("GitHub does not report one.")
+        yield skipped("GitHub does not report a quota.")
         return
     quota, reset = account.quota, account.resets_on
     until = f" until {reset.isoformat()}" if reset else ""

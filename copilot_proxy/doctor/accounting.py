@@ -127,7 +127,7 @@ def check_prices(context: CheckContext) -> Iterator[Result]:
         if age > _PRICES_AGE:
             yield _old_prices(age, "if Copilot does not report the cost")
         else:
-            yield ok(f"bundled, of {table_date()}")
+            yield ok(f"bundled, from {table_date()}")
         return
     unlisted = [model.id for model in catalogue.chat if listed_prices(model.raw) is None]
     if unlisted and age > _PRICES_AGE:
@@ -136,7 +136,7 @@ def check_prices(context: CheckContext) -> Iterator[Result]:
     unknown = [name for name in unlisted if table_prices(name) is None]
     text = f"Copilot's own prices for {_models(len(catalogue.chat) - len(unlisted))}"
     if unlisted:
-        text += f", bundled prices of {table_date()} for {len(unlisted) - len(unknown)}"
+        text += f", bundled prices from {table_date()} for {len(unlisted) - len(unknown)}"
     if unknown:
         text += f", none for {len(unknown)} (until Copilot reports what a request cost)"
     yield ok(text)

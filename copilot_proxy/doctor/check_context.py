@@ -95,7 +95,7 @@ class CheckContext:
         return found if isinstance(found, Catalogue) else None
 
     def server(self) -> "ServerFacts":
-        """Return the facts about the program that answers at the address in the settings."""
+        """Return the facts about the program that listens at the address in the settings."""
         from copilot_proxy.doctor.server_facts import read_server
 
         return self._shared("server", lambda: read_server(self.settings))
@@ -120,7 +120,7 @@ class CheckContext:
 
 
 class SettingsInvalid(CopilotProxyError):
-    """The settings are invalid, so it is unclear what to ask GitHub, and at which address."""
+    """The settings are invalid, so facts that depend on them cannot be collected."""
 
     def __init__(self) -> None:
         super().__init__("Not checked, because some settings are invalid.")

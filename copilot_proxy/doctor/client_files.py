@@ -1,4 +1,4 @@
-"""Finds the servers and models in the configuration files of clients.
+"""Finds server URLs and model names in clients' configuration files.
 
 The files have many formats and may be edited by hand, so they are not parsed. Instead, this
 searches for keys whose names end like those of URLs and models.
@@ -39,7 +39,7 @@ class ClientFile(NamedTuple):
     urls: tuple[tuple[str, str], ...]
     """API URLs, each with its key."""
     models: tuple[str, ...]
-    """Model names, without a provider's name in front of a slash."""
+    """Model names, without any ``provider/`` prefix."""
 
 
 def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:
@@ -65,7 +65,7 @@ def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:
 
 
 def any_connection(settings: Settings) -> Connection:
-    """Return a connection that shows which files and variables a client has, not their values."""
+    """Return a placeholder connection, to find out which files and variables a client has."""
     model = ClientModel("model", "model")
     return Connection(
         url=base_url(settings.host, settings.port),

@@ -1,8 +1,8 @@
-"""Checks the clients on this machine: their versions, and whether any setting points them
-elsewhere.
+"""Checks the clients on this machine: their versions, and whether any setting points them to
+another server.
 
-`run` starts a client with everything it needs, whatever is found here. The checks are for clients
-that the user starts directly.
+`run` starts a client with everything it needs. These checks are for clients that the user starts
+directly.
 """
 
 import re
@@ -40,7 +40,7 @@ class Programs(NamedTuple):
 
 
 def client_check(client: Client, programs: Programs, *, is_wanted: bool = False) -> Check:
-    """Return the check of a client; a client that `is_wanted` must be installed."""
+    """Return the check for a client; a client that `is_wanted` must be installed."""
 
     def run(context: CheckContext) -> Iterator[Result]:
         program = programs.find(client)
@@ -77,7 +77,7 @@ def check_variables(context: CheckContext) -> Iterator[Result]:
             yield warning(
                 f"{name} is set to {_without_secrets(url)}, so programs that read it do not use "
                 "this server.",
-                f"Unset {name}, or start them with: copilot-proxy run env -- PROGRAM",
+                f"Unset {name}, or start such programs with: copilot-proxy run env -- PROGRAM",
             )
         else:
             pointing.append(name)
@@ -111,10 +111,11 @@ def _variables(context: CheckContext, client: Client) -> Iterator[Result]:
         if value == "":
             yield _overridden(client, name, "is set, so the client would use it instead")
         elif name in _urls(environment) and name not in shared and not is_ours(found, settings):
-            yield _overridden(client, name, f"is set to {_without_secrets(found)}")
+            why = f"is set to {_without_secrets(found)}, so the client would use that server"
+            yield _overridden(client, name, why)
     for name in client.overrides:
         if environ.get(name) and name not in environment and name not in shared:
-            yield _overridden(client, name, "is set, so the client would use something else")
+            yield _overridden(client, name, "is set and may take precedence over this server")
 
 
 def _overridden(client: Client, name: str, why: str) -> Result:
@@ -143,8 +144,7 @@ def _files(context: CheckContext, client: Client) -> Iterator[Result]:
     for file in files:
         is_connected = file in connected
         for key, url in file.urls:
-            # A variable has a single value, whereas a list of providers may have others besides
-            # this server.
+            # A variable names one server, whereas a list of providers may contain others.
             if key.isupper() and not is_connected:
                 yield warning(
                     f"{file.path} sets {key} to {_without_secrets(url)}, so {client.title} does "

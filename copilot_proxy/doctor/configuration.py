@@ -67,5 +67,5 @@ def check_dumps(context: CheckContext) -> Iterator[Result]:
     else:
         yield warning(
             f"Every conversation is written to {folder}.",
-            f"When you are done, remove dump_dir from {source}, and the folder.",
+            f"When you are done, remove dump_dir from {source}, and delete the folder.",
         )

@@ -33,12 +33,12 @@ def check_models(context: CheckContext) -> Iterator[Result]:
     if not catalogue.chat:
         yield warning("The account has no chat model.", f"Enable models at {ENABLE_URL}")
     elif not problems:
-        # The number that `login` and `models` show, too.
+        # `login` and `models` show the same number.
         yield ok(f"{len(catalogue.picker_models)} chat models ready")
 
 
 def _named(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield each model name in the settings, and the place where it is named."""
+    """Yield each model name in the settings, and where it is set."""
     for setting in ("default_model", "small_model"):
         name = getattr(settings, setting)
         if name and name not in settings.aliases:
@@ -56,7 +56,7 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
     model = resolution.model
     if resolution.is_substitute and name not in (*FAMILY_NAMES, "default", AUTO):
         return warning(
-            f"{where} names {name}, which the account does not have; {model.id} answers instead.",
+            f"{where} names {name}, which the account does not have; {model.id} is used instead.",
             f"Use {model.id} or the name of a family, such as sonnet.",
         )
     if model.needs_enabling:
@@ -72,7 +72,8 @@ def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
 
 
 def check_drift(context: CheckContext) -> Iterator[Result]:
-    """Check whether Copilot's list has anything unknown to this version, which may be harmless."""
+    """Check whether Copilot's list contains values unknown to this version; they may be
+    harmless."""
     catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")

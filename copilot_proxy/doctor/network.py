@@ -26,7 +26,7 @@ _NO_PROXY: Final = "127.0.0.1,localhost,::1"
 
 
 def check_proxy(context: CheckContext) -> Iterator[Result]:
-    """Check whether the proxy for GitHub is usable and answers."""
+    """Check whether the proxy for GitHub is usable and responds."""
     found: dict[str, str] = {}
     for url in _urls(context.settings):
         try:
@@ -40,7 +40,7 @@ def check_proxy(context: CheckContext) -> Iterator[Result]:
         reason = _connection_problem(proxy.host, proxy.port)
         if reason is not None:
             yield broken(
-                f"{proxy.setting} is set to {proxy.shown}, where no proxy answers: {reason}.",
+                f"{proxy.setting} is set to {proxy.shown}, but no proxy responds there: {reason}.",
                 f"Correct {proxy.setting}, or unset it if there is no proxy.",
             )
             return
@@ -109,7 +109,7 @@ def check_certificates(context: CheckContext) -> Iterator[Result]:
 
 
 def check_github(context: CheckContext) -> Iterator[Result]:
-    """Check whether GitHub and Copilot answer."""
+    """Check whether GitHub and Copilot respond."""
     try:
         facts = context.account()
     except SettingsInvalid as error:
@@ -129,7 +129,7 @@ def check_github(context: CheckContext) -> Iterator[Result]:
             yield from_error(problem)
         return
     hosts_asked = {urlsplit(url).netloc for url in _urls(context.settings)[1:2]}
-    yield ok(f"{', '.join(hosts_asked)} answers")
+    yield ok(f"reached {', '.join(hosts_asked)}")
 
 
 def check_clock(context: CheckContext) -> Iterator[Result]:
@@ -147,8 +147,8 @@ def check_clock(context: CheckContext) -> Iterator[Result]:
         return
     direction = "ahead of" if offset > 0 else "behind"
     yield warning(
-        f"The clock of this machine is {_span(abs(offset))} {direction} GitHub's, so budgets "
-        "reset, and usage is counted, at the wrong time.",
+        f"This machine's clock is {_span(abs(offset))} {direction} GitHub's, so budgets reset and "
+        "usage is counted at the wrong time.",
         "Set the clock, for example with: timedatectl set-ntp true",
     )
 

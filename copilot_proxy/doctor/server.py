@@ -17,7 +17,7 @@ _RESTART = "Stop it and restart it with: copilot-proxy serve"
 
 
 def check_server(context: CheckContext) -> Iterator[Result]:
-    """Check whether the server answers, has this version, and can do its job."""
+    """Check whether the server is running, has this version, and can do its job."""
     if is_waiting(context.settings):
         yield ok("starts when a client connects")
         return
@@ -38,7 +38,7 @@ def check_server(context: CheckContext) -> Iterator[Result]:
         yield from problems
         if not problems:
             simulated = ", with simulated answers" if facts.health.get("simulated") else ""
-            yield ok(f"answers at {facts.address}{simulated}")
+            yield ok(f"running at {facts.address}{simulated}")
 
 
 def _problems(
@@ -86,7 +86,7 @@ def check_ollama(context: CheckContext) -> Iterator[Result]:
         yield off("off")
         return
     if port in (0, settings.port):
-        yield ok("on the port of the server")
+        yield ok("on the server's port")
         return
     facts = read_server(replace(settings, port=port, uds=None))
     if not facts.is_running or facts.health is not None:

@@ -1,4 +1,4 @@
-"""Finds out which program answers at the address in the settings, without a request to Copilot."""
+"""Finds out which program listens at the address in the settings, without a request to Copilot."""
 
 import http.client
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ class ServerFacts:
     is_running: bool = False
     """Whether anything is listening there."""
     health: dict[str, Any] | None = None
-    """The ``/health`` response of a copilot-proxy, or None for another program."""
+    """The ``/health`` response of a copilot-proxy server, or None for another program."""
     owner: str = ""
-    """Describes the program if it is not a copilot-proxy."""
+    """Describes the program if it is not a copilot-proxy server."""
     refuses_key: bool = False
     """Whether the program requires a different API key than the one in the settings."""
 
 
 def read_server(settings: Settings) -> ServerFacts:
-    """Find out which program answers at the address in the settings."""
+    """Find out which program listens at the address in the settings."""
     if settings.uds is not None:
         facts = ServerFacts(str(settings.uds))
     else:

@@ -16,7 +16,7 @@ _RECENT_SECONDS: Final = 3600
 
 
 class Loss(NamedTuple):
-    """The losses of a client's requests for the same reason."""
+    """What one client's requests have lost for one reason."""
 
     client: str | None
     reason: str

@@ -28,8 +28,8 @@ _BATCH: Final = 1000
 """The number of rows to write in one transaction, so that a server does not have to wait long."""
 _MAX_TEXT: Final = 200
 _IMPORTED: Final = (f"{CLIENT}-", f"{CLIENT}.")
-"""The ids of imported requests are between these two. The client's name does not identify them,
-since `run` starts the CLI under the same name."""
+"""The ids of imported requests are between these two values. The client's name does not identify
+them, since `run` starts the CLI under the same name."""
 _SAME_US: Final = 120 * 1_000_000
 """Maximum difference between the times that the CLI and this server record for a request."""
 _APIS: Final = (("messages", "messages"), ("responses", "responses"), ("chat", "chat_completions"))
@@ -37,13 +37,13 @@ _APIS: Final = (("messages", "messages"), ("responses", "responses"), ("chat", "
 
 
 class Imported(NamedTuple):
-    """The result of an import, in numbers of requests."""
+    """The numbers of requests in an import."""
 
     added: int
     known: int
     """Imported earlier."""
     own: int
-    """The requests sent through this server, which has already recorded them."""
+    """Sent through this server, which has already recorded them."""
 
 
 def import_events(ledger: Database, path: Path) -> Imported:

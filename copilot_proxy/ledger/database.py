@@ -24,7 +24,7 @@ BUSY_SECONDS: Final = 5.0
 _CACHE_KIB: Final = 512
 """Memory in KiB that a writer uses for pages; new rows only change the same few pages."""
 _CREATING: Final = threading.Lock()
-"""Held to create the file: when a thread closes it, SQLite's locks in other threads end."""
+"""Held while creating the file, because closing it releases SQLite's locks in other threads."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _IN_USE: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _NO_SPACE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)

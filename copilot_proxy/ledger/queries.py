@@ -35,8 +35,7 @@ UNKNOWN: Final = "unknown"
 
 
 class Filters(NamedTuple):
-    """The requests to sum up. None matches all requests, and "" matches those whose value is
-    unknown."""
+    """Selects requests. None matches all requests, and "" matches those whose value is unknown."""
 
     model: str | None = None
     client: str | None = None
@@ -85,7 +84,7 @@ class Sums(NamedTuple):
 def sums_by(
     database: sqlite3.Connection, group: Group, period: Period, filters: Filters
 ) -> list[Sums]:
-    """Return the sums by `group`; days, weeks and months by date, everything else by cost."""
+    """Return the sums by `group`, sorted by date for days, weeks and months, otherwise by cost."""
     source, where, values = selection(period, filters)
     column = "day" if group == "week" else group
     if group == "session" and source == "sums":
@@ -105,8 +104,8 @@ def sums_by(
 
 
 def _by_session(database: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Sums]:
-    """Return the sums by session. Most sessions have a single row in `sums`, so letting SQLite sort
-    all rows just to add up a few would take longer than reading them."""
+    """Return the sums by session. The rows are added up here, because SQLite would sort all of them
+    first, which takes longer than reading them."""
     found: dict[str, Sums] = {}
     for row in database.execute(
         f"SELECT session, {', '.join(AMOUNTS)} FROM sums {where}",  # noqa: S608  # constants
@@ -217,7 +216,7 @@ class TierSums(NamedTuple):
     """The sums of requests whose prompts are all in the same price tier."""
 
     sums: Sums
-    """`unknown_cost_requests` only counts those whose tokens are unknown."""
+    """`unknown_cost_requests` counts only requests whose tokens are unknown."""
     is_long: bool
     """Whether the prompts have more tokens than the threshold."""
     written_1h: int
@@ -233,7 +232,7 @@ def sums_by_tier(
 ) -> list[TierSums]:
     """Return the sums by `group`, separately for prompts with more than `threshold` tokens.
 
-    Nothing is sorted.
+    The result is not sorted.
     """
     _, where, values = selection(Period(period.since, period.until), filters)
     column = "day" if group == "week" else group

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 
 class Releaser:
-    """The writer's access to the reservation file. Nothing here raises `OSError`: reservations that
-    could not be released are tried again with the next rows."""
+    """The writer's access to the reservation file. Nothing here raises `OSError`: a release that
+    fails is tried again with the next rows."""
 
     def __init__(
         self, ledger: Path, try_release: Callable[[Sequence[str]], bool] | None = None
@@ -38,7 +38,7 @@ class Releaser:
         """The requests whose reservations must be released."""
         self._has_failed = False
         self._lost: set[str] = set()
-        """The requests whose rows were lost, and whose reservations still have their cost."""
+        """The requests whose rows were lost, and whose reservations still contain their cost."""
 
     def keep(self, request_ids: Iterable[str]) -> None:
         """Keep the reservations of requests whose rows were lost until `settle_abandoned` can write

@@ -40,8 +40,8 @@ def reduced(
     """Return the amount to reserve for a request whose cost is a `guess`, but at least `least`.
 
     If a limit is lower than the guess, it would not allow any request, so nothing would be learned.
-    Therefore, the guess is then reduced to what is left, but only if nothing is reserved except for
-    requests that have `ended`, whose cost is known.
+    The guess is therefore reduced to what is left, but only if all reservations belong to requests
+    that have `ended`, whose cost is known.
     """
     if all(guess <= use.allowed for use in uses):
         return guess

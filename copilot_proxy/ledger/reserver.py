@@ -70,9 +70,8 @@ class Reserver:
     ) -> list[Used] | Refusal | None:
         """Like `reserve`, but without waiting or raising errors.
 
-        Returns None if that is impossible: usually because another process has just locked the
-        reservations, or because the files are not open or were replaced, which is only checked from
-        time to time.
+        Returns None if that is impossible, usually because another process has just locked the
+        reservations. Other reasons are files that are not open yet or that have been replaced.
         """
         if not self._lock.acquire(blocking=False):
             return None
@@ -203,8 +202,8 @@ class Reserver:
             self._close()
 
     def ended(self, plan: Plan, index: int) -> int:
-        """Return the cost of those requests of this process that have ended, have no rows yet, and
-        count toward a limit of the plan; 0 if another thread is using the files."""
+        """Return the cost of this process's requests that have ended, have no rows yet, and count
+        toward a limit of the plan; 0 if another thread is using the files."""
         ready, files = plan.prepared, self._files
         if ready is None or files is None or not self._lock.acquire(blocking=False):
             return 0
@@ -225,7 +224,7 @@ class Reserver:
         """Do the work of `reserve`; requires the file's lock. It makes few calls, because it runs
         for every request that has limits."""
         # A reservation is only released after its row has been written. Reading the reservations
-        # first ensures that any that are gone are included in the amount spent.
+        # first ensures that the amount spent includes any released ones.
         file = files.reservations
         table = file.table
         if self._settled or self._recorded:

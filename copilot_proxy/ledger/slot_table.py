@@ -29,7 +29,7 @@ class SlotTable:
         self._free: list[int] = []
         """The numbers of free slots, the highest first."""
         self._ended: dict[int, str] = {}
-        """Slots that are free, but not yet in the file: their numbers, and the old request ids."""
+        """Free slots whose old reservations are still in the file: slot number -> request id."""
         self._settled: dict[str, Slot] = {}
         """The slots whose amount is different in the file."""
         self._size = 0

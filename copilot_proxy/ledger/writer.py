@@ -48,7 +48,7 @@ class Writer:
         self._settled_at = 0.0
         """When the last check for killed processes took place."""
         self._has_lost = False
-        """Whether rows were lost since then."""
+        """Whether rows were lost after that check."""
 
     @property
     def has_waiting(self) -> bool:

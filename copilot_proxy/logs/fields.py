@@ -33,7 +33,7 @@ def http_fields(entry: logging.LogRecord) -> dict[str, Any] | None:
         "key": context.key.name if context.key else None,
     }
     if context.error:
-        # The client gets these, too, so that a bug report can be matched with this line.
+        # The client receives the same ids, so that a bug report can be matched with this line.
         fields |= {"error": context.error, "request_id": context.request_id}
     return fields
 

@@ -1,7 +1,6 @@
 """Logs each finished request, and once a day any unknown names in Copilot's answers.
 
-Requests are logged in batches. Between single requests, other requests would fill the processor's
-caches, and the thread that writes the log would have to wake up each time.
+Requests are logged in batches, which takes less time than logging them one by one.
 """
 
 import asyncio

@@ -18,7 +18,7 @@ class StderrHandler(logging.Handler):
     only.
 
     If nothing reads stderr, a write may block forever. A lock held during that time would keep the
-    program from exiting, so this acquires neither the handler's lock nor the one of stderr's
+    program from exiting, so this class acquires neither the handler's lock nor that of stderr's
     buffer.
     """
 

@@ -28,7 +28,7 @@ _GAP: Final = "  "
 class TextFormatter(logging.Formatter):
     """``15:40:31 200 claude-sonnet-4.5  1.29 credits  8.2s  124k in (95% cached) 1.3k out``.
 
-    An answer that was cut off has ``cut`` instead of its status, which had already been sent. With
+    For an answer that was cut off, ``cut`` is shown instead of the status that had been sent. With
     `dated`, lines start with the date. With `announce`, a record's `announcement`, which is text
     for the user who started the server, is shown unchanged. Details that would make a request's
     line longer than `width()` are omitted, and its id is shortened.
@@ -84,10 +84,10 @@ class TextFormatter(logging.Formatter):
         return f"{_COLORS[color]}{text}{_RESET}" if self._color else text
 
     def _request(self, record: "RequestRecord", start: int) -> str:
-        """Return the rest of a request's line, which begins with `start` characters."""
+        """Return a request's line without its beginning, which takes up `start` characters."""
         text = _GAP.join(_facts(record))
         if record.error:
-            # The client gets the id, too, so that a bug report can be matched with this line.
+            # The client receives the same id, so a bug report can be matched with this line.
             text += f", {self._id(record.request_id, start + len(text) + 2)}"
         details = _details(record)
         screen = self._width()

@@ -62,7 +62,9 @@ class RunningServer:
             response = connection.getresponse()
             status, body = response.status, json.loads(response.read(_MAX_BYTES))
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise CopilotProxyError(f"The server at {self.url} does not answer: {error}.") from None
+            raise CopilotProxyError(
+                f"The server at {self.url} does not respond: {error}."
+            ) from None
         finally:
             connection.close()
         if status == http.HTTPStatus.OK:
@@ -71,7 +73,7 @@ class RunningServer:
 
 
 def find_server(url: str, key: str | None) -> RunningServer | None:
-    """Return the copilot-proxy at `url`, or None if there is none."""
+    """Return the copilot-proxy server at `url`, or None if there is none."""
     health = read_health(_connection(url, _HEALTH_TIMEOUT))
     if health is None:
         return None
@@ -117,7 +119,7 @@ def _refusal(server: RunningServer, status: int, body: Any) -> CopilotProxyError
             f"The server at {url} is older than this program and cannot tell clients apart.",
             hint="Restart it.",
         )
-    message = str(found.get("message") or f"The server at {url} answered with status {status}.")
+    message = str(found.get("message") or f"The server at {url} responded with status {status}.")
     hint = found.get("hint")
     if hint:
         message = message.removesuffix(f" {hint}")  # the message for clients includes the hint

@@ -1,9 +1,9 @@
 """Detects whether a client that has closed its side of the connection is still waiting for an
 answer.
 
-A client that has left looks the same, except that its system responds to data with a reset, which
-makes the next write fail. Therefore, interim responses, which all clients skip (RFC 9110, section
-15.2), are sent until the answer begins.
+A client that has disconnected looks the same, except that its system responds to data with a reset,
+which makes the next write fail. Therefore, interim responses, which all clients skip (RFC 9110,
+section 15.2), are sent until the answer begins.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with timeouts and size limits for slow or hostile clients.
 
-uvicorn itself has no timeouts for request heads, for the rest of a body that the application did
-not read, or for clients that do not read their responses. Any client that can connect could exploit
+uvicorn itself has no timeouts for request heads, for bodies that the application does not read to
+the end, or for clients that do not read their responses. Any client that can connect could exploit
 that, even without an API key. (For bodies that the application reads, the timeout is in
 `routes.request_body`.)
 """
@@ -88,9 +88,9 @@ class BoundedProtocol(TolerantProtocol):
         """Return whether the connection stays open for the answer to a client that has stopped
         sending.
 
-        The client may also have left. A GET request is always answered, even if that takes a while
-        because the framework must be loaded. Any other request may cost something, so it ends if
-        the client has stopped reading; if its answer has begun, it ends in either case.
+        The client may also have disconnected. A GET request is always answered, even if that takes
+        a while because the framework must be loaded. Any other request may cost something, so it
+        ends if the client has stopped reading; if its answer has begun, it ends in either case.
         """
         cycle = self._answering
         if cycle is None or cycle.response_started or self.pipeline or self.scheme == "https":

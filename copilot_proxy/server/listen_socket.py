@@ -63,7 +63,7 @@ def listen(listener: socket.socket, settings: Settings) -> None:
 
 
 def server_url(listener: socket.socket, settings: Settings) -> str:
-    """Return the URL, without ``/v1``, where clients on this machine reach `listener`."""
+    """Return the URL, without ``/v1``, at which clients on this machine reach `listener`."""
     if settings.uds is not None:
         return "http://localhost"  # a name that the Host check accepts
     return base_url(settings.host, listener.getsockname()[1])

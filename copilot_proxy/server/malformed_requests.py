@@ -1,6 +1,6 @@
 """Responses to malformed HTTP requests, which uvicorn never passes to the application.
 
-The client's API is unknown, so it gets OpenAI's error object.
+The client's API is unknown, so the response is OpenAI's error object.
 """
 
 import logging
@@ -74,7 +74,7 @@ _FAULTS: Final = (
         "Send a method in uppercase, such as POST, followed by the path.",
     ),
 )
-"""The faults that the parser distinguishes; the first whose word the parser's message has is
+"""The faults that the parser distinguishes. The first one whose word is in the parser's message is
 used."""
 _OTHER: Final = _Fault("", "", "Check for a proxy that changes the request.")
 _TLS: Final = _Fault(

@@ -14,7 +14,7 @@ _TIMEOUT: Final = 1.0
 
 
 def base_url(host: str, port: int) -> str:
-    """Return the URL where clients on this machine reach a server that listens on `host`."""
+    """Return the URL at which clients on this machine reach a server that listens on `host`."""
     host = host.strip("[]")
     if host in ("0.0.0.0", ""):  # noqa: S104  # only compared, not bound
         host = "127.0.0.1"
@@ -36,12 +36,12 @@ def describe_owner(host: str, port: int) -> str:
 
 
 def is_copilot_proxy(connection: http.client.HTTPConnection) -> bool:
-    """Return whether the server at the other end is a copilot-proxy, and close the connection."""
+    """Return whether a copilot-proxy server is at the other end, and close the connection."""
     return read_health(connection) is not None
 
 
 def read_health(connection: http.client.HTTPConnection) -> dict[str, Any] | None:
-    """Return the ``/health`` of a copilot-proxy server, or None if another program answers.
+    """Return the ``/health`` of a copilot-proxy server, or None if another program responds.
 
     Closes the connection.
     """

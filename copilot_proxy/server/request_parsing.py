@@ -1,6 +1,7 @@
 """Parses requests as uvicorn does, but also accepts two forms that RFC 9110 and 9112 allow.
 
-These are an offer to switch to another protocol, which is ignored, and an absolute request target.
+One is an offer to switch to another protocol, which is ignored; the other is an absolute request
+target.
 """
 
 from urllib.parse import urlsplit

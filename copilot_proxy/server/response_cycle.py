@@ -45,7 +45,8 @@ class ResponseCycle(RequestResponseCycle):
         return self._is_common and not self.flow.write_paused and not self.disconnected
 
     def write(self, data: bytes) -> bool:
-        """Write a part of a streamed body if that is possible now; return whether it was."""
+        """Write a part of a streamed body if that is possible now; return whether it was
+        written."""
         if not self._is_common or self.flow.write_paused or self.disconnected:
             return False  # not via `is_ready`, which would be one more call for each event
         if self._head or not data:

@@ -25,7 +25,7 @@ _RESTART_DELAYS: Final = (0.5, 30.0)
 _MIN_UPTIME: Final = 10.0
 """Seconds after which a worker's death no longer counts as a failed start."""
 _MAX_FAILED_STARTS: Final = 5
-"""The number of failed starts of every worker after which the supervisor gives up."""
+"""How many times every worker must fail to start before the supervisor gives up."""
 _REPORT_TIMEOUT: Final = 3.0
 """Seconds for a worker to report its open requests; generous, for busy machines."""
 _EXIT_TIMEOUT: Final = 6.0

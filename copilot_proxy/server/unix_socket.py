@@ -51,7 +51,7 @@ def bound(path: Path) -> Iterator[socket.socket]:
 
 def _check(path: Path) -> None:
     if sys.platform == "win32":
-        raise UsageError("Unix sockets need Linux or macOS.", hint="Use --host and --port here.")
+        raise UsageError("Unix sockets need Linux or macOS.", hint="Use --host and --port instead.")
     length = len(os.fsencode(path))
     if length > _MAX_PATH_LENGTH:
         raise UsageError(
@@ -113,7 +113,7 @@ def _failed(error: OSError, path: Path) -> CopilotProxyError:
 
 def _identity(path: Path) -> tuple[int, ...] | None:
     """Return a value that distinguishes this file from a later one at the same path, or None if it
-    is gone.
+    no longer exists.
 
     The inode number is not enough, because it may be reused.
     """

@@ -83,7 +83,8 @@ class Server(uvicorn.server.Server):
                     await self._stop.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, wait for open requests, cut off the rest, and close connections."""
+        """Stop accepting, wait for open requests, cut off any that remain, and close
+        connections."""
         self._on_stopping()
         for _ in range(_LOOP_ITERATIONS):
             await asyncio.sleep(0)

@@ -12,7 +12,7 @@ DESCRIPTION: Final = "GitHub Copilot as a local API server"
 
 
 class ServiceError(CopilotProxyError):
-    """The operating system's service manager is missing, or has refused something."""
+    """The operating system's service manager is missing, or has refused a request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Service:
     command: tuple[str, ...]
     """The command line of the server, with absolute paths."""
     stop_timeout: int
-    """Maximum seconds for it to stop."""
+    """Maximum seconds that stopping may take."""
     listen: str | None = None
     """The address that systemd listens on for the server (``ListenStream=``); None if the server
     listens itself."""
@@ -70,7 +70,7 @@ class ServiceManager(Protocol):
         ...
 
     def restart(self, service: Service) -> None:
-        """Restart the service, or start it."""
+        """Restart the service, or start it if it is not running."""
         ...
 
     def state(self, service: Service) -> ServiceState:

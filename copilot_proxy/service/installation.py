@@ -1,9 +1,8 @@
 """The files through which ``service install`` and the service's server communicate.
 
-``service.json`` contains data for the server: variables of the shell that installed it, which a
-service would not have, and an id, which lets the installer recognize the server. ``failure.json``
-says why the server did not start. Both are private, because a proxy's address may contain a
-password.
+``service.json`` contains an id, by which the installer recognizes the server, and variables from
+the shell that ran ``service install``. ``failure.json`` says why the server did not start. Both are
+private, because a proxy's address may contain a password.
 """
 
 import json

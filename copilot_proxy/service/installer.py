@@ -83,7 +83,7 @@ def check(settings: Settings, *, on_demand: bool) -> None:
 def install(
     manager: ServiceManager, service: Service, settings: Settings, installation: Installation
 ) -> dict[str, Any]:
-    """Install the service, start it, and return its ``/health`` as soon as it answers.
+    """Install the service, start it, and return its ``/health`` as soon as it responds.
 
     An existing installation is replaced. If the server does not start, the old installation is
     restored, and the server's error is raised.
@@ -106,7 +106,7 @@ def install(
 
 
 def restart(manager: ServiceManager, service: Service, settings: Settings) -> None:
-    """Restart the service, and return when the new server answers. Raises the server's error."""
+    """Restart the service, and return when the new server responds. Raises the server's error."""
     folder = folder_of(settings)
     old = read_installation(folder)
     if old is None:

@@ -1,4 +1,4 @@
-"""Waits until the service's server answers, or reports why it does not."""
+"""Waits until the service's server responds, or reports why it does not."""
 
 import http.client
 import time
@@ -16,7 +16,7 @@ from copilot_proxy.settings import Settings
 _TIMEOUT: Final = 60.0
 """Seconds; a keyring may have to be unlocked, and GitHub may be slow."""
 _SIGN_IN_TIMEOUT: Final = 10.0
-"""Seconds for GitHub to accept the token, once the server answers."""
+"""Seconds for GitHub to accept the token, once the server responds."""
 _HEALTH_TIMEOUT: Final = 2.0
 _POLL: Final = 0.1
 
@@ -42,7 +42,7 @@ def health_of(settings: Settings, timeout: float = _HEALTH_TIMEOUT) -> dict[str,
 
 
 def wait_until_ready(settings: Settings, instance: str, folder: Path) -> dict[str, Any]:
-    """Wait until the server with the id `instance` answers, and return its ``/health``.
+    """Wait until the server with the id `instance` responds, and return its ``/health``.
 
     The server has then read the token. If GitHub has not accepted the token, ``signed_in`` is not
     ``yes``. Raises `CopilotProxyError` with the server's own error if it has exited.
@@ -61,7 +61,7 @@ def wait_until_ready(settings: Settings, instance: str, folder: Path) -> dict[st
             raise error_of(failure)
         if time.monotonic() - started > _TIMEOUT and answered is None:
             raise ServiceError(
-                f"The service was started, but did not answer at {address_of(settings)} within "
+                f"The service was started, but did not respond at {address_of(settings)} within "
                 f"{_TIMEOUT:.0f} s."
             )
         time.sleep(_POLL)

@@ -58,7 +58,7 @@ def load_settings(
 def load_settings_with_errors(
     environ: Mapping[str, str] | None = None,
 ) -> tuple[Settings, list[UsageError]]:
-    """Return the settings without the invalid ones, and an error for each of these."""
+    """Return the settings without the invalid ones, and an error for each invalid one."""
     errors: list[UsageError] = []
     settings = _load({}, os.environ if environ is None else environ, errors.append)
     return settings, errors

@@ -1,4 +1,4 @@
-"""Profiles: accounts that a user keeps apart, each with its own port, token and ledger."""
+"""Profiles: accounts that a user keeps separate, each with its own port, token and ledger."""
 
 import re
 from collections.abc import Container, Iterator, Mapping

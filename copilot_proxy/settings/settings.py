@@ -94,7 +94,9 @@ class Settings:
         "How Copilot is called: directly (`copilot`), or through the pi agent's library (`pi-ai`).",
     )
     default_model: str = _setting(
-        DEFAULT_FAMILY, parse.header_text, "The model for `default` and for a bare `chat`."
+        DEFAULT_FAMILY,
+        parse.header_text,
+        "The model for `default`, and for `chat` without --model.",
     )
     small_model: str | None = _setting(
         None,
@@ -154,12 +156,12 @@ class Settings:
     context_guard: bool = _setting(
         False,
         parse.boolean,
-        "Refuse prompts for which a model charges its higher price, so that agents compact them.",
+        "Refuse prompts that exceed a model's regular price tier, so that agents compact them.",
     )
     otlp_endpoint: str | None = _setting(
         None,
         parse.collector,
-        "A collector to send metrics and traces to, as OTLP over HTTP; `env` for OTEL_EXPORTER_*.",
+        "A collector to send metrics and traces to, as OTLP over HTTP; `env` uses OTEL_EXPORTER_*.",
     )
     dump_dir: Path | None = _setting(
         None, parse.path, "A folder to write every conversation to, for debugging.", own=True
@@ -168,7 +170,7 @@ class Settings:
     keep_alive: float = _setting(
         10.0,
         parse.seconds,
-        "Seconds of silence after which a stream gets a comment line or whitespace.",
+        "Seconds without data after which a stream sends a comment line or whitespace.",
     )
     header_grace: float = _setting(
         5.0,
@@ -191,8 +193,8 @@ class Settings:
     receive_timeout: float = _setting(
         30.0,
         parse.seconds,
-        "Seconds for a request's headers to arrive, and again for its body; a large body gets one "
-        "more second per 64 KiB.",
+        "Maximum seconds for receiving a request's headers, and for receiving its body. A large "
+        "body may take one more second per 64 KiB.",
     )
     responses_memory: bool = _setting(
         True,
@@ -206,7 +208,9 @@ class Settings:
         100, parse.not_negative, "Maximum number of queued requests; more are answered with 503."
     )
     queue_timeout: float = _setting(
-        30.0, parse.seconds, "Seconds that a request waits in the queue before it gets 503."
+        30.0,
+        parse.seconds,
+        "Seconds that a request waits in the queue before it is answered with 503.",
     )
     fetch_images: bool = _setting(
         False,
@@ -231,7 +235,7 @@ class Settings:
         Identity.api_version, parse.header_text, "X-GitHub-Api-Version sent to the Copilot API."
     )
     known_profiles: tuple[str, ...] = ()  # the names of all profiles except the default
-    instance: str | None = None  # the id of a server that is a service, for `/health`
+    instance: str | None = None  # the id of a server that runs as a service, for `/health`
     read_at: float = field(default=0.0, compare=False)  # when the settings were read, in Unix time
     simulated: bool = False  # whether the addresses belong to a simulator
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)

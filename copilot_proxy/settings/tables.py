@@ -1,6 +1,6 @@
 """Parses settings that are tables: model aliases and named API keys.
 
-The functions work like those of `values`.
+The functions work like those in `values`.
 """
 
 import re

@@ -295,4 +295,4 @@ async def test_health_does_not_show_githubs_message(
         auth = CopilotAuth(GitHub(client, settings), store.load, settings, clock=now.clock)
         await failing(auth.token)
 
-    assert "GitHub answered with HTTP 418." == auth.state().last_error
+    assert "GitHub responded with HTTP 418." == auth.state().last_error

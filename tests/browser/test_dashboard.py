@@ -158,7 +158,7 @@ def test_keyboard_only(opened: Opened, server: Proxy) -> None:
     """Everything can be reached and used without a mouse."""
     page = opened(server.url)
     page.keyboard.press("Tab")
-    assert "Skip to the requests" == page.evaluate("document.activeElement.textContent")
+    assert "Skip to requests" == page.evaluate("document.activeElement.textContent")
     page.keyboard.press("Enter")
     reached = set()
     for _ in range(12):

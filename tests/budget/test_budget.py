@@ -343,7 +343,7 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
     """Removing an unknown limit is an error, which says that limits in the settings remain."""
     cli("budget", "set", "5/day")
     ran = cli("budget", "off", "--client", "codex")
-    assert (2, "There is no budget for the client codex to remove.") == (
+    assert (2, "There is no budget for the client codex, so nothing was removed.") == (
         ran.code,
         ran.err[7:].splitlines()[0],
     )
@@ -383,17 +383,20 @@ def test_an_empty_name(cli: Callable[..., Any], flag: str) -> None:  # noqa: F81
 def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     """A raise without a limit to apply to is not added to a limit that is set later."""
     ran = cli("budget", "raise", "100")
-    assert (2, "There is no budget to raise.") == (ran.code, ran.err[7:].splitlines()[0])
+    assert (2, "There is no budget, so nothing was raised.") == (
+        ran.code,
+        ran.err[7:].splitlines()[0],
+    )
     cli("budget", "set", "5/day")
     ran = cli("budget", "raise", "100", "--client", "codex")
-    assert "There is no budget for the client codex to raise." in ran.err
+    assert "There is no budget for the client codex, so nothing was raised." in ran.err
     assert "copilot-proxy budget set 500/day --client codex" in ran.err
 
     cli("budget", "off")
     cli("budget", "set", "5/day", "--client", "codex")
     ran = cli("budget", "raise", "100")
     assert [
-        "Error: There is no budget for all requests to raise.",
+        "Error: There is no budget for all requests, so nothing was raised.",
         "To list the budgets, run: copilot-proxy budget",
     ] == ran.err.splitlines()[:2]
     cli("budget", "off")

@@ -296,7 +296,7 @@ def test_no_copilot(chat: Chat, account: Simulator) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [("finish_length", "reached the limit of output tokens"), ("content_filter", "content filter")],
+    [("finish_length", "reached the output token limit"), ("content_filter", "content filter")],
 )
 def test_an_answer_that_was_stopped(chat: Chat, account: Simulator, fault: str, said: str) -> None:
     """The reason why an answer ended early is shown on stderr."""

@@ -304,7 +304,7 @@ def test_without_a_server(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch)
         ran = cli("connect", "llm", "--yes", "--no-probe")
 
     assert 0 == ran.code, ran.err
-    assert "The server must be running when you use it." in ran.err
+    assert "needs a running server." in ran.err
     port = load_settings().port
     assert f"http://127.0.0.1:{port}/c/llm/v1" in next(home.rglob("extra-openai*")).read_text()
 

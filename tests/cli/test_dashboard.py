@@ -88,7 +88,7 @@ def test_no_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = cli("dashboard", "--simulate")
 
     assert 1 == ran.code
-    assert "No simulated server answers at http://127.0.0.1:1." in ran.err
+    assert "No simulated server is running at http://127.0.0.1:1." in ran.err
     assert "copilot-proxy serve --simulate" in ran.err
 
 

@@ -166,9 +166,9 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
     port = load_settings().port
     assert f"export OPENAI_BASE_URL=http://127.0.0.1:{port}/v1" in ran.out.splitlines()
     assert f"export ANTHROPIC_BASE_URL=http://127.0.0.1:{port}" in ran.out.splitlines()
-    assert "No server answers" in ran.err
+    assert "No server is running" in ran.err
     simulated = cli("run", "env", "--simulate")
-    assert simulated.err.endswith("Start it with: copilot-proxy serve --simulate\n")
+    assert simulated.err.endswith("Start one with: copilot-proxy serve --simulate\n")
 
 
 def test_the_variables_without_the_key(

@@ -106,7 +106,7 @@ def test_a_port_that_is_taken(cli: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         ran = cli("simulate", "--port", str(other.getsockname()[1]))
     assert ran.code == 1
-    assert "cannot be used: another program listens on it." in ran.err
+    assert "cannot be used: another program is listening on it." in ran.err
     assert "--port 0 picks a free one" in ran.err
     assert cli("simulate", "--port", "99999").code == 2
 

@@ -437,8 +437,10 @@ def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:
 
     assert 0 == ran.code
     assert "GitHub 1.50, other clients 0.00 AI credits." in ran.out
-    assert "The ledger has 7.5" in ran.out
-    assert "1 request of estimated cost and 1 request of unknown cost, so the ledger's" in ran.out
+    assert "The ledger counts 7.5" in ran.out
+    assert (
+        "because of 1 request with an estimated cost and 1 request with an unknown cost." in ran.out
+    )
 
 
 def test_verify_with_another_unit(cli: Cli, own_home: Path) -> None:
@@ -465,9 +467,9 @@ def test_backup_and_forget(cli: Cli, ledger: Path, tmp_path: Path) -> None:
     assert str(ledger) == cli("usage", "path").out.strip()
 
     forgotten = cli("usage", "forget", "--before", "2026-11-01").err
-    assert "1 row from before 2026-11-01 removed.\n" == forgotten
+    assert "Removed 1 row from before 2026-11-01.\n" == forgotten
     forgotten = cli("usage", "forget", "--before", "2026-11-19").err
-    assert "1 row from before 2026-11-19 removed.\nSome of them were from this month" in forgotten
+    assert "Removed 1 row from before 2026-11-19.\nSome rows were from this month" in forgotten
     assert 0 == cli("usage", "--verify").code
     assert cli("usage", "--verify").out.startswith("3 rows checked")
 

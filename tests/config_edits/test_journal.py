@@ -177,7 +177,7 @@ def test_the_user_edits_tables(home: Path, state: Path) -> None:
 
     connect(state, TomlTables(path, tables))
     path.write_text(path.read_text().replace("'x'", "'y'"))
-    with pytest.raises(FileProblem, match="no longer has the tables"):
+    with pytest.raises(FileProblem, match="no longer contains the tables"):
         undo(state)
 
 
@@ -218,7 +218,7 @@ def test_backups(home: Path, state: Path) -> None:
     connect(state, values(path))
     (path.parent / "s.json").write_text("{}")
     backups[-1].unlink()
-    with pytest.raises(FileProblem, match="is gone"):
+    with pytest.raises(FileProblem, match="is missing"):
         undo(state)
 
 

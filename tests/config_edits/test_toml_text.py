@@ -44,7 +44,7 @@ def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
     """A broken file is refused, as is a file in which the tables would mean something else."""
     with pytest.raises(CannotEdit, match=reason):
         add_tables(text, TABLES)
-    with pytest.raises(CannotEdit, match="no longer has the tables"):
+    with pytest.raises(CannotEdit, match="no longer contains the tables"):
         remove_tables(text, TABLES)
 
 

@@ -5,7 +5,7 @@ const EVENTS = ["server", "overview", "rows", "running"];
 export class Refused extends Error {
   constructor(status, body) {
     const error = body?.error ?? {};
-    super(error.message ?? `The server answered with status ${status}.`);
+    super(error.message ?? `The server responded with status ${status}.`);
     this.status = status;
   }
 }

@@ -55,7 +55,7 @@ export class Chart {
     const { starts } = this.#data;
     this.#plot?.destroy();
     this.#plot = null;
-    $("chart").setAttribute("aria-label", `Credits over time: ${credits(cost(this.#rows))} in total. The table has the numbers.`);
+    $("chart").setAttribute("aria-label", `Credits over time: ${credits(cost(this.#rows))} in total. See the table for the numbers.`);
     if (!total(this.#rows, "requests")) {
       render($("chart"), el("p", { className: "empty" }, "No requests in this period."));
       this.#caption(null);
@@ -114,7 +114,7 @@ export class Chart {
       return;
     }
     const name = (row) => by === "client" && row.name
-      ? el("button", { type: "button", className: "link", "data-focus": `spent ${row.name}`, title: "Show its requests", on: { click: () => this.#onSelect(row.name) } }, row.label)
+      ? el("button", { type: "button", className: "link", "data-focus": `spent ${row.name}`, title: "Show these requests", on: { click: () => this.#onSelect(row.name) } }, row.label)
       : row.label;
     render($("spent-table"), el("table", { className: "list" },
       el("caption", { className: "hidden" }, `Credits by ${by} in this period`),

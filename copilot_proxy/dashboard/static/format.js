@@ -23,7 +23,7 @@ export const longDay = (seconds) => weekday.format(seconds * 1000);
 export const moment = (seconds) => full.format(seconds * 1000);
 export const iso = (text) => Date.parse(text) / 1000;
 
-/** Formats a share, such as 0.59, as the commands do: only nothing is 0%, and only all is 100%. */
+/** Formats a share, such as 0.59, as the commands do: only 0 is 0%, and only 1 is 100%. */
 export function percent(value) {
   if (value > 0 && value < 0.005) return `<${percents.format(0.01)}`;
   return value >= 0.995 && value < 1 ? `>${percents.format(0.99)}` : percents.format(value);
@@ -35,7 +35,7 @@ function amount(value) {
   return value > 0 && value < 0.005 ? `<${cents.format(0.01)}` : cents.format(value);
 }
 
-/** Formats an amount of the quota with one decimal, which is as exactly as GitHub reports it. */
+/** Formats an amount of the quota with one decimal, the precision of GitHub's reports. */
 export const quotaAmount = (value) => tenths.format(Math.max(0, value));
 
 export const credits = (nano) => amount(nano === null || nano === undefined ? null : nano / NANO);

@@ -67,7 +67,7 @@ function unknown(server) {
     el("p", { className: "big" }, "Not known yet"),
     el("p", { className: "muted" }, server.signed_in === "no"
       ? "Sign in with: copilot-proxy login"
-      : "Copilot reports what is left with every answer. Send a request through this server to see it."));
+      : "Copilot reports the remaining quota with every answer. Send a request through this server to see it."));
 }
 
 function facts(data) {

@@ -56,8 +56,8 @@ export class RequestDialog {
       one.notes.length ? el("div", {}, el("h3", {}, "Notes"), el("ul", {}, one.notes.map((note) => el("li", {}, note)))) : null,
       el("h3", {}, "How it was sent"),
       facts(one),
-      el("p", { className: "muted small-text" }, "The ledger has no text of the conversation.",
-        this.#server.dump_dir ? ` Dumps are on: it is in ${this.#server.dump_dir}, in files with this request's id.` : ""),
+      el("p", { className: "muted small-text" }, "The ledger does not contain the text of the conversation.",
+        this.#server.dump_dir ? ` Dumps are on: the text is in ${this.#server.dump_dir}, in files with this request's id.` : ""),
     ];
   }
 }
@@ -95,7 +95,7 @@ function cache(one) {
   const lost = one.cache_lost_nano_aiu ? ` ${credits(one.cache_lost_nano_aiu)} credits were lost.` : "";
   const words = one.cache_words;
   return el("div", { className: words ? "note warn" : "note" }, el("strong", {}, `Prompt cache: ${VERDICTS[one.cache_verdict] ?? one.cache_verdict}.`),
-    el("p", {}, words ? `Requests like this one ${words[0]}.${lost} ${words[1]}` : "There was no earlier request to read from. Nothing is lost."));
+    el("p", {}, words ? `Requests like this one ${words[0]}.${lost} ${words[1]}` : "There was no earlier request to read from. Nothing was lost."));
 }
 
 function facts(one) {

@@ -61,7 +61,7 @@ const loss = (one) => el("div", { className: "item" },
 
 /** Shows the limits, each with a form to raise it; `onError` receives any error. */
 export function showBudget(limits, server, onError) {
-  // While the user types or a raise is on its way, its form must stay: it shows the error, if any.
+  // The form must stay while the user types or a raise is being sent, so that it can show an error.
   if (isRaising || ($("budget").contains(document.activeElement) && document.activeElement.matches("input"))) return;
   if (!limits.length) {
     render($("budget"), el("p", { className: "empty" }, "No budget. Set one with: "), command("copilot-proxy budget set 500/day", "the command"));
@@ -91,7 +91,7 @@ function limit(one, server, onError) {
 function raiseForm(one, title, onError) {
   const focus = `raise ${one.per} ${one.kind} ${one.name}`;
   const usual = Math.min(100, one.limit / NANO || 100); // so that one click at most doubles a limit
-  const input = el("input", { type: "text", inputMode: "decimal", value: usual, size: 6, "aria-label": `Credits to raise the budget of ${title} by`, "data-focus": focus });
+  const input = el("input", { type: "text", inputMode: "decimal", value: usual, size: 6, "aria-label": `Credits to add to the budget for ${title}`, "data-focus": focus });
   const problem = el("p", { className: "bad-text small-text", role: "alert" });
   const raise = async (event) => {
     event.preventDefault();
@@ -150,9 +150,9 @@ export function showServer(server) {
         : el("li", { className: "muted" }, "No cooldowns"),
       server.upstream === "copilot" ? null : el("li", {}, `Requests go through ${server.upstream}`),
       server.ledger ? null : el("li", { className: "warn-text" }, `The ledger is off, as set in ${server.ledger_source}`),
-      server.workers > 1 ? el("li", { className: "muted" }, `${number(server.workers)} worker processes; only the running requests of one of them are shown`) : null,
+      server.workers > 1 ? el("li", { className: "muted" }, `${number(server.workers)} worker processes; only one process's running requests are shown`) : null,
       server.dump_dir ? el("li", { className: "warn-text" }, "Conversations are written to ", el("code", {}, server.dump_dir)) : null,
-      server.key === null ? null : el("li", {}, `Only requests of the API key ${server.key} are shown.`)));
+      server.key === null ? null : el("li", {}, `Only requests with the API key ${server.key} are shown.`)));
 }
 
 const command = (text, label) => el("p", { className: "copy-line" }, el("code", {}, text), copyButton(text, label));
