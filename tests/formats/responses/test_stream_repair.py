@@ -409,7 +409,7 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
     ],
 )
 def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> None:
-    """Errors reach the client in this API's flat format, whatever format upstream used."""
+    """Errors reach the client in this API's flat format, whatever the upstream used."""
     stream = ResponsesRepair(request())
     stream.feed({"type": "response.created", "response": {"id": "x", "output": []}})
 
