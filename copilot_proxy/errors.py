@@ -154,7 +154,10 @@ class UpstreamError(CopilotProxyError):
 
 
 class UpstreamRefusal(UpstreamError):
-    """Upstream responded with an error: HTTP `upstream_status` and possibly an `upstream_code`."""
+    """Upstream responded with an error: HTTP `upstream_status` and possibly an `upstream_code`.
+
+    The status is 200 if upstream had accepted the request, and the error is an event of its response.
+    """
 
     def __init__(
         self,
