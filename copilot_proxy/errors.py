@@ -156,7 +156,7 @@ class UpstreamError(CopilotProxyError):
 class UpstreamRefusal(UpstreamError):
     """Upstream responded with an error: HTTP `upstream_status` and possibly an `upstream_code`.
 
-    The status is 200 if upstream had accepted the request, and the error is an event of its response.
+    The status is 200 if the error is an event in the response to a request that upstream accepted.
     """
 
     def __init__(
