@@ -154,7 +154,10 @@ class UpstreamError(CopilotProxyError):
 
 
 class UpstreamRefusal(UpstreamError):
-    """Upstream responded with an error: HTTP `upstream_status` and possibly an `upstream_code`."""
+    """Upstream responded with an error: HTTP `upstream_status` and possibly an `upstream_code`.
+
+    The status is 200 if the error is an event in the response to a request that upstream accepted.
+    """
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ exchange at a time."""
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Literal
 
 from copilot_proxy.auth import hosts
@@ -11,6 +12,7 @@ from copilot_proxy.auth.copilot_token import AuthState, Clock, CopilotToken, Tok
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import GitHub, TokenExchange
 from copilot_proxy.auth.rate_limiter import RateLimiter
+from copilot_proxy.auth.retries import SHORT, with_retries
 from copilot_proxy.auth.stores import EnvironmentStore
 from copilot_proxy.auth.token_kinds import copilot_fields
 from copilot_proxy.auth.token_state import TokenState
@@ -199,7 +201,12 @@ class CopilotAuth:
                 return refusal
             self._permit()
             github = self._github.at(credential.host)
-            exchange = await github.exchange(credential.token)
+            # Retry only if requests are waiting, and only after the first of several failures.
+            state = self._token_state
+            delays = SHORT if state.valid_token() is None and state.failure is None else ()
+            exchange = await with_retries(
+                partial(github.exchange, credential.token), delays, sleep=self._clock.sleep
+            )
             token = self._copilot_token(exchange, credential)
         except CopilotProxyError as error:
             if isinstance(error, NotSignedIn):

@@ -1,7 +1,8 @@
 """Copilot's short-lived token, and the protocol of its sources."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -10,10 +11,12 @@ from copilot_proxy.masking import Secret
 
 @dataclass(frozen=True)
 class Clock:
-    """The monotonic clock, which may stop during sleep, and the wall clock, which may jump."""
+    """The monotonic clock, which may stop during sleep, the wall clock, which may jump, and a
+    function that waits."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 @dataclass(frozen=True)

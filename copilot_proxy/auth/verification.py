@@ -13,18 +13,17 @@ from copilot_proxy.auth.account import Account, plan_name
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.github import GitHub, TokenExchange
 from copilot_proxy.auth.github_errors import personal_token_error
+from copilot_proxy.auth.retries import with_retries
 from copilot_proxy.auth.token_kinds import copilot_fields, is_fine_grained
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.errors import (
     NotSignedIn,
     SignInError,
     UpstreamError,
-    UpstreamRefusal,
-    UpstreamUnreachable,
 )
 
 _RETRY_DELAYS: Final = (1.0, 3.0, 5.0)
-"""Seconds before each retry of the exchange."""
+"""Seconds before each retry of the exchange; a sign-in may take longer than a request."""
 _REFUSED: Final = (400, 401, 403)
 """Statuses with which Copilot refuses a token."""
 
@@ -54,7 +53,9 @@ async def verify(
     wait, or cannot be reached after several retries.
     """
     github = github.at(credential.host)
-    exchange = await _with_retries(lambda: github.exchange(credential.token), sleep)
+    exchange = await with_retries(
+        lambda: github.exchange(credential.token), _RETRY_DELAYS, sleep=sleep
+    )
     api_url = hosts.copilot_url(
         exchange.api_url, copilot_fields(exchange.token), credential.host, github.settings
     )
@@ -71,30 +72,6 @@ async def verify(
 async def fetch_login(github: GitHub, credential: Credential) -> str | None:
     """Return the login of the token's owner, or None if the request fails."""
     return await _login(github.at(credential.host), credential)
-
-
-async def _with_retries(
-    call: Callable[[], Awaitable[TokenExchange]], sleep: Callable[[float], Awaitable[None]]
-) -> TokenExchange:
-    for delay in _RETRY_DELAYS:
-        try:
-            return await call()
-        except UpstreamError as error:
-            if not _is_transient(error):
-                raise
-            await sleep(delay)
-    return await call()
-
-
-def _is_transient(error: UpstreamError) -> bool:
-    """Return whether the failure may resolve itself within seconds.
-
-    Returns False if GitHub has asked for a longer wait, or if the failure is likely to last, for
-    example because GitHub's name cannot be resolved.
-    """
-    if isinstance(error, UpstreamRefusal):
-        return error.upstream_status >= 500 and "retry-after" not in error.headers
-    return isinstance(error, UpstreamUnreachable) and (error.temporary or error.sent)
 
 
 async def _account(github: GitHub, credential: Credential) -> Account | None:

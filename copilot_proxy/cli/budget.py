@@ -157,6 +157,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
 def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_json: bool) -> None:
     """Print the limits, or with `only`, those of one key, client or project."""
     from copilot_proxy.budget import limits_file
+    from copilot_proxy.budget.formatting import scope_flag
     from copilot_proxy.budget.report import limit_states
     from copilot_proxy.ledger.database import opened_ledger
 
@@ -177,6 +178,12 @@ def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_js
         print_result(f"There is no budget{scope}. Set one with: {command}")
     for one in states if not as_json else ():
         print_result(wrapped(limit_line(one), "  "))
+        if one.allowed == 0:
+            flag = f"{scope_flag(one.limit)}{' --simulate' if settings.simulated else ''}"
+            print_message(
+                "With a budget of 0, every request that costs anything is refused. Remove it with: "
+                f"copilot-proxy budget off{flag}"
+            )
 
 
 def _warn_of_old_config(settings: Settings, *, simulate: bool) -> None:

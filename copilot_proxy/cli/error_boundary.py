@@ -22,6 +22,7 @@ _SIMULATABLE: Final = tuple(
 )
 """The commands that have the flag ``--simulate``."""
 _RUN: Final = "copilot-proxy run"
+_BUDGET: Final = "copilot-proxy budget"
 _PACKAGE: Final = str(Path(__file__).parents[1])
 _PLAIN_WORDS: Final = (
     # Typer's messages are written for programmers.
@@ -160,9 +161,12 @@ def _report_usage_error(error: Exception, message: str, command_path: str) -> in
     for original, plain in _PLAIN_WORDS:
         message = message.replace(original, plain)
     message = _EXTRA.sub(r"Unexpected argument: \1", message)
-    print_message(mask(f"Error: {message}"))
     path = context.command_path if context else command_path
-    if path == _RUN and getattr(error, "option_name", None):
+    option = getattr(error, "option_name", None) or ""
+    if path == _BUDGET and option[1:2].isdigit():
+        message = "An amount must not be negative."  # a number such as -5 looks like an option
+    print_message(mask(f"Error: {message}"))
+    if path == _RUN and option:
         print_message(f"Arguments for the client go after --, as in: {_RUN} claude -- --help")
     print_message(f"See: {path} --help")
     return 2

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from copilot_proxy.cli.console import (
-    counted,
     is_interactive,
     print_error,
     print_message,
     stderr_is_tty,
     stdin_is_tty,
 )
-from copilot_proxy.cli.login_source import limits, token_of
+from copilot_proxy.cli.login_result import report_success
+from copilot_proxy.cli.login_source import token_of
 from copilot_proxy.errors import NoCopilotAccess, SignInError, StoreError, UpstreamError, UsageError
 from copilot_proxy.settings import ENVIRONMENT_PREFIX, Settings, load_settings
 
@@ -160,7 +160,7 @@ async def _login(
             "copilot-proxy status"
         )
         raise typer.Exit(1)
-    _report_success(verification)
+    report_success(verification, stored, settings)
 
 
 async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
@@ -286,14 +286,3 @@ async def _with_name(error: SignInError, github: "GitHub", credential: "Credenti
     if login and login not in error.message:
         error.message = f"Signed in as {login}, but: {error.message}"
     return error
-
-
-def _report_success(verification: "Verification") -> None:
-    count = verification.models
-    models = f", {counted(count, 'model')}" if count is not None else ""
-    print_message(
-        f"Signed in as {verification.login or 'an unnamed account'} "
-        f"({verification.plan} plan{models})."
-    )
-    if verification.direct:
-        print_message(limits())

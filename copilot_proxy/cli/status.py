@@ -89,14 +89,15 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
     from copilot_proxy.auth import hosts
     from copilot_proxy.auth.account import Account
     from copilot_proxy.auth.github import GitHub, TokenExchange
+    from copilot_proxy.auth.retries import with_retries
     from copilot_proxy.auth.token_kinds import copilot_fields
     from copilot_proxy.network.http_clients import make_client
 
     async with make_client(settings) as client:
         github = GitHub(client, settings, credential.host)
         account, exchange = await asyncio.gather(
-            github.copilot_user(credential.token),
-            github.exchange(credential.token),
+            with_retries(lambda: github.copilot_user(credential.token)),
+            with_retries(lambda: github.exchange(credential.token)),
             return_exceptions=True,
         )
         for outcome in (account, exchange):

@@ -7,7 +7,9 @@ from typing import Any, Final
 from copilot_proxy.cli.console import counted, print_result
 from copilot_proxy.cost.nano_aiu import NANO, credits, rounded
 from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.periods import this_month
 from copilot_proxy.ledger.queries import latest_quota, month_total
+from copilot_proxy.ledger.sign_ins import accounts_with_requests
 from copilot_proxy.ledger.verification import Findings, verify
 
 _UNIT: Final = "AI credits"
@@ -55,6 +57,12 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
                 "costs are estimated, if GitHub has not counted the latest requests yet, or if the "
                 "ledger has requests from another account."
             )
+    if len(month["accounts"]) > 1:
+        names = ", ".join(month["accounts"])
+        print_result(
+            f"This month's requests are from several accounts ({names}), but GitHub's number is "
+            "that of one."
+        )
     if inexact := _inexact(month):
         print_result(f"The ledger's amount is not exact, because of {inexact}.")
 
@@ -85,6 +93,7 @@ def _month(database: Database) -> dict[str, Any]:
         "estimated_requests": sums.estimated_requests,
         "unknown_cost_requests": sums.unknown_cost_requests,
         "unit": None if quota is None else quota.unit,
+        "accounts": accounts_with_requests(database, this_month(now).since),
     }
     used = None
     if quota is not None and at is not None and quota.unit == _UNIT:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from copilot_proxy.auth.account import Account
 from copilot_proxy.auth.credential import Credential
 from copilot_proxy.auth.reachability import check_reachable
+from copilot_proxy.auth.retries import with_retries
 from copilot_proxy.auth.stores import (
     Credentials,
     CredentialStore,
@@ -116,7 +117,7 @@ async def _ask_with(backend: "Backend", facts: AccountFacts) -> None:
         return
     github = backend.github.at(credential.host)
     facts.account, facts.catalogue = await asyncio.gather(
-        _outcome(github.copilot_user(credential.token)),
+        _outcome(with_retries(lambda: github.copilot_user(credential.token))),
         _outcome(backend.upstream.catalogue()),
     )
 

@@ -132,7 +132,9 @@ def _span(seconds: int) -> str:
 
 def parse_error_event(data: Mapping[str, Any]) -> UpstreamRefusal:
     """Return the error for an error event in a response with status 200."""
+    # The client gets the status of an upstream failure, unless the code says something else.
     error = parse_error_response(502, {}, msgspec.json.encode(data))
+    error.upstream_status = 200
     error.extra["upstream"] = {"status": 200, "code": error.upstream_code}
     # The request was accepted and may be billed, so clients must not retry it automatically.
     error.headers["x-should-retry"] = "false"

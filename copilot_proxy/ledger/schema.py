@@ -140,7 +140,10 @@ CREATE INDEX requests_missed ON requests (
     month, day, ended_us, client, cache_verdict, cache_detail, cache_lost_nano_aiu
 ) WHERE {MISSED};
 """
-_MIGRATIONS: Final = ("", _FIRST_VERSION)  # version 1 was never released
+_SIGN_INS: Final = """
+CREATE TABLE sign_ins (since_us INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+"""
+_MIGRATIONS: Final = ("", _FIRST_VERSION, _SIGN_INS)  # version 1 was never released
 """The script at index n migrates a file from version n to n + 1. Only append to this list."""
 VERSION: Final = len(_MIGRATIONS)
 

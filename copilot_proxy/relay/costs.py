@@ -101,7 +101,7 @@ def is_complete(record: RequestRecord) -> bool:
 
 def _was_processed(record: RequestRecord) -> bool:
     """Return whether Copilot may have processed the request. Refused requests are free."""
-    refused = record.upstream_status is not None and record.upstream_status < 500
+    refused = record.upstream_status is not None and 400 <= record.upstream_status < 500
     return record.attempts > 0 and record.sent and not record.local and not refused
 
 

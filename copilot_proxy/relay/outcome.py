@@ -13,6 +13,6 @@ def outcome(record: RequestRecord) -> str:
         return "ok"
     if record.error == BUDGET_EXCEEDED:
         return "refused_budget"
-    if record.upstream_status is not None:
+    if record.upstream_status is not None and record.upstream_status >= 400:
         return "refused_upstream"
     return "refused_here" if record.local or not record.attempts else "broken"

@@ -101,7 +101,7 @@ class RequestRecord:
     error: str | None = None
     """The error's code, or its type if it has no code."""
     upstream_status: int | None = None
-    """Copilot's HTTP status if it refused the request."""
+    """Copilot's HTTP status if it sent an error; 200 if the error was an event of its answer."""
     sent: bool = True
     """False if the call failed before Copilot received any part of it."""
     local: bool = False

@@ -186,7 +186,7 @@ class Relay:
                     # Counting must not fail because of problems that the request itself would
                     # survive.
                     can_estimate = (
-                        error.upstream_status >= 500
+                        not 400 <= error.upstream_status < 500
                         or error.upstream_status in (404, 429)
                         or error.code == WRONG_API_CODE
                         or is_foreign_reasoning(error.upstream_code, error.message)

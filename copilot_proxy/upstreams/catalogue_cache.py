@@ -8,6 +8,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from copilot_proxy.auth.copilot_auth import TokenSource
+from copilot_proxy.auth.retries import SHORT, with_retries
 from copilot_proxy.catalogue import Catalogue
 from copilot_proxy.errors import UpstreamError
 
@@ -80,7 +81,10 @@ class CatalogueCache:
     async def _update(self, entry: _Entry, auth: TokenSource) -> Catalogue | UpstreamError:
         """Fetch the list. Errors are returned, not raised, since no caller may be waiting."""
         try:
-            entry.catalogue = await self._fetch(auth)
+            # Nothing else can be returned after the first attempt, so it is worth a short wait.
+            is_first = entry.catalogue is None and entry.error is None
+            delays = SHORT if is_first else ()
+            entry.catalogue = await with_retries(lambda: self._fetch(auth), delays)
         except UpstreamError as error:
             entry.error = error
             pause = min(_BACKOFF * 2**entry.failures, _MAX_BACKOFF)

@@ -20,7 +20,12 @@ class Time:
 
     def __init__(self) -> None:
         self.monotonic, self.wall = 1000.0, 1_795_000_000.0
-        self.clock = Clock(lambda: self.monotonic, lambda: self.wall)
+        self.pauses: list[float] = []
+        self.clock = Clock(lambda: self.monotonic, lambda: self.wall, self.sleep)
+
+    async def sleep(self, seconds: float) -> None:
+        """Return immediately, but remember the pause."""
+        self.pauses.append(seconds)
 
     def advance(self, seconds: float) -> None:
         self.monotonic += seconds

@@ -80,7 +80,8 @@ async def test_a_successful_refresh_clears_the_error(
 async def test_without_a_valid_token_the_failure_is_reported(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """Without a valid token, the failure is reported; retries wait for the pause."""
+    """Without a valid token, the failure is reported after two quick retries; later requests wait
+    for the pause."""
     await auth.token()
     simulator.state.github_down = True
     now.advance(1900)
@@ -88,7 +89,8 @@ async def test_without_a_valid_token_the_failure_is_reported(
     errors = [await failing(auth.token) for _ in range(10)]
 
     assert all(isinstance(error, UpstreamError) for error in errors)
-    assert 1 == len(simulator.state.requests) - asked
+    assert 3 == len(simulator.state.requests) - asked
+    assert [0.5, 1.0] == now.pauses
     waits = [int(error.headers["retry-after"]) for error in errors]
     assert waits == [waits[0]] * 10
     assert 2 <= waits[0] <= 3
@@ -96,6 +98,43 @@ async def test_without_a_valid_token_the_failure_is_reported(
     simulator.state.github_down = False
     now.advance(waits[0])
     await auth.token()
+
+
+@pytest.mark.parametrize("value", ["500", "502", "503"])
+async def test_a_brief_failure_is_not_noticed(
+    auth: CopilotAuth, simulator: Simulator, now: Time, value: str
+) -> None:
+    """The first request succeeds even if GitHub fails twice, because an exchange costs nothing."""
+    simulator.state.faults.on("exchange_500", value=value, times=2)
+    await auth.token()
+
+    assert [0.5, 1.0] == now.pauses
+    assert auth.state().last_error is None
+
+
+@pytest.mark.parametrize(
+    "fault", ["exchange_401", "exchange_403", "exchange_404", "exchange_rate_limit"]
+)
+async def test_a_refusal_is_not_repeated(
+    auth: CopilotAuth, simulator: Simulator, now: Time, fault: str
+) -> None:
+    """If GitHub refuses the exchange, it is not asked again."""
+    simulator.state.faults.on(fault)
+    await failing(auth.token)
+
+    assert [] == now.pauses
+
+
+async def test_a_refresh_is_not_hurried(auth: CopilotAuth, simulator: Simulator, now: Time) -> None:
+    """While requests have a valid token, a failed refresh is not repeated at once."""
+    await auth.token()
+    simulator.state.faults.on("exchange_500")
+    now.advance(1500)
+    await auth.token()
+    await wait_for_exchange(auth)
+
+    assert "HTTP 500" in str(auth.state().last_error)
+    assert [] == now.pauses
 
 
 async def test_githubs_retry_after_is_honored(

@@ -419,6 +419,21 @@ def test_raising_one_of_several_limits(cli: Callable[..., Any]) -> None:  # noqa
     assert "must be greater than 0" in cli("budget", "raise", "0").err
 
 
+def test_a_budget_of_nothing(cli: Callable[..., Any]) -> None:  # noqa: F811
+    """A budget of 0 says that it refuses requests, and how to remove it; so does `budget` later. A
+    negative amount is not mistaken for an option."""
+    advice = (
+        "every request that costs anything is refused. Remove it with: copilot-proxy budget off"
+    )
+    for words in (["set", "0/day", "--client", "codex"], []):
+        assert f"{advice} --client codex\n" in cli("budget", *words).err
+    assert "refused" not in cli("budget", "set", "0.001/day", "--client", "codex").err
+    for words in (["set", "-5/day"], ["raise", "-0.5"]):
+        ran = cli("budget", *words)
+        assert (2, True) == (ran.code, "Error: An amount must not be negative.\n" in ran.err)
+    assert "No such option: -x" in cli("budget", "-x").err
+
+
 def test_what_a_refusal_in_the_ledger_means(
     simulator: Simulator,
     cli: Callable[..., Any],  # noqa: F811

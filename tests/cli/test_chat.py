@@ -156,6 +156,14 @@ def test_a_refused_sign_in(chat: Chat, account: Simulator) -> None:
     assert "copilot-proxy login" in ran.err
 
 
+def test_a_brief_failure_of_github(chat: Chat, account: Simulator) -> None:
+    """A single 502 from GitHub, and one from Copilot's list of models, delay the answer."""
+    account.state.faults.on("exchange_html", times=1)
+    account.state.faults.on("models_500", value=502, times=1)
+    ran = chat("Hi", "-m", "sonnet")
+    assert (0, "") == (ran.code, ran.err)
+
+
 def test_a_rate_limit_says_how_long(chat: Chat, account: Simulator) -> None:
     """The wait in the Retry-After header is shown to the user in seconds."""
     account.state.faults.on("rate_limited")

@@ -16,11 +16,13 @@ from copilot_proxy.auth.stores import Credentials
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cli import login as login_module
 from copilot_proxy.cli import login_screen
+from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator.server import Simulator
 from copilot_proxy.simulator.state import SIMULATED_TOKEN
 from tests.auth.keyrings import LOCKED, BrokenKeyring, MemoryKeyring
 from tests.cli.conftest import Cli, Terminal
+from tests.ledger.rows import record, row
 
 FILE = "credentials.json"
 
@@ -137,6 +139,29 @@ def test_a_stored_token_without_a_login(cli: Cli, simulator: Simulator, own_home
         "Currently signed in as an unnamed account (github.com);"
         in cli("login", "--store", "file").err
     )
+
+
+def test_another_account(cli: Cli, simulator: Simulator) -> None:
+    """Signing in to a second account says that its requests go into the same ledger, even after
+    signing out; signing in to the same account again does not, and neither does one without any
+    requests."""
+    login = ("login", "--store", "file")
+    mixed = "The ledger has requests of mona; those of mona_acme will be added"
+    plan = simulator.state.plan
+    texts = [cli(*login).err]
+    simulator.state.plan = "business"
+    texts.append(cli(*login).err)
+    simulator.state.plan = plan
+    texts.append(cli(*login).err)
+    assert not any("The ledger has" in text for text in texts)
+    writer = Writer(load_settings().ledger_file)
+    writer.write([row(record("one"), time.time())])
+    writer.close()
+    assert "The ledger has" not in cli(*login).err
+    simulator.state.plan = "business"
+    cli("logout")
+    assert mixed in cli(*login).err
+    assert "copilot-proxy --profile NAME login" in cli(*login).err
 
 
 def test_a_corrupt_file_is_replaced(cli: Cli, simulator: Simulator, own_home: Path) -> None:

@@ -292,6 +292,15 @@ def test_a_failed_token_exchange(cli: Cli, signed_in: Simulator) -> None:
     assert "Error: " in ran.err
 
 
+def test_a_brief_failure_of_github(cli: Cli, signed_in: Simulator) -> None:
+    """If GitHub fails once, it is asked again."""
+    signed_in.state.faults.on("exchange_500", value=503, times=1)
+    signed_in.state.faults.on("user_500", value=502, times=1)
+    ran = cli("status")
+
+    assert (0, "Pro") == (ran.code, rows(ran.out)["Plan"])
+
+
 def test_an_unavailable_token_exchange(cli: Cli, signed_in: Simulator) -> None:
     """The error says that the Copilot token is the problem."""
     signed_in.state.faults.on("exchange_500")

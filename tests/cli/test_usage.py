@@ -16,7 +16,9 @@ import pytest
 
 from copilot_proxy.cli import usage_output, usage_request
 from copilot_proxy.cost.quota import Quota
+from copilot_proxy.ledger.database import opened_ledger
 from copilot_proxy.ledger.schema import COLUMNS
+from copilot_proxy.ledger.sign_ins import add_sign_in
 from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.settings import load_settings
 from tests.cli.conftest import Cli
@@ -441,6 +443,22 @@ def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:
     assert (
         "because of 1 request with an estimated cost and 1 request with an unknown cost." in ran.out
     )
+
+
+def test_verify_with_several_accounts(cli: Cli, ledger: Path) -> None:
+    """The amounts of two accounts are not compared with one account's quota without a remark. An
+    account without requests is not mentioned."""
+    with opened_ledger(ledger, write=True) as database:
+        add_sign_in(database, "mona", round(at(days=5) * 1e6))
+        assert "several accounts" not in cli("usage", "--verify").out
+        add_sign_in(database, "idle", round(at(hours=7.4) * 1e6))
+        add_sign_in(database, "hubot", round(at(hours=7) * 1e6))
+    ran = cli("usage", "--verify")
+
+    assert 0 == ran.code
+    assert "requests are from several accounts (mona, hubot), but GitHub's number" in ran.out
+    found = json.loads(cli("usage", "--verify", "--json").out)
+    assert ["mona", "hubot"] == found["month"]["accounts"]
 
 
 def test_verify_with_another_unit(cli: Cli, own_home: Path) -> None:

@@ -196,6 +196,21 @@ def test_failures(
     assert expected == (row["outcome"], row["cost_source"], nano if not nano else nano > 0)
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("fault", ["error_first_chunk", "error_chunk"])
+def test_an_error_event(simulator: Simulator, settings: Settings, fault: str, model: str) -> None:
+    """Copilot had accepted the request before it sent an error event, so it has not refused it,
+    whether or not the answer was translated."""
+    simulator.state.faults.on(fault)
+    path = "/v1/messages"
+    with Proxy(settings) as proxy, proxy.client() as client:
+        client.post(path, json=body_for(path, model, stream=True))
+
+    (row,) = rows(settings)
+    assert "broken" == row["outcome"]
+    assert row["cost_source"] in ("estimated", "unknown")
+
+
 def test_free_requests(settings: Settings) -> None:
     """Counting tokens is free, as are requests that never reach Copilot."""
     with Proxy(settings) as proxy, proxy.client() as client:
