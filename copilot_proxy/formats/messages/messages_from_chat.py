@@ -7,7 +7,7 @@ import msgspec
 from copilot_proxy.formats.documents import PDF, pdf_data
 from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.encrypted_reasoning import thinking_blocks
-from copilot_proxy.formats.messages.system_messages import append
+from copilot_proxy.formats.messages.merging import append
 from copilot_proxy.formats.types import Json
 
 _decode: Final = msgspec.json.Decoder().decode

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Sequence
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages import cache_control
+from copilot_proxy.formats.messages.merging import merged
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
 from copilot_proxy.formats.messages.system import drop_blank_system
-from copilot_proxy.formats.messages.system_messages import merged, placed
 from copilot_proxy.formats.messages.unsupported_input import drop_empty_content
 from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps
 from copilot_proxy.formats.plain_turns import values_of
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.system_messages import placed
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 
@@ -150,7 +151,7 @@ class MessagesBody(OutgoingBody):
     def place_system(self, text: str) -> tuple[bool, int]:
         if not self._has_system_messages():
             return False, 0
-        messages, is_moved, added = placed(self.turns, lambda: self.user(text))
+        messages, is_moved, added = placed(self.turns, self.role, lambda: self.user(text))
         self.turns = merged(messages) if self._translated else messages
         return is_moved, added
 

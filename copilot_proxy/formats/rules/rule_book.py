@@ -195,8 +195,9 @@ RULES: Final = (
         _SYSTEM,
         turns.move_system_to_front,
         lambda p: not p.system_in_conversation,
+        pi_ai=True,
     ),
-    Rule("turns.system", _SYSTEM, turns.place_system, lambda p: not p.system_anywhere),
+    Rule("turns.system", _SYSTEM, turns.place_system, lambda p: not p.system_anywhere, pi_ai=True),
     Rule(
         "turns.only",
         "Gemini API reference: contents",

@@ -10,28 +10,6 @@ from typing import NamedTuple
 from copilot_proxy.formats.types import Json
 
 
-def append(messages: list[Json], role: str, blocks: list[Json]) -> None:
-    """Add `blocks` to the last message if its role is `role`, otherwise as a new message.
-
-    Tool results come before the other blocks, as Claude requires.
-    """
-    if not blocks:
-        return
-    if messages and messages[-1]["role"] == role:
-        blocks = messages.pop()["content"] + blocks
-    if len(blocks) > 1:
-        blocks.sort(key=lambda block: block["type"] != "tool_result")
-    messages.append({"role": role, "content": blocks})
-
-
-def merged(messages: list[Json]) -> list[Json]:
-    """Return messages whose contents are blocks, with consecutive messages of a role merged."""
-    result: list[Json] = []
-    for message in messages:
-        append(result, message["role"], message["content"])
-    return result
-
-
 class Placement(NamedTuple):
     """Messages whose system messages are at positions that Claude accepts."""
 
@@ -42,7 +20,9 @@ class Placement(NamedTuple):
     """The number of user messages that were added."""
 
 
-def placed(messages: list[Json], filler: Callable[[], Json]) -> Placement:
+def placed(
+    messages: list[Json], role_of: Callable[[Json], str], filler: Callable[[], Json]
+) -> Placement:
     """Return the messages with each system message after a user's message and before the
     assistant's, or at the end.
 
@@ -53,7 +33,7 @@ def placed(messages: list[Json], filler: Callable[[], Json]) -> Placement:
     waiting: list[Json] = []
     is_moved, added, follows_user = False, 0, False
     for message in (*messages, None):
-        role = message["role"] if message else "assistant"
+        role = role_of(message) if message else "assistant"
         if message and role == "system" and message["content"]:
             waiting.append(message)
             continue
@@ -66,6 +46,6 @@ def placed(messages: list[Json], filler: Callable[[], Json]) -> Placement:
         if message:
             result.append(message)
         if role != "system":  # without content, it only configures the model, and may be anywhere
-            follows_user = role == "user"
+            follows_user = role != "assistant"
             is_moved = is_moved or bool(waiting)
     return Placement(result, is_moved, added)
