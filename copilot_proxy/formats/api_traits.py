@@ -65,6 +65,12 @@ API_TRAITS: Final = (
         },
     ),
     Family(
+        name="System messages in conversations on Messages",
+        source="Anthropic's documentation: mid-conversation system messages",
+        apis=("messages",),
+        traits={"system_in_conversation": False, "system_anywhere": False},
+    ),
+    Family(
         # On Chat Completions, only the catalogue shows whether a model accepts PDFs.
         name="Documents on Messages",
         source="GitHub's Copilot client: document blocks with PDFs; public bug reports",

@@ -199,6 +199,25 @@ FAMILIES: Final = (
         },
     ),
     Family(
+        name="Claude Fable and Mythos, with system messages in conversations",
+        source="Anthropic's documentation: mid-conversation system messages; source code of pi-ai",
+        kinds=("fable", "mythos"),
+        traits={"system_in_conversation": True},
+    ),
+    Family(
+        name="Claude Opus 4.8 and later, with system messages in conversations",
+        source="Anthropic's documentation: mid-conversation system messages; source code of pi-ai",
+        kinds=("opus",),
+        since=(4, 8),
+        traits={"system_in_conversation": True},
+    ),
+    Family(
+        name="Claude 5.5 and later, with system messages in conversations",
+        source="source code of pi-ai 1.6",
+        since=(5, 5),
+        traits={"system_in_conversation": True},
+    ),
+    Family(
         name="Claude Haiku 4.5",
         source="source code of pi-ai 1.6",
         ids=re.compile(r"claude-haiku-4[.-]5"),

@@ -146,6 +146,11 @@ class ModelProfile:
     """Whether a conversation may end with an assistant message, which the model then continues."""
     may_lack_messages: bool = True
     """Whether instructions alone are accepted."""
+    system_in_conversation: bool = True
+    """Whether system messages are accepted later in the conversation, not just at its start."""
+    system_anywhere: bool = True
+    """Whether these may be at any position, rather than only between a user's message and the
+    assistant's."""
 
     # Other request fields
     fields: frozenset[str] | None = None

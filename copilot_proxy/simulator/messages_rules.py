@@ -68,6 +68,7 @@ def shape(body: Any, call: Call, *, counting: bool = False) -> MessagesRequest:
         raise invalid_request("stop_sequences: Input should be a valid string")
     for number, message in enumerate(body["messages"]):
         _message(number, message, betas)
+    _system_positions(body["messages"])
     return body
 
 
@@ -77,10 +78,36 @@ def _message(number: int, message: Any, betas: set[str]) -> None:
     roles = {"user", "assistant"} | ({"system"} if messages_betas.SYSTEM in betas else set())
     if str(message.get("role")) not in roles:
         raise invalid_request(f"messages.{number}.role: Input should be 'user' or 'assistant'")
-    if message["content"] in ("", []):
+    if message["content"] in ("", []) and not _only_configures(message):
         raise invalid_request("messages: text content blocks must be non-empty")
     for index, block in enumerate(blocks(message)):
         _block(f"messages.{number}.content.{index}", block)
+
+
+def _only_configures(message: ClaudeMessage) -> bool:
+    return message["role"] == "system" and not message["content"] and "output_config" in message
+
+
+def _system_positions(messages: list[ClaudeMessage]) -> None:
+    """Check that system messages follow a user message, and precede the assistant's or the end.
+
+    Consecutive system messages count as one, and those without content may be anywhere.
+    """
+    counted = [(number, one) for number, one in enumerate(messages) if not _only_configures(one)]
+    roles = [message["role"] for _, message in counted]
+    for (number, _), role, before, after in zip(
+        counted, roles, ["", *roles], [*roles[1:], "assistant"], strict=False
+    ):
+        if role == "system" and before == "":
+            raise invalid_request(
+                f"messages.{number}: use the top-level 'system' parameter for the initial system "
+                "prompt"
+            )
+        if (before, role) == ("assistant", "system") or (role, after) == ("system", "user"):
+            raise invalid_request(
+                f"messages.{number}: role 'system' must follow a 'user' message, and must be the "
+                "last message or precede an 'assistant' message"
+            )
 
 
 def _block(path: str, block: Any) -> None:

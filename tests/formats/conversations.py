@@ -108,6 +108,10 @@ def shared(pair: Callable[..., list[Any]], invalid: Any) -> dict[str, list[Any]]
 CHAT: dict[str, list[Any]] = {
     **shared(chat_pair, '{"a"'),
     "system": [{"role": "system", "content": "Be brief."}, USER],
+    "later system messages": [
+        *(USER, {"role": "system", "content": "Be brief."}, {"role": "assistant", "content": "a"}),
+        *(USER, {"role": "developer", "content": "Be kind."}, USER),
+    ],
     "developer": [{"role": "developer", "content": "Be brief."}, USER],
     "empty": [USER, *chat_pair(content=""), PARTS],
     "nothing": [USER, {"role": "assistant", "content": ""}, USER],
@@ -131,6 +135,12 @@ CLAUDE: dict[str, list[Any]] = {
     **shared(messages_pair, [1]),
     "system": [USER, {"role": "system", "content": "a", "output_config": {"effort": "low"}}, USER],
     "first": [{"role": "system", "content": "a"}, USER],
+    "system messages": [USER, {"role": "system", "content": "a"}] * 2,
+    "consecutive system messages": [USER, *[{"role": "system", "content": "a"}] * 2],
+    "system after an answer": [
+        *(USER, {"role": "assistant", "content": "a"}, {"role": "system", "content": "b"}),
+        USER,
+    ],
     "no type": [USER, {"role": "system", "content": [{"text": "a"}]}, USER],
     "image of the system": [USER, {"role": "system", "content": [image()]}, USER],
     "marks": [PARTS, *messages_pair(**MARK), {"role": "user", "content": [MARKED]}],

@@ -31,6 +31,7 @@ from tests.formats.conversations import (
     messages_pair,
     responses_pair,
 )
+from tests.formats.routes import claude
 from tests.selection import every_value
 
 FIELDS: dict[Any, Any] = {
@@ -65,12 +66,13 @@ MODELS = [
     for vendor in ("OpenAI", "Anthropic", "Google")
 ]
 CLAUDE_ON_CHAT = next(one for one in LISTED if one.id == "claude-haiku-4.5")
+OLDER_CLAUDE = claude("claude-sonnet-5")
 
 
 def sent(client: Any, content: bytes) -> list[Any]:
     """Return the request for each model, and everything else derived from the conversation."""
     found: list[Any] = []
-    for model in (None, *MODELS, CLAUDE_ON_CHAT):
+    for model in (None, *MODELS, CLAUDE_ON_CHAT, OLDER_CLAUDE):
         try:
             request = client.parse(content)
             prepared = prepare(client, request, model, ReasoningCache())

@@ -417,3 +417,35 @@ def test_off_the_event_loop(make: Callable[..., Client], monkeypatch: pytest.Mon
         client.ask("/v1/responses", responses(QUESTION))
 
     assert (["ledger"], [(None, None)]) == (threads, client.misses())
+
+
+def later_instructions(turns: int, model: str) -> dict[str, Any]:
+    """Return a chat request whose client adds a system message before each of the user's."""
+    messages: list[dict[str, str]] = [{"role": "system", "content": WORDS * 150}]
+    for number in range(turns):
+        messages += [
+            {"role": "system", "content": f"The time is 12:0{number}."},
+            {"role": "user", "content": QUESTION},
+            {"role": "assistant", "content": ANSWER},
+        ]
+    body = {"model": model, "reasoning_effort": "high", "max_tokens": 300}
+    return {**body, "messages": messages[:-1]}
+
+
+@pytest.mark.parametrize(
+    ("model", "later"),
+    [(CLAUDE, (None, None)), ("claude-opus-4.7", ("prefix_change", "system 4"))],
+)
+def test_later_system_messages(
+    make: Callable[..., Client], model: str, later: tuple[str | None, str | None]
+) -> None:
+    """A client that adds system messages reads everything before them from the cache, unless the
+    model only accepts them at the front."""
+    with make() as client:
+        for turns in (1, 2, 3):
+            client.ask("/v1/chat/completions", later_instructions(turns, model), **IN_OPENCODE)
+
+    _, second, third = client.rows()
+    assert later == client.misses()[2]
+    assert bool(third["cache_lost_nano_aiu"]) == (model != CLAUDE)
+    assert (third["cache_read_tokens"] > second["cache_read_tokens"] + 500) == (model == CLAUDE)

@@ -71,6 +71,26 @@ def test_text(sdk: openai.OpenAI, served: Served, model: str) -> None:
     assert "Be brief" in json.dumps(last_request(served).body)
 
 
+@pytest.mark.parametrize("model", [*MODELS, "claude-opus-5"])
+def test_later_system_messages(sdk: openai.OpenAI, served: Served, model: str) -> None:
+    """A later system message stays in the conversation, so that what precedes it stays cached."""
+    earlier = [*user("Hello"), {"role": "assistant", "content": "Yes?"}]
+    sdk.chat.completions.create(
+        model=model,
+        messages=[*earlier, {"role": "system", "content": "Be brief"}, *user("Say hello")],
+    )
+
+    body = last_request(served).body
+    turns = body.get("messages") or body.get("input")
+    roles = [turn["role"] for turn in turns]
+    expected = ["user", "assistant", "system", "user"]
+    if "claude-opus" in model:
+        expected = ["user", "assistant", "user", "system"]
+    elif "claude" in model and served.upstream == "pi-ai":
+        expected = ["user", "assistant", "user"]
+    assert expected == ["system" if role == "developer" else role for role in roles]
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_streams(sdk: openai.OpenAI, model: str) -> None:
     """A stream has one id, arrives in pieces, and ends with one finish reason and the usage."""

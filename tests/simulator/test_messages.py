@@ -280,6 +280,9 @@ def test_valid_requests_are_accepted(copilot, fields):
     assert 200 == copilot.messages(**fields).status_code
 
 
+MID_CONVERSATION = "mid-conversation-system-2026-04-07"
+
+
 def beta(copilot, name, **fields):
     body = {"model": "claude-sonnet-4.5", "messages": [USER], "max_tokens": 99, **fields}
     return copilot.post("/v1/messages", body, anthropic_beta=name)
@@ -294,8 +297,47 @@ def test_only_known_betas_are_accepted(copilot):
     assert 200 == beta(copilot, context, context_management={}).status_code
     tools = [{**TOOL, "defer_loading": True}]
     assert 200 == beta(copilot, "advanced-tool-use-2025-11-20", tools=tools).status_code
-    turn: list[Any] = [USER, {"role": "system", "content": "Hush"}, USER]
-    assert 200 == beta(copilot, "mid-conversation-system-2026-04-07", messages=turn).status_code
+    turn: list[Any] = [USER, {"role": "system", "content": "Hush"}]
+    assert 200 == beta(copilot, MID_CONVERSATION, messages=turn).status_code
+
+
+SYSTEM = {"role": "system", "content": "Hush"}
+ANSWER = {"role": "assistant", "content": "Hello."}
+EFFORT = {"role": "system", "content": [], "output_config": {"effort": "low"}}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [USER, SYSTEM, ANSWER, USER],
+        [USER, SYSTEM, SYSTEM],
+        [USER, ASKS, {"role": "user", "content": [RESULT]}, SYSTEM],
+        [EFFORT, USER, EFFORT, ANSWER, EFFORT, USER, EFFORT, SYSTEM],
+    ],
+)
+def test_system_messages_come_before_the_assistants(copilot, messages):
+    """System messages may stand between a user's message and the assistant's, or at the end."""
+    assert 200 == beta(copilot, MID_CONVERSATION, messages=messages).status_code
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        ([SYSTEM, USER], "messages.0: use the top-level 'system' parameter"),
+        ([USER, ANSWER, SYSTEM, USER], "messages.2: role 'system' must follow a 'user' message"),
+        ([USER, SYSTEM, USER], "messages.1: role 'system' must follow"),
+        ([USER, SYSTEM, SYSTEM, USER], "messages.2: role 'system' must follow"),
+        ([USER, ANSWER, SYSTEM, ANSWER, USER], "messages.2: role 'system' must follow"),
+        ([USER, ANSWER, EFFORT, SYSTEM], "messages.3: role 'system' must follow"),
+        (
+            [USER, ASKS, SYSTEM, {"role": "user", "content": [RESULT]}],
+            "messages.2: role 'system' must follow",
+        ),
+    ],
+)
+def test_other_positions_of_system_messages_are_refused(copilot, messages, text):
+    """Claude refuses system messages at other positions."""
+    assert text in refused(beta(copilot, MID_CONVERSATION, messages=messages))
 
 
 @pytest.mark.parametrize("nested", [False, True])

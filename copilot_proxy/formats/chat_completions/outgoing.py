@@ -12,6 +12,7 @@ from copilot_proxy.formats.custom_tools import custom_arguments, function_of
 from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.system_messages import placed
 from copilot_proxy.formats.types import Json
 
 _CALL_FIELDS: Final = ("tool_calls", "tool_call_id")
@@ -122,6 +123,21 @@ class ChatBody(OutgoingBody):
         before = self.turns
         self.turns = replace_unsigned_calls(before)
         return self.turns is not before
+
+    def move_system_to_front(self) -> bool:
+        systems = [turn for turn in self.turns if self.role(turn) == "system"]
+        others = [turn for turn in self.turns if self.role(turn) != "system"]
+        if self.turns[: len(systems)] == systems:
+            return False
+        self.turns = [*systems, *others]
+        return True
+
+    def place_system(self, text: str) -> tuple[bool, int]:
+        roles = [self.role(turn) for turn in self.turns]
+        start = next((i for i, role in enumerate(roles) if role != "system"), len(roles))
+        later = placed(self.turns[start:], self.role, lambda: self.user(text))
+        self.turns = [*self.turns[:start], *later.messages]
+        return later.is_moved, later.added
 
     @property
     def has_instructions(self) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 from copilot_proxy.formats.documents import PDF, pdf_data
 from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.encrypted_reasoning import thinking_blocks
+from copilot_proxy.formats.messages.merging import append
 from copilot_proxy.formats.types import Json
 
 _decode: Final = msgspec.json.Decoder().decode
@@ -17,6 +18,9 @@ def translate_messages(
 ) -> tuple[list[Json], list[Json]]:
     """Return the blocks of the system prompt, and the messages ``{"role", "content": [block]}``.
 
+    System messages after the first other message stay in place: if they were moved to the front,
+    each new one would invalidate the entire prompt cache. `formats.rules` moves them for models
+    that require it.
     Raises `RequestError` for an image that is not base64.
     """
     unique_notes: set[str] = set()
@@ -28,33 +32,19 @@ def translate_messages(
         if message.get("name"):
             unique_notes.add("dropped name from messages: Claude has no equivalent")
         if role in ("system", "developer"):
+            blocks = _blocks(message["content"], path, message)
             if messages:
-                unique_notes.add(
-                    "moved a later system message to the front, where every Claude model accepts it"
-                )
-            system += _blocks(message["content"], path, message)
+                append(messages, "system", blocks)
+            else:
+                system += blocks
         elif role == "assistant":
-            _append(messages, "assistant", _assistant(message, path))
+            append(messages, "assistant", _assistant(message, path))
         elif role == "tool":
-            _append(messages, "user", [_tool_result(message, path)])
+            append(messages, "user", [_tool_result(message, path)])
         else:
-            _append(messages, "user", _blocks(message["content"], path, message))
+            append(messages, "user", _blocks(message["content"], path, message))
     notes += sorted(unique_notes)
     return system, messages
-
-
-def _append(messages: list[Json], role: str, blocks: list[Json]) -> None:
-    """Add `blocks` to the last message if its role is `role`, otherwise as a new message.
-
-    Tool results come before the other blocks, as Claude requires.
-    """
-    if not blocks:
-        return
-    if messages and messages[-1]["role"] == role:
-        blocks = messages.pop()["content"] + blocks
-    if len(blocks) > 1:
-        blocks.sort(key=lambda block: block["type"] != "tool_result")
-    messages.append({"role": role, "content": blocks})
 
 
 def _assistant(message: Json, path: str) -> list[Json]:

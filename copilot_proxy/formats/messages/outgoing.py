@@ -5,13 +5,16 @@ from collections.abc import Iterable, Sequence
 from copilot_proxy.formats.client_fields import MESSAGES_FIELDS, ClientFields
 from copilot_proxy.formats.kinds import Kinds
 from copilot_proxy.formats.messages import cache_control
+from copilot_proxy.formats.messages.merging import merged
 from copilot_proxy.formats.messages.request import is_thinking_enabled
 from copilot_proxy.formats.messages.structured_output import add_instruction, instruct_schema
 from copilot_proxy.formats.messages.system import drop_blank_system
 from copilot_proxy.formats.messages.unsupported_input import drop_empty_content
 from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps
+from copilot_proxy.formats.plain_turns import values_of
 from copilot_proxy.formats.rules.body_parts import OfferedTool, Segment
 from copilot_proxy.formats.rules.outgoing import OutgoingBody
+from copilot_proxy.formats.rules.system_messages import placed
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 
@@ -126,13 +129,34 @@ class MessagesBody(OutgoingBody):
         drop_blank_system(self.body)
         for result in self.results:
             drop_empty_content(result)
-        kept = [message for message in self.turns if message["content"]]
+        kept = [message for message in self.turns if _has_effect(message)]
         if len(kept) == len(self.turns):
             return
         for index, message in enumerate(self.turns, self._moved):
-            if not message["content"] and not self._translated:
+            if not _has_effect(message) and not self._translated:
                 notes.append(f"dropped messages[{index}]: it is empty")
         self.turns = kept
+
+    def move_system_to_front(self) -> bool:
+        if not self._translated or not self._has_system_messages():
+            return False  # clients of Messages put them there on purpose
+        systems = [one for one in self.turns if one["role"] == "system"]
+        self.body["system"] = [
+            *self.body.get("system", ()),
+            *(block for message in systems for block in message["content"]),
+        ]
+        self.turns = merged([one for one in self.turns if one["role"] != "system"])
+        return True
+
+    def place_system(self, text: str) -> tuple[bool, int]:
+        if not self._has_system_messages():
+            return False, 0
+        messages, is_moved, added = placed(self.turns, self.role, lambda: self.user(text))
+        self.turns = merged(messages) if self._translated else messages
+        return is_moved, added
+
+    def _has_system_messages(self) -> bool:
+        return "system" in values_of(self.body["messages"], "role")
 
     @property
     def has_instructions(self) -> bool:
@@ -210,7 +234,8 @@ class MessagesBody(OutgoingBody):
 
     def mark_stable_prefix(self) -> None:
         if self._end_mark is not None and self.turns:
-            cache_control.mark_end(self.turns[-1], self._end_mark)
+            last = next((one for one in reversed(self.turns) if one["content"]), self.turns[-1])
+            cache_control.mark_end(last, self._end_mark)
         elif self._translated and not cache_control.has_marks(self.body):
             cache_control.mark_stable_prefix(self.body)
 
@@ -229,6 +254,11 @@ class MessagesBody(OutgoingBody):
 
     def instruct_schema(self) -> bool:
         return instruct_schema(self.body)
+
+
+def _has_effect(message: Json) -> bool:
+    """Return whether a message has content, or configures the rest of the conversation."""
+    return bool(message["content"]) or message.get("output_config") is not None
 
 
 def _split(message: Json, index: int) -> list[Segment]:

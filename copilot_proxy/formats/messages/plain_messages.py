@@ -4,6 +4,7 @@ See `formats.plain_turns`. The structs have the fields and types that agents sen
 accepts, so the decoder rejects anything unusual, and the request is then parsed in the usual way.
 """
 
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
@@ -88,6 +89,10 @@ class _System(_Plain, tag_field="role", tag="system"):
     """Only texts are valid, but with a single type of block, msgspec would accept blocks without a
     ``type``."""
     output_config: dict[str, Any] | UnsetType = UNSET
+
+
+_MISPLACED: Final = {(_Assistant, _System), (_System, _User)}
+"""The types of two consecutive messages whose system message has to be moved."""
 
 
 class _Blocks:
@@ -215,6 +220,9 @@ def _are_roles_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
     """Return whether the model accepts the order of the messages."""
     if type(turns[0]) is _System:
         return False  # it belongs in the system prompt
+    kinds = list(map(type, turns))
+    if _System in kinds and not _MISPLACED.isdisjoint(pairwise(kinds)):
+        return False
     last = next(type(one) for one in reversed(turns) if type(one) is not _System)
     return (profile.may_begin_with_assistant or type(turns[0]) is not _Assistant) and (
         profile.may_end_with_assistant or last is not _Assistant

@@ -54,11 +54,12 @@ class MessagesBuilder:
                 self._new_notes.add("dropped name from messages: pi-ai does not support it")
             match message["role"]:
                 case "system" | "developer":
-                    if messages:
-                        self._new_notes.add(
-                            "moved a later system message to the front: pi-ai requires it there"
-                        )
-                    system += [text for text in _texts(message["content"]) if text.strip()]
+                    texts = [text for text in _texts(message["content"]) if text.strip()]
+                    if not messages:
+                        system += texts
+                    elif texts:
+                        later: Json = {"role": "system", "content": _SEPARATOR.join(texts)}
+                        messages.append(self._with_timestamp(later))
                 case "assistant":
                     messages += self._assistant(message)
                 case "tool":

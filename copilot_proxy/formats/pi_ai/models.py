@@ -73,13 +73,15 @@ def pi_model(
     }
     if levels:
         description["thinkingLevelMap"] = dict(levels)
+    # If a model does not accept later system messages, they have already been moved.
+    description["compat"] = {"supportsMidConvoSystemMessages": True}
     if api == "anthropic-messages":
-        description["compat"] = {
+        description["compat"] |= {
             "supportsEagerToolInputStreaming": False,
             "forceAdaptiveThinking": profile.adaptive,
         }
     elif api == "openai-completions":
-        description["compat"] = {
+        description["compat"] |= {
             "supportsStore": False,
             "supportsDeveloperRole": False,
             "supportsReasoningEffort": bool(profile.efforts),

@@ -37,6 +37,10 @@ IGNORED: Final = ("stream", "stream_options", "n", "parallel_tool_calls")
 counts tokens, and lets models call tools in parallel."""
 
 
+_SYSTEM_BETA: Final = "mid-conversation-system-2026-04-07"
+"""The beta of Claude's API for system messages in the conversation."""
+
+
 class RefusedField(NamedTuple):
     """A field that cannot be dropped, because the response would be wrong."""
 
@@ -137,8 +141,14 @@ def from_chat(
         if not (thinking.is_forced(choice) and not reasoning):
             thinking.set_adaptive_thinking(profile, payload, reasoning=reasoning)
         # pi-ai's own list contains names that Copilot rejects.
-        body["headers"]["anthropic-beta"] = thinking.beta(profile, payload, reasoning=reasoning)
+        betas = [thinking.beta(profile, payload, reasoning=reasoning), _system_beta(context)]
+        body["headers"]["anthropic-beta"] = ",".join(filter(None, betas)) or None
     return body
+
+
+def _system_beta(context: Json) -> str | None:
+    later = context["messages"][1:]
+    return _SYSTEM_BETA if any(message["role"] == "system" for message in later) else None
 
 
 def _refuse(fields: ChatRequest) -> None:

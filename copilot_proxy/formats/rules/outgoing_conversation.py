@@ -170,6 +170,19 @@ class OutgoingConversation(ABC):
         """Convert the current turn's unsigned calls to text; return whether there were any."""
         return False
 
+    def move_system_to_front(self) -> bool:
+        """Move later system messages to the system prompt, unless the client's own API has them;
+        return whether there were any."""
+        return False
+
+    def place_system(self, text: str) -> tuple[bool, int]:
+        """Move later system messages to the nearest later positions that the model accepts.
+
+        Where there is none before the assistant's next message, insert a user message with `text`.
+        Returns whether any message was moved, and the number of inserted messages.
+        """
+        return False, 0
+
     @property
     @abstractmethod
     def has_instructions(self) -> bool:

@@ -42,13 +42,14 @@ _OBSERVED: Final = "Copilot API, observed 2026-11"
 _CATALOGUE: Final = "Copilot's list of models"
 _CLIENTS: Final = "GitHub's Copilot clients"
 _THINKING: Final = "Anthropic API reference: extended thinking"
+_SYSTEM: Final = "Anthropic's documentation: mid-conversation system messages"
 
 SETTLED: Final = frozenset(
     {
         *("tools.numbers", "tools.duplicate_ids", "tools.ids", "tools.invalid_arguments"),
         *("tools.object_arguments", "tools.results", "tools.split_calls", "tools.signatures"),
         *("texts.blank", "images.types", "images.detail", "images.maximum"),
-        *("turns.consecutive", "turns.first", "turns.only", "turns.last"),
+        *("turns.consecutive", "turns.first", "turns.system", "turns.only", "turns.last"),
     }
 )
 """The rules that do not need to change a conversation if `OutgoingBody.is_settled` is true."""
@@ -188,6 +189,15 @@ RULES: Final = (
         lambda p: not p.may_begin_with_assistant,
         pi_ai=True,
     ),
+    # Results come first, because a system message may separate them from their calls.
+    Rule(
+        "turns.system_first",
+        _SYSTEM,
+        turns.move_system_to_front,
+        lambda p: not p.system_in_conversation,
+        pi_ai=True,
+    ),
+    Rule("turns.system", _SYSTEM, turns.place_system, lambda p: not p.system_anywhere, pi_ai=True),
     Rule(
         "turns.only",
         "Gemini API reference: contents",

@@ -28,6 +28,30 @@ def add_first_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: li
         notes.append(f"added a user message ({BEGIN}): Claude requires one at the start")
 
 
+def move_system_to_front(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Move later system messages to the system prompt, even though each new one then invalidates
+    the prompt cache."""
+    if outgoing.move_system_to_front():
+        notes.append(
+            "moved a later system message to the front: the model does not accept it elsewhere"
+        )
+
+
+def place_system(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
+    """Move later system messages to positions that the model accepts, leaving the start of the
+    conversation unchanged, because it is cached."""
+    is_moved, added = outgoing.place_system(CONTINUE)
+    if is_moved:
+        notes.append(
+            "moved a system message after the user message that follows it: Claude only accepts it "
+            "there"
+        )
+    if added:
+        notes.append(
+            f"added a user message ({CONTINUE}): Claude requires one before a system message"
+        )
+
+
 def add_last_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Add a user message if the last one is the assistant's, or if there are only instructions."""
     roles = (outgoing.role(turn) for turn in reversed(outgoing.turns))

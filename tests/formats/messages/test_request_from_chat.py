@@ -538,7 +538,7 @@ def test_system_messages_become_the_system_prompt() -> None:
     assert [text("Be brief."), text("Be kind."), last] == body["system"]
     assert [HI_MESSAGE] == body["messages"]
     assert [
-        "moved a later system message to the front, where every Claude model accepts it"
+        "moved a later system message to the front: the model does not accept it elsewhere"
     ] == notes
 
 

@@ -36,6 +36,11 @@ OPUS = simulated("claude-opus-4.7")
 HAIKU = simulated("claude-haiku-4.5")
 CONTINUE = user("Please continue.")
 NUDGED = "added a user message (Please continue.): Copilot does not continue assistant messages"
+EFFORT: Json = {"role": "system", "content": [], "output_config": {"effort": "low"}}
+MOVED = (
+    "moved a system message after the user message that follows it: Claude only accepts it there"
+)
+ADDED = "added a user message (Please continue.): Claude requires one before a system message"
 SYSTEM = {"role": "system", "content": "Now be brief."}
 
 
@@ -353,9 +358,21 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
         ),
         pytest.param(
             [user("a"), assistant("b"), SYSTEM],
-            [user("a"), assistant("b"), SYSTEM, CONTINUE],
-            [NUDGED],
+            [user("a"), assistant("b"), CONTINUE, SYSTEM],
+            [ADDED],
             id="a system message after the answer",
+        ),
+        pytest.param(
+            [user("a"), assistant("b"), SYSTEM, user("c")],
+            [user("a"), assistant("b"), user("c"), SYSTEM],
+            [MOVED],
+            id="a system message before the user's",
+        ),
+        pytest.param(
+            [user("a"), SYSTEM, SYSTEM, assistant("b"), EFFORT, user("c"), EFFORT],
+            [user("a"), SYSTEM, SYSTEM, assistant("b"), EFFORT, user("c"), EFFORT],
+            [],
+            id="consecutive system messages, and those that only configure the model",
         ),
         pytest.param(
             [user({"type": "document", "source": {"type": "text", "data": "x"}}, IMAGE)],

@@ -140,6 +140,7 @@ def test_a_model_is_described_from_the_catalogue() -> None:
         "contextWindow": 0,
         "maxTokens": 16384,
         "compat": {
+            "supportsMidConvoSystemMessages": True,
             "supportsStore": False,
             "supportsDeveloperRole": False,
             "supportsReasoningEffort": False,
@@ -546,23 +547,58 @@ def test_claudes_conversations_begin_and_end_with_the_user() -> None:
 
 
 def test_unsupported_parts_of_messages_are_noted() -> None:
-    """Notes name the unsupported parts: names, late system messages and the detail of images."""
+    """Notes name the unsupported parts: names and the detail of images."""
     picture = {"type": "image_url", "image_url": {"url": PNG, "detail": "high"}}
     body, notes = translated(
         GPT_4,
         {**user(), "name": "me"},
-        {"role": "system", "content": "Late"},
         {"role": "assistant", "content": ""},
         user([picture]),
     )
 
-    assert "Late" == body["context"]["messages"][0]["content"]
+    assert ["user", "user"] == [m["role"] for m in body["context"]["messages"]]
     assert [
         "dropped an empty assistant message",
         "dropped detail of images: pi-ai does not support it",
         "dropped name from messages: pi-ai does not support it",
-        "moved a later system message to the front: pi-ai requires it there",
     ] == notes
+
+
+LATE: Json = {"role": "system", "content": "Late"}
+OPUS = model("claude-opus-5", MESSAGES, vendor="Anthropic")
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (GPT_4, ["system Be", "user Hi", "assistant", "system Late", "user Hi"]),
+        (GPT_5, ["system Be", "user Hi", "assistant", "system Late", "user Hi"]),
+        (OPUS, ["system Be", "user Hi", "assistant", "user Hi", "system Late"]),
+        (CLAUDE, ["system Be\n\nLate", "user Hi", "assistant", "user Hi"]),
+    ],
+)
+def test_later_system_messages(model: Model, expected: list[str]) -> None:
+    """A later system message stays in the conversation, at a position that the model accepts."""
+    answer = {"role": "assistant", "content": "Yes."}
+
+    body, _ = translated(model, {**LATE, "content": "Be"}, user(), answer, LATE, user())
+
+    messages = body["context"]["messages"]
+    found = [(m["role"], m["content"]) for m in messages]
+    assert expected == [f"{role} {text}" if isinstance(text, str) else role for role, text in found]
+    assert body["pi"]["compat"]["supportsMidConvoSystemMessages"]
+    assert ("mid-conversation-system" in str(body["headers"])) == (model is OPUS)
+
+
+def test_a_later_system_message_between_two_answers() -> None:
+    """Claude requires a user message before a system message."""
+    answers = [{"role": "assistant", "content": text} for text in "ab"]
+
+    body, notes = translated(OPUS, user(), answers[0], LATE, answers[1], user())
+
+    roles = [message["role"] for message in body["context"]["messages"]]
+    assert ["user", "assistant", "user", "system", "assistant", "user"] == roles
+    assert "Claude requires one before a system message" in notes[0]
 
 
 def test_an_image_must_be_base64() -> None:

@@ -82,6 +82,7 @@ def _on(*routes: str) -> Callable[[str, str], bool]:
     return lambda client, route: route in routes
 
 
+LATER: Final = {"said": "system", "text": "Be brief."}
 LONG_ID: Final = "functions.f:0" + "x" * 70
 MANY: Final = [f"c{number}" for number in range(130)]
 BREAKPOINT: Final = {"text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}
@@ -466,6 +467,20 @@ CASES: Final[dict[str, Case]] = {
         steps=(assistant("Hello"), user()),
         broken=lambda body: said(body)[0][0] == "assistant",
         note="Please begin.",
+    ),
+    "turns.system_first": Case(
+        models=("claude-opus-4.7", "claude-sonnet-5"),
+        clients=OPENAIS,  # clients of Messages are assumed to know what the model accepts
+        steps=(user(), LATER, assistant("a"), user()),
+        options={"effort": "high"},  # because only Messages has all efforts
+        broken=lambda body: "system" in [turn["role"] for turn in turns(body)],
+        note="moved a later system message to the front",
+    ),
+    "turns.system": Case(
+        models=("claude-opus-5", ALWAYS_THINKS),
+        steps=(user(), assistant("a"), LATER, user()),
+        broken=lambda body: [turn["role"] for turn in turns(body)][2] == "system",
+        note="moved a system message after the user message",
     ),
     "turns.only": Case(
         models=("gemini-2.5-pro",),

@@ -1,0 +1,51 @@
+"""Moves system messages within a conversation to positions that Claude accepts.
+
+Source: Anthropic's documentation, Mid-conversation system messages,
+https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from copilot_proxy.formats.types import Json
+
+
+class Placement(NamedTuple):
+    """Messages whose system messages are at positions that Claude accepts."""
+
+    messages: list[Json]
+    is_moved: bool
+    """Whether any system message was moved."""
+    added: int
+    """The number of user messages that were added."""
+
+
+def placed(
+    messages: list[Json], role_of: Callable[[Json], str], filler: Callable[[], Json]
+) -> Placement:
+    """Return the messages with each system message after a user's message and before the
+    assistant's, or at the end.
+
+    A system message moves to the next such position, so that a later request has the same start.
+    If the assistant's message comes first, a user's message made by `filler` is inserted instead.
+    """
+    result: list[Json] = []
+    waiting: list[Json] = []
+    is_moved, added, follows_user = False, 0, False
+    for message in (*messages, None):
+        role = role_of(message) if message else "assistant"
+        if message and role == "system" and message["content"]:
+            waiting.append(message)
+            continue
+        if role == "assistant" and waiting:
+            if not follows_user:
+                result.append(filler())
+                added += 1
+            result += waiting
+            waiting = []
+        if message:
+            result.append(message)
+        if role != "system":  # without content, it only configures the model, and may be anywhere
+            follows_user = role != "assistant"
+            is_moved = is_moved or bool(waiting)
+    return Placement(result, is_moved, added)
