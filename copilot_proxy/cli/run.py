@@ -176,7 +176,7 @@ def _run(
             found = current_project() if project is None else project
             prefix = base_path(definition.name, found, session)
             connection = run_connection.connect(
-                settings, replace(server, prefix=prefix), definition, program, model, folder
+                settings, replace(server, prefix=prefix), definition, program, model, folder, words
             )
             launch = start(connection)
             run_connection.write_files(launch, folder)
