@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -138,6 +139,17 @@ def test_copilot_cli_uses_the_api_of_the_model(
     assert kind == environ["COPILOT_PROVIDER_TYPE"]
     assert wire == environ.get("COPILOT_PROVIDER_WIRE_API")
     assert URL + path == environ["COPILOT_PROVIDER_BASE_URL"]
+
+
+@pytest.mark.parametrize(("arguments", "is_set"), [(["exec", "hi"], True), ([], False)])
+def test_droid_gets_a_key_only_for_exec(arguments: list[str], is_set: bool) -> None:
+    """In a terminal, droid would exit because of an invalid key, even if the user is signed in."""
+    client = find_client("droid")
+    assert client is not None
+    assert client.launch is not None
+    launch = client.launch(replace(connection(client), arguments=arguments))
+
+    assert is_set == ("FACTORY_API_KEY" in launch.defaults)
 
 
 OWN: Mapping[str, Any] = {

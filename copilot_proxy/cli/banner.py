@@ -17,7 +17,7 @@ from copilot_proxy import __version__
 from copilot_proxy.cli.console import stderr_is_tty
 from copilot_proxy.cli.default_model import default_model
 from copilot_proxy.cli.prices import is_included, price_text
-from copilot_proxy.model_choice import Size, size_of
+from copilot_proxy.model_choice import Kind, Size, of_brand, size_of
 from copilot_proxy.private_files import make_folder
 from copilot_proxy.terminal import can_style, escape_controls
 
@@ -185,14 +185,18 @@ def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
 
     Vendors with many models come first; models about to retire and the most expensive ones come
     last.
+    Of each vendor, the newest mid-sized model comes first.
     """
     usable = [model for model in catalogue.chat if not model.needs_enabling]
     vendors = Counter(map(_short_vendor, usable))
+    brands = {model.parts.brand for model in usable}
+    main = [of_brand(catalogue, Kind(brand, Size.MIDDLE)) for brand in brands]
     usable.sort(
         key=lambda model: (
             model.retirement is not None or size_of(model) is Size.MOST_EXPENSIVE,
             not catalogue.is_picked(model),
             -vendors[_short_vendor(model)],
+            model not in main,
         )
     )
     default = default_model(catalogue, settings)

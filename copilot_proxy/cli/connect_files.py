@@ -3,25 +3,24 @@ writes."""
 
 import os
 import shlex
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Final
 
 import typer
 
-from copilot_proxy.cli.console import counted, is_interactive, print_message, print_result
+from copilot_proxy.cli.console import is_interactive, print_message, print_result
 from copilot_proxy.cli.run_connection import NO_KEY
 from copilot_proxy.clients.client import Client, Connection, Setup
-from copilot_proxy.config_edits.diff import diff
+from copilot_proxy.config_edits.diff import brief, diff
 from copilot_proxy.config_edits.journal import FilePlan, FileProblem, Journal
 from copilot_proxy.errors import CopilotProxyError, UsageError
 from copilot_proxy.settings import Settings
 from copilot_proxy.terminal import escape_controls
 
-_MAX_LINES: Final = 20
+_MAX_LINES: Final = 60
 """Maximum number of diff lines per file that are shown before asking."""
-_MAX_WIDTH: Final = 160
-"""Maximum width of a diff line; instructions for a model can be one very long line."""
 
 
 def short(path: PurePath) -> str:
@@ -117,18 +116,19 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
 
 def _show(plans: Sequence[FilePlan], key: str, *, all_lines: bool) -> None:
     """Print the diffs: with `all_lines` to stdout, otherwise shortened to stderr."""
+    is_shortened = False
     for plan in plans:
         secret = "" if key == NO_KEY else key
         lines = diff(short(plan.path), plan.before, plan.after, secret).split("\n")
         if all_lines:
             print_result("\n".join(lines))
             continue
-        for line in lines[:_MAX_LINES]:
-            cut = line if len(line) <= _MAX_WIDTH else f"{line[:_MAX_WIDTH]}…"
-            typer.echo(escape_controls(cut), err=True)
-        if len(lines) > _MAX_LINES:
-            more = len(lines) - _MAX_LINES
-            print_message(f"... and {counted(more, 'more line')}, which --dry-run shows.")
+        shown = brief(lines, shutil.get_terminal_size().columns)[:_MAX_LINES]
+        is_shortened = is_shortened or shown != lines
+        for line in shown:
+            typer.echo(escape_controls(line), err=True)
+    if is_shortened:
+        print_message("To see all lines, use --dry-run.")
 
 
 def _report_readable(paths: Iterable[Path]) -> None:

@@ -214,9 +214,10 @@ def _no_terminal(reason: str, flags: str) -> StoreError:
 
 
 def _confirm_file(credentials: "Credentials") -> None:
-    """Ask whether to store the token in a file."""
+    """Ask whether to store the token in a file once there is one."""
     file = credentials.store("file").describe()
-    if not typer.confirm(f"Store the token in {file}, readable only by you?", err=True):
+    question = f"After you have signed in, store the token in {file}, readable only by you?"
+    if not typer.confirm(question, err=True):
         raise StoreError(
             "Sign-in was not started: without a keyring or a file, there is nowhere to store the "
             "token.",

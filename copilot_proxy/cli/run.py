@@ -15,6 +15,7 @@ import typer
 
 from copilot_proxy.cli.completion import complete_model, complete_runnable
 from copilot_proxy.cli.console import is_interactive, print_message, print_result
+from copilot_proxy.cli.project_name import base_path, checked_project, current_project
 from copilot_proxy.cli.shared_options import SimulateOption
 from copilot_proxy.cli.sign_in_offer import with_sign_in
 from copilot_proxy.errors import ClientNotFound, NotSignedIn, UsageError
@@ -51,6 +52,15 @@ def run(
             autocompletion=complete_model,
         ),
     ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            "--project",
+            help="Project in the ledger; by default, the name of the Git repository's folder or of "
+            'the current folder. "" for none.',
+            metavar="NAME",
+        ),
+    ] = None,
     simulate: SimulateOption = False,
 ) -> int:
     """Start a client, such as Claude Code, that uses this server."""
@@ -64,8 +74,12 @@ def run(
     if client == _ANY and not words:
         return _print_variables(settings, simulate=simulate)
     definition, command = _found(client, words)
+    if project is not None:
+        project = checked_project(project)
     try:
-        return with_sign_in(lambda: _run(settings, definition, command, model, simulate=simulate))
+        return with_sign_in(
+            lambda: _run(settings, definition, command, model, project, simulate=simulate)
+        )
     except NotSignedIn as error:
         again = f"copilot-proxy run {client} --simulate"
         if client == _ANY:
@@ -141,6 +155,7 @@ def _run(
     definition: "Client",
     command: Sequence[str],
     model: str | None,
+    project: str | None,
     *,
     simulate: bool,
 ) -> int:
@@ -158,9 +173,10 @@ def _run(
     with server_for(settings, simulate=simulate) as server:
         settings = replace(settings, simulated=server.simulated)
         with run_connection.folder_for(definition, settings.state_dir) as folder:
-            prefix = f"/c/{definition.name}/s/{session}"
+            found = current_project() if project is None else project
+            prefix = base_path(definition.name, found, session)
             connection = run_connection.connect(
-                settings, replace(server, prefix=prefix), definition, program, model, folder
+                settings, replace(server, prefix=prefix), definition, program, model, folder, words
             )
             launch = start(connection)
             run_connection.write_files(launch, folder)
@@ -177,15 +193,20 @@ def _run(
         cost = session_cost(settings.ledger_file, session, was_ended=was_interrupted or code != 0)
         print_message(cost)
     if definition.resume and cost != NO_REQUESTS and is_interactive():
-        print_message(f"To continue it, run: {_continuation(definition, model, simulate=simulate)}")
+        again = _continuation(definition, model, project, simulate=simulate)
+        print_message(f"To continue it, run: {again}")
     return code
 
 
-def _continuation(definition: "Client", model: str | None, *, simulate: bool) -> str:
+def _continuation(
+    definition: "Client", model: str | None, project: str | None, *, simulate: bool
+) -> str:
     """Return the command that continues the client's last conversation on this server."""
     words = ["copilot-proxy", "run", definition.word]
     if model is not None:
         words += ["--model", model]
+    if project is not None:
+        words += ["--project", project]
     if simulate:
         words.append("--simulate")
     return f"{shlex.join(words)} -- {definition.resume}"

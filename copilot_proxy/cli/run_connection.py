@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -45,11 +45,13 @@ def connect(
     program: str | None,
     model: str | None,
     folder: Path,
+    arguments: Sequence[str] = (),
 ) -> Connection:
     """Return the client's `Connection`. Raises `CopilotProxyError`.
 
     The URL of `server` includes the client's path prefix, which older servers do not support.
-    `model` is the model that the user asked for, and `program` the path of the client.
+    `model` is the model that the user asked for, `program` the path of the client, and `arguments`
+    the user's arguments for it.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:
@@ -74,6 +76,7 @@ def connect(
         families=families,
         folder=folder,
         answer=ask_program([program, *client.question]) if client.question and program else "",
+        arguments=arguments,
     )
 
 

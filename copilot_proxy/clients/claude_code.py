@@ -51,6 +51,9 @@ def _variables(to: Connection) -> dict[str, str]:
         # With a URL other than Anthropic's, Claude Code would send the definitions of all MCP tools
         # each time.
         "ENABLE_TOOL_SEARCH": "true",
+        # In auto mode, the checks of its actions become requests of their own. Otherwise, it would
+        # expect every answer to include the result of a check, which only Anthropic's servers do.
+        "CLAUDE_CODE_AUTO_MODE_SERVER": "0",
     }
     for tier in _TIERS:
         if model := to.families.get(tier):

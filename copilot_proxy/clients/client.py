@@ -26,6 +26,8 @@ class Connection:
     """The folder for the files of the `Launch`."""
     answer: str = ""
     """The output of the client's `question`."""
+    arguments: Sequence[str] = ()
+    """The user's own arguments for the client."""
 
     @property
     def ordered_models(self) -> list[ClientModel]:

@@ -7,6 +7,7 @@ from typing import Final
 from copilot_proxy.clients import environment
 from copilot_proxy.clients.aider import AIDER
 from copilot_proxy.clients.claude_code import CLAUDE_CODE
+from copilot_proxy.clients.claude_desktop import CLAUDE_DESKTOP
 from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.cline import CLINE
 from copilot_proxy.clients.codex import CODEX
@@ -60,6 +61,7 @@ CLIENTS: Final = (
     LLM,
     GPTME,
     CRUSH,
+    CLAUDE_DESKTOP,
     VS_CODE,
     ZED,
     JETBRAINS,

@@ -1,9 +1,17 @@
 """Shows what a change does to a file, as a unified diff."""
 
 import difflib
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 _MASK: Final = "********"
+_MAX_NEW_LINES: Final = 20
+"""A new file with more lines is not shown."""
+_MAX_RUN: Final = 20
+"""A longer run of added or removed lines is shortened."""
+_RUN_START: Final = 16
+"""How many lines of a shortened run are shown."""
 
 
 def diff(name: str, before: bytes | None, after: bytes | None, secret: str = "") -> str:
@@ -21,6 +29,32 @@ def diff(name: str, before: bytes | None, after: bytes | None, secret: str = "")
     )
     text = "\n".join(lines)
     return text.replace(secret, _MASK) if secret else text
+
+
+def brief(lines: Sequence[str], width: int) -> list[str]:
+    """Return the lines of a diff, shortened so that a user can read it on a terminal with `width`
+    columns.
+
+    Every change remains visible, but not all lines of a long one, such as a list of models.
+    """
+    before, after, *changed = lines or ["", ""]
+    added = len(changed) - 1
+    if before.startswith("--- (no file)") and added > _MAX_NEW_LINES:
+        return [f"New file {after.removeprefix('+++ ')}, {added:,} lines"]
+    return [
+        line if len(line) <= width else f"{line[: width - 1]}…"
+        for line in [before, after, *_shortened(changed)]
+    ]
+
+
+def _shortened(lines: Sequence[str]) -> Iterator[str]:
+    for sign, group in groupby(lines, key=lambda line: line[:1]):
+        run = list(group)
+        if sign in ("+", "-") and len(run) > _MAX_RUN:
+            yield from run[:_RUN_START]
+            yield f"{sign} … {len(run) - _RUN_START:,} more lines"
+        else:
+            yield from run
 
 
 def _lines(content: bytes | None) -> list[str]:

@@ -1,5 +1,7 @@
 """Checks the ledger, the budget and the prices."""
 
+import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
@@ -14,6 +16,7 @@ from copilot_proxy.cost.nano_aiu import credits, grouped, rounded
 from copilot_proxy.cost.price_list import listed_prices
 from copilot_proxy.cost.price_table import table_date, table_prices
 from copilot_proxy.doctor.check_context import CheckContext
+from copilot_proxy.doctor.files import existing, unwritable
 from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, skipped, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import opened_ledger, set_aside
@@ -46,6 +49,16 @@ def check_ledger(context: CheckContext) -> Iterator[Result]:
     except CopilotProxyError as error:
         yield from_error(error)
     else:
+        file = settings.ledger_file
+        if unwritable(existing(file.parent)) is not None:
+            yield skipped("Its folder cannot be written, so requests are not recorded.")
+            return
+        if found and not os.access(file, os.W_OK):
+            yield broken(
+                f"The ledger {file} cannot be written, so requests are not recorded.",
+                f"Run: chmod u+w {shlex.quote(str(file))}",
+            )
+            return
         count = found.requests if found else 0
         yield ok(f"{count:,} request{'s' * (count != 1)}" if count else "no requests yet")
 

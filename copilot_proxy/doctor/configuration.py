@@ -21,7 +21,8 @@ def check_settings(context: CheckContext) -> Iterator[Result]:
             f"{what}, so it has no effect.", f"Rename it to {meant}." if meant else f"Unset {name}."
         )
     settings = context.settings
-    count = sum(source != "default" for source in settings.sources.values())
+    # `doctor` has no flags for settings, so the simulator has set those with this source.
+    count = sum(source not in ("default", "flag") for source in settings.sources.values())
     if not context.errors:
         file = settings.config_file
         where = file if file.exists() else f"no {file}"

@@ -29,18 +29,18 @@ def check_folders(context: CheckContext) -> Iterator[Result]:
     }
     is_writable = True
     for folder, use in uses.items():
-        existing = _existing(folder)
-        reason = _unwritable(existing)
+        nearest = existing(folder)
+        reason = unwritable(nearest)
         if reason is not None:
             is_writable = False
             yield broken(
                 f"{folder}, used for {use}, cannot be written: {reason}.",
-                _remedy(existing, reason),
+                _remedy(nearest, reason),
             )
         elif folder.is_dir() and is_open_to_others(folder) and folder.name in _OWN_NAMES:
             what, remedy = f"Other users can access {folder}.", f"Run: chmod 700 {folder}"
             yield warning(what, remedy, _make_private(folder))
-    free = _free(_existing(settings.state_dir))
+    free = _free(existing(settings.state_dir))
     if is_writable and free is not None and free < _LOW_SPACE:
         yield warning(
             f"Only {free // 1024 // 1024} MB are free on the disk of {settings.state_dir}. If the "
@@ -77,7 +77,7 @@ def check_log_file(context: CheckContext) -> Iterator[Result]:
             os.close(open_private(path, APPEND))
             reason = None
         else:
-            reason = _unwritable(_existing(path.parent))
+            reason = unwritable(existing(path.parent))
     except OSError as error:
         reason = failure_reason(error)
     if reason is None:
@@ -90,14 +90,14 @@ def check_log_file(context: CheckContext) -> Iterator[Result]:
     )
 
 
-def _existing(folder: Path) -> Path:
+def existing(folder: Path) -> Path:
     """Return the folder, or its nearest existing parent."""
     while not os.path.lexists(folder) and folder.parent != folder:
         folder = folder.parent
     return folder
 
 
-def _unwritable(folder: Path) -> str | None:
+def unwritable(folder: Path) -> str | None:
     """Return why files cannot be written in `folder`, or None. Only an actual attempt to write
     shows this."""
     if not folder.is_dir():

@@ -35,6 +35,10 @@ class Ran:
     """The model requests that the agent made."""
 
 
+PROJECT = "My Café 100%"
+"""The name of the folder that agents run in."""
+
+
 class Runner:
     """Runs agents against one server."""
 
@@ -43,7 +47,7 @@ class Runner:
         self.home = folder / "user"
         self.url = proxy.url
         self._proxy = proxy
-        self._programs, self._work = folder / "bin", folder / "work"
+        self._programs, self._work = folder / "bin", folder / PROJECT
         self._is_refused = False
 
     def set_budget(self, limit: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from copilot_proxy.clients.aider import AIDER
 from tests.agents.agents import ALL, IS_COMPLETE, Agent
-from tests.agents.conftest import Runner
+from tests.agents.conftest import PROJECT, Runner
 
 BUDGET = "0/day"
 EACH = pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.client.name)
@@ -27,7 +27,8 @@ pytestmark = pytest.mark.timeout(600)
 def test_a_question(runner: Runner, agent: Agent) -> None:
     """The agent shows the model's answer, and none of its requests is refused.
 
-    The agent's requests are in the ledger under its name, and its own files are unchanged.
+    The agent's requests are in the ledger under its name and that of the folder, and its own files
+    are unchanged.
     """
     ran = runner.run(agent, "Say hello to me")
 
@@ -35,7 +36,9 @@ def test_a_question(runner: Runner, agent: Agent) -> None:
     assert "playing claude-sonnet-5.5" in ran.shown
     assert ran.records
     assert [200] * len(ran.records) == [record.status for record in ran.records]
-    assert {agent.client.name} == {record.attribution.client for record in ran.records}
+    assert {(agent.client.name, PROJECT)} == {
+        (record.attribution.client, record.attribution.project) for record in ran.records
+    }
     assert f"This session: {len(ran.records)} request" in ran.shown
     assert agent.own_files == {
         name: (runner.home / name).read_text(encoding="utf-8") for name in agent.own_files

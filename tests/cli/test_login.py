@@ -414,7 +414,8 @@ def test_the_file_store_needs_a_confirmation(
 
     assert code == ran.code
     assert "No keyring is available." in ran.err
-    assert f"Store the token in the file {own_home / FILE}, readable only by you?" in ran.err
+    question = f"store the token in the file {own_home / FILE}, readable only by you?"
+    assert f"After you have signed in, {question}" in ran.err
     assert (code == 0) == (stored(own_home) is not None)
     assert (code == 0) == bool(simulator.state.requests)
     assert (code != 0) == ("COPILOT_PROXY_GITHUB_TOKEN" in ran.err)

@@ -156,7 +156,59 @@ def test_any_other_program(
     assert f"{environ['ANTHROPIC_BASE_URL']}/v1" == environ["OPENAI_BASE_URL"]
     # Anthropic's SDK warns if both of these variables are set.
     assert {"ANTHROPIC_API_KEY"} == {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"} & set(environ)
-    assert "/c/claude/s/run-" in environ["OPENAI_BASE_URL"]
+    assert re.search(r"/c/claude/p/[^/]+/s/run-\w+/v1$", environ["OPENAI_BASE_URL"])
+
+
+@pytest.mark.parametrize(
+    ("folder", "project"),
+    [
+        ("user/code/app/src", "app"),
+        ("user/code", "code"),
+        ("user/My Café ☕ 100%", "My Café ☕ 100%"),
+        ("user/%2e%2e", "%2e%2e"),
+        ("user/..hidden", "..hidden"),
+        ("user/a\nb\u202e", "ab"),
+        ("user/" + "x" * 200, "x" * 64),
+        ("user/ghp_" + "a1" * 18, "***"),
+        ("user", None),
+        (".", None),
+        ("/", None),
+    ],
+)
+def test_the_project(
+    cli: Cli,
+    record: Callable[[], Any],
+    running: Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+    project: str | None,
+) -> None:
+    """The ledger has the name of the repository's folder or of the current one, whatever it is.
+
+    The home folder and the folders above it are not projects, even if they are repositories.
+    """
+    for repository in ("user", "user/code/app"):
+        (tmp_path / repository / ".git").mkdir(parents=True)
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / folder)
+    assert 7 == cli("run", "claude").code
+
+    assert 200 == record()["status"]
+    assert [(project, "claude-code")] == [
+        (row["project"], row["client"]) for row in rows(running.settings)
+    ]
+
+
+def test_a_named_project(cli: Cli, record: Callable[[], Any], running: Proxy) -> None:
+    """The user can name the project, or none; a name that is no part of a URL is refused."""
+    assert 7 == cli("run", "claude", "--project", "octo/Reports").code
+    assert 7 == cli("run", "claude", "--project", "").code
+    refused = [cli("run", "claude", "--project", name) for name in ("..", "x" * 65, "a\tb")]
+
+    assert ["octo/Reports", None] == [row["project"] for row in rows(running.settings)]
+    assert [2, 2, 2] == [one.code for one in refused]
+    assert "Error: '..' cannot be the name of a project." in refused[0].err
 
 
 def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:

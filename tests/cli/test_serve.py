@@ -786,6 +786,18 @@ def test_the_suggested_models() -> None:
     catalogue = parse_models({"data": entries})
     chosen = banner.suggest(catalogue, load_settings({"default_model": "b"}))
     assert [model.id for model in chosen] == ["b", "free", "other-api"]
+    prices = {"gpt-5.3-codex": 14, "gpt-6-mini": 1, "gpt-6.1": 10, "gpt-6.1-large": 60}
+    sizes = [
+        {
+            "id": name,
+            "vendor": "A",
+            "billing": {"token_prices": {"default": {"input_price": cost, "output_price": cost}}},
+            "model_picker_category": "lightweight" if "mini" in name else "versatile",
+        }
+        for name, cost in prices.items()
+    ]
+    chosen = banner.suggest(parse_models({"data": [{"id": "x"}, *sizes]}), load_settings())
+    assert "gpt-6.1" == next(model.id for model in chosen if model.vendor == "A")
     none = parse_models({"data": entries[:1]})
     assert banner.suggest(none, load_settings()) == []
 

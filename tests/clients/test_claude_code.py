@@ -71,6 +71,16 @@ def test_command(home: Home, server: Server) -> None:
     assert {"claude-opus-5.5"} == {one["body"]["model"] for one in server.requests()}
 
 
+def test_auto_mode(home: Home, server: Server) -> None:
+    """Claude Code checks a command with a request of its own, and runs it."""
+    prompt = 'Call the Bash tool with "curl http://127.0.0.1:1; echo tool-$((40+2))"'
+
+    said = claude(home, server, prompt, "--permission-mode", "auto")
+
+    assert "tool-42" in said["result"]
+    assert [200, 200, 200] == [one["status"] for one in server.requests()]
+
+
 @only_in_ci
 @pytest.mark.parametrize(
     ("name", "model"),

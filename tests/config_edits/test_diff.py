@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from copilot_proxy.config_edits.changes import Change, JsonValues, TomlTables, WholeFile
-from copilot_proxy.config_edits.diff import diff
+from copilot_proxy.config_edits.diff import brief, diff
 
 
 def test_diff() -> None:
@@ -14,6 +14,22 @@ def test_diff() -> None:
     assert ['+"key": "********",'] == [one for one in shown.split("\n") if one.startswith('+"')]
     assert diff("~/f", None, b"x\n").startswith("--- (no file)\n+++ ~/f\n")
     assert diff("~/f", b"x\n", None).startswith("--- ~/f\n+++ (no file)\n")
+
+
+def test_a_brief_diff() -> None:
+    """All changes of a long diff are visible, in lines that fit; a long new file is only named."""
+    before = "a\n" + "x" * 200 + "\nb\nlast\n"
+    after = "a\n" + "n\n" * 500 + "y" * 200 + "\nb\nnew last\n"
+    lines = brief(diff("~/f", before.encode(), after.encode()).split("\n"), 80)
+
+    assert {"-last", "+new last", "+ … 485 more lines"} <= set(lines)
+    assert all(len(line) <= 80 for line in lines)
+    assert "-" + "x" * 78 + "…" in lines
+    assert len(lines) < 30
+    new = diff("~/f", None, b"n\n" * 2000).split("\n")
+    assert ["New file ~/f, 2,000 lines"] == brief(new, 80)
+    short = diff("~/f", None, b"n\n" * 20).split("\n")
+    assert short == brief(short, 80)
 
 
 def shown(changes: Sequence[Change]) -> list[str]:

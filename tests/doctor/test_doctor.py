@@ -1,6 +1,7 @@
 """``doctor``: its output formats, ``--fix``, and checks that fail unexpectedly."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from copilot_proxy.doctor import runner
 from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Check, Result, Status, ok, warning
+from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN
 from tests.cli.conftest import Cli, cli
@@ -103,6 +105,36 @@ def test_fix_leaves_the_ledger_to_a_server_that_runs(machine: Machine, cli: Cli)
     assert 2 == ran.code
     assert "Stop the server" in ran.out
     assert faults.ledger_of(machine).exists()
+
+
+def test_the_simulator_changes_no_settings(machine: Machine, cli: Cli) -> None:
+    """The settings that point to the simulator are not counted as the user's."""
+    own = [name for name in os.environ if re.match("COPILOT_PROXY_(?!GITHUB)", name)]
+    checks = found(cli, "--simulate")["checks"]
+    [said] = [one["what"] for one in checks if one["name"] == "settings"]
+    assert said.endswith(f"; {len(own)} settings changed")
+
+
+def test_a_ledger_that_cannot_be_written(machine: Machine, cli: Cli) -> None:
+    """The ledger is not called fine if nothing can be recorded."""
+    faults.read_only_folder(machine)
+    [ledger] = [one for one in found(cli)["checks"] if one["name"] == "ledger"]
+    assert "skipped" == ledger["status"]
+    assert "requests are not recorded" in ledger["what"]
+
+
+def test_a_read_only_ledger(machine: Machine, cli: Cli) -> None:
+    """The remedy makes the file writable."""
+    path = load_settings().ledger_file
+    open_for_writing(path).close()
+    # File modes do not keep root from writing.
+    access = os.access
+    machine.patch.setattr(os, "access", lambda *asked: asked[0] != path and access(*asked))
+    [ledger] = [one for one in found(cli)["checks"] if one["name"] == "ledger"]
+    assert ("broken", "Run: chmod u+w ~/copilot-proxy/ledger.sqlite3") == (
+        ledger["status"],
+        ledger["remedy"],
+    )
 
 
 def test_without_fix_nothing_is_changed(machine: Machine, cli: Cli) -> None:
