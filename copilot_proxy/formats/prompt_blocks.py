@@ -5,7 +5,7 @@ last request determines how much can be read. The tools come first, then the sys
 conversation (Anthropic's documentation of prompt caching; OpenAI's cookbook, Prompt Caching 201).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -187,16 +187,16 @@ def _plain_parts(message: Any) -> tuple[list[Any], Any]:
     if role or message.role:
         content = message.content
         parts = content if type(content) is list else _listed(content)
-        return parts, _fields(message, others) if others else None
-    if _fields(message, uncached):
-        return [], _without(msgspec.to_builtins(message), _UNCACHED)
+        if not others:
+            return parts, None
+        rest = [(name, getattr(message, name)) for name in others]
+        return parts, {
+            name: value for name, value in rest if value is not None and value is not UNSET
+        }
+    for name in uncached:
+        if getattr(message, name) is not UNSET:
+            return [], _without(msgspec.to_builtins(message), _UNCACHED)
     return [], message
-
-
-def _fields(message: Any, names: Iterable[str]) -> Json:
-    """Return those fields of a struct that have a value."""
-    values = [(name, getattr(message, name)) for name in names]
-    return {name: value for name, value in values if value is not None and value is not UNSET}
 
 
 def _without(message: Json, names: Set[str]) -> Json:
