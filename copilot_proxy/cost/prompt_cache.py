@@ -6,6 +6,7 @@ prompts are known, which show whether two blocks are equal, but not what they co
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 from copilot_proxy.cost.nano_aiu import token_cost
@@ -51,12 +52,12 @@ class Prompt:
     places: tuple[tuple[str, int, str], ...]
     """The kind, number and name of each block."""
 
-    @property
+    @cached_property
     def tools(self) -> int:
         """The number of tools, which are the first blocks."""
         return sum(place[0] == "tool" for place in self.places)
 
-    @property
+    @cached_property
     def first_message(self) -> int:
         """The index of the conversation's first block, after the tools and the system prompt."""
         kinds = (number for number, place in enumerate(self.places) if place[0] == "message")

@@ -5,12 +5,13 @@ last request determines how much can be read. The tools come first, then the sys
 conversation (Anthropic's documentation of prompt caching; OpenAI's cookbook, Prompt Caching 201).
 """
 
-from collections.abc import Callable, Mapping, Set
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Set
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
-from copilot_proxy.formats.plain_turns import expanded
 from copilot_proxy.formats.types import Json
 
 _MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cache_breakpoint"})
@@ -22,7 +23,7 @@ _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
 _UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
 """The excluded fields of a message with a role, whose content is a separate block."""
-_FILE_SIZE: Final = 6400
+FILE_SIZE: Final = 6400
 """The size assumed for an image or document, whose data size says little about its tokens."""
 _FILE_START: Final = 400
 """How many bytes at the start of a block show whether it contains a file."""
@@ -31,27 +32,33 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 """Sorted, because the order of fields depends on how a request was parsed, and is meaningless."""
 
 
-Block = tuple[str, int, str, bytes]
-"""A part of a prompt that is cached as a unit: its kind (``tool``, ``system``, ``settings`` or
-``message``), its position among blocks of its kind, counted from 1, its name, and its data.
+Place = tuple[str, int, str]
+"""Where a block is in its prompt: its kind (``tool``, ``system``, ``settings`` or ``message``), its
+position among blocks of its kind, counted from 1, and its name.
 
 The parts of a message share a position. Only tools have a name; other blocks have ""
 instead. Creating named tuples would take a third of the time needed for the blocks of a long
 conversation.
+"""
+Blocks = Iterator[tuple[Place, bytes]]
+"""The parts of a prompt that are cached as units, with their data.
+
+They are created one at a time, so that the memory of each is still in the processor's cache when it
+is used, and is then used for the next.
 """
 
 
 def size_of(data: bytes) -> int:
     """Return a measure of the tokens in a block's data, relative to those of other blocks."""
     size = len(data)
-    is_file = size > _FILE_SIZE and data.find(b"base64", 0, _FILE_START) >= 0
-    return _FILE_SIZE if is_file else size
+    is_file = size > FILE_SIZE and data.find(b"base64", 0, _FILE_START) >= 0
+    return FILE_SIZE if is_file else size
 
 
-def blocks(api: str, body: Mapping[str, Any]) -> list[Block]:
+def blocks(api: str, body: Mapping[str, Any]) -> Blocks:
     """Return the blocks of a request body for the Copilot API named `api`."""
     cut = _APIS.get(api)
-    return cut(expanded(body)) if cut is not None else []
+    return cut(body) if cut is not None else iter(())
 
 
 def needs_marks(api: str) -> bool:
@@ -59,38 +66,40 @@ def needs_marks(api: str) -> bool:
     return api == "messages"
 
 
-def _chat_completions(body: Mapping[str, Any]) -> list[Block]:
-    return [*_tools(body.get("tools")), *_conversation(body.get("messages") or [])]
+def _chat_completions(body: Mapping[str, Any]) -> Blocks:
+    yield from _tools(body.get("tools"))
+    yield from _conversation(body.get("messages") or [])
 
 
-def _responses(body: Mapping[str, Any]) -> list[Block]:
+def _responses(body: Mapping[str, Any]) -> Blocks:
     given = body.get("input")
     items = given if isinstance(given, list) else [{"role": "user", "content": given}]
     if instructions := body.get("instructions"):
         items = [{"role": "system", "content": instructions}, *items]
-    return [*_tools(body.get("tools")), *_conversation(items)]
+    yield from _tools(body.get("tools"))
+    yield from _conversation(items)
 
 
-def _anthropic_messages(body: Mapping[str, Any]) -> list[Block]:
-    found = _tools(body.get("tools"))
+def _anthropic_messages(body: Mapping[str, Any]) -> Blocks:
+    yield from _tools(body.get("tools"))
     for number, part in enumerate(_listed(body.get("system")), 1):
-        found.append(("system", number, "", _part(part)))
+        yield ("system", number, ""), _part(part)
     # If one of these changes, Claude processes the conversation again, but not the system prompt.
     settings = [body[name] for name in ("tool_choice", "thinking") if body.get(name) is not None]
     if settings:
-        found.append(("settings", 1, "", _data(settings)))
-    return [*found, *_messages(body.get("messages") or [])]
+        yield ("settings", 1, ""), _data(settings)
+    yield from _messages(body.get("messages") or [])
 
 
-def _pi_ai(body: Mapping[str, Any]) -> list[Block]:
+def _pi_ai(body: Mapping[str, Any]) -> Blocks:
     context = body.get("context") or {}
-    found = _tools(context.get("tools"))
+    yield from _tools(context.get("tools"))
     if system := context.get("systemPrompt"):
-        found.append(("system", 1, "", _data(system)))
-    return [*found, *_messages(context.get("messages") or [])]
+        yield ("system", 1, ""), _data(system)
+    yield from _messages(context.get("messages") or [])
 
 
-_APIS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[Block]]]] = {
+_APIS: Final[Mapping[str, Callable[[Mapping[str, Any]], Blocks]]] = {
     "chat_completions": _chat_completions,
     "responses": _responses,
     "messages": _anthropic_messages,
@@ -98,41 +107,96 @@ _APIS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[Block]]]] = {
 }
 
 
-def _tools(tools: Any) -> list[Block]:
-    found = []
+def _tools(tools: Any) -> Blocks:
     for number, tool in enumerate(tools or (), 1):
         name = tool.get("name") or (tool.get("function") or {}).get("name") or tool.get("type")
-        found.append(("tool", number, str(name), _data(tool)))
-    return found
+        yield ("tool", number, str(name)), _data(tool)
 
 
-def _conversation(messages: list[Json]) -> list[Block]:
+def _conversation(messages: list[Any]) -> Blocks:
     """Return the blocks of messages that start with the system prompt."""
-    found = []
     first = 0
-    while first < len(messages) and messages[first].get("role") in ("system", "developer"):
-        for part in _listed(messages[first].get("content")):
-            found.append(("system", first + 1, "", _part(part)))
+    while first < len(messages) and _role(messages[first]) in ("system", "developer"):
+        message = messages[first]
+        content = message.get("content") if type(message) is dict else message.content
+        for part in _listed(content):
+            yield ("system", first + 1, ""), _part(part)
         first += 1
-    return [*found, *_messages(messages[first:])]
+    yield from _messages(messages[first:])
 
 
-def _messages(messages: list[Json]) -> list[Block]:
-    found: list[Block] = []
+def _role(message: Any) -> Any:
+    if type(message) is dict:
+        return message.get("role")
+    kind: Any = type(message)
+    return _layout(kind).role or message.role
+
+
+def _messages(messages: list[Any]) -> Blocks:
     for number, message in enumerate(messages, 1):
-        rest = message
-        if message.get("role"):
-            content = message.get("content")
-            for part in content if isinstance(content, list) else _listed(content):
-                found.append(("message", number, "", _part(part)))
-            if len(message) == 2:  # only a role and content
-                continue
-            rest = _without(message, _UNCACHED_OF_ROLES)
-        elif None in message.values() or not _UNCACHED.isdisjoint(message):
-            rest = _without(message, _UNCACHED)
-        if rest:
-            found.append(("message", number, "", _data(rest)))
-    return found
+        place = ("message", number, "")
+        if type(message) is dict:
+            parts, rest = _parts(message)
+            data = _data(rest) if rest else b""
+        else:
+            parts, rest = _plain_parts(message)
+            data = _encode(rest) if rest else b""
+        if data and len(parts) == 1:  # such as the result of a call, and the call's id
+            yield place, _part(parts[0]) + data
+            continue
+        for part in parts:
+            yield place, _part(part)
+        if data:
+            yield place, data
+
+
+def _parts(message: Json) -> tuple[list[Any], Json | None]:
+    """Return the parts of a message's content, and its other fields."""
+    if message.get("role"):
+        rest = None if len(message) == 2 else _without(message, _UNCACHED_OF_ROLES)
+        return _listed(message.get("content")), rest
+    is_clean = None not in message.values() and _UNCACHED.isdisjoint(message)
+    return [], message if is_clean else _without(message, _UNCACHED)
+
+
+class _Layout(NamedTuple):
+    """The fields of the structs of a type; see `plain_turns`. They never contain marks."""
+
+    role: str | None
+    """The role of all these messages; None if the role is a field."""
+    uncached: tuple[str, ...]
+    """The fields that the model does not see."""
+    others: tuple[str, ...]
+    """The fields that belong to a message with a role, except its content."""
+
+
+@cache
+def _layout(kind: Any) -> _Layout:
+    config, fields = kind.__struct_config__, kind.__struct_fields__
+    return _Layout(
+        config.tag if config.tag_field == "role" else None,
+        tuple([name for name in fields if name in _UNCACHED]),
+        tuple([name for name in fields if name not in _UNCACHED_OF_ROLES]),
+    )
+
+
+def _plain_parts(message: Any) -> tuple[list[Any], Any]:
+    """Return the parts of the content of a struct, and its other fields."""
+    kind: Any = type(message)
+    role, uncached, others = _layout(kind)
+    if role or message.role:
+        content = message.content
+        parts = content if type(content) is list else _listed(content)
+        if not others:
+            return parts, None
+        rest = [(name, getattr(message, name)) for name in others]
+        return parts, {
+            name: value for name, value in rest if value is not None and value is not UNSET
+        }
+    for name in uncached:
+        if getattr(message, name) is not UNSET:
+            return [], _without(msgspec.to_builtins(message), _UNCACHED)
+    return [], message
 
 
 def _without(message: Json, names: Set[str]) -> Json:
@@ -150,21 +214,26 @@ def _listed(content: Any) -> list[Any]:
 def _part(part: Any) -> bytes:
     """Return a part of a message, without its role and without additions to a text, such as
     citations, because prompts never differ only in those."""
-    if isinstance(part, str):
-        return part.encode("utf-8", "surrogatepass")
-    if isinstance(text := part.get("text"), str):
-        return text.encode("utf-8", "surrogatepass")
-    return _data(part)
+    kind = type(part)
+    if kind is str:
+        text = part
+    else:
+        text = part.get("text") if kind is dict else getattr(part, "text", None)
+    return text.encode("utf-8", "surrogatepass") if type(text) is str else _data(part)
 
 
 def _data(value: Any) -> bytes:
     """Return `value` as JSON, without cache marks."""
     data = _encode(value)
+    kind = type(value)
     # Most parts do not contain other parts, so their JSON does not have to be searched for marks.
-    is_marked = (type(value) is not dict or not _MARKS.isdisjoint(value) or _has_parts(value)) and (
-        _MARK_ENDS[0] in data or _MARK_ENDS[1] in data
-    )
-    return _encode(_unmarked(value)) if is_marked else data
+    if kind is dict:
+        may_be_marked = not _MARKS.isdisjoint(value) or _has_parts(value)
+    else:
+        may_be_marked = kind is list
+    if may_be_marked and any(end in data for end in _MARK_ENDS):
+        return _encode(_unmarked(value))
+    return data
 
 
 def _has_parts(value: Mapping[str, Any]) -> bool:

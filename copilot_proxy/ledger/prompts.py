@@ -26,7 +26,7 @@ from copilot_proxy.cost.prompt_cache import (
     find_cache_miss,
 )
 from copilot_proxy.cost.tokens import Tokens
-from copilot_proxy.formats.prompt_blocks import blocks, needs_marks, size_of
+from copilot_proxy.formats.prompt_blocks import FILE_SIZE, Place, blocks, needs_marks, size_of
 from copilot_proxy.ledger.digest_key import read_key
 from copilot_proxy.ledger.schema import INDEX, Row, tokens_of
 from copilot_proxy.ledger.writer import Writer
@@ -140,13 +140,11 @@ class PromptComparer:
     def _comparable(self, record: RequestRecord, row: Row) -> _ComparablePrompt:
         """Return the prompt of a comparable request."""
         prompt = self._digest(record, record.prompt, row, _tokens(row))
-        first = prompt.first_message
-        number = prompt.places[first][1] if first < len(prompt.places) else 0
-        beginning = b"".join(
-            digest
-            for digest, place in zip(prompt.digests, prompt.places, strict=True)
-            if place[:2] == ("message", number)
-        )
+        first, places = prompt.first_message, prompt.places
+        end = first
+        while end < len(places) and places[end] == places[first]:
+            end += 1
+        beginning = b"".join(prompt.digests[first:end])
         head = sha256(b"".join(prompt.digests[:first]) + beginning).digest()[:DIGEST_BYTES]
         conversation = record.attribution.session or f"#{sha256(beginning).hexdigest()[:16]}"
         prices = prices_of(record.listed) if record.listed is not None else None
@@ -156,14 +154,18 @@ class PromptComparer:
     def _digest(self, record: RequestRecord, body: Any, row: Row, tokens: Tokens) -> Prompt:
         if self._keyed is None:
             self._keyed = sha256(read_key(self._folder))
-        keyed, digests = self._keyed.copy, []
-        route = record.route or ""
-        found = blocks(route, body)
-        for start in range(0, len(found), _BATCH):
-            for *_, data in found[start : start + _BATCH]:
-                (digest := keyed()).update(data)
-                digests.append(digest.digest()[:DIGEST_BYTES])
-            time.sleep(0)  # yields to the event loop
+        keyed, route = self._keyed.copy, record.route or ""
+        places: list[Place] = []
+        digests: list[bytes] = []
+        sizes: list[int] = []
+        for place, data in blocks(route, body):
+            places.append(place)
+            (digest := keyed()).update(data)
+            digests.append(digest.digest()[:DIGEST_BYTES])
+            size = len(data)
+            sizes.append(size if size <= FILE_SIZE else size_of(data))
+            if len(sizes) % _BATCH == 0:
+                time.sleep(0)  # yields to the event loop
         started = row[INDEX["started_us"]]
         first_ms = row[INDEX["first_token_ms"]] or 0
         return Prompt(
@@ -174,8 +176,8 @@ class PromptComparer:
             tier=row[INDEX["tier"]],
             marked=needs_marks(route) or tokens.cache_write > 0,
             digests=tuple(digests),
-            sizes=tuple([size_of(block[3]) for block in found]),
-            places=tuple([block[:3] for block in found]),
+            sizes=tuple(sizes),
+            places=tuple(places),
         )
 
 

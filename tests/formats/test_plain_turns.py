@@ -83,7 +83,7 @@ def sent(client: Any, content: bytes) -> list[Any]:
         found += [prepared.api.name, msgspec.json.decode(msgspec.json.encode(body))]
         found += [prepared.notes, prepared.headers, prepared.initiator, prepared.images]
         found += [client.conversation(request), client.encrypted_reasoning(request)]
-        found += [blocks(prepared.api.name, prepared.body)]
+        found += [list(blocks(prepared.api.name, prepared.body))]
     return found
 
 

@@ -11,11 +11,11 @@ MARK = {"type": "ephemeral"}
 
 def names(api: str, body: dict[str, Any]) -> list[str]:
     """Return the kind, number and name of each block."""
-    return [" ".join(map(str, one[:3])).strip() for one in blocks(api, body)]
+    return [" ".join(map(str, place)).strip() for place, _ in blocks(api, body)]
 
 
 def data(api: str, body: dict[str, Any]) -> list[bytes]:
-    return [one[3] for one in blocks(api, body)]
+    return [content for _, content in blocks(api, body)]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def data(api: str, body: dict[str, Any]) -> list[bytes]:
                 ],
                 "tools": [{"type": "function", "function": {"name": "bash"}}],
             },
-            "tool 1 bash,system 1,message 1,message 2,message 3,message 3",
+            "tool 1 bash,system 1,message 1,message 2,message 3",
         ),
         (
             "responses",
@@ -117,12 +117,24 @@ def test_irrelevant_differences(api: str, one: dict[str, Any], other: dict[str, 
     assert data(api, one) == data(api, other)
 
 
+def test_the_id_of_a_call() -> None:
+    """A result and the id of its call are one block, which changes with either."""
+    results = [
+        {"role": "tool", "content": content, "tool_call_id": id}
+        for content, id in (("a", "1"), ("a", "2"), ("b", "1"))
+    ]
+    found = [data("chat_completions", {"messages": [result]}) for result in results]
+
+    assert [1, 1, 1] == [len(one) for one in found]
+    assert 3 == len({one for (one,) in found})
+
+
 def test_a_text_about_marks() -> None:
     """A text that mentions a mark is unchanged."""
     result = {"type": "tool_result", "content": 'Set "cache_control": 1 here.'}
     (block,) = blocks("messages", {"messages": [{"role": "user", "content": [result]}]})
 
-    assert b"cache_control" in block[3]
+    assert b"cache_control" in block[1]
 
 
 def test_sizes() -> None:
