@@ -17,10 +17,10 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "man" / "copilot-proxy.1"
 _EXIT_CODES: Final = {
     "0": "Success.",
     "1": "Failure.",
-    "2": "Wrong usage.",
+    "2": "Usage error.",
     "3": "Not signed in.",
-    "4": "Signed in, but the account has no Copilot.",
-    "127": "The client of run is not installed.",
+    "4": "Signed in, but the account does not have Copilot.",
+    "127": "run: the client is not installed, or cannot be started.",
     "130": "Interrupted.",
 }
 

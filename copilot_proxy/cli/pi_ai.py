@@ -29,7 +29,7 @@ def options(context: typer.Context) -> None:
 @pi_ai.command()
 def install(
     force: Annotated[
-        bool, typer.Option("--force", help="Install it even if it is already installed.")
+        bool, typer.Option("--force", help="Reinstall it even if it is intact.")
     ] = False,
 ) -> None:
     """Install the pi-ai library into the data folder, with npm."""
