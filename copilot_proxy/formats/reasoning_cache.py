@@ -26,6 +26,8 @@ POSITION_ID_PREFIX: Final = "call_at_"
 """The start of ids that are based on a call's position."""
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
+_KEPT: Final = 0.75
+"""The share that is kept when a limit is exceeded."""
 _MAX_REFUSED: Final = 10_000
 
 
@@ -55,16 +57,17 @@ class ReasoningCache:
             self._remove((caller, first))
             self._entries[caller, first] = (model, reasoning, opaque)
             self._characters += len(reasoning) + len(opaque)
-            while len(self._entries) > self._max_calls or self._characters > self._max_characters:
-                self._remove(next(iter(self._entries)))
+            if len(self._entries) > self._max_calls or self._characters > self._max_characters:
+                self._make_room()
 
     def store_calls(self, caller: bytes, calls: list[Json]) -> None:
         """Store the id of a response's first tool call, under a digest of all its tool calls."""
         if (digest := _digest_of(calls)) is not None:
             self._ids.pop((caller, digest), None)
             self._ids[caller, digest] = calls[0]["id"]
-            while len(self._ids) > self._max_calls:
-                self._ids.popitem(last=False)
+            if len(self._ids) > self._max_calls:
+                while len(self._ids) > max(self._max_calls * _KEPT, 1):
+                    self._ids.popitem(last=False)
 
     def store_vendor(self, opaque: str, vendor: str) -> None:
         """Store which vendor encrypted some reasoning; other vendors cannot decrypt it."""
@@ -112,6 +115,18 @@ class ReasoningCache:
         if entry[1]:
             filled["reasoning_content"] = entry[1]
         return filled
+
+    def _make_room(self) -> None:
+        """Remove the reasoning that was not used for the longest time.
+
+        A quarter is removed at once, because each removal changes the start of a prompt, so that
+        the provider cannot read the prompt from its cache.
+        """
+        max_calls, max_characters = self._max_calls * _KEPT, self._max_characters * _KEPT
+        while len(self._entries) > 1 and (
+            len(self._entries) > max_calls or self._characters > max_characters
+        ):
+            self._remove(next(iter(self._entries)))
 
     def _remove(self, key: tuple[bytes, str]) -> None:
         entry = self._entries.pop(key, None)

@@ -8,6 +8,7 @@ import pytest
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.reasoning_cache import ReasoningCache
+from copilot_proxy.formats.rules.thinking import CALL_ANY_TOOL
 from copilot_proxy.formats.types import Json
 from tests.formats.routes import (
     APIS,
@@ -18,7 +19,7 @@ from tests.formats.routes import (
     prepared,
     sent,
 )
-from tests.formats.rules.asking import user
+from tests.formats.rules.asking import assistant, user
 from tests.formats.test_endings import START, STOP
 from tests.selection import every_value
 
@@ -192,6 +193,22 @@ def test_a_forced_tool_becomes_an_instruction(client: str, one: bool, route: str
     prompt = json.dumps(request.body.get("system") or request.body["messages"][0])
     assert ("Call the tool f now" if one else "Call one of the tools now") in prompt
     assert any(note.startswith("changed tool_choice") for note in request.notes)
+
+
+@every_client
+@pytest.mark.parametrize("id", ["claude-opus-5.5", "claude-fable-5"])
+def test_the_instruction_leaves_the_cached_prompt_unchanged(client: str, id: str) -> None:
+    """In the middle of a conversation, the instruction is at the end, after the cache marks."""
+    steps = (user(), assistant("Yes?"), user("Go"))
+    plain = sent(client, claude(id), *steps, system="Be kind.", tool="f")
+
+    forced = sent(client, claude(id), *steps, system="Be kind.", tool="f", forced=True)
+
+    *earlier, last = forced.body["messages"]
+    instruction = {"type": "text", "text": CALL_ANY_TOOL}
+    assert {"role": "system", "content": [instruction]} == last
+    assert (plain.body["messages"], plain.body["system"]) == (earlier, forced.body["system"])
+    assert any("and an instruction at the end" in note for note in forced.notes)
 
 
 @every_client

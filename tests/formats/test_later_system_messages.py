@@ -196,7 +196,7 @@ def requests(client: str, turn: Callable[[str], list[Json]]) -> Iterable[Any]:
 def test_the_cached_prefix_survives(client: str, turn: Callable[[str], list[Json]]) -> None:
     """Each request starts with the prompt of the one before, up to the last mark in it."""
     bodies = list(requests(client, turn))
-    prompts = [blocks("messages", body) for body in bodies]
+    prompts = [list(blocks("messages", body)) for body in bodies]
 
     assert len(prompts) in (4, 7)
     for earlier, later in pairwise(prompts):

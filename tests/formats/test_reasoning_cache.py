@@ -78,6 +78,23 @@ def test_the_cache_is_bounded() -> None:
     assert ["three"] == known(small)
 
 
+def test_prompts_rarely_change_when_the_cache_is_full() -> None:
+    """If a conversation has more calls than the cache, its start is not different every turn."""
+    memory = ReasoningCache(calls=40)
+    messages: list[Json] = []
+    before: list[Json] = []
+    changes = 0
+    for number in range(100):
+        memory.store(b"", "m", [f"c{number}"], "", "sealed")
+        messages.append({"role": "assistant", "tool_calls": [call("f", f"c{number}")]})
+        restored = memory.restore(b"", "m", messages)
+        changes += restored[: len(before)] != before
+        before = restored
+
+    assert 40 >= sum("reasoning_opaque" in message for message in before) >= 30
+    assert changes <= 7
+
+
 def test_only_existing_fields_are_restored() -> None:
     """Only the reasoning fields that the response had are restored."""
     memory = ReasoningCache()

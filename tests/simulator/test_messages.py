@@ -379,6 +379,19 @@ def test_stop_reasons(copilot):
     assert "refusal" == copilot.messages().json()["stop_reason"]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "stop", "said"),
+    [
+        ("Respond with <severity>N</severity> ONLY.", "</severity>", "<severity>0"),
+        ("Your response MUST begin with <block>.", "</block>", "<block>no"),
+    ],
+)
+def test_actions_are_approved(copilot, prompt, stop, said):
+    """Claude Code's checks of actions in auto mode get an answer that it understands."""
+    body = copilot.messages(prompt, stop_sequences=[stop]).json()
+    assert said == body["content"][-1]["text"]
+
+
 def test_tool_results_are_answered(copilot):
     """A tool result is quoted in the answer."""
     body = copilot.messages(messages=[USER, ASKS, ANSWERS]).json()

@@ -57,6 +57,7 @@ class MessagesBody(OutgoingBody):
         self.has_own_budget = thinking_from == self.fields.effort
         self._moved = moved
         self._end_mark = end_mark
+        self._last_instruction: Json | None = None
         self.shows_reasoning = shows_reasoning
 
     def _collect(self) -> tuple[list[Json], list[Json]]:
@@ -166,6 +167,13 @@ class MessagesBody(OutgoingBody):
     def instruct(self, text: str) -> None:
         add_instruction(self.body, text)
 
+    def instruct_last(self, text: str) -> bool:
+        if "assistant" not in values_of(self.body["messages"], "role"):
+            return False
+        self._last_instruction = {"role": "system", "content": [{"type": "text", "text": text}]}
+        self.turns = [*self.turns, self._last_instruction]
+        return True
+
     @property
     def effort(self) -> str | None:
         effort = (self.body.get("output_config") or {}).get("effort")
@@ -233,6 +241,14 @@ class MessagesBody(OutgoingBody):
             self.body["tool_choice"] = {**choice, "name": names[choice["name"]]}
 
     def mark_stable_prefix(self) -> None:
+        if self._last_instruction is None:
+            self._mark_stable_prefix()
+            return
+        self.turns = self.turns[:-1]  # the next request will not repeat the instruction
+        self._mark_stable_prefix()
+        self.turns = [*self.turns, self._last_instruction]
+
+    def _mark_stable_prefix(self) -> None:
         if self._end_mark is not None and self.turns:
             last = next((one for one in reversed(self.turns) if one["content"]), self.turns[-1])
             cache_control.mark_end(last, self._end_mark)

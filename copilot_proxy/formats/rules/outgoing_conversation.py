@@ -192,6 +192,11 @@ class OutgoingConversation(ABC):
     def instruct(self, text: str) -> None:
         """Append an instruction to the system prompt."""
 
+    def instruct_last(self, text: str) -> bool:
+        """Append an instruction for this request only to the end of the conversation, which leaves
+        the cached prompt unchanged; return False if there is no reason to, or no way."""
+        return False
+
     def role(self, turn: Json) -> str:
         """Return ``system`` (also for ``developer``), ``user``, ``assistant`` or ``tool``."""
         role = turn.get("role")

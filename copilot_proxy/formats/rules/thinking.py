@@ -32,10 +32,14 @@ def replace_forced_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: li
     name = outgoing.forced_tool
     outgoing.set_tool_choice_auto()
     outgoing.expects_call = True
-    outgoing.instruct(CALL_TOOL.format(name) if name else CALL_ANY_TOOL)
+    text = CALL_TOOL.format(name) if name else CALL_ANY_TOOL
+    where = "at the end"
+    if not (profile.system_in_conversation and outgoing.instruct_last(text)):
+        outgoing.instruct(text)
+        where = "in the system prompt"
     notes.append(
-        "changed tool_choice to auto and an instruction in the system prompt: the model cannot be "
-        "forced to call a tool"
+        f"changed tool_choice to auto and an instruction {where}: the model cannot be forced to "
+        "call a tool"
     )
 
 
