@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WARN_AT: Final = 0.8
-"""The share of a limit above which requests get a note."""
+"""The share of a limit above which a note is added to requests."""
 _ATTEMPTS: Final = 10
 _RETRY: Final = 0.001
 """Seconds after which another process has usually finished its reservation."""
@@ -45,7 +45,7 @@ class Budget:
     """The budget of the server's account, as seen by one process."""
 
     def __init__(self, ledger: Path, defaults: Iterable[Limit], notify: Sequence[str] = ()) -> None:
-        """`notify` is the command in the setting of that name."""
+        """`notify` is the value of the setting `notify`."""
         self._ledger = ledger
         self._notices = Notices(notify, ledger.parent / "notices" / ledger.stem)
         self._file = LimitsFile(path_for(ledger), defaults)

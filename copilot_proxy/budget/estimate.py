@@ -66,7 +66,7 @@ class Estimate(NamedTuple):
 
     @property
     def least(self) -> int | None:
-        """The cost of the part that is known, if the rest is a guess; otherwise None."""
+        """The cost of the known part, if the other part is a guess; otherwise None."""
         return self.prompt if self.is_guess else None
 
 

@@ -51,7 +51,7 @@ def number(count: int) -> str:
 
 
 def scope_text(limit: Limit) -> str:
-    """Return who the limit is for, such as `` for the client codex``; "" for all requests."""
+    """Return what the limit applies to, such as `` for the client codex``; "" for all requests."""
     return f" for the {limit.kind} {limit.name}" if limit.kind else ""
 
 

@@ -47,7 +47,7 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
         programs.append(process)
         code = process.wait()
     code = code if code >= 0 else _SIGNALED - code
-    # Clients that read Ctrl+C as a key exit with the code of the signal.
+    # Clients that read Ctrl+C as a key exit with the signal's usual exit code.
     return Ended(code, signal.SIGINT in received or code == _SIGNALED + signal.SIGINT)
 
 

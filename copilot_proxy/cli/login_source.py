@@ -44,6 +44,6 @@ def limits() -> str:
     """Return the limitations of a sign-in whose token is used without an exchange."""
     return (
         "This token is used the way Copilot CLI uses it. Models that Copilot offers only to "
-        "editors, such as some previews, may refuse it; a sign-in with `copilot-proxy login` has "
-        "no such limit."
+        "editors, such as some previews, may not work. A sign-in with `copilot-proxy login` works "
+        "for all models."
     )

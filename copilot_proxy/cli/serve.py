@@ -101,7 +101,7 @@ def serve(
     log_file: Annotated[
         str | None,
         typer.Option(
-            help="Also write the log to this file; it is rotated when it gets large.",
+            help="Also write the log to this file; it is rotated when it becomes large.",
             metavar="PATH",
         ),
     ] = None,

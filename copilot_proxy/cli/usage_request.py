@@ -45,7 +45,7 @@ def show(database: Database, request_id: str, *, as_json: bool, simulated: bool)
     found = requests_named(database, request_id)
     if not found:
         raise CopilotProxyError(
-            f"The ledger has no request {request_id!r}.",
+            f"The ledger does not contain the request {request_id!r}.",
             hint=ID_HINT,
         )
     if len(found) > 1 and found[1]["corrects"] is None:

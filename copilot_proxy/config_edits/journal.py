@@ -118,8 +118,7 @@ class Journal:
         return current is None or _digest(current) != entry.written
 
     def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
-        """Change all files. If one of them cannot be changed, change none and raise
-        `FileProblem`."""
+        """Change all files. If any file cannot be changed, change none and raise `FileProblem`."""
         try:
             make_folder(self.folder)
             with locked(self.folder / _LOCK):
@@ -221,7 +220,7 @@ class Journal:
 def _write_files(plans: Sequence[FilePlan]) -> dict[Path, tuple[Path, ...]]:
     """Write the files, and return the folders that were created for each.
 
-    Raises `FileProblem` if one of them cannot be written, after restoring the others.
+    Raises `FileProblem` if a file cannot be written, after restoring the other files.
     """
     made: dict[Path, tuple[Path, ...]] = {}
     needed = [plan for plan in plans if plan.is_needed]

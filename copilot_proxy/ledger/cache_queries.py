@@ -40,7 +40,7 @@ class NextTurn(NamedTuple):
     cold_nano_aiu: int | None
     """The cost once the prompt has left the cache."""
     seconds_left: int
-    """Minimum seconds for which the prompt will stay cached; 0 if it may already be gone."""
+    """Minimum seconds for which the prompt will stay cached; 0 if it may have left the cache."""
     cache_seconds: int
     """Seconds for which the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]

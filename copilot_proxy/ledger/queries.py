@@ -198,7 +198,7 @@ def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
 
 
 def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, Any]]:
-    """Return up to two requests whose id starts with `start`, and the corrections of the first.
+    """Return up to two requests whose id starts with `start`, and the first one's corrections.
 
     Each request is a dictionary of all columns.
     """

@@ -68,7 +68,7 @@ class Reserver:
     def reserve_now(
         self, request_id: str, cost: int, plan: Plan, least: int | None = None
     ) -> list[Used] | Refusal | None:
-        """Like `reserve`, but without waiting or raising errors.
+        """Do what `reserve` does, but without waiting or raising errors.
 
         Returns None if that is impossible, usually because another process has just locked the
         reservations. Other reasons are files that are not open yet or that have been replaced.
@@ -95,7 +95,8 @@ class Reserver:
             self._lock.release()
 
     def flush_now(self) -> bool:
-        """Like `flush`, but without waiting or raising errors; return whether that was possible."""
+        """Do what `flush` does, but without waiting or raising errors; return whether that was
+        possible."""
         if not self._lock.acquire(blocking=False):
             return False
         try:
@@ -150,8 +151,8 @@ class Reserver:
         self._settled[request_id] = nano
 
     def end(self, request_ids: Iterable[str]) -> None:
-        """Release the reservations of requests that have rows, or will not get any. Like `settle`,
-        this takes effect later. May be called from any thread."""
+        """Release the reservations of requests that have rows, or will never have any. Like
+        `settle`, this takes effect later. May be called from any thread."""
         self._recorded.append(request_ids)
 
     @property
@@ -186,7 +187,7 @@ class Reserver:
         return not table.is_saved
 
     def release(self, request_id: str) -> None:
-        """Release the reservation of a request that gets no row, or already has one."""
+        """Release the reservation of a request that will have no row, or already has one."""
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
             self._refreshed_at = float("-inf")

@@ -36,7 +36,7 @@ _MAX_UNSENT: Final = 128 * 1024
 class BoundedProtocol(TolerantProtocol):
     """uvicorn's protocol with timeouts, both in seconds.
 
-    `receive_timeout` applies to a request head, and to the rest of a body whose response has
+    `receive_timeout` applies to a request head, and to the unread part of a body whose response has
     already been sent. `send_timeout` applies to a client that does not read its response. A
     connection has at most one timer for each. When a timer fires, it checks whether it still
     applies, so timers do not have to be created and cancelled for every request.
@@ -74,7 +74,7 @@ class BoundedProtocol(TolerantProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
-        # uvicorn only notifies the last request that was read, but others may be unfinished.
+        # uvicorn notifies only the last request that was read, but others may be unfinished.
         waiting, self.pipeline = self.pipeline, deque()
         for cycle in (self._answering, *(cycle for cycle, _ in waiting)):
             if cycle is not None and not cycle.response_complete:
@@ -214,7 +214,7 @@ class BoundedProtocol(TolerantProtocol):
         if self.transport.is_closing():
             self._start_receive_timeout()
         elif self.timeout_keep_alive_task and (self._head_size or not self._is_in_head):
-            # Part of the next head has arrived, or the rest of an unread body is still to come.
+            # Part of the next head has arrived, or part of an unread body has not arrived yet.
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
             self._start_receive_timeout()

@@ -17,7 +17,7 @@ from copilot_proxy.settings import Settings
 
 
 class OllamaPort(NamedTuple):
-    """The second port, or why there is none."""
+    """The second port, or the problem that kept it from being opened."""
 
     listener: socket.socket | None = None
     problem: str | None = None

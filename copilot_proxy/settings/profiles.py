@@ -18,7 +18,7 @@ _PORTS: Final = 900
 
 
 def profile(value: object) -> str | None:
-    """The name of a profile; None for the default profile. Raises `ValueError`."""
+    """Parse the name of a profile; None for the default profile. Raises `ValueError`."""
     if not isinstance(value, str) or not (value == "" or _NAME.fullmatch(value)):
         raise ValueError(
             "expected a name of up to 32 lower-case letters, digits, dashes and underscores"
