@@ -1,4 +1,4 @@
-"""Runs work that depends on a request's size in a thread if the request is large.
+"""Runs work on large requests in a thread.
 
 This leaves the event loop free for other requests. Almost all requests are small, and stay on the
 event loop without the cost of switching threads. All large requests share one thread, because

@@ -1,7 +1,7 @@
 """Admits requests as long as they fit the budget.
 
 A limit must cover the amount spent, the reservations of running requests, and the expected cost of
-the next request. Parallel requests therefore cannot jointly exceed a limit, except by the errors in
+the next request. Parallel requests therefore cannot jointly exceed a limit, except by errors in
 their estimates. An answer that has begun is never cut off.
 """
 
@@ -137,8 +137,7 @@ class Budget:
             log.error("The budget is not enforced: %s", problem)
 
     def end(self, request_ids: Sequence[str]) -> bool:
-        """Release the reservations of requests that now have rows in the ledger, whose thread calls
-        this.
+        """Release the reservations of requests that now have rows. Called by the ledger's thread.
 
         Returns False if this process has made no reservations.
         """
@@ -159,7 +158,7 @@ class Budget:
     async def _reserve(
         self, request_id: str, cost: Estimate, plan: Plan, outcome: "Refusal | None"
     ) -> "list[Used] | Refusal":
-        """Reserve `cost` after a first attempt that had this `outcome`.
+        """Reserve `cost` after a first attempt with this `outcome`.
 
         If another process held the lock, try a few more times on the event loop. If that fails or
         the cost does not fit, use a thread, which takes longer than the reservation itself.

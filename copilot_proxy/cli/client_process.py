@@ -29,7 +29,7 @@ class Ended(NamedTuple):
 def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
     """Run `command` until it exits, and return how it ended.
 
-    Signals are meant for the program; this process only passes them on. Raises `ClientNotFound`.
+    This process only passes signals on to the program. Raises `ClientNotFound`.
     """
     with _passed_signals() as (programs, received):
         try:

@@ -108,14 +108,14 @@ def serve(
     dump_dir: Annotated[
         str | None,
         typer.Option(
-            help="Write every conversation to files in this folder, for debugging; they are "
+            help="Write every conversation to files in this folder, for debugging; the files are "
             "deleted after a day.",
             metavar="DIR",
         ),
     ] = None,
     simulate: SimulateOption = False,
 ) -> int:
-    """Start a server with the APIs of OpenAI, Anthropic and others."""
+    """Start a server with the OpenAI, Anthropic and other APIs."""
     has_port = host is not None or port is not None
     if uds and has_port:
         raise UsageError("--uds cannot be combined with --host or --port.")

@@ -36,7 +36,7 @@ class FilePlan:
     change: Change | None = None
     """The change, or None to undo it."""
     kept: tuple[str, ...] = ()
-    """What stays in the file after undoing, because the user has edited it."""
+    """The user's edits that stay in the file after undoing."""
 
     @property
     def is_needed(self) -> bool:
@@ -62,7 +62,7 @@ class Journal:
     about: dict[str, str] = field(default_factory=dict)
     """Additional data that the caller needs later, such as the address."""
     is_damaged: bool = False
-    """Whether there is an unreadable journal."""
+    """Whether the journal is unreadable."""
     stored: bytes | None = None
     """The journal file's content when last read or written, or None if there was none."""
 

@@ -69,7 +69,7 @@ class Prompt:
 
     @property
     def cached(self) -> int:
-        """The number of its tokens that are in the cache after the request."""
+        """How many of the prompt's tokens are in the cache after the request."""
         tokens = self.tokens
         if self.marked or tokens.cache_write or tokens.cache_write_1h:
             return tokens.cache_read + tokens.cache_write + tokens.cache_write_1h

@@ -41,7 +41,7 @@ class CheckContext:
     """The errors in the settings."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     seconds: float = _SECONDS
-    """Maximum number of seconds for everything together."""
+    """Maximum seconds for all checks together."""
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.seconds

@@ -10,7 +10,7 @@ from copilot_proxy.ledger.queries import Filters, selection
 from copilot_proxy.ledger.schema import MISSED
 
 _NUMBERED: Final = ("message",)
-"""Blocks whose number means nothing for other requests."""
+"""The kinds of blocks whose number means nothing in other requests."""
 _RECENT_SECONDS: Final = 3600
 """Sessions used within this many seconds count as open."""
 

@@ -59,7 +59,7 @@ class Reserver:
         self._refreshed_at = float("-inf")
         """When the ledger was last checked for new rows."""
         self._reads = 0
-        """The value of `reads` at that time."""
+        """The value of `reads` when the ledger was last checked."""
 
     def is_open(self) -> bool:
         """Return whether the files are open and at their paths. Does not wait or raise errors."""
@@ -123,8 +123,8 @@ class Reserver:
         """Reserve `cost` nano-AIU for a request. Return how much of each limit of its plan is then
         used, or the limit that the request does not fit.
 
-        With `least`, `cost` is only a guess: if nothing else is reserved, it is enough that `least`
-        fits, and what is left of the limits is reserved.
+        With `least`, `cost` is only a guess: if nothing else is reserved, only `least` must fit,
+        and the remaining amount of the limits is reserved.
         """
         with self._waiting() as files, files.reservations.locked():
             outcome = self._reserve(files, request_id, cost, plan, time.monotonic(), least)

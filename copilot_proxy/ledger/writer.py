@@ -49,7 +49,7 @@ class Writer:
         self._settled_at = 0.0
         """When the last check for killed processes took place."""
         self._has_lost = False
-        """Whether rows were lost after that check."""
+        """Whether rows were lost after the last check for killed processes."""
 
     @property
     def has_waiting(self) -> bool:

@@ -24,11 +24,10 @@ from copilot_proxy.server.request_parsing import TolerantProtocol
 from copilot_proxy.server.response_cycle import AnyLength, ResponseCycle
 
 MAX_HEAD_SIZE: Final = 512 * 1024
-"""Maximum size of a request head in bytes. It exceeds the size of a single read from the network,
-because such a read may also contain part of the body."""
+"""Maximum size of a request head in bytes. It exceeds the size of a single network read, which may
+also contain part of the body."""
 _MAX_PIPELINED: Final = 8
-"""Number of requests on a connection that may queue behind the current one before reading from it
-is paused."""
+"""How many requests on a connection may queue behind the current one before reading is paused."""
 _MAX_UNSENT: Final = 128 * 1024
 """Maximum unsent bytes that the system buffers for a client; some systems default to 4 MiB."""
 
@@ -90,7 +89,7 @@ class BoundedProtocol(TolerantProtocol):
 
         The client may also have disconnected. A GET request is always answered, even if that takes
         a while because the framework must be loaded. Any other request may cost something, so it
-        ends if the client has stopped reading; if its answer has begun, it ends in either case.
+        ends if the client has stopped reading, or if its answer has begun.
         """
         cycle = self._answering
         if cycle is None or cycle.response_started or self.pipeline or self.scheme == "https":
