@@ -138,7 +138,7 @@ def is_interactive() -> bool:
 
 
 def _echo(text: str, *, err: bool = False) -> None:
-    import typer  # a worker process needs it only on failure
+    import typer  # a worker process needs this import only on failure
 
     typer.echo(text, err=err)
 

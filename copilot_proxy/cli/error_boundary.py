@@ -82,7 +82,7 @@ def _is_service() -> bool:
 
 def _interruptions() -> tuple[type[BaseException], ...]:
     """Return the exceptions for Ctrl+C, and for Ctrl+D at one of Typer's prompts."""
-    import typer  # a worker process needs it only on failure
+    import typer  # a worker process needs this import only on failure
 
     return KeyboardInterrupt, typer.Abort
 
