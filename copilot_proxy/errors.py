@@ -252,7 +252,8 @@ def with_simulate_flag(hint: str | None) -> str | None:
 
 @contextmanager
 def hints_for_simulator(simulate: bool) -> Iterator[None]:
-    """With `simulate`, add ``--simulate`` to the commands in the hint of an error in the block."""
+    """Add ``--simulate`` to the commands in the hints of the block's errors, if `simulate` is
+    true."""
     try:
         yield
     except CopilotProxyError as error:

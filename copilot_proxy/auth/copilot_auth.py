@@ -75,7 +75,7 @@ class CopilotAuth:
         """Return the current token.
 
         A token that is due for a refresh is returned while a new one is fetched in the background.
-        This waits for an exchange, and raises its error, only if there is no valid token.
+        If there is no valid token, this waits for an exchange, and raises its error.
         """
         token = self._token_state.valid_token()
         if token is None:
@@ -107,7 +107,7 @@ class CopilotAuth:
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
         """Return the token of a sign-in newer than that of `token`, or None if there is none.
 
-        This is for when `token` is temporarily unusable. The store is read at most once every few
+        Called when `token` is temporarily unusable. The store is read at most once every few
         seconds.
         """
         state = self._token_state

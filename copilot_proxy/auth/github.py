@@ -107,7 +107,7 @@ class GitHub:
         try:
             device_code, user_code = str(data["device_code"]), str(data["user_code"])
         except KeyError as error:
-            message = f"GitHub's device code response has no {error}."
+            message = f"GitHub's device code response does not contain {error}."
             raise BrokenResponse(message, hint=_MALFORMED_HINT) from None
         return DeviceCode(
             device_code=Secret(device_code),

@@ -53,7 +53,7 @@ def json_object(response: httpx.Response) -> dict[str, object]:
 
 
 def json_or_form(response: httpx.Response) -> dict[str, object]:
-    """Like `json_object`, but also decodes a form, which the device flow may return."""
+    """Decode a JSON object like `json_object`, or a form, which the device flow may return."""
     data = _json(response)
     if data is None and _is_form(response):
         data = dict(parse_qsl(response.text.strip()))

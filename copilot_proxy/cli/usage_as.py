@@ -50,7 +50,8 @@ def _cost(found: TierSums, prices: PriceList) -> int:
 
 
 def _prices(name: str, settings: Settings) -> tuple[str, PriceList]:
-    """Return a model's id and prices, from Copilot's list or else from the bundled table."""
+    """Return a model's id and prices, from Copilot's list if possible, otherwise from the bundled
+    table."""
     try:
         model_id, entry = _listed(name, settings)
     except CopilotProxyError:

@@ -55,7 +55,7 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
             print_result(
                 f"The ledger counts {_amount(excess)} more than GitHub. That is possible if some "
                 "costs are estimated, if GitHub has not counted the latest requests yet, or if the "
-                "ledger has requests from another account."
+                "ledger contains requests from another account."
             )
     if len(month["accounts"]) > 1:
         names = ", ".join(month["accounts"])

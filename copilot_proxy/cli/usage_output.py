@@ -56,17 +56,17 @@ def remarks(report: Report) -> list[str]:
             "and --json list all of them."
         )
     if (count := report.total.unknown_cost_requests) > 0:
-        found.append(f"{counted(count, 'request')} with an unknown cost, not included in the sums.")
+        found.append(f"The sums do not include {counted(count, 'request')} with an unknown cost.")
     if (count := report.total.estimated_requests) > 0:
         found.append(
-            f"{counted(count, 'request')} with an estimated cost: "
+            f"The cost of {counted(count, 'request')} is estimated, because "
             f"{'its answer was' if count == 1 else 'their answers were'} incomplete."
         )
     others = report.of_callers
     if others is not None and others.requests and report.as_model is None:
         found.append(
-            f"{counted(others.requests, 'request')} with the client's own GitHub sign-in: "
-            f"{rounded(others.nano_aiu)} of these AI credits were charged to the client's account."
+            f"The sums include {counted(others.requests, 'request')} with the client's own GitHub "
+            f"sign-in: {rounded(others.nano_aiu)} AI credits were charged to the client's account."
         )
     if report.as_model is not None:
         found.append(f"Credits are what the same tokens would cost with {report.as_model}.")
@@ -116,7 +116,7 @@ def _table(report: Report) -> Iterator[str]:
 
 
 def _listed(report: Report) -> list[Sums]:
-    """Return the rows to show, without those that exceed the maximum."""
+    """Return the rows to show: at most `_MAX_ROWS`, except for periods."""
     return report.rows if report.group in _TIMES else report.rows[:_MAX_ROWS]
 
 

@@ -28,7 +28,7 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
             else:
                 chars += length
         elif kind is dict:
-            # Field names count, too: tool schemas consist mostly of them.
+            # Field names count, because tool schemas consist mostly of them.
             chars += len("".join(value))
             todo += value.values()
         elif kind is list:

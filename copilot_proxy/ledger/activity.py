@@ -16,7 +16,7 @@ LISTED: Final = (
 )
 """The columns of a request in a list."""
 _MAX_SEARCHED: Final = 200_000
-"""Maximum rows to search for a page of requests; a rarely seen client could need many."""
+"""Maximum rows to search for a page of requests; those of a rarely used client may be far apart."""
 
 
 class ClientUse(NamedTuple):
@@ -39,7 +39,7 @@ def latest_requests(
     failed: bool = False,
     limit: int = 50,
 ) -> list[dict[str, Any]]:
-    """Return the latest requests, newest first, as dictionaries of `LISTED`.
+    """Return the latest requests, newest first, as dictionaries with the keys `LISTED`.
 
     `after` and `before` limit the `id`, and `failed` selects only requests that did not succeed.
     With a `period`, the requests are those that ended in it, ordered by when they ended. Otherwise,
@@ -86,7 +86,7 @@ def clients_since(database: sqlite3.Connection, first: date, key: str | None) ->
 
 
 def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None, int, int]:
-    """Return the client of a session, its number of requests, and their cost in nano-AIU."""
+    """Return a session's client, number of requests, and cost in nano-AIU."""
     client, requests, nano = database.execute(
         "SELECT max(client), ifnull(sum(requests), 0), ifnull(sum(nano_aiu), 0) FROM sums "
         "WHERE session = ?",

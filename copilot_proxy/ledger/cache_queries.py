@@ -10,7 +10,7 @@ from copilot_proxy.ledger.queries import Filters, selection
 from copilot_proxy.ledger.schema import MISSED
 
 _NUMBERED: Final = ("message",)
-"""Blocks whose number means nothing for other requests."""
+"""The kinds of blocks whose number means nothing in other requests."""
 _RECENT_SECONDS: Final = 3600
 """Sessions used within this many seconds count as open."""
 
@@ -40,7 +40,7 @@ class NextTurn(NamedTuple):
     cold_nano_aiu: int | None
     """The cost once the prompt has left the cache."""
     seconds_left: int
-    """Minimum seconds for which the prompt will stay cached; 0 if it may already be gone."""
+    """Minimum seconds for which the prompt will stay cached; 0 if it may have left the cache."""
     cache_seconds: int
     """Seconds for which the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]

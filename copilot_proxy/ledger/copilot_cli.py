@@ -41,9 +41,9 @@ class Imported(NamedTuple):
 
     added: int
     known: int
-    """Imported earlier."""
+    """The number of requests imported earlier."""
     own: int
-    """Sent through this server, which has already recorded them."""
+    """The number of requests sent through this server, which has already recorded them."""
 
 
 def import_events(ledger: Database, path: Path) -> Imported:

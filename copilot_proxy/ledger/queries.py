@@ -129,7 +129,7 @@ def total(rows: Sequence[Sums], name: str | None = None) -> Sums:
 
 
 def month_total(database: sqlite3.Connection, now: datetime) -> Sums:
-    """Return the sum of this month's requests of the server's own account."""
+    """Return the sum of this month's requests with the server's own account."""
     return total(sums_by(database, "month", this_month(now), Filters(account="")))
 
 
@@ -198,7 +198,7 @@ def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
 
 
 def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, Any]]:
-    """Return up to two requests whose id starts with `start`, and the corrections of the first.
+    """Return up to two requests whose id starts with `start`, and the first one's corrections.
 
     Each request is a dictionary of all columns.
     """

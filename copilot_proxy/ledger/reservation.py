@@ -117,7 +117,7 @@ def is_abandoned(one: Reservation, now_us: int) -> bool:
 
 
 def _is_running(one: Reservation) -> bool:
-    """Return whether the process that made a reservation is still running, or may be."""
+    """Return whether the process that made a reservation may still be running."""
     if one.host != _HOST or os.name != "posix":
         return True
     if one.pid == os.getpid():  # in a container, process ids are the same after a restart
