@@ -120,7 +120,7 @@ def _unexpected_tag(param: str, tag: str, expected: Sequence[str]) -> RequestErr
 
 
 def is_client_tool(tool: Json) -> bool:
-    """Return whether the client defines and runs the tool, unlike Anthropic's own tools."""
+    """Return whether the client defines and runs the tool, which is not one of Anthropic's own."""
     return tool.get("type") in (None, "custom")
 
 
@@ -178,7 +178,7 @@ def _check_blocks(content: list[Json], path: str) -> None:
 
 
 def _check_inner(content: Any, path: str) -> None:
-    """Check the content of a tool result or document: none, a text, or blocks."""
+    """Check the content of a tool result or document: none, a string, or blocks."""
     if content is None or isinstance(content, str):
         return
     try:
