@@ -35,8 +35,8 @@ def report_success(
             return  # the server and `doctor` report a ledger that cannot be used
         if others:
             print_message(
-                f"The ledger has requests of {', '.join(others)}; those of {name} will be added to "
-                "the same sums. To keep them apart, sign in with a profile for each account: "
+                f"The ledger has requests from {', '.join(others)}; those of {name} will be added "
+                "to the same sums. To keep them apart, sign in with a profile for each account: "
                 "copilot-proxy --profile NAME login"
             )
 

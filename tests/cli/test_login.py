@@ -146,7 +146,7 @@ def test_another_account(cli: Cli, simulator: Simulator) -> None:
     signing out; signing in to the same account again does not, and neither does one without any
     requests."""
     login = ("login", "--store", "file")
-    mixed = "The ledger has requests of mona; those of mona_acme will be added"
+    mixed = "The ledger has requests from mona; those of mona_acme will be added"
     plan = simulator.state.plan
     texts = [cli(*login).err]
     simulator.state.plan = "business"

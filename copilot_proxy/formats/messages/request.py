@@ -149,7 +149,7 @@ def _check_tools(tools: list[Json], *, forced: bool) -> None:
 
 
 def _is_plainly_valid(block: Json) -> bool:
-    """Return whether a block is a text, call or result without any errors; False if in doubt."""
+    """Return whether a block is text, a call or a result without any errors; False if in doubt."""
     kind = block["type"]
     if kind == "tool_result":
         return block.get("tool_use_id") is not None and isinstance(block.get("content"), str)
