@@ -35,9 +35,9 @@ def report_success(
             return  # the server and `doctor` report a ledger that cannot be used
         if others:
             print_message(
-                f"The ledger contains requests from {', '.join(others)}; requests from {name} will be "
-                "added to the same sums. To separate them, sign in with a profile for each "
-                "account: copilot-proxy --profile NAME login"
+                f"The ledger contains requests from {', '.join(others)}; requests from {name} "
+                "will be added to the same sums. To separate them, sign in with a profile for "
+                "each account: copilot-proxy --profile NAME login"
             )
 
 
