@@ -22,7 +22,7 @@ class ApiKey:
 
     key: Secret
     name: str | None = None
-    """The name shown in the log; None for the key of the setting `api_key`."""
+    """The name shown in the log; None for the key in the setting `api_key`."""
     models: tuple[str, ...] = ()
     """The models that the key may use: ids, aliases, or patterns with ``*``. Empty means all."""
 

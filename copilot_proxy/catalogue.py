@@ -63,7 +63,7 @@ class Model:
 
     @property
     def needs_enabling(self) -> bool:
-        """Whether the user or the organization must enable it first, at `ENABLE_URL`."""
+        """Whether the user or the organization must enable the model first, at `ENABLE_URL`."""
         policy = self.raw.get("policy")
         return isinstance(policy, Mapping) and policy.get("state") not in (None, "enabled")
 
@@ -90,7 +90,7 @@ class Model:
 
     @cached_property
     def price_class(self) -> PriceClass | None:
-        """How expensive it is, or None if unknown."""
+        """How expensive the model is, or None if unknown."""
         return price_class(self.raw)
 
     @property
@@ -163,7 +163,7 @@ class Catalogue:
         return [m for m in self.usable if m.is_chat and self.is_picked(m) and not m.needs_enabling]
 
     def long_context_variant(self, model: Model) -> Model:
-        """Return the long-context variant of `model` if there is one and it is enabled, else
+        """Return the long-context variant of `model` if it exists and is enabled, otherwise
         `model`."""
         variant = self._by_id.get(f"{model.id}{LONG_CONTEXT_SUFFIX}")
         return model if variant is None or variant.needs_enabling else variant

@@ -128,7 +128,7 @@ def make_backend(
     `report` is called after each request, which is then recorded in the ledger. `load` replaces the
     credential stores of the settings, and `clock` the system's clock. `dumps` records the traffic.
     Set `serving` for many concurrent requests: this selects an HTTP client that takes longer to
-    import. `metrics` counts the requests; if it is None, a server gets its own.
+    import. `metrics` counts the requests; if it is None, a server creates its own.
     """
     from copilot_proxy.relay.admission import AdmitAll
     from copilot_proxy.relay.context_notice import ContextNotice

@@ -252,7 +252,8 @@ def with_simulate_flag(hint: str | None) -> str | None:
 
 @contextmanager
 def hints_for_simulator(simulate: bool) -> Iterator[None]:
-    """With `simulate`, add ``--simulate`` to the commands in the hint of an error in the block."""
+    """Add ``--simulate`` to the commands in the hints of the block's errors, if `simulate` is
+    true."""
     try:
         yield
     except CopilotProxyError as error:
@@ -269,7 +270,7 @@ def with_profile(text: str | None, profile: str | None) -> str | None:
 
 
 def join_sentences(first: str, second: str | None) -> str:
-    """Join two texts with a space, ending the first with a period if it has none."""
+    """Join two sentences with a space, ending the first with a period if it has none."""
     first = first.rstrip()
     if not first or not second:
         return first or second or ""

@@ -1,4 +1,4 @@
-"""Runs work that depends on a request's size in a thread if the request is large.
+"""Runs work on large requests in a thread.
 
 This leaves the event loop free for other requests. Almost all requests are small, and stay on the
 event loop without the cost of switching threads. All large requests share one thread, because
@@ -19,7 +19,7 @@ LARGE: Final = 128 * 1024
 """The minimum size in bytes of a request body that is processed in a thread. Smaller bodies take
 less than the 20 ms for which other requests may have to wait."""
 _KEPT_BYTES: Final = 8 * 1024 * 1024
-"""Half the number of bytes of freed memory that glibc should keep."""
+"""Half of the freed memory, in bytes, that glibc should keep."""
 
 
 async def run_if_large(
@@ -45,7 +45,7 @@ async def run_in_turn(
 @cache
 def _thread() -> ThreadPoolExecutor:
     # glibc returns freed memory to the system if it exceeds twice the largest block ever freed, so
-    # each large request would have to get its memory again, page by page. This block is never
+    # each large request would have to allocate its memory again, page by page. This block is never
     # touched, so it does not take up memory itself.
     bytes(_KEPT_BYTES)
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="large requests")

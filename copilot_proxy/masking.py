@@ -138,7 +138,7 @@ def mask(text: str) -> str:
 def _without_values(text: str, lower: str) -> str:
     found = [form for form in _in_use.forms() if form in lower]
     for form in sorted(found, key=len, reverse=True):  # a form may contain another
-        # Host names are lower-cased, so case is ignored.
+        # Host names are lowercased, so case is ignored.
         text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
     return text
 
@@ -146,9 +146,9 @@ def _without_values(text: str, lower: str) -> str:
 class StreamMask:
     """Masks a stream of bytes, even if a secret is split between two chunks.
 
-    A secret never contains a double quote or a line break, so everything up to the last of these
-    can be returned; the rest is buffered. If neither occurs for a while, as in an image, the buffer
-    is returned up to the point where a secret could have started.
+    A secret never contains a double quote or a line break, so everything up to the last such
+    character can be returned; any later text is buffered. If neither occurs for a while, as in an
+    image, the buffer is returned up to the point where a secret could have started.
     """
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class StreamMask:
         return _masked(ready)
 
     def end(self) -> bytes:
-        """Return the rest of the buffer, masked."""
+        """Return the remaining buffer, masked."""
         rest, self._buffer = bytes(self._buffer), bytearray()
         return _masked(rest)
 

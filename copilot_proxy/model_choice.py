@@ -44,8 +44,8 @@ _BY_PRICE: Final = {
 
 
 def size_of(model: Model) -> Size:
-    """Return the size of a model: based on GitHub's category, else on its price; by default,
-    medium."""
+    """Return a model's size, based on GitHub's category, otherwise on its price; medium by
+    default."""
     if model.price_class is PriceClass.VERY_HIGH:
         return Size.MOST_EXPENSIVE
     category = model.raw.get("model_picker_category")
@@ -61,7 +61,7 @@ def is_ready(model: Model) -> bool:
 
 
 def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return the newest model of a brand and size, or of the nearest size, but never the most
+    """Return the newest model of a brand and size, or of the nearest size except the most
     expensive.
 
     A model without words in its name, such as ``kimi-k3``, is its brand's main model, and counts as

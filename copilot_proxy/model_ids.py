@@ -39,7 +39,8 @@ class ModelName(NamedTuple):
 
     @property
     def plain(self) -> "ModelName":
-        """The name of the model itself if this is its long-context edition; else this name."""
+        """The name of the standard model if this is its long-context edition, otherwise this
+        name."""
         words = tuple(word for word in self.words if word != LONG_CONTEXT_SUFFIX[1:])
         return self._replace(words=words)
 

@@ -181,7 +181,7 @@ def suggestion(catalogue: Catalogue, name: str) -> str:
 def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
     """Return up to three chat model ids that resemble `name`, or a family if there are none.
 
-    If `name` only differs from an id in case, or by a vendor prefix that other services use
+    If `name` differs from an id only in case, or by a vendor prefix that other services use
     (``openai/gpt-4.1``), returns just that id.
     """
     if len(name) > MAX_NAME_LENGTH:

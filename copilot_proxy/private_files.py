@@ -85,7 +85,7 @@ def ensure_private(path: Path) -> None:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write a private file atomically: others see either the old or the new content.
+    """Write a private file atomically: other processes see either the old or the new content.
 
     Its folder is created if it does not exist. Raises `UnsafeFileError` or another `OSError`.
     """

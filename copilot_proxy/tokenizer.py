@@ -40,8 +40,8 @@ _PIECES: Final = re.compile(
     r"| ?(?:[^\s\w]|_)++[\r\n]*+"  # punctuation
     r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
 )
-"""The pieces of a text, whose bytes are merged into tokens. As in OpenAI's definition, except that
-numbers such as ½ count as letters here."""
+"""The pieces of text, whose bytes are merged into tokens. This is OpenAI's definition, except
+that numbers such as ½ count as letters."""
 
 
 @cache
@@ -81,8 +81,8 @@ def decode(tokens: list[int]) -> str:
 def count(text: str) -> int:
     """Return the number of tokens in `text`, which is an estimate for other encodings.
 
-    For a long text, only `_SAMPLES` parts are counted, and only some of their pieces that are not
-    tokens themselves, which limits time and memory.
+    For a long text, only `_SAMPLES` parts are counted. Of their pieces that are not tokens
+    themselves, only some are counted. This limits time and memory.
     """
     if len(text) <= _SAMPLES * _SAMPLE:
         parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]
@@ -110,8 +110,8 @@ def _count(text: str, limit: int) -> int:
 def _count_parts(parts: list[tuple[str, int]], limit: int) -> int:
     """Return the total number of tokens in `parts`, estimated if they are longer than `limit`.
 
-    `parts` are the distinct parts of a text, each with how often it occurs, most frequent first. An
-    estimate counts the most frequent ones, up to half of `limit` characters, and a sample of the
+    `parts` are the distinct parts of the text, each with how often it occurs, most frequent first.
+    An estimate counts the most frequent ones, up to half of `limit` characters, and a sample of the
     others.
     """
     sizes = list(accumulate(len(part) for part, _ in parts))

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 _REFRESH_LEAD: Final = 60.0
 """Seconds before `refresh_in` at which the token is refreshed."""
 _MIN_LIFETIME: Final = 30.0
-"""Minimum seconds of a token's lifetime, and until its refresh; lower values from GitHub are raised
-to this."""
+"""Minimum lifetime of a token, and minimum time until its refresh, in seconds; lower values from
+GitHub are raised to this."""
 _MAX_REFRESH_INTERVAL: Final = 24 * 3600.0
 _FORCED_BURST: Final = 5
 _FORCED_INTERVAL: Final = 30.0
@@ -75,7 +75,7 @@ class CopilotAuth:
         """Return the current token.
 
         A token that is due for a refresh is returned while a new one is fetched in the background.
-        This waits for an exchange, and raises its error, only if there is no valid token.
+        If there is no valid token, this waits for an exchange, and raises its error.
         """
         token = self._token_state.valid_token()
         if token is None:
@@ -107,7 +107,7 @@ class CopilotAuth:
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
         """Return the token of a sign-in newer than that of `token`, or None if there is none.
 
-        This is for when `token` is temporarily unusable. The store is read at most once every few
+        Called when `token` is temporarily unusable. The store is read at most once every few
         seconds.
         """
         state = self._token_state
@@ -189,7 +189,7 @@ class CopilotAuth:
             log.error("The token exchange failed unexpectedly: %s.", type(error).__name__)
 
     async def _exchange(self) -> CopilotToken | CopilotProxyError:
-        """Exchange the token. Errors are returned, not raised, since no caller may be waiting."""
+        """Exchange the token. Errors are returned, not raised: there may be no caller waiting."""
         credential: Credential | None = None
         try:
             self._token_state.store_read()

@@ -31,7 +31,7 @@ class CredentialStore(Protocol):
         ...
 
     def unavailable(self) -> str | None:
-        """Return in one sentence why this machine has no such store, or None if it has one."""
+        """Return in one sentence why this machine has no such store; None if the store exists."""
         ...
 
     def check_writable(self) -> None:

@@ -107,7 +107,7 @@ class GitHub:
         try:
             device_code, user_code = str(data["device_code"]), str(data["user_code"])
         except KeyError as error:
-            message = f"GitHub's device code response has no {error}."
+            message = f"GitHub's device code response does not contain {error}."
             raise BrokenResponse(message, hint=_MALFORMED_HINT) from None
         return DeviceCode(
             device_code=Secret(device_code),
@@ -162,7 +162,7 @@ class GitHub:
         try:
             account = await self.copilot_user(token)
         except NoCopilotAccess:
-            # A personal access token may not be allowed to read the account.
+            # A personal access token might not be allowed to read the account.
             if not is_fine_grained(token):
                 raise
         if account is not None and account.chat_enabled is False:

@@ -20,7 +20,7 @@ from copilot_proxy.formats.upstream_errors import seconds_to_wait
 from copilot_proxy.masking import Secret, mask
 
 _MAX_TEXT: Final = 500
-"""Maximum length in characters of a text from a response."""
+"""Maximum length in characters of text from a response."""
 
 _NO_ACCESS: Final = "This account has no access to GitHub Copilot."
 _SUBSCRIPTION_HINT: Final = "Check your subscription at https://github.com/settings/copilot"
@@ -53,7 +53,7 @@ def json_object(response: httpx.Response) -> dict[str, object]:
 
 
 def json_or_form(response: httpx.Response) -> dict[str, object]:
-    """Like `json_object`, but also decodes a form, which the device flow may return."""
+    """Decode a JSON object like `json_object`, or a form, which the device flow may return."""
     data = _json(response)
     if data is None and _is_form(response):
         data = dict(parse_qsl(response.text.strip()))

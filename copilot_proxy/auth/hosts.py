@@ -95,7 +95,8 @@ def copilot_url(
     """Return the URL of the Copilot API for one token.
 
     In order of precedence: the setting, `endpoint` (``endpoints.api`` of the token exchange), the
-    token's ``proxy-ep`` field, the host's default. Raises `SignInError` if its host is not allowed.
+    token's ``proxy-ep`` field, the host's default. Raises `SignInError` if the URL's host is not
+    allowed.
     """
     if settings.copilot_api_url:
         return settings.copilot_api_url

@@ -75,7 +75,7 @@ class Credentials:
         return cls((EnvironmentStore(settings), file, keyring))
 
     def store(self, name: str) -> CredentialStore:
-        """Return the store of that name."""
+        """Return the store called `name`."""
         return next(store for store in self.stores if store.name == name)
 
     def load(self) -> Credential | None:

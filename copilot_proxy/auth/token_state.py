@@ -12,7 +12,7 @@ from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 _STORE_INTERVAL: Final = 3.0
 """Minimum seconds between reads of the store while there is no valid token."""
 _STORE_INTERVAL_VALID: Final = 10.0
-"""The same during a cooldown, while there is still a valid token."""
+"""Minimum seconds between these reads during a cooldown, while there is still a valid token."""
 _BACKOFF: Final = 2.0
 _MAX_BACKOFF: Final = 30.0
 """Maximum backoff in seconds without a valid token."""

@@ -15,7 +15,7 @@ _MAX_PLANS: Final = 500
 
 
 _Key = tuple[str | None, Attribution, str | None, str]
-"""For a request: the name of its API key, its sender, its model and its API."""
+"""The name of a request's API key, its sender, its model and its API."""
 
 
 class LimitFinder:

@@ -1,7 +1,7 @@
 """Admits requests as long as they fit the budget.
 
 A limit must cover the amount spent, the reservations of running requests, and the expected cost of
-the next request. Parallel requests therefore cannot jointly exceed a limit, except by the errors in
+the next request. Parallel requests therefore cannot jointly exceed a limit, except by errors in
 their estimates. An answer that has begun is never cut off.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WARN_AT: Final = 0.8
-"""The share of a limit above which requests get a note."""
+"""The share of a limit above which a note is added to requests."""
 _ATTEMPTS: Final = 10
 _RETRY: Final = 0.001
 """Seconds after which another process has usually finished its reservation."""
@@ -45,7 +45,7 @@ class Budget:
     """The budget of the server's account, as seen by one process."""
 
     def __init__(self, ledger: Path, defaults: Iterable[Limit], notify: Sequence[str] = ()) -> None:
-        """`notify` is the command in the setting of that name."""
+        """`notify` is the value of the setting `notify`."""
         self._ledger = ledger
         self._notices = Notices(notify, ledger.parent / "notices" / ledger.stem)
         self._file = LimitsFile(path_for(ledger), defaults)
@@ -137,8 +137,7 @@ class Budget:
             log.error("The budget is not enforced: %s", problem)
 
     def end(self, request_ids: Sequence[str]) -> bool:
-        """Release the reservations of requests that now have rows in the ledger, whose thread calls
-        this.
+        """Release the reservations of requests that now have rows. Called by the ledger's thread.
 
         Returns False if this process has made no reservations.
         """
@@ -159,7 +158,7 @@ class Budget:
     async def _reserve(
         self, request_id: str, cost: Estimate, plan: Plan, outcome: "Refusal | None"
     ) -> "list[Used] | Refusal":
-        """Reserve `cost` after a first attempt that had this `outcome`.
+        """Reserve `cost` after a first attempt with this `outcome`.
 
         If another process held the lock, try a few more times on the event loop. If that fails or
         the cost does not fit, use a thread, which takes longer than the reservation itself.
@@ -193,7 +192,7 @@ class Budget:
         self._made_reserver().release(request_id)
 
     def _settle(self, record: RequestRecord, cost: Cost | None) -> None:
-        """Replace a request's estimate with its actual cost, until the ledger has its row."""
+        """Reserve a request's actual cost instead of its estimate, until the ledger has its row."""
         reserver = self._reserver
         if reserver is None:
             return

@@ -27,12 +27,12 @@ _FIRST_OUTPUT: Final = 1000
 _RECENT: Final = 50
 """The number of answers to remember per model."""
 _SHARE: Final = 0.9
-"""The quantile of recent answers' lengths that is expected of the next answer."""
+"""The next answer is expected to be as long as this quantile of recent answers."""
 _MAX_SESSIONS: Final = 500
 _SMALL: Final = 4096
 _BYTES_PER_TOKEN: Final = 4
 """Used for bodies of less than `_SMALL` bytes: their output costs much more than their prompt, so
-counting their texts is not worth the time."""
+counting their text is not worth the time."""
 _MAX_GROWTH: Final = 1.25
 """If a large request is at most this many times as large as its session's last one, its tokens are
 estimated in proportion to its size. A larger request may contain a file, whose size says little
@@ -66,7 +66,7 @@ class Estimate(NamedTuple):
 
     @property
     def least(self) -> int | None:
-        """The cost of the part that is known, if the rest is a guess; otherwise None."""
+        """The cost of the known part, if the other part is a guess; otherwise None."""
         return self.prompt if self.is_guess else None
 
 

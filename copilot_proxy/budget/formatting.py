@@ -27,7 +27,7 @@ def amount(nano: int) -> str:
 
 
 def limit_amount(nano: int) -> str:
-    """Return the amount of a limit, without the decimals that it does not need."""
+    """Return a limit's amount without unnecessary decimals."""
     return _unmistakable(nano, grouped(credits(nano)))
 
 
@@ -51,7 +51,7 @@ def number(count: int) -> str:
 
 
 def scope_text(limit: Limit) -> str:
-    """Return who the limit is for, such as `` for the client codex``; "" for all requests."""
+    """Return what the limit applies to, such as `` for the client codex``; "" for all requests."""
     return f" for the {limit.kind} {limit.name}" if limit.kind else ""
 
 
@@ -75,9 +75,9 @@ def advised_raise(limit: Limit, missing: int) -> str:
 
 
 def stored_hint(notes: Sequence[str]) -> str:
-    """Return the explanation of a refusal in the ledger, which does not store its text.
+    """Return an explanation for a refusal in the ledger, which does not contain the refusal's text.
 
-    `notes` are the request's notes, which include the advice of the refusal.
+    `notes` are the request's notes, which include the refusal's advice.
     """
     usual = f"{TO_RAISE}copilot-proxy budget raise {_USUAL_RAISE}"
     advice = next((note for note in notes if note.startswith(TO_RAISE)), usual)

@@ -92,7 +92,7 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
 
 
 def content(text: str, images: Iterable[Image]) -> str | list[dict[str, Any]]:
-    """Return the content of a message: a list of parts if there are images, else the text."""
+    """Return the content of a message: a list of parts if there are images, otherwise the text."""
     parts = [image.part() for image in images]
     return [{"type": "text", "text": text}, *parts] if parts else text
 

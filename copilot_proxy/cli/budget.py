@@ -187,7 +187,7 @@ def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_js
 
 
 def _warn_of_old_config(settings: Settings, *, simulate: bool) -> None:
-    """Warn if the running server does not have the limits from the configuration file."""
+    """Warn if the running server does not use the limits from the configuration file."""
     from copilot_proxy.cli.shared_server import running_server
     from copilot_proxy.server.discovery import has_old_config
 

@@ -147,7 +147,7 @@ def new_printer() -> AnswerPrinter:
 
 
 def _read(chunks: "Iterable[dict[str, Any]]", answer: ChatAnswer) -> tuple[str, str]:
-    """Return the text and the reasoning in `chunks`, and note the finish reason in `answer`."""
+    """Return the text and the reasoning in `chunks`, and store the finish reason in `answer`."""
     text = reasoning = ""
     for chunk in chunks:
         for choice in chunk["choices"]:

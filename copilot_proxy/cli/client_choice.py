@@ -8,7 +8,8 @@ from copilot_proxy.errors import UsageError
 
 
 def ledger_name(name: str) -> str:
-    """Return the ledger's name for a client that `run` calls `name`, or `name` itself."""
+    """Return the ledger's name for the client that `run` calls `name`; without one, `name`
+    itself."""
     definition = find_client(name)
     return definition.name if definition else name
 

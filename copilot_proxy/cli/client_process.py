@@ -29,7 +29,7 @@ class Ended(NamedTuple):
 def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
     """Run `command` until it exits, and return how it ended.
 
-    Signals are meant for the program; this process only passes them on. Raises `ClientNotFound`.
+    This process only passes signals on to the program. Raises `ClientNotFound`.
     """
     with _passed_signals() as (programs, received):
         try:
@@ -47,7 +47,7 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
         programs.append(process)
         code = process.wait()
     code = code if code >= 0 else _SIGNALED - code
-    # Clients that read Ctrl+C as a key exit with the code of the signal.
+    # Clients that read Ctrl+C as a key exit with the signal's usual exit code.
     return Ended(code, signal.SIGINT in received or code == _SIGNALED + signal.SIGINT)
 
 

@@ -14,7 +14,7 @@ COMMANDS: Final = {
     "login": "Sign in to GitHub and store the token.",
     "logout": "Delete the stored GitHub token.",
     "status": "Show the account, its plan and its remaining quota.",
-    "serve": "Start a server with the APIs of OpenAI, Anthropic and others.",
+    "serve": "Start a server with the OpenAI, Anthropic and other APIs.",
     "run": "Start a client, such as Claude Code, that uses this server.",
     "connect": "Configure a client to always use this server.",
     "chat": "Ask a model a question, or start a conversation.",

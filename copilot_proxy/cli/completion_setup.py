@@ -48,7 +48,7 @@ def _run(option: str, values: Sequence[str]) -> None:
     """Install or show the script. Raises `UsageError`."""
     shells = ", ".join(_SHELLS)
     if len(values) > 1:
-        raise UsageError(f"{option} accepts the name of one shell.", hint=f"Use one of: {shells}.")
+        raise UsageError(f"{option} accepts only one shell.", hint=f"Use one of: {shells}.")
     shell = values[0].lower() if values else _current_shell()
     if shell is None:
         raise UsageError(

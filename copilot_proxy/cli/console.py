@@ -138,7 +138,7 @@ def is_interactive() -> bool:
 
 
 def _echo(text: str, *, err: bool = False) -> None:
-    import typer  # a worker process needs it only on failure
+    import typer  # a worker process needs this import only on failure
 
     typer.echo(text, err=err)
 
@@ -150,7 +150,7 @@ def _runnable(command: re.Match[str]) -> str:
 
 def _wrapped(line: str, width: int) -> str:
     name = _NAMED.match(line)
-    # Indented lines without a label, such as commands, are meant to be copied.
+    # Indented lines without a label, such as commands, stay whole, so that they can be copied.
     if len(line) <= width or (line.startswith("  ") and not name):
         return line
     indent = " " * len(name[0]) if name else ""

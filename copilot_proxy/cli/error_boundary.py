@@ -16,7 +16,7 @@ from copilot_proxy.terminal import discard
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
-"""Errors that come from writing to stdout if the exception does not name a file."""
+"""Error numbers of failed writes to stdout, for exceptions that do not name a file."""
 _SIMULATABLE: Final = tuple(
     f"copilot-proxy {name}" for name in ("serve", "chat", "models", "status")
 )
@@ -83,7 +83,7 @@ def _is_service() -> bool:
 
 def _interruptions() -> tuple[type[BaseException], ...]:
     """Return the exceptions for Ctrl+C, and for Ctrl+D at one of Typer's prompts."""
-    import typer  # a worker process needs it only on failure
+    import typer  # a worker process needs this import only on failure
 
     return KeyboardInterrupt, typer.Abort
 
@@ -173,7 +173,8 @@ def _report_usage_error(error: Exception, message: str, command_path: str) -> in
 
 
 def _show_traceback(error: Exception, debug: bool) -> None:
-    """With `debug`, print the traceback; for our own errors, only the frames in this package."""
+    """Print the traceback if `debug` is true; for our own errors, only the frames in this
+    package."""
     if not debug:
         return
     from copilot_proxy.masking import mask

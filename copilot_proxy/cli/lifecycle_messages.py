@@ -100,8 +100,8 @@ class LifecycleMessages:
         self._emit("Stopped.", event="stopped")
 
     def _emit(self, text: str, **fields: object) -> None:
-        # The log never waits for a terminal. Stderr gets the whole text, the log file only the
-        # first line, and JSON logs the fields as well.
+        # The log never waits for a terminal. Stderr receives the whole text, the log file only the
+        # first line, and JSON logs also the fields.
         line = text.strip().partition("\n")[0]
         log.info("%s", line, extra={"fields": fields, "announcement": format_message(text)})
 

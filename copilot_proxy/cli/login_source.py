@@ -34,8 +34,8 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
     found = find_token(program, host)
     reject_classic_token(found.token, where=f"in {found.where}")
     print_message(
-        f"Found a token in {found.where}. If you sign out of {title}, this sign-in may stop "
-        "working, too."
+        f"Found a token in {found.where}. If you sign out of {title}, this sign-in may also "
+        "stop working."
     )
     return found.token
 
@@ -44,6 +44,6 @@ def limits() -> str:
     """Return the limitations of a sign-in whose token is used without an exchange."""
     return (
         "This token is used the way Copilot CLI uses it. Models that Copilot offers only to "
-        "editors, such as some previews, may refuse it; a sign-in with `copilot-proxy login` has "
-        "no such limit."
+        "editors, such as some previews, may not work. A sign-in with `copilot-proxy login` works "
+        "for all models."
     )

@@ -152,7 +152,7 @@ def _keep_owner_access() -> None:
 
 
 def main() -> None:
-    """The entry point."""
+    """Run the program, and exit with its exit code."""
     _keep_owner_access()
     open_streams()
     arguments = [_as_utf8(argument) for argument in sys.argv[1:]]

@@ -161,7 +161,7 @@ def split(text: str) -> tuple[list[str], str]:
 
 
 def split_long(text: str) -> tuple[str, str]:
-    """Split an incomplete list or code block into a complete part and the rest.
+    """Split an incomplete list or code block into a complete part and an incomplete part.
 
     Both parts are blocks of the same kind. If there is no complete part, returns "" and `text`.
     """
@@ -180,7 +180,7 @@ def split_long(text: str) -> tuple[str, str]:
         return done, text[len(done) :]
     if tokens[0].type == "fence" and tokens[0].map == [0, complete.count("\n")]:
         opening, _, code = complete.partition("\n")
-        # Keep the last non-empty line in the rest, so that no empty lines are lost.
+        # Keep the last non-empty line in the incomplete part, so that no empty lines are lost.
         *lines, last = code.rstrip("\n").split("\n")
         closed = last.strip().startswith(tokens[0].markup)
         if not closed and opening.startswith(tokens[0].markup) and "".join(lines).strip():

@@ -41,7 +41,7 @@ class SeenModel(NamedTuple):
     retires: str | None
     """The day it retires; "" if announced without a date, None if not announced."""
     size: int | None = None
-    """Its `Size`; None in lists saved by earlier versions of this program."""
+    """The model's `Size`; None in lists saved by earlier versions of this program."""
 
 
 class SeenList(NamedTuple):
@@ -131,7 +131,7 @@ def lines(changes: Changes, before: SeenList, catalogue: "Catalogue") -> list[st
     found = [f"added    {name}{_in_brackets(prices[name])}" for name in changes.added]
     for name in changes.gone:
         heir = _successor(catalogue, name, before)
-        found.append(f"gone     {name}{f'; its successor is {heir.id}' if heir else ''}")
+        found.append(f"removed  {name}{f'; its successor is {heir.id}' if heir else ''}")
     for name in changes.retiring:
         model = catalogue.get(name)
         found.append(f"retires  {model and retirement_text(catalogue, model)}")

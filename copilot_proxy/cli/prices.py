@@ -23,7 +23,8 @@ def is_included(model: Model) -> bool:
 
 
 def _short(dollars: float) -> str:
-    """Format dollars: no decimals if whole, two from one cent up, else two significant digits."""
+    """Format dollars: no decimals if whole, two from one cent up, otherwise two significant
+    digits."""
     if dollars >= 0.01:
         return f"{dollars:.2f}".removesuffix(".00")
     return f"{dollars:.2g}" if dollars >= 0.0001 else f"{dollars:.5f}".rstrip("0").rstrip(".")

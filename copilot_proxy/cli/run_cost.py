@@ -1,4 +1,4 @@
-"""The cost of a session of ``run``, in one line."""
+"""Describes the cost of a ``run`` session in one line."""
 
 import os
 import time

@@ -22,7 +22,7 @@ def print_clients() -> None:
         states = list(pool.map(_state, RUNNABLE))
     rows = [(one.word, one.title, state) for one, state in zip(RUNNABLE, states, strict=True)]
     rows.sort(key=lambda row: row[2].startswith(_MISSING))
-    rows.append(("env", "any other program", "gets OPENAI_BASE_URL and similar variables"))
+    rows.append(("env", "any other program", "started with OPENAI_BASE_URL and similar variables"))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for word, title, state in rows:
         start = f"{word:<{widths[0]}}  {title:<{widths[1]}}  "

@@ -101,21 +101,21 @@ def serve(
     log_file: Annotated[
         str | None,
         typer.Option(
-            help="Also write the log to this file; it is rotated when it gets large.",
+            help="Also write the log to this file; it is rotated when it becomes large.",
             metavar="PATH",
         ),
     ] = None,
     dump_dir: Annotated[
         str | None,
         typer.Option(
-            help="Write every conversation to files in this folder, for debugging; they are "
+            help="Write every conversation to files in this folder, for debugging; the files are "
             "deleted after a day.",
             metavar="DIR",
         ),
     ] = None,
     simulate: SimulateOption = False,
 ) -> int:
-    """Start a server with the APIs of OpenAI, Anthropic and others."""
+    """Start a server with the OpenAI, Anthropic and other APIs."""
     has_port = host is not None or port is not None
     if uds and has_port:
         raise UsageError("--uds cannot be combined with --host or --port.")

@@ -13,7 +13,7 @@ from copilot_proxy.server.leases import is_used, start_lock, wait_until_unused
 
 
 def main() -> None:
-    """The entry point. The arguments are the folder with the leases, followed by those for
+    """Run the program. The arguments are the folder with the leases, followed by those for
     ``serve``."""
     folder, *arguments = sys.argv[1:]
     speed_up_startup()
@@ -42,7 +42,7 @@ def _stop() -> None:
     if sys.platform == "win32":
         signal.raise_signal(signal.SIGTERM)
     else:
-        # The main thread waits for events, and wakes up only if it gets a signal itself.
+        # The main thread waits for events, and wakes up only if it receives a signal itself.
         identity = threading.main_thread().ident
         signal.pthread_kill(identity, signal.SIGTERM) if identity else os._exit(0)
 

@@ -28,7 +28,7 @@ _LINES: Final = 12
 
 
 def main() -> None:
-    """The entry point; the argument is the folder with the service's files."""
+    """Run the program. The argument is the folder with the service's files."""
     folder = Path(sys.argv[1])
     speed_up_startup()
     open_streams()

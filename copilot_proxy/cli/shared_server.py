@@ -146,7 +146,7 @@ def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[Ru
 
 
 def _spawn(command: list[str], output: int) -> "subprocess.Popen[bytes]":
-    # Ctrl+C and closing the terminal are meant for the client.
+    # Ctrl+C and the closing of the terminal must not stop the server.
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW

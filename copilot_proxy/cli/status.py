@@ -152,7 +152,7 @@ def _error_of(
             exchange.message = f"GitHub did not issue a Copilot token: {exchange.message}"
         return exchange
     if isinstance(account, NoCopilotAccess):
-        # Not every account may read this endpoint; having been issued a token is enough.
+        # Not every account may read this endpoint. An issued token is enough.
         return None
     if isinstance(account, CopilotProxyError):
         return account

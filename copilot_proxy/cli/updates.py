@@ -140,7 +140,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _change(file: Path, **values: float | str) -> None:
-    """Change values in the file, which other processes may be changing, too."""
+    """Change values in the file, which other processes may change at the same time."""
     with suppress(OSError):  # if this fails, the next command tries again
         make_folder(file.parent)
         with locked(file.with_suffix(".lock")):

@@ -82,7 +82,7 @@ def usage(
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Exit with 1 if less than this much of the quota is left, or 2 if none is left.",
+            help="Exit with 1 if the remaining quota is below NUMBER, or with 2 if it is used up.",
             metavar="NUMBER",
         ),
     ] = None,
@@ -253,6 +253,6 @@ def _threshold_code(report: "Report", threshold: float) -> int:
     if left is None:
         raise CopilotProxyError(
             "The remaining quota is unknown.",
-            hint="Copilot reports it with every answer, for plans with a quota.",
+            hint="Copilot reports the quota with every answer, if the plan has one.",
         )
     return 2 if left <= 0 else 1 if left < threshold else 0

@@ -55,13 +55,13 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
             print_result(
                 f"The ledger counts {_amount(excess)} more than GitHub. That is possible if some "
                 "costs are estimated, if GitHub has not counted the latest requests yet, or if the "
-                "ledger has requests from another account."
+                "ledger contains requests from another account."
             )
     if len(month["accounts"]) > 1:
         names = ", ".join(month["accounts"])
         print_result(
-            f"This month's requests are from several accounts ({names}), but GitHub's number is "
-            "that of one."
+            f"This month's requests are from several accounts ({names}), but GitHub's number "
+            "covers only one."
         )
     if inexact := _inexact(month):
         print_result(f"The ledger's amount is not exact, because of {inexact}.")

@@ -36,7 +36,7 @@ _OUTCOMES: Final = {
     "refused_here": "not sent",
     "broken": "failed",
 }
-"""The ledger's words for how a request ended, in plain words; ``ok`` stays."""
+"""Plain words for the ledger's outcomes; ``ok`` is shown unchanged."""
 ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if a request fails."
 
 
@@ -45,7 +45,7 @@ def show(database: Database, request_id: str, *, as_json: bool, simulated: bool)
     found = requests_named(database, request_id)
     if not found:
         raise CopilotProxyError(
-            f"The ledger has no request {request_id!r}.",
+            f"The ledger does not contain the request {request_id!r}.",
             hint=ID_HINT,
         )
     if len(found) > 1 and found[1]["corrects"] is None:
@@ -192,7 +192,7 @@ def _model(one: dict[str, Any]) -> str:
 
 
 def _tokens(one: dict[str, Any]) -> str:
-    """Return the token counts; an empty text if the request was refused."""
+    """Return the token counts; "" if the request was refused."""
     if one["input_tokens"] is None:
         return "" if one["cost_source"] == "free" else "unknown"
     parts = [

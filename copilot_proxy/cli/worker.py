@@ -33,7 +33,7 @@ exited."""
 
 
 def main() -> None:
-    """The entry point; the argument is the file descriptor of the supervisor's socket."""
+    """Run the program. The argument is the file descriptor of the supervisor's socket."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     # The supervisor blocked these signals before it started this process.

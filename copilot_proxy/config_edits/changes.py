@@ -169,7 +169,8 @@ def with_value(data: Any, path: Path, value: Any) -> Any:
 
 
 def _is_edited(text: str, path: Path, digest: str, before: str) -> bool:
-    """Return whether the value at `path` is neither the written one nor the one from before."""
+    """Return whether the value at `path` differs from both the written value and the earlier
+    one."""
     now = json_text.get_value(text, path)
     if now is None or _digest(_data(now)) == digest:
         return False

@@ -36,7 +36,7 @@ class FilePlan:
     change: Change | None = None
     """The change, or None to undo it."""
     kept: tuple[str, ...] = ()
-    """What stays in the file after undoing, because the user has edited it."""
+    """The user's edits that stay in the file after undoing."""
 
     @property
     def is_needed(self) -> bool:
@@ -62,7 +62,7 @@ class Journal:
     about: dict[str, str] = field(default_factory=dict)
     """Additional data that the caller needs later, such as the address."""
     is_damaged: bool = False
-    """Whether there is an unreadable journal."""
+    """Whether the journal is unreadable."""
     stored: bytes | None = None
     """The journal file's content when last read or written, or None if there was none."""
 
@@ -118,8 +118,7 @@ class Journal:
         return current is None or _digest(current) != entry.written
 
     def apply(self, plans: Sequence[FilePlan], about: Mapping[str, str]) -> None:
-        """Change all files. If one of them cannot be changed, change none and raise
-        `FileProblem`."""
+        """Change all files. If any file cannot be changed, change none and raise `FileProblem`."""
         try:
             make_folder(self.folder)
             with locked(self.folder / _LOCK):
@@ -221,7 +220,7 @@ class Journal:
 def _write_files(plans: Sequence[FilePlan]) -> dict[Path, tuple[Path, ...]]:
     """Write the files, and return the folders that were created for each.
 
-    Raises `FileProblem` if one of them cannot be written, after restoring the others.
+    Raises `FileProblem` if a file cannot be written, after restoring the other files.
     """
     made: dict[Path, tuple[Path, ...]] = {}
     needed = [plan for plan in plans if plan.is_needed]

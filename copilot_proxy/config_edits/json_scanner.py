@@ -49,7 +49,7 @@ class Member:
     value: Value = field(default_factory=lambda: Value(0))
     key: str = ""
     comma: int | None = None
-    """The position after the comma that follows it, if there is one."""
+    """The position after the comma that follows it, or None."""
 
 
 def scan(text: str) -> Value | None:

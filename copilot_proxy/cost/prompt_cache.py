@@ -1,4 +1,4 @@
-"""Finds out why a request did not read more of its prompt from the provider's cache.
+"""Finds out why a part of a request's prompt missed the provider's cache.
 
 Pure. A request is compared with the earlier requests of its conversation. Only digests of their
 prompts are known, which show whether two blocks are equal, but not what they contain.
@@ -70,7 +70,7 @@ class Prompt:
 
     @property
     def cached(self) -> int:
-        """The number of its tokens that are in the cache after the request."""
+        """How many of the prompt's tokens are in the cache after the request."""
         tokens = self.tokens
         if self.marked or tokens.cache_write or tokens.cache_write_1h:
             return tokens.cache_read + tokens.cache_write + tokens.cache_write_1h
@@ -94,7 +94,7 @@ class Earlier(NamedTuple):
 
 
 class CacheMiss(NamedTuple):
-    """Why a request did not read more from the cache."""
+    """Why a part of a request's prompt missed the cache."""
 
     reason: Reason
     lost: int | None
@@ -127,7 +127,7 @@ class _Match(NamedTuple):
 def find_cache_miss(
     prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return why `prompt` did not read more from the cache, or None if it read all it could.
+    """Return why a part of `prompt` missed the cache, or None if everything possible was read.
 
     `earlier` are prompts of the same conversation, such as the latest prompt sent to each model.
     """

@@ -55,7 +55,7 @@ def from_details(
 ) -> Tokens | None:
     """Return the counts in the ``token_details`` of ``copilot_usage``, or None if there are none.
 
-    The details rarely list reasoning tokens; if not, they are taken from `usage`.
+    Reasoning tokens, which the details rarely list, are taken from `usage` if they are missing.
     """
     details = (copilot_usage or {}).get("token_details")
     counts: dict[str, int] = {}

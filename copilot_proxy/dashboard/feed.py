@@ -82,7 +82,7 @@ class _Channel:
         for page in list(self.pages):
             if page.qsize() < _MAX_WAITING:
                 page.put_nowait(message)
-            else:  # the page reconnects, and gets the full state
+            else:  # the page reconnects, and receives the full state
                 self.pages.discard(page)
                 page.put_nowait(b"")
 

@@ -27,7 +27,7 @@ def overview(
 ) -> dict[str, Any]:
     """Return everything except individual requests. Amounts are in nano-AIU, times in ISO 8601.
 
-    With `key`, only requests with the API key of that name are included, and no sessions, because
+    With `key`, only requests with the API key called `key` are included, and no sessions, because
     sessions do not record their key. `installed` are the names of the clients on this machine.
     """
     filters = Filters(key=key)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SECONDS: Final = 40.0
-"""Maximum seconds for everything together; each wait also has a shorter timeout."""
+"""Maximum seconds for all checks together; each wait also has a shorter timeout."""
 _OTHERS_MASK: Final = 0o077
 """The permissions of users other than the owner."""
 
@@ -41,7 +41,7 @@ class CheckContext:
     """The errors in the settings."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     seconds: float = _SECONDS
-    """Maximum number of seconds for everything together."""
+    """Maximum seconds for all checks together."""
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.seconds

@@ -98,8 +98,7 @@ def existing(folder: Path) -> Path:
 
 
 def unwritable(folder: Path) -> str | None:
-    """Return why files cannot be written in `folder`, or None. Only an actual attempt to write
-    shows this."""
+    """Try to write a file in `folder`, and return why that fails, or None."""
     if not folder.is_dir():
         return f"{folder} is not a folder"
     try:

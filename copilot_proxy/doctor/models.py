@@ -1,4 +1,4 @@
-"""Checks the models named in the settings, and looks for unknown things in Copilot's list."""
+"""Checks the models named in the settings, and looks for unknown values in Copilot's list."""
 
 from collections.abc import Iterator
 

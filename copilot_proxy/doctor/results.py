@@ -18,7 +18,7 @@ class Status(StrEnum):
     SKIPPED = "skipped"
     """Another check has already found why this one cannot be run."""
     WARNING = "warning"
-    """What was checked works, but probably not as the user intended."""
+    """The checked feature works, but probably not as the user intended."""
     BROKEN = "broken"
     FIXED = "fixed"
 

@@ -1,4 +1,4 @@
-"""Checks the running server, if there is one, and the service that starts it."""
+"""Checks the running server, and whether Ollama's clients can find it."""
 
 import socket
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ LISTED: Final = (
 )
 """The columns of a request in a list."""
 _MAX_SEARCHED: Final = 200_000
-"""Maximum rows to search for a page of requests; a rarely seen client could need many."""
+"""Maximum rows to search for a page of requests; those of a rarely used client may be far apart."""
 
 
 class ClientUse(NamedTuple):
@@ -39,14 +39,14 @@ def latest_requests(
     failed: bool = False,
     limit: int = 50,
 ) -> list[dict[str, Any]]:
-    """Return the latest requests, newest first, as dictionaries of `LISTED`.
+    """Return the latest requests, newest first, as dictionaries with the keys `LISTED`.
 
     `after` and `before` limit the `id`, and `failed` selects only requests that did not succeed.
     With a `period`, the requests are those that ended in it, ordered by when they ended. Otherwise,
     they are in ledger order, which differs for imported requests.
     """
-    conditions, values = filters.conditions()
-    conditions.append("corrects IS NULL")
+    filtered, filtered_values = filters.conditions()
+    conditions, values = [*filtered, "corrects IS NULL"], [*filtered_values]
     order = "id"
     if period is not None:
         order = "ended_us DESC, id"
@@ -54,6 +54,12 @@ def latest_requests(
             if moment is not None:
                 conditions.append(f"ended_us {comparison} ?")
                 values.append(round(moment.timestamp() * 1e6))
+        if filtered:  # without this, a name that is not in the ledger would take the longest
+            known = f"FROM sums WHERE {' AND '.join(filtered)}"
+            conditions.append(
+                f"ended_us BETWEEN (SELECT min(first_us) {known}) AND (SELECT max(last_us) {known})"
+            )
+            values += [*filtered_values, *filtered_values]
     else:
         newest = before if before is not None else newest_id(database) + 1
         conditions += ["id > ?", "id < ?"]
@@ -86,7 +92,7 @@ def clients_since(database: sqlite3.Connection, first: date, key: str | None) ->
 
 
 def session_use(database: sqlite3.Connection, session: str) -> tuple[str | None, int, int]:
-    """Return the client of a session, its number of requests, and their cost in nano-AIU."""
+    """Return a session's client, number of requests, and cost in nano-AIU."""
     client, requests, nano = database.execute(
         "SELECT max(client), ifnull(sum(requests), 0), ifnull(sum(nano_aiu), 0) FROM sums "
         "WHERE session = ?",

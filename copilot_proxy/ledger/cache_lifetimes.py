@@ -22,8 +22,8 @@ ORDER BY id
 def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
     """Return each model's longest pause in seconds after which its prompt was still cached.
 
-    A pause only counts if it is longer than `TTL`, and if no prompt was gone after an equal or
-    shorter pause. Sessions that requested a TTL of one hour do not count.
+    A pause counts only if it is longer than `TTL`, and if no prompt had left the cache after an
+    equal or shorter pause. Sessions that requested a TTL of one hour do not count.
     """
     before: dict[tuple[str, str], tuple[int, int]] = {}
     for_an_hour: set[tuple[str, str]] = set()

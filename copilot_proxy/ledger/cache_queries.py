@@ -8,9 +8,10 @@ from copilot_proxy.ledger.cache_lifetimes import observed_lifetimes
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, selection
 from copilot_proxy.ledger.schema import MISSED
+from copilot_proxy.ledger.sources import conditions
 
 _NUMBERED: Final = ("message",)
-"""Blocks whose number means nothing for other requests."""
+"""The kinds of blocks whose number means nothing in other requests."""
 _RECENT_SECONDS: Final = 3600
 """Sessions used within this many seconds count as open."""
 
@@ -40,7 +41,7 @@ class NextTurn(NamedTuple):
     cold_nano_aiu: int | None
     """The cost once the prompt has left the cache."""
     seconds_left: int
-    """Minimum seconds for which the prompt will stay cached; 0 if it may already be gone."""
+    """Minimum seconds for which the prompt will stay cached; 0 if it may have left the cache."""
     cache_seconds: int
     """Seconds for which the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]
@@ -49,11 +50,11 @@ class NextTurn(NamedTuple):
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:
     """Return why requests missed the cache, most expensive reason first."""
-    _, where, values = selection(period, filters)
+    where, values = selection([*conditions(period), MISSED], filters)
     found = database.execute(
         "SELECT client, cache_verdict, cache_detail, count(*), "  # noqa: S608  # constants
         "sum(ifnull(cache_lost_nano_aiu, 0)), sum(cache_lost_nano_aiu IS NULL) "
-        f"FROM requests {where or 'WHERE true'} AND {MISSED} GROUP BY 1, 2, 3",
+        f"FROM requests {where} GROUP BY 1, 2, 3",
         values,
     )
     sums: dict[tuple[str | None, str, str | None], Loss] = {}

@@ -103,7 +103,7 @@ def _chained(
 
 
 def _store(database: sqlite3.Connection, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-    """Insert `rows`, which have the values of `columns` and a hash."""
+    """Insert `rows`, which contain the values of `columns` and a hash."""
     for chunk in _chunks(rows):
         values = tuple(chain.from_iterable(chunk))
         database.execute(_statement(columns, len(chunk)), values)

@@ -40,7 +40,7 @@ _MAX_PROMPTS: Final = 1000
 _MAX_EARLIER: Final = 8
 """The maximum number of earlier prompts that a request is compared with."""
 _BATCH: Final = 256
-"""Number of blocks after which other threads get a turn."""
+"""Number of blocks after which other threads can run."""
 _MAX_NAME: Final = 64
 _prompt_of: Final = itemgetter(
     *(INDEX[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))

@@ -46,7 +46,7 @@ class Releaser:
         self._lost.update(request_ids)
 
     def release(self, request_ids: Sequence[str]) -> None:
-        """Release the reservations of requests that have rows, or will not get any."""
+        """Release the reservations of requests that have rows, or will never have any."""
         if request_ids and self._try_release is not None and self._try_release(request_ids):
             return
         self._ended.update(request_ids)

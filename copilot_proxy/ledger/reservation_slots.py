@@ -84,7 +84,7 @@ def slots_in(content: bytes) -> int:
 
 
 def runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first number and the length of each run of consecutive numbers."""
+    """Yield each run of consecutive numbers as its first number and its length."""
     first = 0
     for index in range(1, len(numbers) + 1):
         if index == len(numbers) or numbers[index] != numbers[index - 1] + 1:

@@ -59,7 +59,7 @@ class Reserver:
         self._refreshed_at = float("-inf")
         """When the ledger was last checked for new rows."""
         self._reads = 0
-        """The value of `reads` at that time."""
+        """The value of `reads` when the ledger was last checked."""
 
     def is_open(self) -> bool:
         """Return whether the files are open and at their paths. Does not wait or raise errors."""
@@ -68,7 +68,7 @@ class Reserver:
     def reserve_now(
         self, request_id: str, cost: int, plan: Plan, least: int | None = None
     ) -> list[Used] | Refusal | None:
-        """Like `reserve`, but without waiting or raising errors.
+        """Do what `reserve` does, but without waiting or raising errors.
 
         Returns None if that is impossible, usually because another process has just locked the
         reservations. Other reasons are files that are not open yet or that have been replaced.
@@ -95,7 +95,8 @@ class Reserver:
             self._lock.release()
 
     def flush_now(self) -> bool:
-        """Like `flush`, but without waiting or raising errors; return whether that was possible."""
+        """Do what `flush` does, but without waiting or raising errors; return whether that was
+        possible."""
         if not self._lock.acquire(blocking=False):
             return False
         try:
@@ -122,8 +123,8 @@ class Reserver:
         """Reserve `cost` nano-AIU for a request. Return how much of each limit of its plan is then
         used, or the limit that the request does not fit.
 
-        With `least`, `cost` is only a guess: if nothing else is reserved, it is enough that `least`
-        fits, and what is left of the limits is reserved.
+        With `least`, `cost` is only a guess: if nothing else is reserved, only `least` must fit,
+        and the remaining amount of the limits is reserved.
         """
         with self._waiting() as files, files.reservations.locked():
             outcome = self._reserve(files, request_id, cost, plan, time.monotonic(), least)
@@ -150,8 +151,8 @@ class Reserver:
         self._settled[request_id] = nano
 
     def end(self, request_ids: Iterable[str]) -> None:
-        """Release the reservations of requests that have rows, or will not get any. Like `settle`,
-        this takes effect later. May be called from any thread."""
+        """Release the reservations of requests that have rows, or will never have any. Like
+        `settle`, this takes effect later. May be called from any thread."""
         self._recorded.append(request_ids)
 
     @property
@@ -186,7 +187,7 @@ class Reserver:
         return not table.is_saved
 
     def release(self, request_id: str) -> None:
-        """Release the reservation of a request that gets no row, or already has one."""
+        """Release the reservation of a request that will have no row, or already has one."""
         with self._waiting() as files, files.reservations.locked():
             files.reservations.clear([request_id])
             self._refreshed_at = float("-inf")

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 MAX_WAITING: Final = 20_000
-"""The number of rows to keep while the file cannot be written; beyond that, the oldest are lost."""
+"""The number of rows to keep while the file cannot be written; beyond that, the oldest rows are
+lost."""
 _RESERVED: Final = INDEX["reserved_nano_aiu"]
 RETRY_SECONDS: Final = 5.0
 """Seconds until writing is tried again after a failure."""
@@ -48,7 +49,7 @@ class Writer:
         self._settled_at = 0.0
         """When the last check for killed processes took place."""
         self._has_lost = False
-        """Whether rows were lost after that check."""
+        """Whether rows were lost after the last check for killed processes."""
 
     @property
     def has_waiting(self) -> bool:
@@ -90,7 +91,7 @@ class Writer:
             return None
 
     def release(self, request_id: str) -> None:
-        """Release the reservation of a request that gets no row."""
+        """Release the reservation of a request that will have no row."""
         self._releaser.release([request_id])
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ _MAX_VALUE_LENGTH: Final = 16 * 1024
 class JsonFormatter(logging.Formatter):
     """Formats each record as a JSON object.
 
-    Its ``event`` (``request``, ``http`` or ``log``) determines its keys.
+    The object's ``event`` (``request``, ``http`` or ``log``) determines its other keys.
     """
 
     def format(self, entry: logging.LogRecord) -> str:

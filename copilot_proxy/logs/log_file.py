@@ -35,7 +35,7 @@ class LogFile(RotatingFileHandler):
         self._lines: list[bytes] = []
         """The lines that have not been written yet."""
         self._size = 0
-        """The size of these lines in bytes."""
+        """The size of the unwritten lines in bytes."""
         self._failing: set[str] = set()
         """The actions (``written``, ``rotated``) that have failed since their last success."""
 

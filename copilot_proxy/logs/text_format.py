@@ -21,7 +21,7 @@ _NAME_WIDTH: Final = 17
 _MAX_NAME: Final = 32
 _MAX_NOTE: Final = 120
 _SHORT_ID: Final = 8
-"""The length of the beginning of a request's id; `usage show` accepts it, too."""
+"""The length of a shortened request id, which `usage show` accepts."""
 _GAP: Final = "  "
 
 
@@ -100,15 +100,15 @@ class TextFormatter(logging.Formatter):
         return text
 
     def _http(self, http: dict[str, Any], start: int) -> str:
-        """Return the rest of the line of a request without a record."""
+        """Return a request's line without its beginning, for a request without a record."""
         key = ("key", http["key"]) if http["key"] else ()
         failure = (http["error"],) if "error" in http else ()
         text = " ".join((http["method"], http["path"], *key, *failure))
         return f"{text} {self._id(http['request_id'], start + len(text) + 1)}" if failure else text
 
     def _id(self, request_id: str, start: int) -> str:
-        """Return a request's id, at the end of a line with `start` characters; shortened if it does
-        not fit."""
+        """Return a request's id, shortened if it does not fit into a line after `start`
+        characters."""
         screen = self._width()
         fits = screen is None or start + len(request_id) <= screen
         return request_id if fits else request_id[:_SHORT_ID]
@@ -133,7 +133,7 @@ def _facts(record: "RequestRecord") -> list[str]:
     if not record.local:
         digits = 2 if record.duration < 10 else 0
         parts.append(f"{record.duration:.{digits}f}s")
-    # The counts of an incomplete answer are too low. After an error, the id needs the room, too.
+    # The counts of an incomplete answer are too low, and after an error, the id needs the room.
     is_whole = not (record.error or record.client_gone)
     if is_whole and (tokens := _tokens(record)):
         parts.append(tokens)

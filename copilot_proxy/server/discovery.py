@@ -90,7 +90,7 @@ def find_server(url: str, key: str | None) -> RunningServer | None:
 
 
 def has_old_config(settings: Settings, read_at: object) -> bool:
-    """Return whether ``config.toml`` is newer than `read_at`, a `settings_read_at`."""
+    """Return whether ``config.toml`` is newer than `read_at`, a server's `settings_read_at`."""
     if not isinstance(read_at, float | int):
         return False
     try:

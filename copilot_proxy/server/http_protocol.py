@@ -24,11 +24,10 @@ from copilot_proxy.server.request_parsing import TolerantProtocol
 from copilot_proxy.server.response_cycle import AnyLength, ResponseCycle
 
 MAX_HEAD_SIZE: Final = 512 * 1024
-"""Maximum size of a request head in bytes. It exceeds the size of a single read from the network,
-because such a read may also contain part of the body."""
+"""Maximum size of a request head in bytes. It exceeds the size of a single network read, which may
+also contain part of the body."""
 _MAX_PIPELINED: Final = 8
-"""Number of requests on a connection that may queue behind the current one before reading from it
-is paused."""
+"""How many requests on a connection may queue behind the current one before reading is paused."""
 _MAX_UNSENT: Final = 128 * 1024
 """Maximum unsent bytes that the system buffers for a client; some systems default to 4 MiB."""
 
@@ -36,7 +35,7 @@ _MAX_UNSENT: Final = 128 * 1024
 class BoundedProtocol(TolerantProtocol):
     """uvicorn's protocol with timeouts, both in seconds.
 
-    `receive_timeout` applies to a request head, and to the rest of a body whose response has
+    `receive_timeout` applies to a request head, and to the unread part of a body whose response has
     already been sent. `send_timeout` applies to a client that does not read its response. A
     connection has at most one timer for each. When a timer fires, it checks whether it still
     applies, so timers do not have to be created and cancelled for every request.
@@ -74,7 +73,7 @@ class BoundedProtocol(TolerantProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
-        # uvicorn only notifies the last request that was read, but others may be unfinished.
+        # uvicorn notifies only the last request that was read, but others may be unfinished.
         waiting, self.pipeline = self.pipeline, deque()
         for cycle in (self._answering, *(cycle for cycle, _ in waiting)):
             if cycle is not None and not cycle.response_complete:
@@ -90,7 +89,7 @@ class BoundedProtocol(TolerantProtocol):
 
         The client may also have disconnected. A GET request is always answered, even if that takes
         a while because the framework must be loaded. Any other request may cost something, so it
-        ends if the client has stopped reading; if its answer has begun, it ends in either case.
+        ends if the client has stopped reading, or if its answer has begun.
         """
         cycle = self._answering
         if cycle is None or cycle.response_started or self.pipeline or self.scheme == "https":
@@ -214,7 +213,7 @@ class BoundedProtocol(TolerantProtocol):
         if self.transport.is_closing():
             self._start_receive_timeout()
         elif self.timeout_keep_alive_task and (self._head_size or not self._is_in_head):
-            # Part of the next head has arrived, or the rest of an unread body is still to come.
+            # Part of the next head has arrived, or part of an unread body has not arrived yet.
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
             self._start_receive_timeout()

@@ -33,7 +33,7 @@ def bound(settings: Settings) -> Iterator[socket.socket]:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """Return a socket bound to the host and port in the settings, which is not listening yet."""
+    """Return a socket that is bound to the host and port in the settings, but not listening yet."""
     check_keys(settings)
     family, address = _resolve(settings.host, settings.port)
     # asyncio turns off Nagle's algorithm only for sockets created with a protocol number. With the

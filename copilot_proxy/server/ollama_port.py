@@ -17,7 +17,7 @@ from copilot_proxy.settings import Settings
 
 
 class OllamaPort(NamedTuple):
-    """The second port, or why there is none."""
+    """The second port, or the problem that kept it from being opened."""
 
     listener: socket.socket | None = None
     problem: str | None = None
@@ -33,7 +33,7 @@ class OllamaPort(NamedTuple):
 
 @contextmanager
 def bound(settings: Settings) -> Iterator[OllamaPort]:
-    """Bind the second port if the settings want one, and listen on it until the block ends.
+    """Bind the second port if the settings ask for one, and listen on it until the block ends.
 
     Raises `CopilotProxyError` if the user chose the port and it cannot be used. If the default port
     is unavailable, the server still starts, because the real Ollama may be using it.

@@ -1,7 +1,7 @@
 """Takes over a listening socket that systemd has opened (socket activation).
 
 systemd passes sockets as file descriptors from 3 on, with their number in ``LISTEN_FDS`` and the
-process that they are meant for in ``LISTEN_PID``; see sd_listen_fds(3).
+receiving process's id in ``LISTEN_PID``; see sd_listen_fds(3).
 """
 
 import os

@@ -50,7 +50,7 @@ class Supervisor:
         on_finishing: Callable[[int], None],
         on_cut: Callable[[int], None],
     ) -> None:
-        """`config` is for all workers; its number and listeners are replaced for each."""
+        """`config` is shared by all workers, except for its number and listeners."""
         self.was_cut = False
         self._config = config
         self._count = count
@@ -79,7 +79,7 @@ class Supervisor:
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """While the block runs, signals stop the workers instead of exiting Python."""
+        """Stop the workers on signals, instead of exiting Python, while the block runs."""
         with signals.handle_stop_signals(self.stop, self.finish):
             yield
 

@@ -14,8 +14,8 @@ from copilot_proxy.server.uvicorn_config import server_config
 from copilot_proxy.settings import Settings
 
 _LOOP_ITERATIONS: Final = 4
-"""Iterations of the event loop before the server stops accepting. During these, connections already
-accepted by the system and requests that have arrived are read, so that they are answered."""
+"""Iterations of the event loop before the server stops accepting. Meanwhile, connections that the
+system has already accepted and requests that have arrived are read, so that they are answered."""
 _IDLE_ITERATIONS: Final = 16
 """Iterations of the event loop in which WebSockets without open requests can end."""
 _CANCEL_TIMEOUT: Final = 2.0
@@ -144,7 +144,7 @@ class Server(uvicorn.server.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """While the block runs, signals stop the server instead of exiting Python."""
+        """Stop the server on signals, instead of exiting Python, while the block runs."""
         with (
             signals.on_signals({signal.SIGTERM: self.finish})
             if self._supervised

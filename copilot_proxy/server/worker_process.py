@@ -1,4 +1,4 @@
-"""A worker process as seen by the supervisor, which starts, follows and stops it."""
+"""A worker process as seen by the supervisor, which starts, watches and stops it."""
 
 import asyncio
 import os
@@ -129,7 +129,7 @@ class WorkerProcess:
 
 
 def _spawn(program: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
-    # The worker gets its settings in `WorkerConfig`; some of these variables contain secrets.
+    # The worker receives its settings in `WorkerConfig`; some of these variables contain secrets.
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
     }

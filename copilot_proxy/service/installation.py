@@ -25,7 +25,7 @@ _VARIABLES: Final = frozenset(
         *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "PATH"),
     }
 )
-"""Variables that the server needs besides its settings; PATH is for finding Node.js."""
+"""Variables that the server needs besides its settings. Node.js is found through PATH."""
 _PREFIXES: Final = (ENVIRONMENT_PREFIX, "PYTHON_KEYRING_", "KEYRING_PROPERTY_")
 _TOKEN: Final = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 _PATHS: Final = tuple(

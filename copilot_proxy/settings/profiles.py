@@ -18,16 +18,17 @@ _PORTS: Final = 900
 
 
 def profile(value: object) -> str | None:
-    """The name of a profile; None for the default profile. Raises `ValueError`."""
+    """Parse the name of a profile; None for the default profile. Raises `ValueError`."""
     if not isinstance(value, str) or not (value == "" or _NAME.fullmatch(value)):
         raise ValueError(
-            "expected a name of up to 32 lower-case letters, digits, dashes and underscores"
+            "expected a name of up to 32 lowercase letters, digits, dashes and underscores"
         )
     return None if value in ("", DEFAULT) else value
 
 
 def default_port(name: str) -> int:
-    """Return the port of a profile that sets none: 8100 to 8999, always the same for a name."""
+    """Return the port for a profile that does not set one: 8100 to 8999, always the same for a
+    name."""
     return _FIRST_PORT + crc32(name.encode()) % _PORTS
 
 

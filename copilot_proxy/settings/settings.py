@@ -33,7 +33,7 @@ def _setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All settings.
+    """The program's settings.
 
     `sources` maps each name to ``default``, the path of ``config.toml``, the name of an environment
     variable, or ``flag``.

@@ -17,7 +17,7 @@ _KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,23}")
 
 
 def aliases(value: object) -> Mapping[str, Alias]:
-    """A table that maps names to models, or a string such as ``fast=gpt-mini,x=y``."""
+    """Parse a table that maps names to models, or a string such as ``fast=gpt-mini,x=y``."""
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         value = {name.strip(): model.strip() for name, _, model in pairs}
@@ -43,7 +43,7 @@ def _alias(name: str, entry: object) -> Alias:
 
 
 def api_keys(value: object) -> tuple[ApiKey, ...]:
-    """A table that maps names to keys, or a string such as ``laptop=KEY1,ci=KEY2``.
+    """Parse a table that maps names to keys, or a string such as ``laptop=KEY1,ci=KEY2``.
 
     Error messages never show a key, or text that may be a misplaced key.
     """
@@ -95,5 +95,5 @@ def _api_key(name: str, entry: object) -> ApiKey:
         raise ValueError(f"the key of {name!r} contains a space")
     models = values.names(table.get("models", ()))
     if "models" in table and not models:
-        raise ValueError(f"the list of models of {name!r} is empty, so it would allow no model")
+        raise ValueError(f"the list of models for {name!r} is empty, so it would allow no model")
     return ApiKey(key, name, models)

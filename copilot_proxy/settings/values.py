@@ -1,7 +1,7 @@
 """Parses the values of settings from the configuration file, the environment or a flag.
 
-Each function takes the raw value, which is a TOML value or a string, and returns the parsed value.
-It raises `ValueError` with a message for the user, in lowercase and without a period.
+Each function accepts a TOML value or a string, and returns the parsed value. It raises `ValueError`
+with a message for the user, in lowercase and without a period.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _OTHER_SCHEMES: Final = ("about", "blob", "data", "file", "ftp", "ftps", "javasc
 
 
 def plain_text(value: object) -> str:
-    """A line of text without control characters, stripped."""
+    """Parse a line of text without control characters, and strip it."""
     if not isinstance(value, str):
         raise ValueError("expected text")
     if any(ord(char) < 32 or ord(char) == 127 for char in value):
@@ -36,7 +36,7 @@ def plain_text(value: object) -> str:
 
 
 def header_text(value: object) -> str:
-    """Non-empty ASCII text that can be sent in a header."""
+    """Parse non-empty ASCII text that can be sent in a header."""
     text = plain_text(value)
     if not text:
         raise ValueError("it is empty")
@@ -46,7 +46,7 @@ def header_text(value: object) -> str:
 
 
 def secret(value: object) -> Secret | None:
-    """An ASCII secret, or None if empty."""
+    """Parse an ASCII secret; None if empty."""
     text = plain_text(value)
     if not text.isascii():
         raise ValueError("expected plain ASCII text")
@@ -54,7 +54,7 @@ def secret(value: object) -> Secret | None:
 
 
 def token(value: object) -> Secret | None:
-    """A token that can be sent in a header, or None if empty."""
+    """Parse a token that can be sent in a header; None if empty."""
     token = secret(value)
     if token is not None and any(char in _NOT_IN_TOKENS for char in token.reveal()):
         raise ValueError("a token cannot contain spaces or quotation marks")
@@ -62,15 +62,15 @@ def token(value: object) -> Secret | None:
 
 
 def key(value: object) -> Secret:
-    """An API key. Empty keys are an error, because an environment variable that was left empty by
-    mistake must not disable authentication."""
+    """Parse an API key. Empty keys are an error, because an environment variable that was left
+    empty by mistake must not disable authentication."""
     if (api_key := secret(value)) is None:
         raise ValueError("it is empty")
     return api_key
 
 
 def port(value: object) -> int:
-    """A port from 0 to 65535."""
+    """Parse a port from 0 to 65535."""
     port = integer(value)
     if not 0 <= port <= 65535:
         raise ValueError(f"expected a port from 0 to 65535, not {port}")
@@ -78,7 +78,7 @@ def port(value: object) -> int:
 
 
 def integer(value: object) -> int:
-    """A whole number."""
+    """Parse a whole number."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("expected a whole number")
     try:
@@ -93,7 +93,7 @@ def _quoted(value: object) -> str:
 
 
 def positive(value: object) -> int:
-    """A whole number above 0."""
+    """Parse a whole number above 0."""
     number = integer(value)
     if number < 1:
         raise ValueError(f"expected a whole number greater than 0, not {number}")
@@ -101,7 +101,7 @@ def positive(value: object) -> int:
 
 
 def workers(value: object) -> int:
-    """A number of processes. Hundreds would only use up the machine's memory."""
+    """Parse a number of processes. Hundreds would only use up the machine's memory."""
     number = integer(value)
     if not 1 <= number <= _MAX_WORKERS:
         raise ValueError(f"expected a whole number from 1 to {_MAX_WORKERS}, not {number}")
@@ -109,7 +109,7 @@ def workers(value: object) -> int:
 
 
 def not_negative(value: object) -> int:
-    """A whole number, including 0."""
+    """Parse a whole number, including 0."""
     number = integer(value)
     if number < 0:
         raise ValueError(f"expected a whole number of at least 0, not {number}")
@@ -117,7 +117,7 @@ def not_negative(value: object) -> int:
 
 
 def boolean(value: object) -> bool:
-    """A boolean, or one of true, 1, yes, on, false, 0, no, off."""
+    """Parse a boolean, or one of true, 1, yes, on, false, 0, no, off."""
     if isinstance(value, bool):
         return value
     word = value.strip().lower() if isinstance(value, str) else ""
@@ -127,7 +127,7 @@ def boolean(value: object) -> bool:
 
 
 def seconds(value: object) -> float:
-    """A number of seconds above 0 and below a million."""
+    """Parse a number of seconds above 0 and below a million."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("expected a number of seconds")
     try:
@@ -140,7 +140,7 @@ def seconds(value: object) -> float:
 
 
 def hours(value: object) -> float:
-    """A number of hours above 0 and below a million."""
+    """Parse a number of hours above 0 and below a million."""
     try:
         return seconds(value)
     except ValueError:
@@ -148,7 +148,8 @@ def hours(value: object) -> float:
 
 
 def url(value: object) -> str | None:
-    """A base URL without its trailing slash, http only for this machine; None if empty."""
+    """Parse a base URL, and remove its trailing slash; None if empty. Only this machine may use
+    http."""
     text = plain_text(value).rstrip("/")
     if not text:
         return None
@@ -170,7 +171,7 @@ FROM_ENVIRONMENT: Final = "env"
 
 
 def collector(value: object) -> str | None:
-    """The URL of a collector, or `FROM_ENVIRONMENT`; None if empty."""
+    """Parse the URL of a collector, or `FROM_ENVIRONMENT`; None if empty."""
     text = plain_text(value).rstrip("/")
     if not text or text == FROM_ENVIRONMENT:
         return text or None
@@ -191,7 +192,7 @@ def _url_parts(text: str) -> SplitResult | None:
 
 
 def required_url(value: object) -> str:
-    """Like `url`, but must not be empty."""
+    """Parse a URL like `url`, but reject an empty one."""
     address = url(value)
     if address is None:
         raise ValueError("it is empty")
@@ -199,7 +200,7 @@ def required_url(value: object) -> str:
 
 
 def path(value: object) -> Path | None:
-    """A path, with ``~`` and ``~NAME`` expanded, or None if empty."""
+    """Parse a path, and expand ``~`` and ``~NAME``; None if empty."""
     if isinstance(value, Path):
         return value
     text = plain_text(value)
@@ -210,7 +211,7 @@ def path(value: object) -> Path | None:
 
 
 def names(value: object) -> tuple[str, ...]:
-    """A list of names, or a comma-separated string of names."""
+    """Parse a list of names, or a comma-separated string of names."""
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list | tuple):
@@ -219,7 +220,7 @@ def names(value: object) -> tuple[str, ...]:
 
 
 def host(value: object) -> str:
-    """The name or address of a network interface; an IPv6 address may be in brackets."""
+    """Parse the name or address of a network interface; an IPv6 address may be in brackets."""
     text = header_text(value)
     name = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if not is_host(name.partition("%")[0]):  # the zone of an IPv6 address follows the %
@@ -231,7 +232,7 @@ def host(value: object) -> str:
 
 
 def hosts(value: object) -> tuple[str, ...]:
-    """Host names in lowercase; IPv6 addresses may be in brackets."""
+    """Parse host names, and convert them to lowercase; IPv6 addresses may be in brackets."""
     hosts = tuple(name.strip("[]").lower() for name in names(value))
     for host in hosts:
         if not is_host(host):
@@ -243,7 +244,7 @@ def hosts(value: object) -> tuple[str, ...]:
 
 
 def origins(value: object) -> tuple[str, ...]:
-    """Web origins (RFC 6454), in lowercase and without a default port."""
+    """Parse web origins (RFC 6454), convert them to lowercase, and remove default ports."""
     origins = tuple(_without_default_port(origin.rstrip("/").lower()) for origin in names(value))
     for origin in origins:
         if "*" in origin:

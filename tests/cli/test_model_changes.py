@@ -59,7 +59,7 @@ def test_changes(cli: Cli, account: Simulator, seen: Path) -> None:
     assert [
         "added    claude-sonnet-6 ($1.50/$7)",
         "added    gpt-6.1-sol ($2/$10)",
-        "gone     gpt-6-sol; its successor is gpt-6.1-sol",
+        "removed  gpt-6-sol; its successor is gpt-6.1-sol",
         "retires  claude-sonnet-5 retires on 2026-12-14; use claude-sonnet-6 instead.",
         "price    gpt-6-luna: was $0.20/$1.20, now $0.10/$0.50",
     ] == ran.out.splitlines()
@@ -95,7 +95,7 @@ def test_the_size_is_remembered(cli: Cli, account: Simulator) -> None:
     change(account)
     account.state.catalogue.append(entry("gpt-6.1-large powerful medium 200 1000"))
 
-    assert "gone     gpt-5.5; its successor is gpt-6.1-large" in cli("models", "--changed").out
+    assert "removed  gpt-5.5; its successor is gpt-6.1-large" in cli("models", "--changed").out
 
 
 def test_the_first_list_is_remembered(cli: Cli, account: Simulator, seen: Path) -> None:

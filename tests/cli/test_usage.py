@@ -100,7 +100,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
         "mystery-1        1   1.2k    4.1M        0    5        ?   >99%",
         "total            4   1.2k    4.1M        0   11     7.00   >99%",
     ] == ran.out.splitlines()
-    assert (0, "1 request with an unknown cost, not included in the sums.\n") == (ran.code, ran.err)
+    assert (0, "The sums do not include 1 request with an unknown cost.\n") == (ran.code, ran.err)
 
 
 def test_other_accounts(cli: Cli, ledger: Path) -> None:
@@ -111,7 +111,7 @@ def test_other_accounts(cli: Cli, ledger: Path) -> None:
     ran = cli("usage")
 
     assert "This month    10.00 AI credits, 5 requests" in ran.out
-    assert "1 request with the client's own GitHub sign-in: 3.00 of these AI credits" in ran.err
+    assert "1 request with the client's own GitHub sign-in: 3.00 AI credits" in ran.err
     assert "ledger 7.00," in cli("usage", "--verify").out
 
 
@@ -258,7 +258,7 @@ def test_one_request(cli: Cli, ledger: Path) -> None:
     unknown = "unknown: Copilot did not report it, and the tokens or the model's price are unknown"
     assert unknown in cli("usage", "show", "now").out
     missing = cli("usage", "show", "zzz")
-    assert (1, True) == (missing.code, "has no request 'zzz'" in missing.err)
+    assert (1, True) == (missing.code, "does not contain the request 'zzz'" in missing.err)
 
 
 def test_a_refused_request(cli: Cli, own_home: Path) -> None:
