@@ -44,8 +44,7 @@ _BY_PRICE: Final = {
 
 
 def size_of(model: Model) -> Size:
-    """Return a model's size, based on GitHub's category, otherwise on its price; medium by
-    default."""
+    """Return a model's size, from GitHub's category or else its price; medium by default."""
     if model.price_class is PriceClass.VERY_HIGH:
         return Size.MOST_EXPENSIVE
     category = model.raw.get("model_picker_category")

@@ -1,15 +1,16 @@
 """Decides which of an account's models a name refers to.
 
 Pure. There are no model ids here, because Copilot's models are replaced every few weeks. A name
-refers to, in this order:
+refers to the first of these that exists:
 
 1. the model with that id, or with another spelling of it (`spellings`); ``default``, and ``auto``
 if there is no such id, refer to the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
-3. for a name that clients have built in as their default (``gpt-4o-mini``): a model of the same
-size, with a note that says so. These are the models of 2025 and earlier;
-4. otherwise nothing. A user who asks for a retired model receives an error that names its
-`successor`, rather than an answer from another model.
+3. for a model of 2025 or earlier, which clients have built in as their default (``gpt-4o-mini``):
+a model of the same size, with a note that says so.
+
+A user who asks for another retired model receives an error that names its `successor`, rather than
+an answer from another model.
 """
 
 from collections.abc import Mapping

@@ -11,8 +11,8 @@ from copilot_proxy.masking import Secret
 
 @dataclass(frozen=True)
 class Clock:
-    """The monotonic clock, which may stop during sleep, the wall clock, which may jump, and a
-    function that waits."""
+    """The monotonic clock (may stop during sleep), the wall clock (may jump), and a function that
+    waits."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time

@@ -55,8 +55,8 @@ class TokenState:
 
     If Copilot rejects a request (401, 421), either the token or the request may be at fault, so a
     single rejection does not invalidate the token. It is replaced by a new token, or dropped if
-    GitHub says that the sign-in is no longer valid, or after a second rejection without a new
-    token.
+    GitHub says that the sign-in is no longer valid, or if it is rejected again after a failed
+    renewal.
     """
 
     def __init__(self, clock: Clock) -> None:

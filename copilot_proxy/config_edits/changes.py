@@ -1,4 +1,4 @@
-"""A change to a file: the whole file, values in its JSON, or tables in its TOML.
+"""A change to a file: the whole file, some JSON values, or some TOML tables.
 
 A change computes the new content of a file, and can also remove itself from a file, even if the
 user has edited the file since.

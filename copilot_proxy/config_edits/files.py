@@ -69,9 +69,9 @@ def remove_folders(folders: list[Path]) -> None:
 
 
 def _target(path: Path) -> Path | None:
-    """Return the file itself, or the target if it is a link, or None if there is neither.
+    """Return the file, or what it links to if it is a link; None if there is no file.
 
-    Raises `CannotEdit` if a file could not be replaced there.
+    Raises `CannotEdit` for a broken link, or if no file can be written there.
     """
     found: Path | None = None
     if path.is_symlink():

@@ -56,7 +56,7 @@ def parse_limits(value: object) -> tuple[Limit, ...]:
 
 
 def parse_amount(text: str) -> int:
-    """Return an amount of AI credits such as ``12.5`` in nano-AIU. Raises `ValueError`."""
+    """Convert AI credits, such as ``12.5``, to nano-AIU. Raises `ValueError`."""
     if not _AMOUNT.fullmatch(text.strip()):
         raise ValueError(
             "expected a number of AI credits, such as 500, with at most three decimals"

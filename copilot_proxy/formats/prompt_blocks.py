@@ -43,8 +43,8 @@ conversation.
 Blocks = Iterator[tuple[Place, bytes]]
 """The parts of a prompt that are cached as units, with their data.
 
-They are created one at a time, so that the memory of each is still in the processor's cache when it
-is used, and is then used for the next.
+They are created one at a time, so that each is still in the processor's cache when it is used, and
+its memory is then reused for the next.
 """
 
 

@@ -48,8 +48,7 @@ def may_be_stringified(text: str) -> bool:
 
 
 def unpacked(api: str, content: object) -> list[Json] | None:
-    """Return the parts of a stringified result, in the notation of `api`, or None for any other
-    text.
+    """Return the parts of a stringified result, as `api` writes them; None for any other text.
 
     A stringified result is a list of text and images, with at least one image as data.
     """

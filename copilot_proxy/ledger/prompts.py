@@ -82,7 +82,7 @@ class _ComparablePrompt(NamedTuple):
 
 
 class PromptComparer:
-    """Compares prompts for one process; the key of the digests is next to the ledger's file."""
+    """Compares prompts for one process; the digest key is stored next to the ledger."""
 
     def __init__(self, ledger: Path) -> None:
         self._folder = ledger.parent

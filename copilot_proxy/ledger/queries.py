@@ -19,7 +19,7 @@ UNKNOWN: Final = "unknown"
 
 
 class Filters(NamedTuple):
-    """Selects requests. None matches all requests, and "" matches those whose value is unknown."""
+    """Selects requests: the value None matches all of them, and "" those whose value is unknown."""
 
     model: str | None = None
     client: str | None = None

@@ -22,7 +22,7 @@ _MAX_BYTES: Final = 120
 `reservation_file`."""
 
 Target = tuple[str, str, str, str]
-"""What a limit applies to: the kind of period, the day, month or session, the kind of scope, and
+"""What a limit applies to: its kind of period; the day, month or session; its kind of scope; and
 the scope's name."""
 Group = tuple[str, str, str, str, str, str]
 """The day, month, key, client, project and session of a reservation."""

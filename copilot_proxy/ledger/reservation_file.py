@@ -109,7 +109,7 @@ class ReservationFile:
             self.unlock()
 
     def put(self, request_id: str, slot: Slot) -> None:
-        """Write a reservation into a free slot, and set the slot's number."""
+        """Write a reservation into a free slot, and set `slot.number`."""
         slot.number = number = self.table.next_slot()
         _write(self._file, slot.packed(request_id), (number + 1) * SLOT)
         self.table.add(request_id, slot)

@@ -140,7 +140,7 @@ class _Listener(QueueListener):
         self._pause = Event()
 
     def dequeue(self, block: bool) -> logging.LogRecord:
-        """Return the next record. If there is none, wait for a batch before waking up again."""
+        """Return the next record. If there is none, pause first, so that a batch arrives."""
         try:
             return self.queue.get_nowait()
         except Empty:

@@ -109,7 +109,7 @@ class AccessMiddleware:
             await self._app(inner, receive, send_with_headers)
 
     def _identified(self, scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
-        """Return the context of a request, with a new id, before the request is checked.
+        """Return a context with a new id for a request that has not been checked yet.
 
         Normalizes the path in `scope`, and moves a key from the query to the headers.
         """

@@ -85,7 +85,7 @@ def _proxy_not_connected(
     """Return the error for a request that did not get through its proxy.
 
     Most errors of the proxy and of the host behind it look the same. A failed name lookup or
-    connection must be the proxy's, because the proxy would report the host's as a status.
+    connection concerns the proxy: if the host cannot be reached, the proxy answers with a status.
     """
     causes = list(_causes(error))
     if isinstance(error, httpx.ConnectError) and any(

@@ -70,7 +70,7 @@ def server_url(listener: socket.socket, settings: Settings) -> str:
 
 
 def check_keys(settings: Settings) -> None:
-    """Raise `UsageError` if the network could use the server without a key, or guess the key."""
+    """Raise `UsageError` if the server is open to the network without a key or with a weak one."""
     if not settings.reaches_network:
         return
     hint = f"Create a key and give it to your clients:\n  {_make_key_command()}"

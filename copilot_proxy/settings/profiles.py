@@ -62,7 +62,7 @@ class Config:
     ) -> dict[str, tuple[object, str]]:
         """Return the settings of a profile (None for the default), with the source of each.
 
-        Other profiles do not inherit the settings in `own` from the top level of the file.
+        Named profiles do not inherit the settings in `own` from the top level of the file.
         """
         shared = {
             name: (value, str(file))

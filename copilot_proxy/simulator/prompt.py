@@ -1,4 +1,4 @@
-"""Extracts values from a prompt that a model would use: names, numbers, paths, quoted text."""
+"""Extracts from a prompt the values that a model would use: names, numbers, paths, quoted text."""
 
 from __future__ import annotations
 

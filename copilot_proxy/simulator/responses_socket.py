@@ -1,5 +1,4 @@
-"""The WebSocket of ``/responses``: requests as messages, events as messages, and remembered
-responses."""
+"""The WebSocket of ``/responses``: requests and events as messages, and remembered responses."""
 
 from __future__ import annotations
 

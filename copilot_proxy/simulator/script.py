@@ -91,7 +91,7 @@ def refuse(reply: Reply) -> None:
 
 
 def pieces(text: str) -> list[str]:
-    """Split text into the chunks in which it is streamed, of up to a word each."""
+    """Split text into the chunks to stream, each at most one word."""
     return re.findall(r"\s*\S{1,7}|\s+", text)
 
 

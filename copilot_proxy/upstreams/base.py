@@ -59,8 +59,8 @@ class UpstreamResponse(Protocol):
     async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
         """Call `process` with the data of arriving events until it returns a result.
 
-        Events that arrive together are passed together. Returns the result, or None at the end.
-        `process` may be called outside of a task. Raises `UpstreamError`.
+        Events that arrive together are passed together. Returns the result, or None if the events
+        end first. `process` may be called outside of a task. Raises `UpstreamError`.
         """
         ...
 

@@ -41,10 +41,10 @@ _FAILURE_THRESHOLD: Final = 3
 _FAILURE_WINDOW: Final = 60.0
 _MIN_COOLDOWN: Final = 10.0
 _MAX_COOLDOWN: Final = 300.0
-"""Maximum seconds of a cooldown for which Copilot gave no time."""
+"""Maximum seconds of a cooldown if Copilot gave no time."""
 _PROBE_AFTER: Final = 3600.0
-"""Seconds after which a probe is sent even if Copilot gave a longer time, because limits of days
-have been lifted after minutes."""
+"""Seconds after which a probe is sent even if Copilot gave a longer time, because day-long
+limits have been lifted after minutes."""
 _PROBE_TIMEOUT: Final = 30.0
 """Seconds within which a probe must be answered; after that, another may be sent."""
 _MAX_ENTRIES: Final = 256
@@ -96,7 +96,7 @@ class Cooldown:
 
 
 class Cooldowns:
-    """The cooldowns of an account; `now` returns the seconds of a monotonic clock."""
+    """The cooldowns of an account; `now` returns monotonic seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now

@@ -120,7 +120,7 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
 def _fields(data: bytes) -> dict[str, msgspec.Raw] | None:
     """Return the fields of a message, or None if it is not a JSON object.
 
-    The values are not decoded, because they may be large, and are validated with the request.
+    The values stay undecoded: they may be large, and are validated with the request.
     """
     try:
         return msgspec.json.decode(data, type=dict[str, msgspec.Raw])

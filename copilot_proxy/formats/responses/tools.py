@@ -1,4 +1,4 @@
-"""The client's tools of a Responses request, and the flat names that represent them.
+"""The client's tools in a Responses request, and the flat names that represent them.
 
 Models on other APIs only support functions and custom tools, without namespaces. For these models,
 a tool in a namespace is given a name that combines both names, and a tool search that the client

@@ -63,7 +63,7 @@ def without_combinations(schema: Json) -> Json:
 
 
 def merged(schema: Json, word: str) -> Json:
-    """Return an object schema with the properties of all branches of its `word`.
+    """Return an object schema with the properties of all branches under `word`.
 
     A property whose schemas differ between branches may match any of them. A property is required
     if all branches require it or, with ``allOf``, if any of them does.

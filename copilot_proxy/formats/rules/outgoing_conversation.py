@@ -193,8 +193,8 @@ class OutgoingConversation(ABC):
         """Append an instruction to the system prompt."""
 
     def instruct_last(self, text: str) -> bool:
-        """Append an instruction for this request only to the end of the conversation, which leaves
-        the cached prompt unchanged; return False if there is no reason to, or no way."""
+        """Append to the conversation an instruction for just this request, which leaves the cached
+        prompt unchanged; return False if there is no reason to, or no way."""
         return False
 
     def role(self, turn: Json) -> str:

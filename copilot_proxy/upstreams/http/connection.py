@@ -59,8 +59,8 @@ class HttpExchange(TimedWaiter[Any]):
     async def receive(self, process: Callable[[bytes], _Result | None]) -> _Result | None:
         """Call `process` with the bytes of the body as they arrive, until it returns a result.
 
-        Returns the result, or None at the end. While this waits, the connection itself calls
-        `process`, because waking up a task for each event of a stream takes about as long as
+        Returns the result, or None if the body ends first. While this waits, the connection itself
+        calls `process`, because waking up a task for each event of a stream takes about as long as
         translating the event.
         """
         while self.chunks or not self.is_complete:

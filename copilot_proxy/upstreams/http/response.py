@@ -60,7 +60,7 @@ class CopilotResponse:
     async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
         """Call `process` with the data of arriving events until it returns a result.
 
-        Returns the result, or None at the end. Raises `BrokenResponse`.
+        Returns the result, or None if the events end first. Raises `BrokenResponse`.
         """
         feed = self._decoder.feed
 

@@ -43,8 +43,8 @@ class HttpResponse(Protocol):
     async def receive(self, process: Callable[[bytes], _Result | None]) -> _Result | None:
         """Call `process` with the bytes of the body as they arrive, until it returns a result.
 
-        Returns the result, or None at the end. `process` may be called outside of a task. Raises
-        the same errors as `read`, and those of `process`.
+        Returns the result, or None if the body ends first. `process` may be called outside of a
+        task. Raises the same errors as `read`, and those of `process`.
         """
         ...
 
