@@ -1,5 +1,6 @@
 """Finds the name of the project that the ledger records for the requests of ``run``."""
 
+import os
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -40,9 +41,10 @@ def current_project() -> str:
         folder, home = Path.cwd().resolve(), Path.home().resolve()
     except (OSError, RuntimeError):  # the folder was removed, or there is no home folder
         return ""
-    above = (folder, *folder.parents)
     outside = {home, *home.parents}
-    found = next((one for one in above if one not in outside and (one / ".git").exists()), folder)
+    above = (one for one in (folder, *folder.parents) if one not in outside)
+    # Path.exists would raise an error for a folder that the user may not look into.
+    found = next((one for one in above if os.path.exists(one / ".git")), folder)
     return "" if found in outside else _as_name(found.name)
 
 

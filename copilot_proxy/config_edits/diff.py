@@ -19,15 +19,11 @@ def diff(name: str, before: bytes | None, after: bytes | None, secret: str = "")
 
     `secret` is masked.
     """
-    lines = difflib.unified_diff(
-        _lines(before),
-        _lines(after),
-        name if before is not None else "(no file)",
-        name if after is not None else "(no file)",
-        n=2,
-        lineterm="",
-    )
-    text = "\n".join(lines)
+    old = name if before is not None else "(no file)"
+    new = name if after is not None else "(no file)"
+    lines = difflib.unified_diff(_lines(before), _lines(after), old, new, n=2, lineterm="")
+    # There are no lines if only line endings change, or if an empty file is removed.
+    text = "\n".join(lines) or f"--- {old}\n+++ {new}"
     return text.replace(secret, _MASK) if secret else text
 
 
@@ -37,7 +33,7 @@ def brief(lines: Sequence[str], width: int) -> list[str]:
 
     Every change remains visible, but a long change, such as a list of models, is shortened.
     """
-    before, after, *changed = lines or ["", ""]
+    before, after, *changed = lines
     added = len(changed) - 1
     if before.startswith("--- (no file)") and added > _MAX_NEW_LINES:
         return [f"New file {after.removeprefix('+++ ')}, {added:,} lines"]

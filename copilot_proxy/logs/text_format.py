@@ -22,6 +22,8 @@ _MAX_NAME: Final = 32
 _MAX_NOTE: Final = 120
 _SHORT_ID: Final = 8
 """The length of a shortened request id, which `usage show` accepts."""
+_BUDGET_EXCEEDED: Final = "budget_exceeded"
+"""The error whose note is the advice that `usage show` repeats."""
 _GAP: Final = "  "
 
 
@@ -150,7 +152,7 @@ def _remarks(record: "RequestRecord") -> list[str]:
         remarks.append("not sent")
     if record.client_gone:
         remarks.append("client disconnected")
-    if record.notes:
+    if record.notes and record.error != _BUDGET_EXCEEDED:
         remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
         if record.sent_notes is not None:
             # The client cannot see these, because they were added after the headers.

@@ -16,6 +16,7 @@ import pytest
 
 from copilot_proxy.cli import server_process
 from copilot_proxy.cli.client_process import run_program
+from copilot_proxy.cli.project_name import current_project
 from copilot_proxy.clients.registry import RUNNABLE
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
@@ -198,6 +199,24 @@ def test_the_project(
     assert [(project, "claude-code")] == [
         (row["project"], row["client"]) for row in rows(running.settings)
     ]
+
+
+def test_the_project_below_a_folder_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that the user may not look into counts as a folder without a repository."""
+    stat = os.stat
+
+    def denied(path: Any, **options: Any) -> os.stat_result:
+        if str(path).endswith(".git"):
+            raise PermissionError(13, "Permission denied", path)
+        return stat(path, **options)
+
+    (tmp_path / "app").mkdir()
+    monkeypatch.chdir(tmp_path / "app")
+    monkeypatch.setattr(os, "stat", denied)
+
+    assert "app" == current_project()
 
 
 def test_a_named_project(cli: Cli, record: Callable[[], Any], running: Proxy) -> None:

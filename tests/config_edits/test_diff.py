@@ -32,6 +32,12 @@ def test_a_brief_diff() -> None:
     assert short == brief(short, 80)
 
 
+def test_a_diff_without_lines() -> None:
+    """If a change is not visible in the lines, its file is still named."""
+    assert ["--- ~/f", "+++ (no file)"] == brief(diff("~/f", b"", None).split("\n"), 80)
+    assert ["--- ~/f", "+++ ~/f"] == brief(diff("~/f", b"a\r\n", b"a\n").split("\n"), 80)
+
+
 def shown(changes: Sequence[Change]) -> list[str]:
     return [change.shown() for change in changes]
 

@@ -224,13 +224,24 @@ def test_the_cached_prefix_survives(
 def test_the_marks_are_where_the_next_request_reads(
     client: str, turn: Callable[[str], list[Json]]
 ) -> None:
-    """The end of each request is marked, and marked again in the next request, to be read."""
+    """The last user message is marked, and marked again in the next request, to be read."""
     ends: list[str] = []
     for request in requests(client, turn):
         body = request.body
-        contents = [message["content"] for message in body["messages"]]
-        marked = [json.dumps(one[-1]) for one in contents if "cache_control" in one[-1]]
-        assert marked[-1] == json.dumps(contents[-1][-1])
-        assert not ends or ends[-1] in marked
+        marked = [one for one in body["messages"] if "cache_control" in one["content"][-1]]
+        users = [one for one in body["messages"] if one["role"] == "user"]
+        assert users[-2:] == marked
+        assert not ends or ends[-1] in map(json.dumps, marked)
         assert 4 >= json.dumps(body).count('"cache_control"')
-        ends.append(marked[-1])
+        ends.append(json.dumps(marked[-1]))
+
+
+@translating
+def test_a_system_message_that_is_not_repeated(client: str) -> None:
+    """The next request reads everything before it from the cache."""
+    steps = (user(), SAID, user("b"))
+    first = sent(client, NEW, *steps, system(), tool="f").body
+    second = sent(client, NEW, *steps, called(), result(), system(), tool="f").body
+
+    marked = [one for one in first["messages"] if "cache_control" in one["content"][-1]]
+    assert first["messages"].index(marked[-1]) == second["messages"].index(marked[-1]) == 2

@@ -121,6 +121,14 @@ def test_a_line_fits_the_terminal() -> None:
     assert narrow.endswith(f"upstream_broken, 1 note, {'x' * 100}, an-id")
 
 
+def test_the_advice_of_a_refusal_is_not_counted_as_a_note() -> None:
+    """A request refused by the budget has no notes, since the ledger shows its advice elsewhere."""
+    advice = ["To raise it, run: copilot-proxy budget raise 3"]
+    refused = record(status=400, error="budget_exceeded", notes=advice)
+
+    assert "note" not in TextFormatter().format(logging.makeLogRecord({"record": refused}))
+
+
 def test_an_id_fits_the_terminal() -> None:
     """The lines of errors fit 80 columns: they end with the beginning of the id if there is no room
     for all of it. A log file has all of it."""

@@ -5,7 +5,6 @@ cache. The order of the prompt is tools, system, messages. A later request with 
 it from the cache at a tenth of the price.
 """
 
-from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -75,19 +74,18 @@ def mark_stable_prefix(body: MessagesRequest) -> None:
     """Mark the likely start of the next request, for clients that cannot set marks.
 
     The last tool and the last system block are marked because all conversations of a client share
-    them. The ends of the last two user turns, which may be system messages, are marked: the last
-    mark writes what the next request will read, and the mark before it reads what the previous
-    request wrote. A first question without tools is often the only one, and writing to the cache
-    costs a quarter more, so it is not marked.
+    them. The last two user messages are marked: the last mark writes what the next request will
+    read, and the mark before it reads what the previous request wrote. A system message that
+    follows is not marked, because many clients do not repeat it. A first question without tools is
+    often the only one, and writing to the cache costs a quarter more, so it is not marked.
     """
     for section in ("tools", "system"):
         if body.get(section):
             _mark(body[section][-1])
     roles = values_of(body["messages"], "role")
     if body.get("tools") or "assistant" in roles:
-        pairs = enumerate(pairwise([*roles, "assistant"]))
-        ends = [i for i, (role, later) in pairs if role != "assistant" and later == "assistant"]
-        for message in _decoded_at(body, ends[-2:]):
+        users = [index for index, role in enumerate(roles) if role == "user"]
+        for message in _decoded_at(body, users[-2:]):
             mark_end(message)
 
 

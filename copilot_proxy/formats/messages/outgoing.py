@@ -136,7 +136,7 @@ class MessagesBody(OutgoingBody):
         for index, message in enumerate(self.turns, self._moved):
             if not _has_effect(message) and not self._translated:
                 notes.append(f"dropped messages[{index}]: it is empty")
-        self.turns = kept
+        self.turns = kept if any(message["content"] for message in kept) else []
 
     def move_system_to_front(self) -> bool:
         if not self._translated or not self._has_system_messages():
@@ -242,17 +242,11 @@ class MessagesBody(OutgoingBody):
             self.body["tool_choice"] = {**choice, "name": names[choice["name"]]}
 
     def mark_stable_prefix(self) -> None:
-        if self._last_instruction is None:
-            self._mark_stable_prefix()
-            return
-        self.turns = self.turns[:-1]  # the next request will not repeat the instruction
-        self._mark_stable_prefix()
-        self.turns = [*self.turns, self._last_instruction]
-
-    def _mark_stable_prefix(self) -> None:
-        if self._end_mark is not None and self.turns:
-            last = next((one for one in reversed(self.turns) if one["content"]), self.turns[-1])
-            cache_control.mark_end(last, self._end_mark)
+        if self._end_mark is not None:
+            # The next request will not repeat the last instruction.
+            turns = (one for one in reversed(self.turns) if one is not self._last_instruction)
+            if (last := next((one for one in turns if one["content"]), None)) is not None:
+                cache_control.mark_end(last, self._end_mark)
         elif self._translated and not cache_control.has_marks(self.body):
             cache_control.mark_stable_prefix(self.body)
 
@@ -275,7 +269,8 @@ class MessagesBody(OutgoingBody):
 
 def _has_effect(message: Json) -> bool:
     """Return whether a message has content, or configures the rest of the conversation."""
-    return bool(message["content"]) or message.get("output_config") is not None
+    configures = message["role"] == "system" and message.get("output_config") is not None
+    return bool(message["content"]) or configures
 
 
 def _split(message: Json, index: int) -> list[Segment]:

@@ -351,6 +351,12 @@ NOT_SIGNED = "dropped thinking blocks: they are not signed by Claude"
             id="a failed result without content",
         ),
         pytest.param(
+            [{**user(""), "output_config": {"effort": "low"}}, user("a")],
+            [user("a")],
+            ["dropped messages[0]: it is empty"],
+            id="only system messages configure the model",
+        ),
+        pytest.param(
             [user("a"), SYSTEM, assistant("b"), user("c")],
             [user("a"), SYSTEM, assistant("b"), user("c")],
             [],
@@ -427,11 +433,13 @@ def test_media_that_copilot_would_have_to_fetch_is_rejected(block: Json) -> None
     assert str(caught.value.hint).startswith("Send the data itself, in a source of type base64")
 
 
-@pytest.mark.parametrize("messages", [[user(" ")], [SYSTEM], [assistant(text(""))]])
+@pytest.mark.parametrize(
+    "messages", [[user(" ")], [SYSTEM], [assistant(text(""))], [EFFORT], [user(" "), EFFORT]]
+)
 def test_an_empty_conversation_is_rejected(messages: list[Json]) -> None:
     """If there is nothing to answer, the client receives an error, and Copilot is not called."""
     with pytest.raises(RequestError) as caught:
-        messages_for_model(request(*messages), SONNET, [])
+        messages_for_model(request(*messages, cache_control={"type": "ephemeral"}), SONNET, [])
 
     assert "messages" == caught.value.param
 
