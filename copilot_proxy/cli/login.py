@@ -53,7 +53,7 @@ def login(
         typer.Option(help="Where to store the token; the system's keyring by default."),
     ] = None,
     with_token: Annotated[
-        bool, typer.Option("--with-token", help="Read a GitHub OAuth token from standard input.")
+        bool, typer.Option("--with-token", help="Read a GitHub token from standard input.")
     ] = False,
     source: Annotated[
         Source | None,
@@ -231,7 +231,7 @@ def _token_from_stdin() -> "Secret":
     from copilot_proxy.masking import Secret
 
     if stdin_is_tty():
-        text = typer.prompt("GitHub OAuth token", hide_input=True, err=True)
+        text = typer.prompt("GitHub token", hide_input=True, err=True)
     else:
         text = sys.stdin.readline(_MAX_TOKEN_LENGTH) if sys.stdin is not None else ""
     text = text.strip()

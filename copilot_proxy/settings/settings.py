@@ -70,7 +70,7 @@ class Settings:
     github_token: Secret | None = _setting(
         None,
         parse.token,
-        "A GitHub OAuth token; overrides the stored token, and is never stored.",
+        "A GitHub token; overrides the stored token, and is never stored.",
         own=True,
     )
     github_url: str = _setting(

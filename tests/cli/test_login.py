@@ -555,7 +555,7 @@ def test_a_token_typed_at_a_terminal_is_not_shown(
 ) -> None:
     """The typed token is hidden like a password."""
     person = terminal("login", "--with-token", "--store", "file")
-    person.expect("GitHub OAuth token: ")
+    person.expect("GitHub token: ")
     person.type(SIMULATED_TOKEN)
     assert 0 == person.end()
 
