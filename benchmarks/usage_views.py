@@ -1,7 +1,9 @@
 """`python -m benchmarks.usage_views [ROWS]`: time the views of `usage` on a large ledger.
 
-The ledger holds a year of requests: 40 per session, from eight clients, for twelve models. Prints a
-Markdown table; a command's time is the best of five runs, from start to exit.
+The ledger holds a year of requests: 40 per session, eight sessions at a time, from eight clients
+and three keys, in twelve projects, for twelve models. One of twenty requests has a long prompt, one
+of twenty missed the cache, and one of 200 failed; one of ten sessions writes to the cache for an
+hour. Prints a Markdown table; a command's time is the best of five runs, from start to exit.
 """
 
 import os
@@ -27,17 +29,29 @@ VIEWS: Final = (
 
 def _rows(count: int, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     now = time.time()
+    failed = {
+        **dict.fromkeys(name for name in columns if name.endswith("_tokens")),
+        "nano_aiu": None,
+        "cost_source": "unknown",
+        "status": 502,
+        "outcome": "broken",
+    }
     for number in range(count):
         ended = now - _YEAR * (1 - number / count)
-        session = number // 40
-        values = {
+        session = number // 320 * 8 + number % 8
+        turn = number // 8 % 40
+        is_long, has_failed = turn >= 38, number % 199 == 0
+        missed = {7: "ttl_expiry", 23: "prefix_change"}.get(turn)
+        values: dict[str, Any] = {
             "request_id": f"{number * 2654435761 % 2**32:08x}-0000-4000-8000-{number:012}",
             "day": time.strftime("%Y-%m-%d", time.localtime(ended)),
             "month": time.strftime("%Y-%m", time.gmtime(ended)),
             "started_us": int(ended * 1e6) - 900_000,
             "ended_us": int(ended * 1e6),
             "first_token_ms": 700,
+            "key": (None, "work", "home", "cron")[session % 4],
             "client": f"client-{session % 8}",
+            "project": f"octo/project-{session % 12}",
             "session": f"{session:08}-1111-4111-8111-111111111111",
             "api": "messages",
             "route": "messages",
@@ -47,14 +61,19 @@ def _rows(count: int, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
             "model_asked": f"model-{session % 12}",
             "model": f"model-{session % 12}",
             "input_tokens": 900,
-            "cache_read_tokens": 60_000,
+            "cache_read_tokens": 250_000 if is_long else 60_000,
             "cache_write_tokens": 1_100,
-            "cache_write_1h_tokens": 0,
+            "cache_write_1h_tokens": 500 if session % 10 == 0 else 0,
             "output_tokens": 400,
             "reasoning_tokens": 0,
             "images": 0,
             "nano_aiu": 112_500_000 + number,
             "cost_source": "reported",
+            "cache_verdict": ("ttl_expiry" if turn == 7 else "prefix_change") if missed else None,
+            "cache_detail": ("900" if turn == 7 else f"tool {session % 40} lsp")
+            if missed
+            else None,
+            "cache_lost_nano_aiu": 50_000_000 if missed else None,
             "status": 200,
             "outcome": "ok",
             "quota_unit": "AI credits",
@@ -62,6 +81,8 @@ def _rows(count: int, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
             "quota_percent_left": 60.0,
             "quota_overage": 0.0,
         }
+        if has_failed:
+            values.update(failed)
         yield tuple(values.get(name) for name in columns)
 
 

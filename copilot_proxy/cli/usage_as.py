@@ -8,7 +8,8 @@ from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.tokens import Tokens
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.queries import Filters, TierSums, sums_by_tier, total
+from copilot_proxy.ledger.queries import Filters, Sums, total
+from copilot_proxy.ledger.repricing import Uneven, uneven_requests
 from copilot_proxy.settings import Settings
 
 
@@ -20,33 +21,28 @@ def with_prices_of(
     Raises `CopilotProxyError` if the model's prices are unknown.
     """
     model_id, prices = _prices(name, settings)
-    tiers = sums_by_tier(database, report.group, report.period, filters, prices.threshold)
-    costs: dict[str | None, int] = {}
-    unknown: dict[str | None, int] = {}
-    for tier in tiers:
-        group = tier.sums.name
-        costs[group] = costs.get(group, 0) + _cost(tier, prices)
-        unknown[group] = unknown.get(group, 0) + tier.sums.unknown_cost_requests
-    rows = [
-        row._replace(
-            nano_aiu=costs.get(row.name, 0), unknown_cost_requests=unknown.get(row.name, 0)
-        )
-        for row in report.rows
-    ]
+    threshold = None if prices.long_context is None else prices.threshold
+    uneven = uneven_requests(database, report.group, report.period, filters, threshold)
+    rows = [_repriced(row, uneven.get(row.name, Uneven()), prices) for row in report.rows]
     return replace(report, rows=rows, total=total(rows), as_model=model_id)
 
 
-def _cost(found: TierSums, prices: PriceList) -> int:
-    row, written_1h = found.sums, found.written_1h
-    tokens = Tokens(
-        row.input_tokens,
-        row.cache_read_tokens,
-        row.cache_write_tokens - written_1h,
+def _repriced(row: Sums, uneven: Uneven, prices: PriceList) -> Sums:
+    """Return the sums of a group with the cost of the same tokens at other prices."""
+    long, written_1h = uneven.long, uneven.written_1h
+    short = Tokens(
+        row.input_tokens - long.input,
+        row.cache_read_tokens - long.cache_read,
+        row.cache_write_tokens - long.cache_write - long.cache_write_1h - written_1h,
         written_1h,
-        row.output_tokens,
+        row.output_tokens - long.output,
     )
-    tier = prices.long_context if found.is_long and prices.long_context else prices.default
-    return prices._replace(default=tier, threshold=None).cost(tokens)
+    usual = prices._replace(threshold=None)
+    higher = usual._replace(default=prices.long_context or prices.default)
+    return row._replace(
+        nano_aiu=usual.cost(short) + higher.cost(long),
+        unknown_cost_requests=uneven.unknown_requests,
+    )
 
 
 def _prices(name: str, settings: Settings) -> tuple[str, PriceList]:

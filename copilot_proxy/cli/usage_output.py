@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
+
 from copilot_proxy.cli.budget import limit_line
 from copilot_proxy.cli.console import counted, two_columns, wrapped
 from copilot_proxy.cli.usage_report import Report
@@ -91,8 +93,10 @@ def next_cost(turn: NextTurn) -> str:
 
 def _table(report: Report) -> Iterator[str]:
     rows = _listed(report)
-    if others := report.rows[len(rows) :]:
-        rows = [*rows, total(others, counted(len(others), "other"))]
+    if others := len(report.rows) - len(rows):
+        listed, amounts = total(rows), report.total[1:]
+        rest = Sums(counted(others, "other"), *map(int.__sub__, amounts, listed[1:]))
+        rows = [*rows, rest]
     # The losses were charged at the prices of the actual model, not of `as_model`.
     has_losses = report.as_model is None and report.total.cache_lost_nano_aiu > 0
     cells = [_cells(row, has_losses) for row in (*rows, report.total)]
@@ -229,7 +233,8 @@ def _as_json(report: Report) -> str:
     }
     if report.group == "session":
         found["next_turns"] = [one._asdict() for one in report.next_turns]
-    return json.dumps(found, indent=2)
+    # The library's own indentation takes three times as long.
+    return msgspec.json.format(json.dumps(found))
 
 
 _FORMULAS: Final = ("=", "+", "-", "@")
@@ -238,13 +243,13 @@ _FORMULAS: Final = ("=", "+", "-", "@")
 
 def _as_csv(report: Report) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(_row(report.total)), lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_row(report.total))
     for row in map(_row, report.rows):
         if str(row["key"] or "").startswith(_FORMULAS):
             # Names are chosen by clients, and a spreadsheet must not interpret them as formulas.
             row["key"] = f"'{row['key']}"
-        writer.writerow(row)
+        writer.writerow(row.values())
     return text.getvalue().rstrip("\n")
 
 

@@ -45,8 +45,8 @@ def latest_requests(
     With a `period`, the requests are those that ended in it, ordered by when they ended. Otherwise,
     they are in ledger order, which differs for imported requests.
     """
-    conditions, values = filters.conditions()
-    conditions.append("corrects IS NULL")
+    filtered, filtered_values = filters.conditions()
+    conditions, values = [*filtered, "corrects IS NULL"], [*filtered_values]
     order = "id"
     if period is not None:
         order = "ended_us DESC, id"
@@ -54,6 +54,12 @@ def latest_requests(
             if moment is not None:
                 conditions.append(f"ended_us {comparison} ?")
                 values.append(round(moment.timestamp() * 1e6))
+        if filtered:  # without this, a name that is not in the ledger would take the longest
+            known = f"FROM sums WHERE {' AND '.join(filtered)}"
+            conditions.append(
+                f"ended_us BETWEEN (SELECT min(first_us) {known}) AND (SELECT max(last_us) {known})"
+            )
+            values += [*filtered_values, *filtered_values]
     else:
         newest = before if before is not None else newest_id(database) + 1
         conditions += ["id > ?", "id < ?"]

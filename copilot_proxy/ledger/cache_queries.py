@@ -8,6 +8,7 @@ from copilot_proxy.ledger.cache_lifetimes import observed_lifetimes
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, selection
 from copilot_proxy.ledger.schema import MISSED
+from copilot_proxy.ledger.sources import conditions
 
 _NUMBERED: Final = ("message",)
 """The kinds of blocks whose number means nothing in other requests."""
@@ -49,11 +50,11 @@ class NextTurn(NamedTuple):
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:
     """Return why requests missed the cache, most expensive reason first."""
-    _, where, values = selection(period, filters)
+    where, values = selection([*conditions(period), MISSED], filters)
     found = database.execute(
         "SELECT client, cache_verdict, cache_detail, count(*), "  # noqa: S608  # constants
         "sum(ifnull(cache_lost_nano_aiu, 0)), sum(cache_lost_nano_aiu IS NULL) "
-        f"FROM requests {where or 'WHERE true'} AND {MISSED} GROUP BY 1, 2, 3",
+        f"FROM requests {where} GROUP BY 1, 2, 3",
         values,
     )
     sums: dict[tuple[str | None, str, str | None], Loss] = {}

@@ -98,6 +98,17 @@ AMOUNTS: Final = (
 MISSED: Final = "cache_verdict IS NOT NULL AND cache_verdict <> 'cold'"
 """Condition for requests that could have read more from the cache."""
 
+PROMPT: Final = (
+    "(ifnull(input_tokens, 0) + ifnull(cache_read_tokens, 0) + ifnull(cache_write_tokens, 0) "
+    "+ ifnull(cache_write_1h_tokens, 0))"
+)
+"""The length of a request's prompt in tokens."""
+LONG_PROMPT: Final = 100_000
+"""The length in tokens above which a prompt counts as long here. Models charge more for prompts
+that are longer than a threshold of at least this many tokens."""
+UNEVEN: Final = f"({PROMPT} > {LONG_PROMPT} OR cache_write_1h_tokens > 0 OR nano_aiu IS NULL)"
+"""Condition for requests whose cost with another model does not follow from the sums."""
+
 _FIRST_VERSION: Final = f"""
 CREATE TABLE requests (
     id INTEGER PRIMARY KEY,
@@ -143,7 +154,18 @@ CREATE INDEX requests_missed ON requests (
 _SIGN_INS: Final = """
 CREATE TABLE sign_ins (since_us INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 """
-_MIGRATIONS: Final = ("", _FIRST_VERSION, _SIGN_INS)  # version 1 was never released
+_QUICK_VIEWS: Final = f"""
+CREATE INDEX requests_corrects ON requests (corrects) WHERE corrects IS NOT NULL;
+CREATE INDEX requests_uneven ON requests (
+    day, month, ended_us, account, client, model, key, project, session, input_tokens,
+    cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, nano_aiu, corrects
+) WHERE {UNEVEN};
+DROP INDEX IF EXISTS requests_missed;
+CREATE INDEX requests_missed ON requests (
+    day, month, ended_us, client, cache_verdict, cache_detail, cache_lost_nano_aiu
+) WHERE {MISSED};
+"""
+_MIGRATIONS: Final = ("", _FIRST_VERSION, _SIGN_INS, _QUICK_VIEWS)  # version 1 was never released
 """The script at index n migrates a file from version n to n + 1. Only append to this list."""
 VERSION: Final = len(_MIGRATIONS)
 

@@ -1,15 +1,21 @@
 """Sums are the same whether they are read from the table of sums or from the rows."""
 
+from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from copilot_proxy.ledger.database import open_ledger
+from copilot_proxy.ledger.activity import latest_requests
+from copilot_proxy.ledger.cache_queries import losses
+from copilot_proxy.ledger.database import Database, open_ledger
 from copilot_proxy.ledger.periods import Period, this_month, whole_days
-from copilot_proxy.ledger.queries import Filters, Group, sums_by, total
-from copilot_proxy.ledger.schema import COLUMNS
+from copilot_proxy.ledger.queries import Filters, Group, requests_named, sums_by, total
+from copilot_proxy.ledger.repricing import uneven_requests
+from copilot_proxy.ledger.schema import COLUMNS, INDEX
 from copilot_proxy.ledger.writer import Writer
 from tests.ledger.rows import record, row
 from tests.selection import every_value
@@ -82,3 +88,107 @@ def test_this_month(path: Path) -> None:
         (row,) = sums_by(database, "month", this_month(NOON), Filters())
 
     assert ("2026-11", 20) == (row.name, row.requests)
+
+
+def test_parts_of_days(tmp_path: Path) -> None:
+    """A period may begin and end at any time, and the time zone may have changed in between."""
+    path = tmp_path / "ledger.sqlite3"
+    hours = range(0, 240, 5)
+    ended = [NOON + timedelta(hours=number) for number in hours]
+    rows = []
+    for number, moment in enumerate(ended):
+        zone = timezone(timedelta(hours=(14, 0, -12)[number % 3]))
+        made = list(row(record(f"r{number}"), moment.timestamp()))
+        made[INDEX["day"]] = f"{moment.astimezone(zone):%Y-%m-%d}"
+        rows.append(tuple(made))
+    writer = Writer(path)
+    writer.write(rows)
+    writer.close()
+    ends = [None, *[NOON + timedelta(hours=hour) for hour in range(-1, 250, 23)]]
+    with closing(open_ledger(path)) as database:
+        for since, until in [*combinations(ends, 2), (ends[3], None)]:
+            found = total(sums_by(database, "client", Period(since, until), Filters()))
+            expected = [
+                moment
+                for moment in ended
+                if (since is None or since <= moment) and (until is None or moment < until)
+            ]
+            assert found.requests == len(expected), (since, until)
+
+
+def test_uneven_requests(tmp_path: Path) -> None:
+    """Long prompts, hourly cache writes and unknown tokens are found, whatever the threshold."""
+    path = tmp_path / "ledger.sqlite3"
+    prompts = (10, 90_000, 150_000, 250_000)
+    rows = [
+        list(row(record(f"r{size}", tokens=(size, 0, 2)), NOON.timestamp())) for size in prompts
+    ]
+    rows[0][INDEX["cache_write_1h_tokens"]] = 7
+    nothing = list(row(record("nothing", credits=None), NOON.timestamp()))
+    for name in ("input_tokens", "cache_read_tokens", "output_tokens", "nano_aiu"):
+        nothing[INDEX[name]] = None
+    writer = Writer(path)
+    writer.write([tuple(one) for one in (*rows, nothing)])
+    writer.close()
+    with closing(open_ledger(path)) as database:
+        for threshold, expected in (
+            (None, 0),
+            (250_000, 0),
+            (200_000, 250_000),
+            (100_000, 400_000),
+            (50_000, 490_000),
+        ):
+            for group in ("week", "client"):
+                read = uneven_requests(database, group, Period(), Filters(), threshold)
+                ((long, written_1h, unknown),) = read.values()
+                assert (expected, 7, 1) == (long.input, written_1h, unknown), threshold
+
+
+HALF_MONTH = Period(NOON - timedelta(days=15), NOON)
+VIEWS: dict[str, Callable[[Database], Any]] = {
+    "hours": lambda database: sums_by(database, "client", HALF_MONTH, Filters()),
+    "--as": lambda database: uneven_requests(database, "day", this_month(NOON), Filters(), 200_000),
+    "--why": lambda database: losses(database, this_month(NOON), Filters()),
+    "show": lambda database: latest_requests(database, Filters(), period=Period()),
+    "show REQUEST": lambda database: requests_named(database, "r8"),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_no_view_reads_all_rows(path: Path, view: Callable[[Database], Any]) -> None:
+    """Views find the rows they need with an index, since there may be millions."""
+    statements: list[str] = []
+    with closing(open_ledger(path)) as database:
+        database.set_trace_callback(statements.append)
+        view(database)
+        database.set_trace_callback(None)
+        plans = [
+            step[3]
+            for statement in statements
+            for step in database.execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+
+    assert any("requests" in step and "INDEX" in step for step in plans)
+    assert not [step for step in plans if step == "SCAN requests"]
+
+
+def test_a_name_without_requests(tmp_path: Path) -> None:
+    """A name that is in no row is not searched for in all of them."""
+    path = tmp_path / "ledger.sqlite3"
+    first = row(record("r0"), NOON.timestamp())
+    writer = Writer(path)
+    writer.write([(f"r{number}", *first[1:]) for number in range(1000)])
+    writer.close()
+    with closing(open_ledger(path)) as database:
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 1
+
+        database.set_progress_handler(count, 10)
+        assert [] == latest_requests(database, Filters(client="none"), period=Period())
+        assert steps < 100
+        assert 9 == len(
+            latest_requests(database, Filters("claude-opus-5"), period=Period(), limit=9)
+        )
