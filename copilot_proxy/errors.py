@@ -270,7 +270,7 @@ def with_profile(text: str | None, profile: str | None) -> str | None:
 
 
 def join_sentences(first: str, second: str | None) -> str:
-    """Join two texts with a space, ending the first with a period if it has none."""
+    """Join two sentences with a space, ending the first with a period if it has none."""
     first = first.rstrip()
     if not first or not second:
         return first or second or ""

@@ -1,4 +1,4 @@
-"""Checks whether a text is a host name, and whether the host is this machine."""
+"""Checks whether a string is a host name, and whether the host is this machine."""
 
 import ipaddress
 import re

@@ -138,7 +138,7 @@ def mask(text: str) -> str:
 def _without_values(text: str, lower: str) -> str:
     found = [form for form in _in_use.forms() if form in lower]
     for form in sorted(found, key=len, reverse=True):  # a form may contain another
-        # Host names are lower-cased, so case is ignored.
+        # Host names are lowercased, so case is ignored.
         text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
     return text
 

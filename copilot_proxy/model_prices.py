@@ -76,7 +76,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def number(value: object) -> float | None:
-    """Return a non-negative number, or None."""
+    """Return `value` if it is a non-negative number, otherwise None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         return None
     return float(value)

@@ -64,7 +64,7 @@ def notices(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the code and text of each message about the model; either may be empty."""
     for name in ("warning_messages", "info_messages", "warning_text"):
         value = entry.get(name)
-        if isinstance(value, Mapping):  # maps codes to texts
+        if isinstance(value, Mapping):  # maps codes to text
             value = [{"code": code, "message": text} for code, text in value.items()]
         for message in value if isinstance(value, list) else [value]:
             if isinstance(message, Mapping):

@@ -40,7 +40,7 @@ _PIECES: Final = re.compile(
     r"| ?(?:[^\s\w]|_)++[\r\n]*+"  # punctuation
     r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
 )
-"""The pieces of a text, whose bytes are merged into tokens. This is OpenAI's definition, except
+"""The pieces of text, whose bytes are merged into tokens. This is OpenAI's definition, except
 that numbers such as ½ count as letters."""
 
 
@@ -110,8 +110,8 @@ def _count(text: str, limit: int) -> int:
 def _count_parts(parts: list[tuple[str, int]], limit: int) -> int:
     """Return the total number of tokens in `parts`, estimated if they are longer than `limit`.
 
-    `parts` are the distinct parts of a text, each with how often it occurs, most frequent first. An
-    estimate counts the most frequent ones, up to half of `limit` characters, and a sample of the
+    `parts` are the distinct parts of the text, each with how often it occurs, most frequent first.
+    An estimate counts the most frequent ones, up to half of `limit` characters, and a sample of the
     others.
     """
     sizes = list(accumulate(len(part) for part, _ in parts))

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 _REFRESH_LEAD: Final = 60.0
 """Seconds before `refresh_in` at which the token is refreshed."""
 _MIN_LIFETIME: Final = 30.0
-"""Minimum seconds of a token's lifetime, and until its refresh; lower values from GitHub are raised
-to this."""
+"""Minimum lifetime of a token, and minimum time until its refresh, in seconds; lower values from
+GitHub are raised to this."""
 _MAX_REFRESH_INTERVAL: Final = 24 * 3600.0
 _FORCED_BURST: Final = 5
 _FORCED_INTERVAL: Final = 30.0
@@ -189,7 +189,7 @@ class CopilotAuth:
             log.error("The token exchange failed unexpectedly: %s.", type(error).__name__)
 
     async def _exchange(self) -> CopilotToken | CopilotProxyError:
-        """Exchange the token. Errors are returned, not raised, since no caller may be waiting."""
+        """Exchange the token. Errors are returned, not raised: there may be no caller waiting."""
         credential: Credential | None = None
         try:
             self._token_state.store_read()

@@ -162,7 +162,7 @@ class GitHub:
         try:
             account = await self.copilot_user(token)
         except NoCopilotAccess:
-            # A personal access token may not be allowed to read the account.
+            # A personal access token might not be allowed to read the account.
             if not is_fine_grained(token):
                 raise
         if account is not None and account.chat_enabled is False:

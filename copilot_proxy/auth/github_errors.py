@@ -20,7 +20,7 @@ from copilot_proxy.formats.upstream_errors import seconds_to_wait
 from copilot_proxy.masking import Secret, mask
 
 _MAX_TEXT: Final = 500
-"""Maximum length in characters of a text from a response."""
+"""Maximum length in characters of text from a response."""
 
 _NO_ACCESS: Final = "This account has no access to GitHub Copilot."
 _SUBSCRIPTION_HINT: Final = "Check your subscription at https://github.com/settings/copilot"

@@ -19,8 +19,8 @@ async def with_retries(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
-    """Return the result of `call`, which is repeated after transient failures, once for each of
-    `delays`."""
+    """Return the result of `call`. After a transient failure, repeat it, at most once for each
+    delay."""
     for delay in delays:
         try:
             return await call()
@@ -34,9 +34,8 @@ async def with_retries(
 def _is_transient(error: UpstreamError) -> bool:
     """Return whether the failure may resolve itself within seconds.
 
-    Returns False if the error asks for a certain wait, after a timeout, which has taken long
-    enough, or if the failure is likely to last, for example because GitHub's name cannot be
-    resolved.
+    Returns False for an error that specifies a wait, for a timeout, which has already taken long,
+    and for a failure that is likely to last, for example because GitHub's name cannot be resolved.
     """
     if "retry-after" in error.headers:
         return False

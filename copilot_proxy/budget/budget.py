@@ -192,7 +192,7 @@ class Budget:
         self._made_reserver().release(request_id)
 
     def _settle(self, record: RequestRecord, cost: Cost | None) -> None:
-        """Replace a request's estimate with its actual cost, until the ledger has its row."""
+        """Reserve a request's actual cost instead of its estimate, until the ledger has its row."""
         reserver = self._reserver
         if reserver is None:
             return

@@ -32,7 +32,7 @@ _MAX_SESSIONS: Final = 500
 _SMALL: Final = 4096
 _BYTES_PER_TOKEN: Final = 4
 """Used for bodies of less than `_SMALL` bytes: their output costs much more than their prompt, so
-counting their texts is not worth the time."""
+counting their text is not worth the time."""
 _MAX_GROWTH: Final = 1.25
 """If a large request is at most this many times as large as its session's last one, its tokens are
 estimated in proportion to its size. A larger request may contain a file, whose size says little

@@ -35,14 +35,15 @@ def report_success(
             return  # the server and `doctor` report a ledger that cannot be used
         if others:
             print_message(
-                f"The ledger has requests of {', '.join(others)}; those of {name} will be added to "
-                "the same sums. To keep them apart, sign in with a profile for each account: "
-                "copilot-proxy --profile NAME login"
+                f"The ledger contains requests from {', '.join(others)}; requests from {name} "
+                "will be added to the same sums. To separate them, sign in with a profile for "
+                "each account: copilot-proxy --profile NAME login"
             )
 
 
 def _sign_in_to_ledger(name: str, settings: Settings) -> list[str]:
-    """Note the sign-in in the ledger, and return the other accounts that have requests in it."""
+    """Record the sign-in in the ledger, and return the other accounts with requests in the
+    ledger."""
     from copilot_proxy.ledger.database import opened_ledger
     from copilot_proxy.ledger.sign_ins import accounts_with_requests, add_sign_in
 

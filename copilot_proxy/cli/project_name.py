@@ -1,5 +1,4 @@
-"""Finds the name under which the ledger records the requests of ``run``: the name of the project's
-folder."""
+"""Finds the name of the project that the ledger records for the requests of ``run``."""
 
 from pathlib import Path
 from typing import Final
@@ -10,12 +9,12 @@ from copilot_proxy.errors import UsageError
 from copilot_proxy.masking import mask
 
 _DOTS: Final = (".", "..")
-"""Names that clients would resolve as parts of the URL's path."""
+"""Names with a special meaning in a URL's path."""
 
 
 def base_path(client: str, project: str, session: str) -> str:
-    """Return the start of all paths, which names the client, the project if any, and the
-    session."""
+    """Return the prefix of all paths. It names the client and the session, and the project unless
+    it is ""."""
     part = f"/p/{quote(project, safe='')}" if project else ""
     return f"/c/{client}{part}/s/{session}"
 
@@ -34,7 +33,7 @@ def checked_project(name: str) -> str:
 def current_project() -> str:
     """Return the name of the current folder's project, or "" if there is none.
 
-    This is the folder of the Git repository, or else the current folder itself. The home folder and
+    The project is the Git repository's folder, otherwise the current folder. The home folder and
     the root are not projects.
     """
     try:
@@ -48,7 +47,7 @@ def current_project() -> str:
 
 
 def _as_name(folder: str) -> str:
-    """Return the name of a folder, without what the ledger or a log cannot show."""
+    """Return a folder's name without characters that the ledger or a log cannot show."""
     printable = "".join(char for char in folder if char.isprintable()).strip()
     name = mask(printable)[:MAX_NAME_LENGTH].strip()
     return "" if name in _DOTS else name

@@ -60,8 +60,8 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
     if len(month["accounts"]) > 1:
         names = ", ".join(month["accounts"])
         print_result(
-            f"This month's requests are from several accounts ({names}), but GitHub's number is "
-            "that of one."
+            f"This month's requests are from several accounts ({names}), but GitHub's number "
+            "covers only one."
         )
     if inexact := _inexact(month):
         print_result(f"The ledger's amount is not exact, because of {inexact}.")

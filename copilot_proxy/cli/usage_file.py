@@ -21,7 +21,7 @@ def backup(path: Path, target: Path) -> int:
 
 
 def forget(path: Path, before: str | None) -> int:
-    """Remove all days before the date in `before` from the ledger; return the exit code.
+    """Remove from the ledger all days before the date in `before`; return the exit code.
 
     Raises `CopilotProxyError`.
     """

@@ -9,7 +9,7 @@ _MASK: Final = "********"
 _MAX_NEW_LINES: Final = 20
 """A new file with more lines is not shown."""
 _MAX_RUN: Final = 20
-"""A longer run of added or removed lines is shortened."""
+"""Longer runs of added or removed lines are shortened."""
 _RUN_START: Final = 16
 """How many lines of a shortened run are shown."""
 
@@ -35,7 +35,7 @@ def brief(lines: Sequence[str], width: int) -> list[str]:
     """Return the lines of a diff, shortened so that a user can read it on a terminal with `width`
     columns.
 
-    Every change remains visible, but not all lines of a long one, such as a list of models.
+    Every change remains visible, but a long change, such as a list of models, is shortened.
     """
     before, after, *changed = lines or ["", ""]
     added = len(changed) - 1

@@ -10,7 +10,7 @@ _CHARS_PER_TOKEN: Final = 4
 _FILE_TOKENS: Final = 1600
 """Tokens of an image or document: the maximum that Claude counts for an image."""
 _MIN_FILE: Final = 2000
-"""Texts without spaces that have at least this many characters count as file data."""
+"""Strings without spaces that have at least this many characters count as file data."""
 TOKENS_PER_EVENT: Final = 2.0
 """Output tokens in a stream event, until the model's answers have shown the actual number."""
 
@@ -37,7 +37,7 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
 
 
 def _has_no_space(text: str) -> bool:
-    """Return whether `text` contains no whitespace, unlike lists of numbers or names."""
+    """Return whether `text` has no whitespace; lists of numbers or names have some."""
     return " " not in text and "\n" not in text
 
 

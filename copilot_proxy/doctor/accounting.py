@@ -51,7 +51,7 @@ def check_ledger(context: CheckContext) -> Iterator[Result]:
     else:
         file = settings.ledger_file
         if unwritable(existing(file.parent)) is not None:
-            yield skipped("Its folder cannot be written, so requests are not recorded.")
+            yield skipped("The ledger's folder cannot be written, so requests are not recorded.")
             return
         if found and not os.access(file, os.W_OK):
             yield broken(

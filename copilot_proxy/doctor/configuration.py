@@ -21,7 +21,7 @@ def check_settings(context: CheckContext) -> Iterator[Result]:
             f"{what}, so it has no effect.", f"Rename it to {meant}." if meant else f"Unset {name}."
         )
     settings = context.settings
-    # `doctor` has no flags for settings, so the simulator has set those with this source.
+    # `doctor` has no flags for settings, so any setting with this source was set by the simulator.
     count = sum(source not in ("default", "flag") for source in settings.sources.values())
     if not context.errors:
         file = settings.config_file

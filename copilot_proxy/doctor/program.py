@@ -62,7 +62,7 @@ def _own_script() -> Path | None:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Return whether both are the same script, or copies of it, such as pipx makes on Windows."""
+    """Return whether both are the same script or copies of it, which pipx makes on Windows."""
     try:
         return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
     except OSError:

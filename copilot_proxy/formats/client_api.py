@@ -113,7 +113,7 @@ class ClientApi(Protocol):
         ...
 
     def conversation(self, request: ClientRequest) -> Conversation:
-        """Return the texts of the request, so that it can be recognized by its wording."""
+        """Return the text of the request, so that it can be recognized by its wording."""
         ...
 
     def output_limit(self, request: ClientRequest) -> int | None:

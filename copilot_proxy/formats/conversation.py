@@ -1,4 +1,4 @@
-"""The texts of a request, independent of the field names that its API uses."""
+"""The text of a request, independent of the field names that its API uses."""
 
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
@@ -14,19 +14,19 @@ class Turn(NamedTuple):
     """The role, in the client's spelling; None for turns that are neither the user's nor the
     model's, such as tool results."""
     texts: list[str]
-    """One text for each part of the content; "" for parts without text."""
+    """One string for each part of the content; "" for parts without text."""
 
 
 class Conversation(NamedTuple):
-    """The texts of a request; see `ClientApi.conversation`."""
+    """The text of a request; see `ClientApi.conversation`."""
 
     instructions: list[str]
-    """The texts of the system prompt, if the API has a separate field for it."""
+    """The text of the system prompt, part by part, if the API has a separate field for it."""
     turns: list[Turn]
 
 
 def texts(content: object) -> list[str]:
-    """Return the texts in `content`, which is either a text or a list of parts."""
+    """Return the text of each part of `content`, which is either a string or a list."""
     parts = content if isinstance(content, list) else [] if content is None else [content]
     found = (part.get("text") if isinstance(part, dict) else part for part in parts)
     return [text if isinstance(text, str) else "" for text in found]

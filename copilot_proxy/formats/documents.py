@@ -188,7 +188,7 @@ def check_blob(blob: Json, path: str) -> None:
 
 
 def file_part(data: str, name: object, param: str) -> Json:
-    """Return the chat part for a document with `data`: a text, or a ``file`` with a PDF.
+    """Return the chat part for a document with `data`: text, or a ``file`` with a PDF.
 
     The file is ``{"filename", "file_data": "data:application/pdf;base64,..."}``.
     """
@@ -227,7 +227,7 @@ def _search(items: list[Any]) -> str | None:
     when a PDF is found, since most requests have none."""
     for i, item in enumerate(items):
         if not isinstance(item, dict) or (len(item) == 2 and type(item.get("content")) is str):
-            continue  # the usual case: a role with a text
+            continue  # the usual case: a role with text
         is_file = item.get("type") in _FILE_TYPES or "inlineData" in item
         if is_file and (found := _pdf_in(item)) is not None:
             return f"[{i}]{found}"

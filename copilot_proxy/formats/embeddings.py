@@ -1,7 +1,7 @@
 """Converts embeddings requests and responses between OpenAI's format and Copilot's.
 
-Copilot only accepts lists of texts of limited length, and returns vectors in any order, as floats.
-Source of the formats: https://platform.openai.com/docs/api-reference/embeddings
+Copilot only accepts lists of strings of limited length, and returns vectors in any order, as
+floats. Source of the formats: https://platform.openai.com/docs/api-reference/embeddings
 """
 
 import base64
@@ -30,7 +30,7 @@ _BATCH: Final = 512
 
 
 class EmbeddingsRequest(Struct):
-    """The body of ``POST /v1/embeddings``; `input` is one or more texts, or their token ids."""
+    """The body of ``POST /v1/embeddings``; `input` is one or more strings, or their token ids."""
 
     model: str
     input: str | list[str | int | list[int]]
@@ -124,7 +124,7 @@ def has_tokens(request: ClientRequest) -> bool:
 
 
 def texts(request: ClientRequest, decode: Callable[[list[int]], str]) -> list[str]:
-    """Return the inputs as texts, using `decode` to convert token ids."""
+    """Return the inputs as strings, using `decode` to convert token ids."""
     value = request["input"]
     if isinstance(value, str):
         return [value]

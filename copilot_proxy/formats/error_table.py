@@ -261,7 +261,7 @@ def find_mapping(status: int, code: str | None, message: str) -> ErrorMapping:
             return mapping
     if status == 403 and "Terms of Service" in message:
         return _BY_STATUS[403]._replace(
-            hint="GitHub has blocked this access. Stop, and check your email for a message from "
+            hint="GitHub has blocked access. Stop, and check your email for a message from "
             "GitHub before you use Copilot again."
         )
     return _BY_STATUS.get(status, ErrorMapping())

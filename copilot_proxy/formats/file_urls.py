@@ -11,7 +11,7 @@ from copilot_proxy.formats.images import is_web_url
 from copilot_proxy.formats.types import ClientRequest
 
 _TYPES: Final = (b"image", b"document", b"input_file", b"fileUri", b"file_uri")
-"""Every body with an image or document contains at least one of these texts."""
+"""Every body with an image or document contains at least one of these strings."""
 _INNER: Final = ("content", "output", "source", "parts", "functionResponse", "function_response")
 _URIS: Final = {"fileData": ("fileUri", "mimeType"), "file_data": ("file_uri", "mime_type")}
 """Gemini's names for a file with a URL, in both spellings."""

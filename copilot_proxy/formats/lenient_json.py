@@ -1,6 +1,6 @@
 """Decodes JSON that is almost valid, with incomplete characters, NaN or infinities.
 
-Models and clients sometimes cut off a text in the middle of a character. The rest of the message
+Models and clients sometimes cut off text in the middle of a character. The rest of the message
 should not be lost because of that.
 """
 

@@ -137,7 +137,7 @@ class ModelProfile:
 
     # The conversation
     accepts_blank_texts: bool = True
-    """Whether texts that are only whitespace are accepted."""
+    """Whether text that is only whitespace is accepted."""
     consecutive_assistants: bool = True
     """Whether two assistant messages in a row are accepted."""
     may_begin_with_assistant: bool = True

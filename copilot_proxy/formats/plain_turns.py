@@ -1,7 +1,7 @@
 """Plain conversations, kept as small objects instead of decoded JSON.
 
 An agent's long conversation consists of thousands of objects, and each step that handles a request
-would iterate over all of them. If a conversation only contains texts, images, calls and results in
+would iterate over all of them. If a conversation only contains text, images, calls and results in
 their usual form, it is decoded into structs, which validates it at the same time. Steps that change
 nothing in such a conversation pass it on unchanged; all others request the decoded JSON.
 """
@@ -39,16 +39,16 @@ class PlainTurns(list[Any]):
         self.parts = parts
         """Information about the conversation; its type depends on the API."""
         self.wide_size = 0
-        """The bytes of memory that the texts may need beyond the size of their JSON; only set for
+        """The bytes of memory that the text may need beyond the size of its JSON; only set for
         Responses.
 
-        A single character such as a curly quotation mark makes Python store the entire text with
+        A single character such as a curly quotation mark makes Python store an entire string with
         two bytes per character, an emoji with four, whereas most characters take one byte in JSON.
         """
         self.images = images
         """The number of images in the conversation."""
         self.text_size = text_size
-        """The minimum size of all texts together, in bytes."""
+        """The minimum size of all text together, in bytes."""
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ class PlainDecoder:
             turns = self._plain(getattr(read, self._name))
             if turns is None:
                 return None
-            # Outside of texts, at most two of three bytes start a value: "[],[],[]".
+            # Outside of strings, at most two of three bytes start a value: "[],[],[]".
             if is_quick and (len(body) - turns.text_size) * 2 // 3 > MAX_VALUES:
                 check_value_count(body, MAX_VALUES)
             given = {name: getattr(read, name) for name in self._others}

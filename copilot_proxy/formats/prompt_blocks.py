@@ -18,7 +18,7 @@ _MARKS: Final = frozenset({"cache_control", "copilot_cache_control", "prompt_cac
 """Fields that mark the ends of cached parts. They move with each request, and do not belong to the
 prompt itself."""
 _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
-"""How the names of marks end in JSON. In a text, the quotation mark would be escaped."""
+"""How the names of marks end in JSON. In a string, the quotation mark would be escaped."""
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
 _UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
@@ -206,13 +206,13 @@ def _without(message: Json, names: Set[str]) -> Json:
 
 
 def _listed(content: Any) -> list[Any]:
-    """Return the parts of a message's content. A text is one part, whether the client sends it as a
+    """Return the parts of a message's content. Text is one part, whether the client sends it as a
     string or in a list."""
     return content if isinstance(content, list) else [] if content is None else [content]
 
 
 def _part(part: Any) -> bytes:
-    """Return a part of a message, without its role and without additions to a text, such as
+    """Return a part of a message, without its role and without additions to text, such as
     citations, because prompts never differ only in those."""
     kind = type(part)
     if kind is str:

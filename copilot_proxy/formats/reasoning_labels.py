@@ -16,5 +16,5 @@ LABELS: Final = (*OTHER_APIS, CHAT_LABEL)
 
 
 def label_of(text: str) -> str:
-    """Return the label at the start of a text, or "" if there is none."""
+    """Return the label at the start of `text`, or "" if there is none."""
     return next((label for label in LABELS if text.startswith(label)), "")

@@ -45,7 +45,7 @@ def diagnose(
 ) -> None:
     """Set the message and hint of `error` if Copilot refused `body` without giving a reason.
 
-    `tool_names` maps the names in `body` to the client's names of renamed tools.
+    `tool_names` maps the names of renamed tools in `body` to the client's names.
     """
     text = error.message.strip().rstrip(".")
     if error.upstream_status != 400 or (text.lower() not in _BARE and text != _NO_MESSAGE):

@@ -40,7 +40,7 @@ class Refused:
 
 _MODERATION: Final = Refused(
     "Copilot has no moderation that a request can turn on.",
-    "Omit `moderation` and check the texts in the client.",
+    "Omit `moderation` and check the text in the client.",
 )
 _RETENTION: Final = Dropped("Copilot decides how long a prompt stays in the cache")
 _SAFETY: Final = Dropped("Copilot refuses it")

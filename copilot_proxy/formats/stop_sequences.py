@@ -1,6 +1,6 @@
 """Ends answers at the stop sequences that the model's API does not accept.
 
-`StopSequences` finds them in a text that arrives in chunks. `StopTranslator` applies it to the
+`StopSequences` finds them in text that arrives in chunks. `StopTranslator` applies it to the
 chunks of an answer, between the translator that reads Copilot's events and the client's writer, so
 that it works the same for every client API.
 """
@@ -55,7 +55,7 @@ def check_length(stops: Sequence[str], field: str) -> None:
 
 
 class StopSequences:
-    """Passes on a text until the first of several sequences is complete.
+    """Passes on text until the first of several sequences is complete.
 
     The result does not depend on how the text is split. If the text ends with what may be the start
     of a sequence, that part is held back; it is always shorter than the longest sequence.

@@ -1,6 +1,6 @@
 """Unpacks images from tool results that are JSON text.
 
-Some agents convert a result with several parts to a single text. The model would not see its
+Some agents convert a result with several parts to a single string. The model would not see its
 images, and their base64 would cost hundreds of times as many tokens. Observed with Codex and with
 results of MCP tools, 2026-07.
 """
@@ -22,7 +22,7 @@ _MARK: Final = '"image'
 """Occurs in the type of every image, as JSON."""
 _TEXTS: Final = ("text", "input_text", "output_text")
 _BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
-"""The possible first characters of a JSON text with a list; few other texts start with them."""
+"""The possible first characters of a JSON text with a list; little other text starts with them."""
 _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
@@ -38,12 +38,12 @@ def unpack_results(api: str, request: ClientRequest) -> None:
 
 
 def any_stringified(api: str, texts: Iterable[str]) -> bool:
-    """Return whether `unpack_results` would change any of these result texts."""
+    """Return whether `unpack_results` would change any of these results."""
     return any(unpacked(api, text) is not None for text in texts if text[:1] in _BEGINNINGS)
 
 
 def may_be_stringified(text: str) -> bool:
-    """Return whether a text starts like a stringified result, as few other texts do."""
+    """Return whether `text` starts like a stringified result, as little other text does."""
     return text[:1] in _BEGINNINGS
 
 
@@ -51,7 +51,7 @@ def unpacked(api: str, content: object) -> list[Json] | None:
     """Return the parts of a stringified result, in the notation of `api`, or None for any other
     text.
 
-    A stringified result is a list of texts and images, with at least one image as data.
+    A stringified result is a list of text and images, with at least one image as data.
     """
     if not isinstance(content, str) or not content.lstrip().startswith("["):
         return None

@@ -1,6 +1,6 @@
 """Finds the parts of a request that count as tokens, for an estimate without a call to Copilot.
 
-The caller counts the tokens of the texts. Each image counts as `IMAGE_TOKENS`, which errs on the
+The caller counts the tokens of the text. Each image counts as `IMAGE_TOKENS`, which errs on the
 high side: Claude's own rule is width times height divided by 750, but at most 1600. Each document
 that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or two pages, because
 its length is unknown unless it is parsed.
@@ -17,7 +17,7 @@ from copilot_proxy.formats.plain_turns import PlainTurns, expanded
 IMAGE_TOKENS: Final = 1600
 DOCUMENT_TOKENS: Final = 3000
 _JSON_CHARS_PER_TOKEN: Final = 4.2
-"""Average characters per token in JSON. This is more than in texts, because 5% of a long
+"""Average characters per token in JSON. This is more than in plain text, because 5% of a long
 conversation's JSON is punctuation, which `prompt_tokens` leaves out."""
 
 
@@ -28,7 +28,7 @@ class CountedFields(NamedTuple):
     json: tuple[str, ...]
     """The fields whose JSON counts as text."""
     nested: tuple[str, ...]
-    """The fields that contain nested texts and objects."""
+    """The fields that contain nested text and objects."""
 
 
 def request_tokens(request: Mapping[str, Any]) -> int:
@@ -37,13 +37,13 @@ def request_tokens(request: Mapping[str, Any]) -> int:
     if not plain:
         return prompt_tokens(expanded(request))
     others = {name: one for name, one in request.items() if type(one) is not PlainTurns}
-    # Encoding takes a third of the time of iterating over all texts.
+    # Encoding takes a third of the time of iterating over all strings.
     chars = sum(len(msgspec.json.encode(turns).decode()) for turns in plain)
     return prompt_tokens(others) + round(chars / _JSON_CHARS_PER_TOKEN)
 
 
 def texts(value: Any, fields: CountedFields) -> Iterator[str]:
-    """Yield all texts in a part of a request, in order."""
+    """Yield all text in a part of a request, in order."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):

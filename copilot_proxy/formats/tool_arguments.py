@@ -102,9 +102,9 @@ class Arguments:
 
 
 class _End:
-    """Finds the end of the first object, list or string in a text that arrives in chunks.
+    """Finds the end of the first object, list or string in text that arrives in chunks.
 
-    A text that has not reached this end is not JSON yet, and a text with anything but whitespace
+    Text that has not reached this end is not JSON yet, and text with anything but whitespace
     after this end never will be. Otherwise, a parser must decide.
     """
 
@@ -165,7 +165,7 @@ class _End:
 def parsed_input(text: str, default: Any = None) -> Json:
     """Return a tool's input as an object.
 
-    Text that is not a JSON object is wrapped: ``{"INVALID_JSON": text}``. For an empty text,
+    Text that is not a JSON object is wrapped: ``{"INVALID_JSON": text}``. For empty text,
     returns `default`, or an empty object.
     """
     if not text.strip():

@@ -93,9 +93,9 @@ class UpstreamApi(Protocol):
     ) -> StreamTranslator:
         """Return a translator from Copilot's response to Chat Completions chunks.
 
-        `model` is the model name that the client sent. `tool_names` maps the names sent to the
-        model to the client's names of renamed tools; `custom_tools` are the names of the client's
-        custom tools, which functions with the same name may replace; `used_ids` are the ids of the
-        conversation's tool calls.
+        `model` is the model name that the client sent. `tool_names` maps the names of renamed
+        tools, as sent to the model, to the client's names; `custom_tools` are the names of the
+        client's custom tools, which functions with the same name may replace; `used_ids` are the
+        ids of the conversation's tool calls.
         """
         ...

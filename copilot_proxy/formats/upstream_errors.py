@@ -46,7 +46,7 @@ days."""
 
 
 def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRefusal:
-    """Return the error for a response with `status` >= 400 and lower-case header names."""
+    """Return the error for a response with `status` >= 400 and lowercase header names."""
     message, code, param, wait = _parse_body(body)
     if wait is not None:
         headers = {"retry-after": wait, **headers}

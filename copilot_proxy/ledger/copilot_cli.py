@@ -138,7 +138,7 @@ def _row(event: Mapping[str, Any]) -> Row:
 
 
 def _clean(name: str, value: object) -> object:
-    """Return a text without anything that could confuse a terminal, and other values unchanged."""
+    """Return text without anything that could confuse a terminal, and other values unchanged."""
     if not isinstance(value, str) or name == "details_json":
         return value
     return "".join(filter(str.isprintable, value))[:_MAX_TEXT]

@@ -67,7 +67,7 @@ def whole_days(first: date | None, last: date | None) -> Period:
 def parse_period(since: str | None, until: str | None, last: str | None, now: datetime) -> Period:
     """Return the period described by a command's options. Raises `UsageError`.
 
-    `since` and `until` are days (inclusive) or times; `last` is a text such as ``7d``.
+    `since` and `until` are days (inclusive) or times; `last` is a string such as ``7d``.
     """
     if last is not None:
         if since is not None or until is not None:

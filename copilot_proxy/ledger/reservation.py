@@ -18,7 +18,7 @@ day."""
 _LOADED_US: Final = time.time_ns() // 1000
 """When this process loaded the module, which is before its first reservation."""
 _MAX_BYTES: Final = 120
-"""Maximum size of a text in UTF-8. An entire reservation must fit into a slot of the file; see
+"""Maximum size of a string in UTF-8. An entire reservation must fit into a slot of the file; see
 `reservation_file`."""
 
 Target = tuple[str, str, str, str]
@@ -29,7 +29,7 @@ Group = tuple[str, str, str, str, str, str]
 
 
 class Common(NamedTuple):
-    """The values that all reservations of a plan share. Unknown texts are ""."""
+    """The values that all reservations of a plan share. Unknown strings are ""."""
 
     host: str
     """The name of the machine or container, since each has its own process ids."""
@@ -88,9 +88,9 @@ def targets_of(group: Group) -> Iterator[Target]:
                 yield per, which, kind, name
 
 
-@lru_cache(maxsize=256)  # most texts are the same as in the previous plan
+@lru_cache(maxsize=256)  # most strings are the same as in the previous plan
 def short(text: str | None) -> str:
-    """Return a text that fits into a reservation: a longer text is replaced by its hash."""
+    """Return a string that fits into a reservation: a longer one is replaced by its hash."""
     encoded = (text or "").encode("utf-8", "replace")
     return encoded.decode() if len(encoded) <= _MAX_BYTES else sha256(encoded).hexdigest()
 

@@ -82,7 +82,7 @@ def _quota(quota: Quota) -> tuple[str, float, float, float, str | None]:
     )
 
 
-@lru_cache(maxsize=256)  # most requests share most texts
+@lru_cache(maxsize=256)  # most requests share most strings
 def _text(value: str | None) -> str | None:
     """Return text from a client or Copilot, shortened and without secrets."""
     if value is None:

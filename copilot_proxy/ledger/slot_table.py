@@ -132,7 +132,7 @@ class SlotTable:
                 slot.change(-slot.nano)
 
     def unsaved(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the bytes to write, with their offset in the file after its header."""
+        """Yield the bytes to write, with their offset from the end of the file's header."""
         for slot in self._settled.values():
             yield slot.number * SLOT + NANO_OFFSET, NANO.pack(slot.nano)
         for first, size in runs(sorted(self._ended)):

@@ -150,9 +150,9 @@ class _Listener(QueueListener):
             return self.queue.get(block)
 
     def handle(self, record: logging.LogRecord) -> None:
-        """Write `record`, and after the last one the notice about dropped records. A record with
-        `written` is not written; instead, its event is set, because all records before it have been
-        written."""
+        """Write `record`; after the last record, also write the notice about dropped records. A
+        record with `written` is not written: its event is set, because all records before it have
+        been written."""
         written: Event | None = getattr(record, "written", None)
         try:
             if written is None:

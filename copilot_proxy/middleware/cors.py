@@ -1,4 +1,4 @@
-"""The headers that let a page of an allowed origin use the server (https://fetch.spec.whatwg.org)."""
+"""Headers that let a page from an allowed origin use the server (https://fetch.spec.whatwg.org)."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -22,7 +22,7 @@ MIN_BYTES: Final = 2
 """Minimum bytes per token in a request; most tokens take four or more."""
 _MAX_KNOWN: Final = 500
 _MAX_TEXT: Final = 20_000
-"""How many characters at the end of a text are searched for a request for a summary."""
+"""How many characters at the end of the text are searched for a request for a summary."""
 
 
 class ContextGuard:

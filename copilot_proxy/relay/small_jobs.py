@@ -36,7 +36,7 @@ _JOBS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 }
 """Client -> types of jobs and their phrases, from the clients' own programs, 2026-11."""
 _MAX_CHARS: Final = 20_000
-"""Maximum length of instructions for a small job; longer texts are from the user or a tool."""
+"""Maximum length of instructions for a small job; longer text is from the user or a tool."""
 
 
 def small_job(record: RequestRecord, request: ClientRequest) -> str | None:
@@ -52,7 +52,7 @@ def small_job(record: RequestRecord, request: ClientRequest) -> str | None:
 
 
 def _instructions(record: RequestRecord, request: ClientRequest) -> list[str]:
-    """Return the texts where a client puts its instructions: those at the start, and the last."""
+    """Return the strings where a client puts its instructions: those at the start, and the last."""
     found, turns = record.client_api.conversation(request)
     for turn in (*turns[:2], *turns[2:][-1:]):
         found = found + turn.texts

@@ -12,7 +12,7 @@ PATH: Final = EMBEDDINGS_PATH
 
 
 async def embeddings(request: Request) -> ASGIApp:
-    """Accepts up to 2048 texts or lists of token ids; returns floats or base64."""
+    """Accepts up to 2048 strings or lists of token ids; returns floats or base64."""
     data = await read_body(request)
     body = await parse_body(data, parse_request)
     return answer_with_embeddings(request, body, body_bytes=len(data))

@@ -110,7 +110,7 @@ async def _answer(request: LitestarRequest, parse: Callable[[bytes], ClientReque
     summary="Create embeddings (Ollama)",
 )
 async def ollama_embed(request: LitestarRequest) -> ASGIApp:
-    """Accepts a text or a list of texts."""
+    """Accepts a string or a list of strings."""
     started = time.perf_counter_ns()
     return await _embed(
         request,

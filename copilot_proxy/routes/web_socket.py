@@ -238,9 +238,9 @@ class _HandshakeAnswer:
 
 
 class _Answer:
-    """Sends the response to a WebSocket message, one event per message.
+    """Answers a WebSocket message: each event of the response becomes a message.
 
-    The first event includes the HTTP headers that concern the request, such as the notes.
+    The first one includes the HTTP headers that concern the request, such as the notes.
     """
 
     def __init__(self, web_socket: _WebSocket, lane: str | None) -> None:

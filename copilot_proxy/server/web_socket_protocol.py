@@ -41,7 +41,7 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.transport.close()
 
     def handle_text(self, event: Frame) -> None:
-        # The application accepts bytes. Decoding a large text here would delay other requests.
+        # The application accepts bytes. Decoding a large message here would delay other requests.
         self.handle_bytes(event)
 
     def handle_ping(self) -> None:

@@ -1,4 +1,4 @@
-"""A worker process as seen by the supervisor, which starts, follows and stops it."""
+"""A worker process as seen by the supervisor, which starts, watches and stops it."""
 
 import asyncio
 import os

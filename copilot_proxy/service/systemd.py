@@ -169,7 +169,7 @@ def _starts(enabled: bool, on_demand: bool) -> str:
     if on_demand:
         return "when a client connects"
     if not enabled:
-        return "only by hand"
+        return "only manually"
     return "at boot" if _lingers() else "when you log in"
 
 

@@ -1,6 +1,6 @@
 """Loads the settings.
 
-Flags override the environment (``COPILOT_PROXY_`` plus the upper-case name), which overrides
+Flags override the environment (``COPILOT_PROXY_`` plus the uppercase name), which overrides
 ``config.toml``, which overrides the defaults. In ``config.toml``, the table of the profile in use
 overrides the settings above it.
 """

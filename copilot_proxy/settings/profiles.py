@@ -21,7 +21,7 @@ def profile(value: object) -> str | None:
     """Parse the name of a profile; None for the default profile. Raises `ValueError`."""
     if not isinstance(value, str) or not (value == "" or _NAME.fullmatch(value)):
         raise ValueError(
-            "expected a name of up to 32 lower-case letters, digits, dashes and underscores"
+            "expected a name of up to 32 lowercase letters, digits, dashes and underscores"
         )
     return None if value in ("", DEFAULT) else value
 

@@ -1,4 +1,4 @@
-"""Validation of documents: PDFs and texts that are part of a prompt."""
+"""Validation of documents: PDFs and text that are part of a prompt."""
 
 from __future__ import annotations
 

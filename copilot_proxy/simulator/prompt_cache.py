@@ -66,7 +66,7 @@ class PromptCache:
 
 
 def _common(one: str, other: str) -> int:
-    """Return the length of the prefix that both texts share."""
+    """Return the length of the prefix that both strings share."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)))
 

@@ -55,7 +55,7 @@ def plain(status: int, text: str, **headers: str) -> Refusal:
 
 
 def html(status: int, text: str = UNICORN) -> Refusal:
-    """Return an HTML page where a program expected data."""
+    """Return an HTML page in place of the data that a program expects."""
     return Refusal(status, text, content_type=HTML)
 
 
@@ -70,7 +70,7 @@ def invalid(message: str = "invalid request body") -> Refusal:
 
 
 def anthropic(status: int, kind: str, message: str, request_id: str = "") -> Refusal:
-    """Return an error in the format of Claude's own API, which its backends label as JSON."""
+    """Return an error in the format of Claude's own API: JSON that is labeled as such."""
     body: Json = {"type": "error", "error": {"type": kind, "message": message}}
     if request_id:
         body["request_id"] = request_id

@@ -13,7 +13,7 @@ from .script import REFUSAL
 from .types import Item, Json, Model, Part, Quirks, ResponsesRequest
 
 FIRST_WITH_PHASES = 5.3
-"""The first GPT version that marks which of its texts is the final answer."""
+"""The first GPT version that marks which text is the final answer."""
 
 
 @dataclass
@@ -59,14 +59,14 @@ class ResponseFacts:
 
     @property
     def phase(self) -> Json:
-        """The phase of a text, which newer models add: commentary or final answer."""
+        """The phase of the text, which newer models add: commentary or final answer."""
         if not has_phases(self.model):
             return {}
         return {"phase": "commentary" if self.reply.calls else "final_answer"}
 
 
 def has_phases(model: Model) -> bool:
-    """Return whether the model marks its texts as commentary or final answer."""
+    """Return whether the model marks its text as commentary or final answer."""
     return gpt_version(model) >= FIRST_WITH_PHASES
 
 

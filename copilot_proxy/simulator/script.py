@@ -37,7 +37,7 @@ FILLER = (
 
 
 def tokens(text: str) -> int:
-    """Estimate the token count of a text, at four characters per token."""
+    """Estimate the token count of text, at four characters per token."""
     return (len(text) + 3) // 4
 
 
@@ -91,7 +91,7 @@ def refuse(reply: Reply) -> None:
 
 
 def pieces(text: str) -> list[str]:
-    """Split a text into the chunks in which it is streamed, of up to a word each."""
+    """Split text into the chunks in which it is streamed, of up to a word each."""
     return re.findall(r"\s*\S{1,7}|\s+", text)
 
 

@@ -71,7 +71,7 @@ class CatalogueCache:
         return outcome if isinstance(outcome, Catalogue) else _expired_or_raise(entry, outcome)
 
     async def aclose(self) -> None:
-        """Cancel all requests for lists in progress."""
+        """Cancel all running requests for lists."""
         tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
         for task in tasks:
             task.cancel()
@@ -79,7 +79,7 @@ class CatalogueCache:
             await asyncio.wait(tasks)
 
     async def _update(self, entry: _Entry, auth: TokenSource) -> Catalogue | UpstreamError:
-        """Fetch the list. Errors are returned, not raised, since no caller may be waiting."""
+        """Fetch the list. Errors are returned, not raised: there may be no caller waiting."""
         try:
             # Nothing else can be returned after the first attempt, so it is worth a short wait.
             is_first = entry.catalogue is None and entry.error is None

@@ -146,18 +146,18 @@ def test_another_account(cli: Cli, simulator: Simulator) -> None:
     signing out; signing in to the same account again does not, and neither does one without any
     requests."""
     login = ("login", "--store", "file")
-    mixed = "The ledger has requests of mona; those of mona_acme will be added"
+    mixed = "The ledger contains requests from mona; requests from mona_acme will be added"
     plan = simulator.state.plan
     texts = [cli(*login).err]
     simulator.state.plan = "business"
     texts.append(cli(*login).err)
     simulator.state.plan = plan
     texts.append(cli(*login).err)
-    assert not any("The ledger has" in text for text in texts)
+    assert not any("The ledger contains" in text for text in texts)
     writer = Writer(load_settings().ledger_file)
     writer.write([row(record("one"), time.time())])
     writer.close()
-    assert "The ledger has" not in cli(*login).err
+    assert "The ledger contains" not in cli(*login).err
     simulator.state.plan = "business"
     cli("logout")
     assert mixed in cli(*login).err

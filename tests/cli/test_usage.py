@@ -258,7 +258,7 @@ def test_one_request(cli: Cli, ledger: Path) -> None:
     unknown = "unknown: Copilot did not report it, and the tokens or the model's price are unknown"
     assert unknown in cli("usage", "show", "now").out
     missing = cli("usage", "show", "zzz")
-    assert (1, True) == (missing.code, "has no request 'zzz'" in missing.err)
+    assert (1, True) == (missing.code, "does not contain the request 'zzz'" in missing.err)
 
 
 def test_a_refused_request(cli: Cli, own_home: Path) -> None:

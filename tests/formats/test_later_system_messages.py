@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -16,7 +16,7 @@ from copilot_proxy.formats.reasoning_cache import ReasoningCache
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import Json
 from tests.formats.messages.samples import check_with_simulator
-from tests.formats.routes import claude, every_client, sent
+from tests.formats.routes import claude, every_client, model_on, sent
 from tests.formats.rules.asking import assistant, called, result, user
 
 BETA: Final = "mid-conversation-system-2026-04-07"
@@ -183,20 +183,35 @@ TURNS: Final[dict[str, Callable[[str], list[Json]]]] = {
 }
 
 
-def requests(client: str, turn: Callable[[str], list[Json]]) -> Iterable[Any]:
-    """Yield the bodies of a conversation's requests, one for each of the assistant's messages."""
+MODELS: Final = (
+    NEW,
+    model_on("messages", "claude-fable-5.1", "Anthropic"),
+    model_on("chat_completions", "claude-sonnet-4.6", "Anthropic"),
+    model_on("chat_completions", "gpt-4o"),
+    model_on("responses", "gpt-6.1"),
+    model_on("chat_completions", "gemini-2.5-pro", "Google"),
+    model_on("chat_completions", "kimi-k3", "Moonshot AI"),
+)
+
+
+def requests(
+    client: str, turn: Callable[[str], list[Json]], model: Model = NEW
+) -> Iterable[PreparedRequest]:
+    """Yield the requests of a conversation, one for each of the assistant's messages."""
     steps = [user("start"), assistant("ok"), *(step for n in "123" for step in turn(n))]
     for end, step in enumerate(steps):
         if step["said"] in ("assistant", "call"):
-            yield sent(client, NEW, *steps[:end], system="Be kind.", tool="f").body
+            yield sent(client, model, *steps[:end], system="Be kind.", tool="f")
 
 
 @every_client
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
-def test_the_cached_prefix_survives(client: str, turn: Callable[[str], list[Json]]) -> None:
-    """Each request starts with the prompt of the one before, up to the last mark in it."""
-    bodies = list(requests(client, turn))
-    prompts = [list(blocks("messages", body)) for body in bodies]
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_the_cached_prefix_survives(
+    client: str, turn: Callable[[str], list[Json]], model: Model
+) -> None:
+    """Each request starts with the whole prompt of the one before."""
+    prompts = [list(blocks(one.api.name, one.body)) for one in requests(client, turn, model)]
 
     assert len(prompts) in (4, 7)
     for earlier, later in pairwise(prompts):
@@ -211,7 +226,8 @@ def test_the_marks_are_where_the_next_request_reads(
 ) -> None:
     """The end of each request is marked, and marked again in the next request, to be read."""
     ends: list[str] = []
-    for body in requests(client, turn):
+    for request in requests(client, turn):
+        body = request.body
         contents = [message["content"] for message in body["messages"]]
         marked = [json.dumps(one[-1]) for one in contents if "cache_control" in one[-1]]
         assert marked[-1] == json.dumps(contents[-1][-1])

@@ -47,7 +47,7 @@ def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
     """Return the messages with the images of tool results moved to a user message after the
     results.
 
-    Chat Completions accepts images only in user messages. A text before the images gives the
+    Chat Completions accepts images only in user messages. Text before the images gives the
     position of the result that they came from. If there is nothing to move, `messages` itself is
     returned.
     """

@@ -136,7 +136,8 @@ class ChatBody(OutgoingBody):
         roles = [self.role(turn) for turn in self.turns]
         start = next((i for i, role in enumerate(roles) if role != "system"), len(roles))
         later = placed(self.turns[start:], self.role, lambda: self.user(text))
-        self.turns = [*self.turns[:start], *later.messages]
+        if later.is_moved or later.added:
+            self.turns = [*self.turns[:start], *later.messages]
         return later.is_moved, later.added
 
     @property

@@ -24,7 +24,7 @@ from copilot_proxy.formats.stringified_results import any_stringified
 
 _Filled = Annotated[str, Meta(min_length=1)]
 _Mark = dict[str, Any] | UnsetType
-"""A mark for Claude's prompt cache, which some agents set on messages, calls and texts."""
+"""A mark for Claude's prompt cache, which some agents set on messages, calls and text parts."""
 
 
 class _Plain(Struct, forbid_unknown_fields=True, gc=False):
@@ -203,7 +203,7 @@ def _is_accepted(message: _Assistant) -> bool:
 
 
 def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
-    """Return whether the model accepts the texts of the messages, and their order."""
+    """Return whether the model accepts the text of the messages, and their order."""
     kinds = [type(one) for one in turns if type(one) not in (_System, _Developer)]
     if not profile.may_begin_with_assistant and kinds[:1] == [_Assistant]:
         return False

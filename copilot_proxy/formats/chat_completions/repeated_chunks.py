@@ -29,7 +29,7 @@ have different fields every time."""
 _encode: Final = msgspec.json.Encoder().encode
 
 _Around = tuple[bytes, bytes]
-"""The bytes before and after a text."""
+"""The bytes before and after a chunk's text."""
 
 
 class RepeatedChunks:
@@ -42,7 +42,7 @@ class RepeatedChunks:
         """The bytes around a chunk's text -> the bytes around the text of the repaired chunk, or
         None if they cannot be predicted."""
         self._seen: set[_Around] = set()
-        """Bytes around texts that have occurred once; many never occur again."""
+        """Pairs that have occurred once; many never occur again."""
 
     def translated(self, batch: Sequence[object]) -> list[bytes] | None:
         """Return the JSON of the repaired chunks, or None if any of them is unknown."""
@@ -108,7 +108,7 @@ def _decoded_text(data: bytes) -> str | None:
 
 
 def _around_text(data: bytes) -> _Around | None:
-    """Return the bytes around a chunk's text, or None if it does not have exactly one text."""
+    """Return the bytes around a chunk's text, or None if it does not have exactly one."""
     if data.count(_TEXT_STARTS) != 1:
         return None
     start = data.find(_TEXT_STARTS) + _SKIPPED

@@ -80,7 +80,7 @@ class CalledFunctionDelta(Struct):
 
 
 class CalledCustomToolDelta(Struct):
-    """`name` is sent once; the `input` for an index is concatenated into a single text."""
+    """`name` is sent once; the `input` for an index is concatenated into a single string."""
 
     name: str | None = None
     input: str | None = None

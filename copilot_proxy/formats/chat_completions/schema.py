@@ -12,7 +12,7 @@ from copilot_proxy.formats.types import Json
 
 
 class TextPart(Struct, tag_field="type", tag="text"):
-    """A text."""
+    """Text."""
 
     text: str
 

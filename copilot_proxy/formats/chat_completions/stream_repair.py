@@ -209,7 +209,7 @@ def _from_anthropic(body: Message) -> ChatCompletion:
 
 
 def _text(value: object) -> str:
-    """Return a text, or the joined texts of a list of parts; "" for anything else."""
+    """Return a string, or the joined text of a list of parts; "" for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):

@@ -57,12 +57,12 @@ def _check_prompt(prompt: Any) -> None:
 
 
 def is_list_of_prompts(prompt: Any) -> bool:
-    """Return whether `prompt` is a list of texts, or a list of lists of token ids."""
+    """Return whether `prompt` is a list of strings, or a list of lists of token ids."""
     return isinstance(prompt, list) and not isinstance(prompt[0], int)
 
 
 def has_tokens(request: ClientRequest) -> bool:
-    """Return whether the prompts of a validated request are token ids rather than texts."""
+    """Return whether the prompts of a validated request are token ids rather than strings."""
     prompt = request["prompt"]
     return isinstance(prompt, list) and not isinstance(prompt[0], str)
 

@@ -19,7 +19,7 @@ def split_request(
 ) -> list[ClientRequest]:
     """Split a validated request into a request for each continuation, in index order.
 
-    Each prompt is a text; `decode` converts token ids to text. Raises `RequestError`.
+    Each prompt is a string; `decode` converts token ids to text. Raises `RequestError`.
     """
     prompt = request["prompt"]
     prompts = prompt if is_list_of_prompts(prompt) else [prompt]

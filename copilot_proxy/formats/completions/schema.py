@@ -9,7 +9,7 @@ from copilot_proxy.formats.chat_completions.schema import StreamOptions
 
 
 class CompletionsRequest(Struct):
-    """The body of ``POST /v1/completions``; `prompt` is one or more texts, or their token ids."""
+    """The body of ``POST /v1/completions``; `prompt` is one or more strings, or their token ids."""
 
     model: str
     prompt: str | list[str | int | list[int]]

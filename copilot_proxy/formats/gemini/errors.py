@@ -77,7 +77,7 @@ def _details(error: CopilotProxyError) -> list[Json]:
 
 
 def _flat(prefix: str, values: Mapping[str, object]) -> dict[str, str]:
-    """Return nested values as texts under dotted names, as Google's metadata requires."""
+    """Return nested values as strings under dotted names, as Google's metadata requires."""
     flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

@@ -145,7 +145,7 @@ class GeminiCountTokensRequest(Struct, rename="camel"):
 
 
 class GeminiEmbedContentRequest(Struct, rename="camel"):
-    """The body of ``:embedContent``; the texts of its parts are embedded as a single text."""
+    """The body of ``:embedContent``; the text of its parts is embedded as one string."""
 
     content: GeminiContent
     model: str | None = None

@@ -18,7 +18,7 @@ _FIELDS: Final = CountedFields(
 
 
 def text_of(request: GeminiRequest) -> str:
-    """Return all texts of the system instruction, tools and contents, joined by newlines."""
+    """Return all text of the system instruction, tools and contents, joined by newlines."""
     sections = ("systemInstruction", "tools", "contents")
     return "\n".join(text for section in sections for text in texts(request.get(section), _FIELDS))
 

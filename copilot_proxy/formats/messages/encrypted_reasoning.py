@@ -92,8 +92,8 @@ class ReasoningWriter:
 def parse_thoughts(text: object, opaque: object) -> list[Thought]:
     """Split the reasoning of a chat message into Claude's thinking blocks.
 
-    The list is empty if the reasoning is not Claude's, or if the opaque value does not fit the
-    text.
+    The list is empty if the reasoning is not Claude's, or if the opaque value does not match
+    the text.
     """
     if not isinstance(opaque, str) or not opaque.startswith(MESSAGES_LABEL):
         return []

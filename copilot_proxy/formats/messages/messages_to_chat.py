@@ -218,7 +218,7 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> Iterator[Json]:
 
 
 def _search_result(block: Json) -> str:
-    """Return the title, source and texts of a search result, one per line."""
+    """Return the title, source and text parts of a search result, one per line."""
     content = block.get("content")
     inner = content if isinstance(content, list) else []
     texts = [part.get("text") for part in inner if isinstance(part, dict)]

@@ -153,7 +153,8 @@ class MessagesBody(OutgoingBody):
         if not self._has_system_messages():
             return False, 0
         messages, is_moved, added = placed(self.turns, self.role, lambda: self.user(text))
-        self.turns = merged(messages) if self._translated else messages
+        if is_moved or added:
+            self.turns = merged(messages) if self._translated else messages
         return is_moved, added
 
     def _has_system_messages(self) -> bool:

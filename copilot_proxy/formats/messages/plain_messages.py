@@ -86,7 +86,7 @@ class _Assistant(_Plain, tag_field="role", tag="assistant"):
 class _System(_Plain, tag_field="role", tag="system"):
     role: ClassVar[str] = "system"
     content: str | Annotated[list[_Text | _Image], Meta(min_length=1)]
-    """Only texts are valid, but with a single type of block, msgspec would accept blocks without a
+    """Only text is valid, but with a single type of block, msgspec would accept blocks without a
     ``type``."""
     output_config: dict[str, Any] | UnsetType = UNSET
 
@@ -108,7 +108,7 @@ class _Blocks:
         self.texts = [block.text for block in blocks if type(block) is _Text]
         self.images = [block for block in blocks if type(block) is _Image]
         self.outputs = [one.content for one in self.results if type(one.content) is str]
-        """The texts of results."""
+        """The results that are strings."""
 
 
 def _plain(messages: list[Any]) -> PlainTurns | None:
@@ -175,7 +175,7 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
     """Return the messages; those that must be changed are decoded JSON.
 
-    The messages with marks are changed, and those with empty results if the model does not accept
+    These are the messages with marks and, if the model does not accept empty results, those with
     empty results: the empty contents are removed.
     """
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}

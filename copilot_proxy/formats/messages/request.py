@@ -120,7 +120,7 @@ def _unexpected_tag(param: str, tag: str, expected: Sequence[str]) -> RequestErr
 
 
 def is_client_tool(tool: Json) -> bool:
-    """Return whether the client defines and runs the tool, unlike Anthropic's own tools."""
+    """Return whether the client defines and runs the tool, which is not one of Anthropic's own."""
     return tool.get("type") in (None, "custom")
 
 
@@ -149,7 +149,7 @@ def _check_tools(tools: list[Json], *, forced: bool) -> None:
 
 
 def _is_plainly_valid(block: Json) -> bool:
-    """Return whether a block is a text, call or result without any errors; False if in doubt."""
+    """Return whether a block is text, a call or a result without any errors; False if in doubt."""
     kind = block["type"]
     if kind == "tool_result":
         return block.get("tool_use_id") is not None and isinstance(block.get("content"), str)
@@ -178,7 +178,7 @@ def _check_blocks(content: list[Json], path: str) -> None:
 
 
 def _check_inner(content: Any, path: str) -> None:
-    """Check the content of a tool result or document: none, a text, or blocks."""
+    """Check the content of a tool result or document: none, a string, or blocks."""
     if content is None or isinstance(content, str):
         return
     try:

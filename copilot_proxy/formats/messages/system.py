@@ -28,7 +28,7 @@ def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
 
 
 def drop_blank_system(body: MessagesRequest) -> None:
-    """Remove blank texts from `system` of `body`."""
+    """Remove blank text from `system` of `body`."""
     if "system" in body:
         body["system"] = without_blanks(body["system"])
         if not body["system"]:

@@ -20,7 +20,7 @@ _FIELDS: Final = CountedFields(
 
 
 def text_of(request: MessagesRequest) -> str:
-    """Return all texts of the system prompt, tools and messages, joined by newlines."""
+    """Return all text of the system prompt, tools and messages, joined by newlines."""
     return "\n".join(text for section in _SECTIONS for text in texts(request.get(section), _FIELDS))
 
 

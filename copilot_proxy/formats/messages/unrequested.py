@@ -1,4 +1,4 @@
-"""Removes fields that the client has not requested from Claude's answers.
+"""Removes from Claude's answers the fields that the client has not requested.
 
 Copilot sends these fields in every answer. LangChain, for example, fails on a
 ``context_management`` that it did not ask for.

@@ -2,7 +2,7 @@
 
 Ollama clients may leave out the ids of tool calls. A call without an id receives one based on its
 position, which is the same in every request. A result without an id belongs to the first open call
-that it fits.
+that it matches.
 """
 
 import base64

@@ -117,7 +117,7 @@ class OllamaEmbedRequest(Struct):
 
 
 class OllamaEmbeddingsRequest(Struct):
-    """The body of ``POST /api/embeddings``, the older form of ``/api/embed`` for one text."""
+    """The body of ``POST /api/embeddings``, the older form of ``/api/embed`` for one string."""
 
     model: str
     prompt: str | None = None

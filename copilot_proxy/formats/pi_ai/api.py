@@ -28,7 +28,7 @@ class PiAiApi:
         return []
 
     def accepts_documents(self, model: Model | None) -> bool:
-        return False  # pi-ai only sends texts and images
+        return False  # pi-ai only sends text and images
 
     def from_chat(self, chat: ChatRequest, model: Model | None, notes: list[str]) -> AdaptedBody:
         from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat

@@ -170,7 +170,7 @@ def _id(id: str) -> str:
 
 
 def _texts(content: Any) -> list[str]:
-    """Return the texts in `content`: a string, a list of parts, or None."""
+    """Return the text of each part of `content`: a string, a list of parts, or None."""
     if isinstance(content, str):
         return [content]
     return [part.get("text") or part.get("refusal") or "" for part in content or ()]

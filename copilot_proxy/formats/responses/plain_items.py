@@ -39,7 +39,7 @@ _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 class _Part(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """A part of a message or result. The last two fields occur in the model's own texts."""
+    """A part of a message or result. The last two fields occur in the model's own text."""
 
     type: Literal["input_text", "output_text", "input_image"]
     text: str | UnsetType = UNSET

@@ -175,7 +175,7 @@ def _invalid(
 
 
 def input_items(request: ResponsesRequest) -> list[Json]:
-    """Return the input as a list of items; a text becomes a single user message."""
+    """Return the input as a list of items; a string becomes a single user message."""
     value = request["input"]
     if isinstance(value, str):
         return [{"type": "message", "role": "user", "content": value}]

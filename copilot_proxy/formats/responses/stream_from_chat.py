@@ -136,7 +136,7 @@ class ChatToResponses:
         if text := delta.get("content"):
             item = self._current
             if isinstance(item, MessageItem) and item.text_event is not None:
-                # Like most chunks, this one continues a text.
+                # Like most chunks, this one continues the text.
                 item.texts.append(text)
                 events.append({**item.text_event, "delta": text})
             else:

@@ -44,7 +44,7 @@ _TEXTS: Final = frozenset(
 
 
 class _Pieces(NamedTuple):
-    """Consecutive deltas of a text, which are all repaired in the same way as the first."""
+    """Consecutive deltas of the same text, which are all repaired in the same way as the first."""
 
     kind: str
     output_index: int

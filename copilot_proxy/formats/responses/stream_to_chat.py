@@ -67,7 +67,7 @@ class ResponsesToChat(ChunkTranslator):
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
         """The type, output index and fields of the last event that had all its indexes."""
         self._sent: dict[_Key, list[str]] = {}
-        """The deltas of each text so far, so that only the missing part of the final text is
+        """The text deltas of each part so far, so that only what is missing of the final text is
         added."""
         self._arguments: dict[int, list[str]] = {}
         """The deltas of each call's arguments so far, by output index, because ids change."""

@@ -23,7 +23,7 @@ _IMAGES: Final = ("input_image", "computer_screenshot")
 
 
 def text_of(request: ResponsesRequest) -> str:
-    """Return all texts of the instructions, tools, output format and items, joined by newlines."""
+    """Return all text of the instructions, tools, output format and items, joined by newlines."""
     return "\n".join(text for section in _SECTIONS for text in texts(request.get(section), _FIELDS))
 
 

@@ -65,8 +65,8 @@ def _called_name(holder: Json, namespace: object = None) -> tuple[str, str]:
 
 
 def _without_deferred(body: ResponsesRequest, tools: list[Json]) -> tuple[list[Json], int]:
-    """Return the tools without the deferred ones that were not found, called or chosen, and the
-    number of tools removed."""
+    """Remove the deferred tools that were not found, called or chosen; return the remaining tools
+    and the number removed."""
     choice = body.get("tool_choice")
     items = item_list(body)
     known = {_called_name(item) for item in items}

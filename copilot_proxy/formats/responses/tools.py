@@ -115,7 +115,7 @@ def as_tool(definition: Json, namespace: str | None = None) -> ClientTool | None
 
 
 def item_list(request: ResponsesRequest) -> list[Json]:
-    """Return the input items that are decoded JSON, or an empty list if the input is a text."""
+    """Return the input items that are decoded JSON, or an empty list if the input is a string."""
     items = request.get("input")
     if isinstance(items, PlainTurns):
         return items.objects

@@ -39,7 +39,7 @@ class UnannouncedItems:
         self._open: dict[int, Json] = {}
         """The items that upstream has announced but not ended, as they were announced."""
         self._texts: dict[int, dict[int, str]] = {}
-        """For each message announced here, the texts of its parts, by index."""
+        """For each message announced here, the text of its parts, by index."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
         """Return the event of type `kind`, whose indexes are set, together with any events missing

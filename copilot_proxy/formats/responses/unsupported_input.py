@@ -98,7 +98,7 @@ def _own_tools(tools: object, notes: list[str]) -> list[Json]:
 
 
 def _part(part: Json, role: object) -> Json:
-    """Return a content part without the SDK's additions; a text is given this API's type name."""
+    """Return a content part without the SDK's additions; text is given this API's type name."""
     if "parsed" in part:
         part = {name: value for name, value in part.items() if name != "parsed"}
     if part.get("type") != "text":

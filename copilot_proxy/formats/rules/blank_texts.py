@@ -1,5 +1,4 @@
-"""Drops blank texts: Claude refuses texts that are only whitespace, and Gemini refuses empty
-texts."""
+"""Drops blank text: Claude refuses text that is only whitespace, and Gemini refuses empty text."""
 
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ _TEXT_TYPES: Final = ("text", "input_text", "output_text")
 
 
 def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop blank texts, and the messages that have no other content."""
+    """Drop blank text, and the messages that have no other content."""
     has_text_parts = not outgoing.kinds.types.isdisjoint(_TEXT_TYPES)
     for holder in outgoing.contents():
         content = holder.get("content")
@@ -25,7 +24,7 @@ def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 
 
 def without_blanks(content: Any) -> Any:
-    """Return a text or list of parts without blank texts; the same object if there are none."""
+    """Return a string or list of parts without blank text; the same object if there is none."""
     if isinstance(content, str):
         return "" if content.isspace() else content
     if isinstance(content, list):

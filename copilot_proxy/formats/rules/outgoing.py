@@ -185,7 +185,7 @@ class OutgoingBody(OutgoingConversation):
         marks."""
 
     def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
-        """Remove attributes that Copilot refuses from marks, and remove all marks beyond
+        """Remove from marks the attributes that Copilot refuses, and remove all marks beyond
         `max_marks`.
 
         If `one_hour` is True, a mark may have a TTL of one hour instead of five minutes.

@@ -83,7 +83,7 @@ class OutgoingConversation(ABC):
     @property
     def is_settled(self) -> bool:
         """Whether the conversation is known to be accepted, and has not been decoded, so that no
-        rule needs to change its calls, results or texts."""
+        rule needs to change its calls, results or text."""
         return isinstance(self.body[self.turns_key], PlainTurns)
 
     @property
@@ -136,11 +136,11 @@ class OutgoingConversation(ABC):
 
     @abstractmethod
     def result(self, id: str, text: str) -> Json:
-        """Return a tool result with `text` for the call `id`, as the `raw` of a segment."""
+        """Return a tool result with `text` for the call `id`, for a segment's `raw`."""
 
     @abstractmethod
     def orphan(self, raw: Json, label: str) -> Json:
-        """Return a result as a user message that starts with `label`, as the `raw` of a segment."""
+        """Convert a result to a user message that starts with `label`, for a segment's `raw`."""
 
     @abstractmethod
     def user(self, text: str) -> Json:
@@ -148,7 +148,7 @@ class OutgoingConversation(ABC):
 
     @abstractmethod
     def contents(self) -> Iterable[Json]:
-        """Return the objects whose ``content`` may be a text or a list of parts."""
+        """Return the objects whose ``content`` may be a string or a list of parts."""
 
     def part_lists(self) -> list[tuple[Json, str]]:
         """Return each object with a list of parts, and the name of the field with the list."""

@@ -1,6 +1,6 @@
 """Moves unsupported constraints of an output schema to its descriptions, for Claude.
 
-Schemas generated from classes often have constraints, such as the maximum length of a text.
+Schemas generated from classes often have constraints, such as the maximum length of a string.
 Anthropic's SDKs do the same for their own clients.
 """
 

@@ -15,7 +15,7 @@ class HttpRequest(NamedTuple):
     method: str
     url: str
     headers: Mapping[str, str]
-    """Headers with lower-case names, without Host and Content-Length."""
+    """Headers with lowercase names, without Host and Content-Length."""
     body: bytes | None
     timeouts: Mapping[str, float | None]
     """Timeouts in seconds, under httpx's names."""
@@ -31,7 +31,7 @@ class HttpResponse(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers with lower-case names; repeated headers are joined with commas. Values are
+        """Headers with lowercase names; repeated headers are joined with commas. Values are
         decoded as latin-1."""
         ...
 

@@ -159,7 +159,7 @@ class SidecarRequest {
       compact.input_transformations = this.transformations;
       this.transformations = null;
     }
-    // Some models send a text only at the end, in which case pi-ai has no delta for it.
+    // Some models send text only at the end, in which case pi-ai has no delta for it.
     if (!this.started.has(event.contentIndex)) compact.content = event.content;
     const line = encode({ id: this.id, event: compact });
     if (line.length <= MAX_LINE) {
@@ -170,7 +170,7 @@ class SidecarRequest {
     this.drop();
   }
 
-  // By API: read fields that pi-ai does not report from Copilot's events.
+  // By API: read from Copilot's events the fields that pi-ai does not report.
   readers = {
     "openai-completions": (chunk) => {
       this.keepCharge(chunk);

@@ -238,7 +238,7 @@ class SidecarProcess:
                 log.warning("%s: %s", self._name, text[:_MAX_LOG_LINE])
 
     async def _ping(self) -> None:
-        # Missed pings are counted rather than seconds, so that the process has a chance to answer
+        # This counts missed pings rather than seconds, so that the process has a chance to answer
         # after this process was suspended, for example because the machine slept.
         missed = 0
         while self.is_alive:
