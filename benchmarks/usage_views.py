@@ -23,7 +23,9 @@ _YEAR: Final = 365 * 86_400
 _TRIES: Final = 5
 VIEWS: Final = (
     "", "day", "week", "month", "session", "client", "model", "key", "project", "--line", "--json",
-    "--last 7d", "--last 12h", "client --since 2020-01-01", "session --since 2020-01-01",
+    "--last 7d", "--last 12h", "--last 4000h", "--why", "--why --since 2020-01-01",
+    "--as claude-opus-5", "--as claude-opus-5 --since 2020-01-01", "client --since 2020-01-01",
+    "session --since 2020-01-01", "session --json --since 2020-01-01", "show", "show --client none",
 )  # fmt: skip
 
 

@@ -66,15 +66,17 @@ def _listed(name: str, settings: Settings) -> tuple[str, dict[str, object]]:
     import asyncio
 
     from copilot_proxy.cli.simulated_settings import settings_for
-    from copilot_proxy.composition import make_backend
+    from copilot_proxy.composition import make_connection
+    from copilot_proxy.relay.model_resolver import ModelResolver
 
     async def read(settings: Settings) -> tuple[str, dict[str, object]]:
-        backend = make_backend(settings, report=lambda _: None)
+        connection = make_connection(settings)
+        models = ModelResolver(connection.upstream, settings.default_model, settings.aliases)
         try:
-            model = await backend.relay.models.model(name)
+            model = await models.model(name)
             return model.id, dict(model.raw)
         finally:
-            await backend.aclose()
+            await connection.aclose()
 
     with settings_for({}, simulate=settings.simulated) as (at, _):
         return asyncio.run(read(at))

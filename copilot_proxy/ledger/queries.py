@@ -14,6 +14,7 @@ from copilot_proxy.ledger.sources import sums_source
 Group = Literal["day", "week", "month", "session", "client", "model", "key", "project"]
 _MAX_RECENT: Final = 10_000
 """The number of rows to search for the latest quota."""
+_cost_of: Final = attrgetter("nano_aiu", "requests")
 UNKNOWN: Final = "unknown"
 """How the views show a missing client, model, key, project or session."""
 
@@ -65,9 +66,6 @@ class Sums(NamedTuple):
         return None if nothing_known else self.nano_aiu
 
 
-_COST: Final = attrgetter("nano_aiu", "requests")
-
-
 def sums_by(
     database: sqlite3.Connection, group: Group, period: Period, filters: Filters
 ) -> list[Sums]:
@@ -89,13 +87,13 @@ def sums_by(
     if group in ("day", "month"):
         return rows
     rows.sort(key=lambda row: row.name or "")
-    rows.sort(key=_COST, reverse=True)
+    rows.sort(key=_cost_of, reverse=True)
     return rows
 
 
 def _by_session(database: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Sums]:
-    """Return the sums by session. Most sessions have a single row in `sums`, so letting SQLite sort
-    all rows just to add up a few would take longer than reading them."""
+    """Return the sums by session. The rows are added up here, because SQLite would sort all of them
+    first, which takes longer than reading them."""
     found: dict[str | None, Sequence[Any]] = {}
     for row in database.execute(
         f"SELECT nullif(session, ''), {', '.join(AMOUNTS)} FROM sums {where}",  # noqa: S608  # constants
