@@ -53,6 +53,8 @@ class Model:
     supports: Mapping[str, Any]
     limits: Mapping[str, Any]
     raw: Mapping[str, Any] = field(repr=False)
+    token_billed: bool = False
+    """Whether the account is billed per token: its list has the price of at least one model."""
     derived: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
     """A cache of data that other modules derive from the model, such as its profiles."""
 
@@ -177,15 +179,15 @@ def parse_models(payload: object) -> Catalogue:
     data = payload.get("data") if isinstance(payload, Mapping) else payload
     if not isinstance(data, list):
         raise ValueError("it is not a list of models")
-    catalogue = Catalogue(
-        model for entry in data if isinstance(entry, Mapping) and (model := _model(entry))
-    )
+    entries = [entry for entry in data if isinstance(entry, Mapping)]
+    token_billed = any(token_price(entry) is not None for entry in entries)
+    catalogue = Catalogue(model for entry in entries if (model := _model(entry, token_billed)))
     if not len(catalogue):
         raise ValueError("it contains no model")
     return catalogue
 
 
-def _model(entry: Mapping[str, Any]) -> Model | None:
+def _model(entry: Mapping[str, Any], token_billed: bool) -> Model | None:
     model_id = entry.get("id")
     if not isinstance(model_id, str) or not model_id:
         return None
@@ -204,6 +206,7 @@ def _model(entry: Mapping[str, Any]) -> Model | None:
         supports=_mapping(capabilities.get("supports")),
         limits=_mapping(capabilities.get("limits")),
         raw=entry,
+        token_billed=token_billed,
     )
 
 

@@ -151,6 +151,8 @@ class UpstreamError(CopilotProxyError):
     """A request to GitHub or Copilot failed."""
 
     status = 502
+    free = False
+    """Whether the request is one that is never billed, such as the token exchange."""
 
 
 class UpstreamRefusal(UpstreamError):
@@ -232,13 +234,15 @@ class BrokenResponse(UpstreamError):
 
 
 @contextmanager
-def allow_client_retry() -> Iterator[None]:
-    """Allow clients to retry if the block fails: for requests that are never billed, such as the
-    token exchange."""
+def never_billed() -> Iterator[None]:
+    """Mark errors of the block's requests as free, and allow clients to retry: for requests that
+    are never billed, such as the token exchange."""
     try:
         yield
-    except (UpstreamUnreachable, BrokenResponse) as error:
-        error.headers.pop("x-should-retry", None)
+    except UpstreamError as error:
+        error.free = True
+        if isinstance(error, UpstreamUnreachable | BrokenResponse):
+            error.headers.pop("x-should-retry", None)
         raise
 
 

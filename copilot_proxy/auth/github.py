@@ -19,7 +19,7 @@ from copilot_proxy.auth import github_errors, hosts
 from copilot_proxy.auth.account import Account, parse_account
 from copilot_proxy.auth.notices import notice_of
 from copilot_proxy.auth.token_kinds import is_fine_grained, may_be_direct
-from copilot_proxy.errors import BrokenResponse, NoCopilotAccess, allow_client_retry
+from copilot_proxy.errors import BrokenResponse, NoCopilotAccess, never_billed
 from copilot_proxy.masking import Secret
 from copilot_proxy.network.http_errors import map_http_error
 from copilot_proxy.settings import Settings
@@ -143,7 +143,7 @@ class GitHub:
         Tokens of apps other than the editors' cannot be exchanged, and are used directly. Raises
         `NotSignedIn`, `NoCopilotAccess` or, for a temporary error, `UpstreamError`.
         """
-        with allow_client_retry():
+        with never_billed():
             if is_fine_grained(token):
                 return await self._direct(token)
             response = await self._get("/copilot_internal/v2/token", token)

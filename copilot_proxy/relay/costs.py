@@ -41,6 +41,8 @@ def cost_of(record: RequestRecord) -> Cost:
         return FREE
     if not (record.events or record.client_gone or record.error is None):
         # Copilot failed, or its answer never arrived, so it may have charged for the request.
+        if record.reserved and record.upstream_status is None:
+            return Cost(record.reserved, "estimated")  # otherwise, a budget would not count it
         return Cost(None, "unknown")
     tokens = from_usage(record.usage)
     if tokens is None or not tokens.prompt:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from copilot_proxy.errors import (
     CooldownRefusal,
     CopilotProxyError,
+    UpstreamError,
     UpstreamRefusal,
     UpstreamUnreachable,
     code_of,
@@ -72,3 +73,5 @@ def _add_failure(record: RequestRecord, error: CopilotProxyError) -> None:
         record.unknown += unknown_codes(error.upstream_code)
     elif isinstance(error, UpstreamUnreachable):
         record.sent = error.sent
+    if isinstance(error, UpstreamError) and error.free:
+        record.sent = False

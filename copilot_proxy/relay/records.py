@@ -162,8 +162,7 @@ class RequestRecord:
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """Record the data in the headers of Copilot's answer: the quota, and GitHub's id."""
-        # Accounts that are billed per request see no token prices.
-        token_based = self.listed is not None and self.listed.token_price is not None
+        token_based = self.listed is not None and self.listed.token_billed
         self.quota = quota_of(headers, token_based=token_based) or self.quota
         self.upstream_id = headers.get("x-github-request-id")
 

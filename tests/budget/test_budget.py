@@ -619,6 +619,35 @@ async def test_limits_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCapt
     assert "can be read again" in caplog.text
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_that_never_arrive(simulator: Simulator, stream: bool) -> None:
+    """Copilot may have charged for them, so their expected cost counts, and the limit holds."""
+    settings = settings_with(simulator, "0.3/day")
+    simulator.state.faults.on("cut_before_headers")
+    with Proxy(settings) as proxy, proxy.client() as client:
+        statuses = []
+        for number in range(1, 7):
+            statuses.append(ask(client, stream=stream).status_code)
+            proxy.wait_for_record(number)
+
+    assert 502 == statuses[0]
+    assert 402 == statuses[-1]
+    spent, reserved = amounts(settings)
+    assert 0.1 * NANO < spent <= 0.3 * NANO
+    assert 0 == reserved
+
+
+@pytest.mark.parametrize("fault", ["server_error_500", "exchange_500"])
+def test_failures_that_cost_nothing(simulator: Simulator, fault: str) -> None:
+    """If Copilot or GitHub reports a failure, its expected cost does not count."""
+    settings = settings_with(simulator, "6/day")
+    simulator.state.faults.on(fault)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        assert ask(client).status_code >= 500
+
+    assert (0, 0) == amounts(settings)
+
+
 def test_leaving_early_releases(simulator: Simulator) -> None:
     """A client that disconnects early leaves no reservation behind."""
     settings = settings_with(simulator, "100/day")

@@ -24,22 +24,24 @@ def test_the_remaining_quota() -> None:
 
 
 def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
-    """If headers do not show the billing, the model list does: only token billing has prices."""
+    """If headers do not show the billing, the model list does: only token billing has prices.
+
+    The account is billed per token even if the model that answered has no price, such as a free
+    one.
+    """
     headers = {PREMIUM: CREDITS.removesuffix("&tbb=true")}
-    billing = (
-        {"multiplier": 1},
-        {"token_prices": {"default": {"input_price": 500, "output_price": 2500}}},
-    )
-    entries = [{"id": "gpt-5", "billing": one} for one in billing]
+    free = {"id": "gpt-5", "billing": {"multiplier": 0}}
+    prices = {"default": {"input_price": 500, "output_price": 2500}}
+    priced = {"id": "opus", "billing": {"token_prices": prices}}
     units = []
-    for entry in entries:
-        (model,) = parse_models({"data": [entry]}).usable
+    for entries in ([free], [priced], [free, priced]):
+        model = parse_models({"data": entries}).usable[0]
         record = RequestRecord("1", "messages", listed=model)
         record.add_headers(headers)
         assert record.quota is not None
         units.append(record.quota.unit)
 
-    assert ["premium requests", "AI credits"] == units
+    assert ["premium requests", "AI credits", "AI credits"] == units
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,10 @@ def test_left_before_the_counts(tmp_path: Path) -> None:
         ("cut_before_headers", None, ("broken", "unknown", None)),
         ("cut_mid_stream", None, ("broken", "estimated", True)),
         ("server_error_500", None, ("refused_upstream", "unknown", None)),
+        # The token exchange is never billed, and Copilot was not called.
+        ("exchange_500", None, ("refused_upstream", "free", 0)),
+        ("exchange_missing_fields", None, ("broken", "free", 0)),
+        ("github_down", None, ("broken", "free", 0)),
     ],
 )
 def test_failures(

@@ -18,7 +18,7 @@ from copilot_proxy.errors import (
     BrokenResponse,
     UpstreamError,
     UpstreamUnreachable,
-    allow_client_retry,
+    never_billed,
 )
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.large_json import encode_request
@@ -120,7 +120,7 @@ class CopilotUpstream:
     async def _fetch_models(self, auth: TokenSource) -> Catalogue:
         headers = identity_headers.copilot(self._identity, intent=_MODELS_INTENT)
         token = await auth.token()
-        with allow_client_retry():
+        with never_billed():
             response = await self._send_with_retries(
                 auth, token, "GET", "/models", headers, None, timeout=_MODELS_TIMEOUT
             )
