@@ -62,8 +62,8 @@ class Budget:
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a completed request, for later estimates. Must be called on the event loop."""
-        if not self._file.known.limits and record.reserved is None:
-            return
+        if not self._file.known.limits and self._reserver is None:
+            return  # Later estimates will start with what the ledger contains by then.
         # Otherwise, the tokens must be counted first, which may take a long time; see `_settle`.
         cost = cost_of(record) if record.unmetered is None else None
         if record.reserved is not None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from copilot_proxy.cli.console import is_interactive, print_message, print_result
+from copilot_proxy.cli.console import confirmed, is_interactive, print_message, print_result
 from copilot_proxy.cli.run_connection import NO_KEY
 from copilot_proxy.clients.client import Client, Connection, Setup
 from copilot_proxy.config_edits.diff import brief, diff
@@ -149,7 +149,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
             "Nothing was changed: there is no terminal to ask for confirmation.",
             hint="To confirm, add --yes.",
         )
-    return typer.confirm(question, err=True)
+    return confirmed(question)
 
 
 def _failure(problem: FileProblem, hint: str | None = None) -> CopilotProxyError:

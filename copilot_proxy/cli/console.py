@@ -93,6 +93,14 @@ def print_error(error: CopilotProxyError) -> None:
         print_message(mask(hint))
 
 
+def confirmed(question: str) -> bool:
+    """Ask a question on stderr, wrapped like a message; the default answer is no."""
+    import typer
+
+    text = format_message(escape_controls(f"{question} [y/N]:"))
+    return typer.confirm(text, show_default=False, prompt_suffix=" ", err=True)
+
+
 def program_name() -> str:
     """Return the program's name if it is on the PATH, otherwise the command that started it."""
     if (command := launcher()) is not None:

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,7 +16,7 @@ import typer
 from copilot_proxy.cli.completion import complete_client
 from copilot_proxy.cli.console import print_drawn, print_result, with_commands
 from copilot_proxy.cli.shared_options import JsonOption
-from copilot_proxy.errors import UsageError
+from copilot_proxy.errors import UsageError, with_simulate_flag
 from copilot_proxy.terminal import can_draw, can_style, escape_controls
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def doctor(
     with _settings(simulate=simulate) as (settings, errors), _spinner():
         context = CheckContext(settings, errors, os.environ)
         findings = runner.run_checks(context, checks)
+    if simulate:
+        findings = [_with_simulate_flag(one) for one in findings]
     if fix:
         findings = runner.fix(findings)
     code = runner.exit_code(findings)
@@ -148,6 +151,10 @@ def _json(context: "CheckContext", findings: "Sequence[Finding]", code: int) -> 
 
 
 def _print(findings: "Sequence[Finding]") -> None:
+    passed = list(_passed(findings))
+    # Problems come last, so that a small terminal shows them without scrolling.
+    for line in (*passed, "") if passed else ():
+        print_drawn(line)
     problems = sorted(
         (one for one in findings if one.result.status in _ORDER),
         key=lambda one: _ORDER.index(one.result.status),
@@ -157,18 +164,26 @@ def _print(findings: "Sequence[Finding]") -> None:
         for line in _described(list(group)):
             print_drawn(line)
         print_drawn("")
+    print_drawn(_summary(findings))
+
+
+def _passed(findings: "Sequence[Finding]") -> Iterator[str]:
+    """Yield lines for the checks that found no problem."""
     for one in findings:
         if one.result.status == "ok" and not one.result.is_off:
-            for line in _wrapped(one.result.what, _PASSED.format(one.check.title)):
-                print_drawn(line)
+            yield from _wrapped(one.result.what, _PASSED.format(one.check.title))
     for start, titles in {
         "not in use: ": [one.check.title for one in findings if one.result.is_off],
         "not checked: ": [one.check.title for one in findings if one.result.status == "skipped"],
     }.items():
-        for line in _wrapped(", ".join(titles), start) if titles else ():
-            print_drawn(line)
-    print_drawn("")
-    print_drawn(_summary(findings))
+        if titles:
+            yield from _wrapped(", ".join(titles), start)
+
+
+def _with_simulate_flag(finding: "Finding") -> "Finding":
+    """Return the finding with ``--simulate`` in the commands of its remedy."""
+    result = replace(finding.result, remedy=with_simulate_flag(finding.result.remedy))
+    return replace(finding, result=result)
 
 
 def _print_leftovers(context: "CheckContext") -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from copilot_proxy.cli.console import (
+    confirmed,
     is_interactive,
     print_error,
     print_message,
@@ -217,7 +218,7 @@ def _confirm_file(credentials: "Credentials") -> None:
     """Ask whether to store the token in a file once there is one."""
     file = credentials.store("file").describe()
     question = f"After you have signed in, store the token in {file}, readable only by you?"
-    if not typer.confirm(question, err=True):
+    if not confirmed(question):
         raise StoreError(
             "Sign-in was not started: without a keyring or a file, there is nowhere to store the "
             "token.",

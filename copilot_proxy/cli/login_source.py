@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from copilot_proxy.cli.console import is_interactive, print_message
+from copilot_proxy.cli.console import confirmed, is_interactive, print_message
 from copilot_proxy.errors import LoginFailed, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
                 hint=f"To allow it, run: {command} --yes",
             )
         question = f"Read {title}'s token for {host} and store a copy in {store}?"
-        if not typer.confirm(question, err=True):
+        if not confirmed(question):
             raise LoginFailed("No token was read.", hint="Sign in with: copilot-proxy login")
     found = find_token(program, host)
     reject_classic_token(found.token, where=f"in {found.where}")

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from copilot_proxy.cli.console import counted, print_result
+from copilot_proxy.cli.console import counted, print_result, wrapped
 from copilot_proxy.cost.nano_aiu import NANO, credits, rounded
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import this_month
@@ -28,14 +28,18 @@ def check(database: Database, *, as_json: bool) -> int:
     return 0 if is_sound else 1
 
 
+def _print(text: str) -> None:
+    print_result(wrapped(text))
+
+
 def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
-    print_result(f"{counted(findings.rows, 'row')} checked.")
+    _print(f"{counted(findings.rows, 'row')} checked.")
     if not findings.changes:
-        print_result("The rows are intact: none was changed, removed or inserted.")
+        _print("The rows are intact: none was changed, removed or inserted.")
     if not findings.differences:
-        print_result("Every cost that Copilot reported matches the sum of its parts.")
+        _print("Every cost that Copilot reported matches the sum of its parts.")
     for finding in (*findings.changes, *findings.differences):
-        print_result(finding)
+        _print(finding)
     if month["github"] is None:
         unit = month["unit"]
         github = (
@@ -43,28 +47,28 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
             if unit in (None, _UNIT)
             else f"GitHub counts {unit} instead, which cannot be compared."
         )
-        print_result(f"This month: ledger {_amount(month['ledger'])} {_UNIT}. {github}")
+        _print(f"This month: ledger {_amount(month['ledger'])} {_UNIT}. {github}")
     else:
-        print_result(
+        _print(
             f"This month: ledger {_amount(month['ledger'])}, GitHub {_amount(month['github'])}, "
             f"other clients {_amount(month['others'])} {_UNIT}. GitHub reports in steps of "
             f"{month['step']:g}."
         )
         excess = month["ledger"] - month["github"]
         if excess > month["step"]:
-            print_result(
+            _print(
                 f"The ledger counts {_amount(excess)} more than GitHub. That is possible if some "
                 "costs are estimated, if GitHub has not counted the latest requests yet, or if the "
                 "ledger contains requests from another account."
             )
     if len(month["accounts"]) > 1:
         names = ", ".join(month["accounts"])
-        print_result(
+        _print(
             f"This month's requests are from several accounts ({names}), but GitHub's number "
             "covers only one."
         )
     if inexact := _inexact(month):
-        print_result(f"The ledger's amount is not exact, because of {inexact}.")
+        _print(f"The ledger's amount is not exact, because of {inexact}.")
 
 
 def _inexact(month: dict[str, Any]) -> str:

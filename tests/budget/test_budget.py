@@ -22,7 +22,7 @@ import pytest
 
 from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.formatting import amount, limit_amount
-from copilot_proxy.budget.limits_file import LimitsFile, change
+from copilot_proxy.budget.limits_file import Limits, LimitsFile, change, path_for
 from copilot_proxy.budget.refusals import BudgetExceeded
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import NANO
@@ -181,6 +181,30 @@ async def test_the_first_estimate_of_a_server(tmp_path: Path) -> None:
     assert unknown.reserved is not None
     assert 40 * 2_500_000 < known.reserved < 50 * 2_500_000
     assert unknown.reserved > 1000 * 1_000_000
+
+
+@pytest.mark.anyio
+async def test_answers_while_there_is_no_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server also learns from answers between the removal of a limit and the next limit."""
+    monkeypatch.setattr("copilot_proxy.budget.applying_limits._CHECK_SECONDS", 0.0)
+    ledger, now = tmp_path / "ledger.sqlite3", datetime.now(UTC)
+    limit = Limit(NANO, "day")
+    budget = Budget(ledger, [])
+    change(path_for(ledger), now, lambda limits: limits.with_limit(limit))
+    await budget.admit(record("limited", model="claude-sonnet-5"), {"max_tokens": 1})
+    change(path_for(ledger), now, lambda _: Limits())
+    unlimited = record("unlimited", tokens=(10, 0, 40))
+    await budget.admit(unlimited, {"max_tokens": 5000})
+    budget(unlimited)
+    change(path_for(ledger), now, lambda limits: limits.with_limit(limit))
+    last = record("last")
+    await budget.admit(last, {"max_tokens": 5000})
+    budget.close()
+
+    assert last.reserved is not None
+    assert 40 * 2_500_000 < last.reserved < 50 * 2_500_000
 
 
 @pytest.mark.anyio

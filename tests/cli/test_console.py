@@ -1,5 +1,6 @@
 """How messages are printed: wrapping, runnable commands, and every kind of stdout."""
 
+import io
 import os
 import subprocess
 import sys
@@ -18,6 +19,17 @@ from tests.cli.terminals import Terminal
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "terminal_width", lambda stream=None: 40)
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_question_is_broken_between_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path stays whole, so that it can be copied."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert console.confirmed("Store the token in ~/a/folder/credentials.json?")
+    asked = ["Store the token in", "~/a/folder/credentials.json? [y/N]:"]
+    assert asked == capsys.readouterr().err.rstrip().splitlines()
 
 
 @pytest.mark.usefixtures("narrow")

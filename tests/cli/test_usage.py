@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.cli import usage_output, usage_request
+from copilot_proxy.cli import console, usage_output, usage_request
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.database import opened_ledger
 from copilot_proxy.ledger.schema import COLUMNS
@@ -424,6 +424,15 @@ def test_verify(cli: Cli, ledger: Path) -> None:
 
     assert 0 == ran.code
     assert "This month: ledger 7.00, GitHub 600.00, other clients 593.00 AI credits." in ran.out
+
+
+def test_verify_on_a_terminal(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long lines are wrapped between words."""
+    monkeypatch.setattr(console, "terminal_width", lambda stream=None: 60)
+    ran = cli("usage", "--verify")
+
+    assert "other clients 593.00\nAI credits." in ran.out
+    assert all(len(line) <= 60 for line in ran.out.splitlines())
 
 
 def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:

@@ -54,7 +54,7 @@ def test_correct_settings_are_not_reported(machine: Machine, cli: Cli) -> None:
 def test_it_finds_a_fault(fault: Fault, machine: Machine, cli: Cli) -> None:
     fault.plant(machine)
     ran = cli("doctor")
-    problem = " ".join(ran.out.split("\n\n")[0].split())
+    problem = " ".join(ran.out.split("\n\n")[-2].split())
     start = f"{fault.status} {TITLES[fault.check]}: "
     assert problem.startswith(start), ran.out
     what, _, _ = problem.removeprefix(start).rpartition(fault.remedy)
