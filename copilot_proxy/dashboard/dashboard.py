@@ -27,6 +27,13 @@ _PAGE: Final = 50
 _INSTALLED_SECONDS: Final = 60.0
 """Seconds after which to look for installed clients again."""
 
+_COMMANDS: Final = {
+    "budget": "copilot-proxy budget set 500/day",
+    "login": "copilot-proxy login",
+    "run": "copilot-proxy run claude",
+}
+"""The commands that the page recommends."""
+
 
 class Dashboard:
     """The page's data. `key` restricts it to the requests of the API key with that name."""
@@ -61,6 +68,7 @@ class Dashboard:
             "version": __version__,
             "simulated": self._simulated,
             "profile": settings.profile,
+            "commands": {name: self._command(text) for name, text in _COMMANDS.items()},
             "upstream": settings.upstream,
             "signed_in": state.signed_in,
             "last_error": state.last_error,
@@ -134,9 +142,13 @@ class Dashboard:
             return None
         found = await self._ledger.read(lambda database: request(database, request_id, key))
         if found is not None:
-            hint = with_simulate_flag(found["hint"]) if self._simulated else found["hint"]
-            found["hint"] = with_profile(hint, self._settings.profile)
+            found["hint"] = self._command(found["hint"])
         return found
+
+    def _command(self, text: str | None) -> str | None:
+        """Return `text` with commands about the account and the profile of this server."""
+        text = with_simulate_flag(text) if self._simulated else text
+        return with_profile(text, self._settings.profile)
 
     async def spent(self, span: Span, by: Dimension, key: str | None) -> Series:
         """Return the amounts spent over time."""

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,22 @@ def test_folders_of_dumps(simulator: Simulator, tmp_path: Path) -> None:
     settings = settings_at(simulator, dump_dir=str(tmp_path / "dumps"))
     with Proxy(settings) as server, server.client() as page, events(page) as stream:
         assert str(tmp_path / "dumps") == stream.next("server")["dump_dir"]
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_recommended_commands(simulator: Simulator, simulated: bool) -> None:
+    """The page's commands are for this server's profile, and for the simulator if it is used."""
+    settings = replace(settings_at(simulator), profile="work")
+    server = Proxy(settings, simulated=simulated)
+    with server, server.client() as page, events(page) as stream:
+        commands = stream.next("server")["commands"]
+
+    flag = " --simulate" if simulated else ""
+    assert {
+        "budget": f"copilot-proxy --profile work budget set{flag} 500/day",
+        "login": "copilot-proxy --profile work login",
+        "run": "copilot-proxy --profile work run claude",
+    } == commands
 
 
 def test_a_ledger_that_is_being_created(server: Proxy) -> None:

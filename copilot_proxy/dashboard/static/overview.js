@@ -66,7 +66,7 @@ function unknown(server) {
   return el("div", { className: "left" },
     el("p", { className: "big" }, "Not known yet"),
     el("p", { className: "muted" }, server.signed_in === "no"
-      ? "Sign in with: copilot-proxy login"
+      ? `Sign in with: ${server.commands.login}`
       : "Copilot reports the remaining quota with every answer. Send a request through this server to see it."));
 }
 

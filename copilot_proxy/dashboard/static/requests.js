@@ -111,11 +111,14 @@ export class Requests {
   }
 
   #showEmpty(server = null) {
-    if (server) this.source = server.ledger_source;
+    if (server) {
+      this.source = server.ledger_source;
+      this.run = server.commands.run;
+    }
     const isEmpty = !this.#rows.size && !this.#running.size;
     const text = !this.#hasLedger
       ? `The ledger is off, as set in ${this.source}. Only running requests are shown.`
-      : this.#isFiltered ? "No such request." : "No requests yet. Point a client at the base URL above, or start one with: copilot-proxy run claude";
+      : this.#isFiltered ? "No such request." : `No requests yet. Point a client at the base URL above, or start one with: ${this.run}`;
     render($("requests-empty"), isEmpty || (!this.#hasLedger && !this.#rows.size) ? el("p", {}, text) : null);
   }
 

@@ -64,7 +64,7 @@ export function showBudget(limits, server, onError) {
   // The form must stay while the user types or a raise is being sent, so that it can show an error.
   if (isRaising || ($("budget").contains(document.activeElement) && document.activeElement.matches("input"))) return;
   if (!limits.length) {
-    render($("budget"), el("p", { className: "empty" }, "No budget. Set one with: "), command("copilot-proxy budget set 500/day", "the command"));
+    render($("budget"), el("p", { className: "empty" }, "No budget. Set one with: "), command(server.commands.budget, "the command"));
     return;
   }
   render($("budget"), limits.map((one) => limit(one, server, onError)));
@@ -142,7 +142,7 @@ export function showServer(server) {
   const signedIn = server.simulated ? ["The simulator needs no sign-in", "muted"] : { yes: ["Signed in to Copilot", "good-text"], no: ["Not signed in", "bad-text"], unknown: ["The sign-in will be checked with the first request", "muted"] }[server.signed_in];
   render($("server"),
     el("ul", { className: "plain" },
-      el("li", { className: signedIn[1] }, signedIn[0], server.signed_in === "no" ? ". Run: copilot-proxy login" : ""),
+      el("li", { className: signedIn[1] }, signedIn[0], server.signed_in === "no" ? `. Run: ${server.commands.login}` : ""),
       server.last_error ? el("li", { className: "bad-text" }, server.last_error) : null,
       server.cooldowns.length
         ? server.cooldowns.map((one) => el("li", { className: "warn-text" },
