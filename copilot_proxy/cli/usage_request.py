@@ -37,7 +37,10 @@ _OUTCOMES: Final = {
     "broken": "failed",
 }
 """Plain words for the ledger's outcomes; ``ok`` is shown unchanged."""
-ID_HINT: Final = "Request ids are in the header x-request-id, and in the log if a request fails."
+ID_HINT: Final = (
+    "Request ids are in the header x-request-id, and in the log if a request fails. Invalid "
+    "requests are not in the ledger."
+)
 
 
 def show(database: Database, request_id: str, *, as_json: bool, simulated: bool) -> int:
