@@ -151,10 +151,6 @@ def _json(context: "CheckContext", findings: "Sequence[Finding]", code: int) -> 
 
 
 def _print(findings: "Sequence[Finding]") -> None:
-    passed = list(_passed(findings))
-    # Problems come last, so that a small terminal shows them without scrolling.
-    for line in (*passed, "") if passed else ():
-        print_drawn(line)
     problems = sorted(
         (one for one in findings if one.result.status in _ORDER),
         key=lambda one: _ORDER.index(one.result.status),
@@ -164,7 +160,11 @@ def _print(findings: "Sequence[Finding]") -> None:
         for line in _described(list(group)):
             print_drawn(line)
         print_drawn("")
-    print_drawn(_summary(findings))
+    if passed := list(_passed(findings)):
+        for line in (*passed, ""):
+            print_drawn(line)
+    for line in _wrapped(_summary(findings, problems), ""):
+        print_drawn(line)
 
 
 def _passed(findings: "Sequence[Finding]") -> Iterator[str]:
@@ -225,7 +225,8 @@ def _width() -> int:
     return min(_WIDTH, shutil.get_terminal_size().columns)
 
 
-def _summary(findings: "Sequence[Finding]") -> str:
+def _summary(findings: "Sequence[Finding]", problems: "Sequence[Finding]") -> str:
+    """Return the counts, and the names of the problems, which may have scrolled off the screen."""
     counts = {name: sum(one.result.status == name for one in findings) for name in _ORDER}
     parts = [
         f"{counts['broken']} broken" if counts["broken"] else "",
@@ -234,7 +235,9 @@ def _summary(findings: "Sequence[Finding]") -> str:
         else "",
         f"{counts['fixed']} fixed" if counts["fixed"] else "",
     ]
-    return ", ".join(filter(None, parts)) or "No problems found."
+    if not problems:
+        return "No problems found."
+    return f"{', '.join(filter(None, parts))}: {', '.join(one.check.title for one in problems)}"
 
 
 def _bold(text: str) -> str:

@@ -54,14 +54,14 @@ def test_correct_settings_are_not_reported(machine: Machine, cli: Cli) -> None:
 def test_it_finds_a_fault(fault: Fault, machine: Machine, cli: Cli) -> None:
     fault.plant(machine)
     ran = cli("doctor")
-    problem = " ".join(ran.out.split("\n\n")[-2].split())
+    problem = " ".join(ran.out.split("\n\n")[0].split())
     start = f"{fault.status} {TITLES[fault.check]}: "
     assert problem.startswith(start), ran.out
     what, _, _ = problem.removeprefix(start).rpartition(fault.remedy)
     assert what, ran.out
     assert all(text in " ".join(ran.out.split()) for text in machine.expected)
     # No other problem is reported.
-    assert f"\n1 {fault.status}\n" in ran.out
+    assert f"\n1 {fault.status}: {TITLES[fault.check]}\n" in ran.out
     assert CODES[fault.status] == ran.code
     assert not any(secret in ran.out + ran.err for secret in SECRETS)
     assert all(len(line) <= 80 for line in ran.out.splitlines() if not line.startswith("  "))
