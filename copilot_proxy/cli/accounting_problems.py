@@ -15,7 +15,8 @@ _LOGGERS: Final = (
 
 
 class AccountingProblems(logging.Handler):
-    """Collects errors from other threads, so that they do not interrupt an answer."""
+    """Collects the errors of other threads, so that they are not printed in the middle of an
+    answer."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -23,7 +24,7 @@ class AccountingProblems(logging.Handler):
         self._sources: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        # The first error of a source causes the later ones.
+        # Keep only the first error of each source, because it causes the later ones.
         if record.name not in self._sources:
             self._sources.add(record.name)
             self._new.append(record.getMessage())
@@ -36,7 +37,7 @@ class AccountingProblems(logging.Handler):
 
 @contextmanager
 def collected_problems() -> Iterator[AccountingProblems]:
-    """Collect problems while the block runs, and print the remaining ones when it ends."""
+    """Collect problems while the block runs; when it ends, print those not printed yet."""
     problems = AccountingProblems()
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:

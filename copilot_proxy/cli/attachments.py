@@ -74,7 +74,7 @@ def check_images(images: Sequence[Image], model: "Model") -> None:
         )
     vision = model.limits.get("vision")
     limits = vision if isinstance(vision, dict) else {}
-    # `max_prompt_images` is not checked: GitHub's own client ignores it and sends more.
+    # `max_prompt_images` is not checked: GitHub's own client ignores it and sends more images.
     largest = limits.get("max_prompt_image_size")
     types = limits.get("supported_media_types")
     for image in images:
@@ -100,8 +100,8 @@ def content(text: str, images: Iterable[Image]) -> str | list[dict[str, Any]]:
 def piped_text() -> str | None:
     """Return the piped input, or None if stdin is a terminal. Raises `UsageError` for binary data.
 
-    A closed stdin counts as empty. Invalid UTF-8 is replaced, with a message, because diffs of old
-    files may contain a few such bytes.
+    A closed stdin counts as empty. Invalid UTF-8 bytes are replaced, with a message, because diffs
+    of old files may contain a few.
     """
     if sys.stdin is None:
         return ""

@@ -31,8 +31,8 @@ _MAX_CLIENTS: Final = 4
 _NOTICE_FILE: Final = "notice-shown"
 _KEY_VARIABLE: Final = "COPILOT_PROXY_API_KEY"
 _EXAMPLE_FAULT: Final = "server_error_500"
-"""The fault in the example, which affects a single request. Others, such as a rate limit, would
-block requests for a while."""
+"""The simulated fault in the example. It affects a single request, whereas others, such as a rate
+limit, would block all requests for a while."""
 _NOTICE: Final = (
     "copilot-proxy is not made or endorsed by GitHub. It talks to Copilot the way editors do, on "
     "your behalf and with your subscription. GitHub's terms apply: do not share your subscription, "
@@ -101,7 +101,7 @@ class Banner:
     def curl(self) -> str:
         """Return a curl command that sends a first request."""
         body = json.dumps(
-            # Not the id of a model, because the command must work even after a model is retired.
+            # Not a model id, because the command must work even after that model is retired.
             {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
             separators=(",", ":"),
         )
@@ -141,8 +141,8 @@ class Banner:
 
     def _clients(self) -> str | None:
         """Explain how to start the clients on this machine; None if there are none."""
-        # Only shown on a terminal, because loading the client definitions takes time. If the
-        # address comes from a flag, the commands find the server only through a variable.
+        # Only shown on a terminal, because loading the client definitions takes time. If a flag
+        # sets the port, the command that starts a client needs a variable to find the server.
         flags = {name for name in ("host", "port") if self.settings.sources.get(name) == "flag"}
         has_variables = sys.platform != "win32" and flags == {"port"}
         if not stderr_is_tty() or self.settings.uds or (flags and not has_variables):
@@ -181,11 +181,11 @@ _ONCE: Final = '{"times":1}'
 
 
 def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
-    """Return up to three models to start with: the default, a free one, and other vendors'.
+    """Return up to three models to start with: the default, a free one, and models of other
+    vendors.
 
     Vendors with many models come first; models about to retire and the most expensive ones come
-    last.
-    Of each vendor, the newest mid-sized model comes first.
+    last. Each vendor's newest mid-sized model comes before its other models.
     """
     usable = [model for model in catalogue.chat if not model.needs_enabling]
     vendors = Counter(map(_short_vendor, usable))

@@ -98,8 +98,8 @@ def _scope(key: str | None, client: str | None, project: str | None) -> tuple[st
     if len(given) > 1:
         raise UsageError("Use only one of --key, --client and --project.")
     if given and not given[0][1].strip():
-        # If a variable in a script is unset, the command must not change the limit that applies to
-        # all requests.
+        # A name may be empty because a variable in a script is unset. The command must not then
+        # change the limit that applies to all requests.
         raise UsageError(f"The name after --{given[0][0]} is empty.", hint="Is a variable unset?")
     return given[0] if given else ("", "")
 
@@ -133,7 +133,8 @@ def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> N
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
-    """Remove a scope's limits and raises; without a scope, remove all limits and raises."""
+    """Remove the limits of a scope and any temporary raises; without a scope, remove those of all
+    scopes."""
     from copilot_proxy.budget import limits_file
 
     def is_other(one: Limit | limits_file.Raise) -> bool:
@@ -155,7 +156,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
 
 
 def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_json: bool) -> None:
-    """Print the limits, or with `only`, those of one key, client or project."""
+    """Print all limits, or only those of the key, client or project `only`."""
     from copilot_proxy.budget import limits_file
     from copilot_proxy.budget.formatting import scope_flag
     from copilot_proxy.budget.report import limit_states

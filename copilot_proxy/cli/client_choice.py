@@ -8,14 +8,15 @@ from copilot_proxy.errors import UsageError
 
 
 def ledger_name(name: str) -> str:
-    """Return the ledger's name for the client that `run` calls `name`; without one, `name`
-    itself."""
+    """Return what the ledger calls the client that `run` calls `name`; `name` itself if there is no
+    such client."""
     definition = find_client(name)
     return definition.name if definition else name
 
 
 def named_client(name: str, choices: Sequence[Client] = CLIENTS, *, others: str = "") -> Client:
-    """Return the client. Raises `UsageError`, which suggests similar names or lists `choices`.
+    """Return the client called `name`. Raises `UsageError`, which suggests similar names or lists
+    `choices`.
 
     `others` is a command to suggest for programs that are not clients.
     """

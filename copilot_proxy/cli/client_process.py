@@ -29,7 +29,8 @@ class Ended(NamedTuple):
 def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
     """Run `command` until it exits, and return how it ended.
 
-    This process only passes signals on to the program. Raises `ClientNotFound`.
+    Meanwhile, this process does not act on signals, but passes them on to the program. Raises
+    `ClientNotFound`.
     """
     with _passed_signals() as (programs, received):
         try:
@@ -47,7 +48,8 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
         programs.append(process)
         code = process.wait()
     code = code if code >= 0 else _SIGNALED - code
-    # Clients that read Ctrl+C as a key exit with the signal's usual exit code.
+    # A client that reads Ctrl+C as a key receives no signal, but exits with the signal's usual
+    # code.
     return Ended(code, signal.SIGINT in received or code == _SIGNALED + signal.SIGINT)
 
 
@@ -70,8 +72,8 @@ def ask_program(command: Sequence[str]) -> str:
 
 @contextmanager
 def _passed_signals() -> Iterator["tuple[list[subprocess.Popen[bytes]], set[int]]"]:
-    """Pass signals on to the listed programs while the block runs. Yield the list of programs and
-    the set of signals received."""
+    """Pass signals on to programs while the block runs. Yield a list, to which the block adds the
+    programs, and the set of signals received so far."""
     programs: list[subprocess.Popen[bytes]] = []
     received: set[int] = set()
 

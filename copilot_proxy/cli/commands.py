@@ -27,8 +27,8 @@ COMMANDS: Final = {
     "service": "Run the server in the background, starting at login.",
     "pi-ai": "Install the library for --upstream pi-ai.",
 }
-"""Command name -> first line of its help. The command ``pi-ai`` is `pi_ai` in the module
-`cli.pi_ai`, and so on: a function, or an app with subcommands."""
+"""Command name -> first line of its help. Each command is a function, or an app with subcommands,
+in the module of the same name: ``pi-ai`` is `cli.pi_ai.pi_ai`."""
 _OTHER_WORDS: Final[Mapping[str, str]] = {
     "start": "serve",
     "server": "serve",

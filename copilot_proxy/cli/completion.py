@@ -38,8 +38,8 @@ def complete_model(incomplete: str) -> list[str]:
 def word_completer(
     words: Mapping[str, str | None],
 ) -> Callable[[typer.Context, str], list[str]]:
-    """Return a completer for a command's ``words``: first a key of `words`, then the value of that
-    key unless it is None."""
+    """Return a completer for a command's ``words``: the first is a key of `words`, and the second
+    is that key's value unless it is None."""
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
         match list(context.params.get("words") or ()):

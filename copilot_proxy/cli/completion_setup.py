@@ -34,7 +34,8 @@ _ZSH_START: Final = "fpath+=~/.zfunc; autoload -Uz compinit; compinit"
 
 
 def completion_action(arguments: Sequence[str]) -> Callable[[], None] | None:
-    """Return the action for a command line with one of the two options, or None without either."""
+    """Return the action for a command line with one of the two options, or None if it has
+    neither."""
     first, separator, value = (arguments[0] if arguments else "").partition("=")
     if first not in (_INSTALL, _SHOW):
         return None
@@ -90,7 +91,8 @@ def _install(shell: str) -> Path:
     match shell:
         case "bash":
             path = home / ".bash_completions" / f"{NAME}.sh"
-            # Always quoted, as Typer does, so that a line added by Typer is not added again.
+            # Always quoted, as in lines that Typer has added, so that such a line is not added
+            # again.
             quoted = str(path).replace("'", "'\\''")
             _add_line(home / ".bashrc", f"source '{quoted}'")
         case "zsh":

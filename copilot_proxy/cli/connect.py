@@ -99,7 +99,7 @@ def connect(
         error.hint = (
             f"{error.hint}\nOr try it without an account: copilot-proxy connect {client} --simulate"
         )
-        error.code = "no_sign_in_to_run"  # keeps others from adding to the hint
+        error.code = "no_sign_in_to_run"  # keeps callers from adding to the hint
         raise
 
 

@@ -1,5 +1,5 @@
-"""Lists the clients that ``connect`` can configure: whether each client is connected, and when it
-was last seen."""
+"""Lists the clients that ``connect`` can configure, whether each one is connected, and when it was
+last seen."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime

@@ -57,7 +57,8 @@ def _requests(client: Client, to: Connection) -> Iterator[tuple[str, str, Any]]:
 def _send(
     server: RunningServer, method: str, path: str, body: Any, to: Connection
 ) -> tuple[int, Any, str | None]:
-    """Return the status, the decoded body, and the cost in credits, if known."""
+    """Send a request, and return the status, the decoded body, and the cost in credits if it is
+    known."""
     # No HTTP proxy, because the server is on this machine.
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=_TIMEOUT)
     headers = {

@@ -26,7 +26,7 @@ _COMMAND: Final = re.compile(
     r"(?: --?[\w-]+| keyring| file| < FILE)*)"
 )
 _NAMED: Final = re.compile(r"  [A-Z]\w*(?: \w+)* {2,}")
-"""A line with a label and a value in two columns."""
+"""Matches the start of a line that has a label and a value in two columns."""
 _GLUE: Final = "\xa0"
 """A non-breaking space, which is later printed as a normal one."""
 

@@ -181,7 +181,7 @@ def _passed(findings: "Sequence[Finding]") -> Iterator[str]:
 
 
 def _with_simulate_flag(finding: "Finding") -> "Finding":
-    """Return the finding with ``--simulate`` in the commands of its remedy."""
+    """Return the finding with ``--simulate`` added to the commands in its remedy."""
     result = replace(finding.result, remedy=with_simulate_flag(finding.result.remedy))
     return replace(finding, result=result)
 

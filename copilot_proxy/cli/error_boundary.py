@@ -16,7 +16,7 @@ from copilot_proxy.terminal import discard
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
-"""Error numbers of failed writes to stdout, for exceptions that do not name a file."""
+"""Error numbers that mean a failed write to stdout if the exception does not name a file."""
 _SIMULATABLE: Final = tuple(
     f"copilot-proxy {name}" for name in ("serve", "chat", "models", "status")
 )

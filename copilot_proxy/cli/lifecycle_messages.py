@@ -100,8 +100,9 @@ class LifecycleMessages:
         self._emit("Stopped.", event="stopped")
 
     def _emit(self, text: str, **fields: object) -> None:
-        # The log never waits for a terminal. Stderr receives the whole text, the log file only the
-        # first line, and JSON logs also the fields.
+        # Logged rather than printed, because the log never waits for a terminal. The log writes the
+        # whole text to stderr, but only its first line to a file; JSON logs also contain the
+        # fields.
         line = text.strip().partition("\n")[0]
         log.info("%s", line, extra={"fields": fields, "announcement": format_message(text)})
 

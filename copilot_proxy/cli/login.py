@@ -91,7 +91,7 @@ def sign_in(
     yes: bool = False,
     browser: bool = True,
 ) -> None:
-    """Sign in with a token from the given source, by default a new one; see `login`."""
+    """Sign in with a token from the given source, or with a new token by default; see `login`."""
     import asyncio
 
     from copilot_proxy.auth import hosts
@@ -206,7 +206,7 @@ def _choose_store(
 
 
 def _no_terminal(reason: str, flags: str) -> StoreError:
-    """Return the error for a keyring that is unavailable for `reason` when there is no terminal."""
+    """Return the error if the keyring is unavailable for `reason`, and there is no terminal."""
     return StoreError(
         f"{reason} There is no terminal to ask where to store the token.",
         hint="To store it in a file that only you can read, run: "
@@ -215,7 +215,7 @@ def _no_terminal(reason: str, flags: str) -> StoreError:
 
 
 def _confirm_file(credentials: "Credentials") -> None:
-    """Ask whether to store the token in a file once there is one."""
+    """Ask, before there is a token, whether to store it in a file."""
     file = credentials.store("file").describe()
     question = f"After you have signed in, store the token in {file}, readable only by you?"
     if not confirmed(question):

@@ -39,7 +39,8 @@ class SeenModel(NamedTuple):
     price: str
     """The price, in the format of `price_text`."""
     retires: str | None
-    """The day it retires; "" if announced without a date, None if not announced."""
+    """The day on which it retires; "" if its retirement was announced without a date, None if no
+    retirement was announced."""
     size: int | None = None
     """The model's `Size`; None in lists saved by earlier versions of this program."""
 

@@ -71,8 +71,8 @@ def apis(model: Model) -> str:
 
 
 def state(model: Model, default: Model | None = None) -> str:
-    """Return whether the model is enabled, needs enabling or is a preview, whether it is the
-    default, and when it retires."""
+    """Describe the state of the model: whether it is enabled, needs enabling or is a preview,
+    whether it is the default, and when it retires."""
     is_preview = model.raw.get("preview") is True
     words = ["needs enabling" if model.needs_enabling else "preview" if is_preview else "enabled"]
     if model is default:
@@ -95,7 +95,7 @@ def draw(
     bold: bool = False,
     default: Model | None = None,
 ) -> list[str]:
-    """Return the lines of the table, starting with the heading, which may be `bold`.
+    """Return the lines of the table. The first is the heading, in bold if `bold` is true.
 
     If `width` is None, all columns are kept. The `default` model is marked.
     """

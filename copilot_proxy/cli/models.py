@@ -132,7 +132,7 @@ def _print_table(
         if include_all
         else [model for model in found if model.is_chat and catalogue.is_picked(model)]
     )
-    # If a filter matches no model in the picker, show its other matches.
+    # If the filter matches no model in GitHub's model picker, show its other matches.
     shown = shown or (found if words else [])
     if not shown:
         what = f"No model matches {words!r}." if words else "The account has no chat models."

@@ -55,14 +55,14 @@ def install(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Return a function that prints a step, with the elapsed time if on a terminal."""
+    """Yield a function that prints a step; on a terminal, also show the elapsed time."""
     if not can_draw():
         yield print_message
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
-    columns = SpinnerColumn("line"), TimeElapsedColumn()  # "line" is ASCII
+    columns = SpinnerColumn("line"), TimeElapsedColumn()  # the spinner "line" is plain ASCII
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         progress.add_task("")
         yield lambda text: progress.console.print(text, markup=False, highlight=False)
@@ -70,7 +70,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Treat other stop signals as Ctrl+C while the block runs, so that it can clean up."""
+    """Treat other stop signals like Ctrl+C while the block runs, so that it can clean up."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt

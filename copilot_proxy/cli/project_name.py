@@ -14,8 +14,8 @@ _DOTS: Final = (".", "..")
 
 
 def base_path(client: str, project: str, session: str) -> str:
-    """Return the prefix of all paths. It names the client and the session, and the project unless
-    it is ""."""
+    """Return the prefix of all URL paths. It names the client and the session, and also the project
+    unless `project` is ""."""
     part = f"/p/{quote(project, safe='')}" if project else ""
     return f"/c/{client}{part}/s/{session}"
 

@@ -85,7 +85,7 @@ def run(
         if client == _ANY:
             again += f" -- {shlex.join(words)}"
         error.hint = f"{error.hint}\nOr try it without an account: {again}"
-        error.code = "no_sign_in_to_run"  # keeps others from adding to the hint
+        error.code = "no_sign_in_to_run"  # keeps callers from adding to the hint
         raise
 
 

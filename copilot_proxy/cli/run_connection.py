@@ -82,7 +82,7 @@ def connect(
 
 def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel]) -> ClientModel:
     """Return the model that `name` refers to. Raises `CopilotProxyError`."""
-    # The user's own aliases are in the list and may set parameters, so they are not resolved.
+    # Do not resolve the user's own aliases, which are in the list: they may set parameters.
     if name in models:
         return models[name]
     entry = server.model(name)
@@ -128,7 +128,8 @@ def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
 
 
 def _make(folder: Path) -> bool:
-    """Create the folder, and return whether that succeeded; the simulator works without one."""
+    """Create the folder, and return whether that succeeded. The simulator works without a
+    folder."""
     try:
         make_folder(folder)
     except OSError:

@@ -44,7 +44,7 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
 
 
 def _is_writable(ledger: Path) -> bool:
-    """Return whether the server, which runs as the same user, could write the ledger."""
+    """Return whether the server, which runs as the same user, can write to the ledger."""
     return os.access(ledger.parent, os.W_OK | os.X_OK) and (
         not ledger.exists() or os.access(ledger, os.W_OK)
     )

@@ -11,7 +11,7 @@ from copilot_proxy.clients.client import Client
 from copilot_proxy.clients.registry import RUNNABLE
 
 MAX_PARALLEL: Final = 4
-"""The number of programs to query for their version in parallel; some take seconds to start."""
+"""How many programs are asked for their versions at the same time; some take seconds to start."""
 _MISSING: Final = "install: "
 _VERSION: Final = re.compile(r"\d+\.\d+(?:[.+-]\w+)*")
 

@@ -38,7 +38,7 @@ def main() -> None:
     os.environ.update(installation.environment)
     os.environ[INSTANCE_VARIABLE] = installation.instance
     clear_failure(folder)
-    # The log file is rotated; stderr would duplicate it in the system's log.
+    # Keep stderr out of the system's log: it would duplicate the log file, which is rotated.
     outside = sys.stderr
     sys.stderr = screen = _LastLines()
     try:

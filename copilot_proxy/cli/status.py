@@ -122,7 +122,7 @@ async def _fetch(settings: Settings, credential: "Credential", status: AccountSt
 async def _try(
     exchange: "TokenExchange", github: "GitHub", api_url: str, status: AccountStatus
 ) -> None:
-    """Try the token with Copilot, since a directly used token has not been exchanged."""
+    """Try the token with Copilot: since it is used directly, no exchange has tested it."""
     from copilot_proxy.auth.verification import count_models
 
     try:
@@ -152,7 +152,7 @@ def _error_of(
             exchange.message = f"GitHub did not issue a Copilot token: {exchange.message}"
         return exchange
     if isinstance(account, NoCopilotAccess):
-        # Not every account may read this endpoint. An issued token is enough.
+        # Some accounts cannot read their own details. An issued Copilot token is proof enough.
         return None
     if isinstance(account, CopilotProxyError):
         return account

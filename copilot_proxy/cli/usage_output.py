@@ -23,7 +23,8 @@ from copilot_proxy.ledger.queries import UNKNOWN, Sums, total
 _HEADINGS: Final = ("REQ", "FRESH", "CACHED", "WRITTEN", "OUT", "CREDITS", "CACHE", "LOST")
 _TIMES: Final = ("day", "week", "month")
 _MAX_ROWS: Final = 100
-"""The maximum number of rows in a table, except for periods; there may be thousands of sessions."""
+"""The maximum number of rows in a table, since there may be thousands of sessions. Tables of days,
+weeks or months have no maximum."""
 _BAR: Final = 10
 _BAR_ENDS: Final = " ▏▎▍▌▋▊▉"
 
@@ -120,7 +121,7 @@ def _table(report: Report) -> Iterator[str]:
 
 
 def _listed(report: Report) -> list[Sums]:
-    """Return the rows to show: at most `_MAX_ROWS`, except for periods."""
+    """Return the rows to show: at most `_MAX_ROWS`, or all if they are days, weeks or months."""
     return report.rows if report.group in _TIMES else report.rows[:_MAX_ROWS]
 
 
@@ -152,7 +153,7 @@ def _name(name: str | None) -> str:
 def _week(name: str | None) -> str:
     """Return the first and the last day of a week such as ``2026-W49``."""
     try:
-        monday = datetime.strptime(f"{name}-1", "%G-W%V-%u").date()  # a day
+        monday = datetime.strptime(f"{name}-1", "%G-W%V-%u").date()  # only the date matters
     except ValueError:
         return _name(name)
     return f"{monday} to {monday + timedelta(days=6):%m-%d}"

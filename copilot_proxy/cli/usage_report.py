@@ -36,12 +36,12 @@ class Report:
     limits: Sequence[LimitState] = ()
     """The limits of the budget."""
     of_callers: Sums | None = None
-    """The part of `total` that was charged to other accounts, since clients sent their own GitHub
-    sign-in."""
+    """The part of `total` that was charged to other accounts because clients sent their own GitHub
+    tokens."""
     next_turns: Sequence[NextTurn] = ()
-    """The cost of the next turns of recent sessions, latest session first."""
+    """The cost of the next turn of each recent session, latest session first."""
     as_model: str | None = None
-    """The model whose prices were used instead, or None."""
+    """The model whose prices were used instead of the actual ones, or None."""
 
     @property
     def runs_out_at(self) -> datetime | None:
@@ -55,7 +55,7 @@ def read(database: Database, group: Group, period: Period, filters: Filters) -> 
     rows = sums_by(database, group, period, filters)
     quota, quota_at = latest_quota(database) or (None, None)
     if quota is not None and quota.was_reset(now):
-        quota = quota_at = None  # it was reset, and Copilot has not answered since
+        quota = quota_at = None  # Copilot has not reported the quota since its reset
     return Report(
         group=group,
         period=period,

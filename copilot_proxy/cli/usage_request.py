@@ -21,14 +21,14 @@ _RECENT: Final = 20
 _ID_LENGTH: Final = 8
 """How many characters of a request's id are shown, which is enough to identify it."""
 _MINUTE: Final = 16
-"""The number of characters in a time without seconds."""
+"""The length of a date and time without seconds, in characters."""
 _HEADINGS: Final = ("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")
 _CLIENT: Final = 2
 _MODEL: Final = 3
-"""Columns of the list."""
+"""Indexes of the columns with names that may be shortened."""
 _MIN_WIDTHS: Final = {_CLIENT: 13, _MODEL: 18}
 _MIN_OUTCOME: Final = 8
-"""Minimum widths of the names in the list, and of the outcome, which fit in 80 columns."""
+"""Minimum widths of the names and of the outcome in the list; with these, it fits in 80 columns."""
 _OUTCOMES: Final = {
     "client_left": "client left",
     "refused_budget": "over budget",

@@ -40,7 +40,7 @@ def _variables(to: Connection) -> dict[str, str]:
     environ = {
         "ANTHROPIC_BASE_URL": to.url,
         "ANTHROPIC_AUTH_TOKEN": to.key,
-        "ANTHROPIC_API_KEY": "",  # otherwise Claude Code would ask whether to use it
+        "ANTHROPIC_API_KEY": "",  # otherwise Claude Code would ask whether to use the user's key
         "ANTHROPIC_MODEL": to.model.id,
         # Claude Code assumes a million tokens for unknown models.
         **({"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(to.model.input)} if to.model.input else {}),
@@ -51,8 +51,9 @@ def _variables(to: Connection) -> dict[str, str]:
         # With a URL other than Anthropic's, Claude Code would send the definitions of all MCP tools
         # each time.
         "ENABLE_TOOL_SEARCH": "true",
-        # In auto mode, the checks of its actions become requests of their own. Otherwise, it would
-        # expect every answer to include the result of a check, which only Anthropic's servers do.
+        # In auto mode, makes Claude Code check its actions in separate requests. Otherwise, it
+        # would expect every answer to include the result of a check, which only Anthropic's servers
+        # provide.
         "CLAUDE_CODE_AUTO_MODE_SERVER": "0",
     }
     for tier in _TIERS:

@@ -14,7 +14,7 @@ class Connection:
     """The server and its models, as seen by a client that is started or configured."""
 
     url: str
-    """The server's URL without ``/v1``. It contains the client and the session, for the ledger."""
+    """The server's URL without ``/v1``. It names the client and the session, for the ledger."""
     key: str
     model: ClientModel
     """The model to start with."""
@@ -66,7 +66,7 @@ class Machine:
 
     @property
     def config(self) -> PurePath:
-        """The configuration folder of the XDG convention."""
+        """The configuration folder, according to the XDG Base Directory Specification."""
         return self.folder("XDG_CONFIG_HOME", ".config")
 
     @property
@@ -117,7 +117,7 @@ class Client:
     lists_models: bool = False
     """Whether the client requests the model list before anything else."""
     overrides: tuple[str, ...] = ()
-    """Variables that would make the client use something else; `run` removes them."""
+    """Variables that would override what `launch` sets; `run` removes them."""
     question: tuple[str, ...] = ()
     """Arguments that make the client print what `launch` needs to know about this version."""
     families: tuple[str, ...] = ()

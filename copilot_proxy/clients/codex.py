@@ -15,7 +15,8 @@ from copilot_proxy.config_edits.changes import Change, WholeFile
 
 _PROVIDER: Final = "copilot-proxy"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""Not named like our settings, because every program that the client starts inherits it."""
+"""This variable is not named like our settings, because every program that Codex starts inherits
+it."""
 _FILE: Final = "models.json"
 _MODELS_FILE: Final = "copilot-proxy.models.json"
 _WITHOUT: Final = ("upgrade", "availability_nux", "default_service_tier", "model_specialty")

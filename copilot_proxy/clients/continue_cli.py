@@ -27,7 +27,7 @@ def _config(to: Connection) -> str:
         "name": "copilot-proxy",
         "version": "0.0.1",
         "schema": "v1",
-        # Continue starts with the first one.
+        # Continue starts with the first model.
         "models": [_model(model, to) for model in to.ordered_models],
     }
     # All JSON is valid YAML.

@@ -8,7 +8,7 @@ from copilot_proxy.clients.shell import exports
 
 def _launch(to: Connection) -> Launch:
     environ = {
-        # Otherwise, it would also connect to GitHub, and ask for a separate sign-in.
+        # Otherwise, Copilot CLI would also connect to GitHub, and ask for a separate sign-in.
         "COPILOT_OFFLINE": "true",
         "COPILOT_PROVIDER_API_KEY": to.key,
         "COPILOT_MODEL": to.model.id,
@@ -33,7 +33,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
 
 
 def _api(to: Connection) -> dict[str, str]:
-    """Return the variables for an API that needs no translation for the model."""
+    """Return the variables that select an API which the model supports without translation."""
     if "chat" not in to.model.apis and "messages" in to.model.apis:
         return {"COPILOT_PROVIDER_TYPE": "anthropic", "COPILOT_PROVIDER_BASE_URL": to.url}
     is_chat = "chat" in to.model.apis or "responses" not in to.model.apis

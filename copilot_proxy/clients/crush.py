@@ -36,7 +36,7 @@ def _model(model: ClientModel) -> dict[str, Any]:
         "default_max_tokens": model.output or _DEFAULT_OUTPUT,
         "can_reason": bool(model.efforts),
         "supports_attachments": model.vision,
-        # The ledger keeps track of the cost.
+        # Zero, because the ledger keeps track of the cost.
         "cost_per_1m_in": 0,
         "cost_per_1m_out": 0,
     }

@@ -35,8 +35,8 @@ _OTHER_JOBS: Final = (
     "web-fetch",
     "web-fetch-fallback",
 )
-"""Gemini CLI's names, as of version 0.61, for jobs other than the conversation; it maps them to
-Google's models."""
+"""The jobs other than the conversation, as named by Gemini CLI 0.61, which maps them to Google's
+models."""
 
 
 def _launch(to: Connection) -> Launch:
@@ -54,8 +54,8 @@ def _launch(to: Connection) -> Launch:
 
 
 def _models_of_jobs(to: Connection) -> list[dict[str, Any]]:
-    """Return the model for each job, because the account may have none of Gemini CLI's own
-    models."""
+    """Return the model for each job. The account may have none of the models that Gemini CLI itself
+    would choose."""
     small = to.families.get(_SMALL, to.model)
     models = dict.fromkeys(_SMALL_JOBS, small) | dict.fromkeys(_OTHER_JOBS, to.model)
     return [

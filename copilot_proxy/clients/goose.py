@@ -1,6 +1,7 @@
 """goose: a folder with a file for each of the user's own providers.
 
-Source: https://goose-docs.ai/docs/getting-started/providers and the files of its own providers.
+Source: https://goose-docs.ai/docs/getting-started/providers and the files of goose's built-in
+providers.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""gptme: variables that name the server, whose models it calls local.
+"""gptme: variables that name the server. gptme calls its models local.
 
 Source: https://gptme.org/docs/providers-custom.html
 """

@@ -13,7 +13,8 @@ from copilot_proxy.config_edits.changes import WholeFile
 _PROVIDER: Final = "copilot-proxy"
 _FILE: Final = "copilot-proxy.ts"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""Not named like our settings, because every program that the client starts inherits it."""
+"""This variable is not named like our settings, because every program that pi starts inherits
+it."""
 _APIS: Final[dict[Api, str]] = {
     "chat": "openai-completions",
     "responses": "openai-responses",
@@ -60,7 +61,7 @@ def _model(model: ClientModel) -> dict[str, Any]:
         "api": _APIS[api],
         "reasoning": bool(model.efforts),
         "input": model.modalities,
-        # The ledger keeps track of the cost.
+        # Zero, because the ledger keeps track of the cost.
         "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
         "contextWindow": model.input or _DEFAULT_CONTEXT,
         "maxTokens": model.output or _DEFAULT_OUTPUT,

@@ -47,7 +47,7 @@ def _backups(folder: Path, path: Path) -> list[Path]:
 
 
 def _safe(path: PurePath) -> str:
-    """Return a name for backups of `path`, different for files of the same name in other
-    folders."""
+    """Return a name for backups of `path`. It differs from that of any file with the same name in
+    another folder."""
     digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:6]
     return f"{path.name}.{digest}"

@@ -18,10 +18,10 @@ from copilot_proxy.config_edits.json_text import Item, Path
 
 
 class Removed(NamedTuple):
-    """A file's content without a change."""
+    """A file's content after a change has been removed from it."""
 
     content: bytes | None
-    """None for no file."""
+    """None if there is no file."""
     kept: tuple[str, ...] = ()
     """Edits that the user has made since the change; undoing the change keeps them."""
 
@@ -181,8 +181,8 @@ def _is_edited(text: str, path: Path, digest: str, before: str) -> bool:
 def _digest(data: Any) -> str:
     """Return the digest of a value. In an object with addresses, only the addresses count.
 
-    Clients such as Cline change other fields of the objects themselves, for example a timestamp.
-    Such an object still belongs to `connect` as long as it points to this server.
+    Clients such as Cline may update other fields, for example a timestamp. The object still belongs
+    to `connect` as long as it points to this server.
     """
     data = (_addresses(data) if isinstance(data, dict | list) else None) or data
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -7,9 +7,9 @@ from typing import Final
 
 _MASK: Final = "********"
 _MAX_NEW_LINES: Final = 20
-"""A new file with more lines is not shown."""
+"""A new file with more lines than this is not shown."""
 _MAX_RUN: Final = 20
-"""Longer runs of added or removed lines are shortened."""
+"""Runs of added or removed lines that are longer than this are shortened."""
 _RUN_START: Final = 16
 """How many lines of a shortened run are shown."""
 
@@ -28,10 +28,9 @@ def diff(name: str, before: bytes | None, after: bytes | None, secret: str = "")
 
 
 def brief(lines: Sequence[str], width: int) -> list[str]:
-    """Return the lines of a diff, shortened so that a user can read it on a terminal with `width`
-    columns.
+    """Return the lines of a diff, shortened for reading on a terminal with `width` columns.
 
-    Every change remains visible, but a long change, such as a list of models, is shortened.
+    Every change remains visible, but a long one, such as a list of models, is shortened.
     """
     before, after, *changed = lines
     added = len(changed) - 1

@@ -73,7 +73,7 @@ class Journal:
 
     @classmethod
     def load(cls, folder: Path) -> "Journal":
-        """Return the journal in `folder`, which is empty if nothing has been changed."""
+        """Return the journal in `folder`. The journal is empty if nothing has been changed."""
         journal = cls(folder)
         try:
             journal.stored = (folder / _JOURNAL).read_bytes()
@@ -90,7 +90,7 @@ class Journal:
     def plan(self, changes: Sequence[Change]) -> list[FilePlan]:
         """Return the plans for `changes`. Raises `FileProblem`.
 
-        `changes` replace those of an earlier plan.
+        They replace the changes of an earlier plan.
         """
         plans = []
         known = {entry.path: entry for entry in self.entries}

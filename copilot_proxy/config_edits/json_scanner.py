@@ -49,11 +49,11 @@ class Member:
     value: Value = field(default_factory=lambda: Value(0))
     key: str = ""
     comma: int | None = None
-    """The position after the comma that follows it, or None."""
+    """The position after the comma that follows it, or None if no comma does."""
 
 
 def scan(text: str) -> Value | None:
-    """Return the value in `text`, or None if there is only whitespace and comments.
+    """Return the value in `text`, or None if it contains only whitespace and comments.
 
     Raises `CannotEdit` with the line of the error.
     """

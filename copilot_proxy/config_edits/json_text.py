@@ -109,7 +109,7 @@ def put_back(text: str, path: Path, original: str) -> str:
 
 
 def is_same(text: str, other: str) -> bool:
-    """Return whether the two differ only in whitespace and key order. Raises `CannotEdit`."""
+    """Return whether two texts differ only in whitespace and key order. Raises `CannotEdit`."""
     return _data(text) == _data(other) and _comments(text) == _comments(other)
 
 

@@ -19,9 +19,9 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def add_tables(text: str, tables: str) -> str:
-    """Return `text` with the text `tables` appended. Raises `CannotEdit`.
+    """Return `text` with `tables` appended. Raises `CannotEdit`.
 
-    `tables` has ``\\n`` as line endings, and starts with a table header.
+    `tables` uses ``\\n`` as its line ending, and starts with a table header.
     """
     before = parse(text)
     end = newline_of(text)

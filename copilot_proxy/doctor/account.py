@@ -72,7 +72,7 @@ def check_copilot(context: CheckContext) -> Iterator[Result]:
         yield facts
         return
     for error in facts.errors:
-        # Not every account may read its own details. An issued token is enough.
+        # Some accounts cannot read their own details. An issued Copilot token is proof enough.
         if isinstance(error, NoCopilotAccess) and error is not facts.account:
             yield from_error(error)
             return

@@ -87,7 +87,7 @@ def _can_load(store: CredentialStore) -> bool:
 
 
 def _with_short_timeouts(settings: Settings) -> Settings:
-    """Return settings with short timeouts for our own few requests, which are not recorded."""
+    """Return settings for our own few requests: with short timeouts, and without recording them."""
     return replace(
         settings,
         connect_timeout=min(settings.connect_timeout, _CONNECT_SECONDS),

@@ -36,7 +36,7 @@ class CheckContext:
     """The settings to check, and the facts about this machine that several checks need."""
 
     settings: Settings
-    """With defaults in place of invalid values."""
+    """The settings, with defaults in place of invalid values."""
     errors: Sequence[UsageError] = ()
     """The errors in the settings."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

@@ -43,7 +43,8 @@ class ClientFile(NamedTuple):
 
 
 def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:
-    """Yield the client's readable configuration files that ``connect`` changes or has changed."""
+    """Yield the client's configuration files that ``connect`` would change or has changed, if they
+    are readable."""
     machine = Machine(Path.home(), os.environ, sys.platform, os.path.exists)
     changes = client.setup(any_connection(settings), machine).changes
     changed = [entry.path for entry in Journal.of(client.name, settings.state_dir).entries]

@@ -14,7 +14,7 @@ from copilot_proxy.settings import state_dir
 
 
 def leftovers(context: CheckContext) -> list[str]:
-    """Return the files and folders, and the keyring entry."""
+    """Return the files, the folders and the keyring entry that would be left behind."""
     settings = context.settings
     folders = {
         settings.config_file.parent,

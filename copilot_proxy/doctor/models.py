@@ -48,7 +48,7 @@ def _named(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def model_problem(catalogue: Catalogue, name: str, where: str) -> Result | None:
-    """Return what is wrong with a model name; `where` begins a sentence about it."""
+    """Return what is wrong with a model name, or None. `where` begins a sentence about the name."""
     resolution: Resolution | None = resolve(catalogue, name, DEFAULT_FAMILY)
     if resolution is None:
         hint = suggestion(catalogue, name) or "See: copilot-proxy models"

@@ -69,7 +69,7 @@ def _connection_problem(host: str, port: int) -> str | None:
 
 
 def _urls(settings: Settings) -> list[str]:
-    """Return the URLs known in advance that the program contacts."""
+    """Return the URLs that the program contacts, as far as they are known in advance."""
     host = hosts.host_of(settings)
     addresses = hosts.addresses(host, settings)
     return [addresses.web, addresses.api, addresses.copilot]

@@ -62,7 +62,8 @@ def _own_script() -> Path | None:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Return whether both are the same script or copies of it, which pipx makes on Windows."""
+    """Return whether the two are the same script or identical copies; pipx copies scripts on
+    Windows."""
     try:
         return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
     except OSError:

@@ -17,7 +17,7 @@ class ServiceError(CopilotProxyError):
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A profile's server as a service."""
+    """The server of one profile, as a service."""
 
     profile: str | None
     command: tuple[str, ...]

@@ -83,7 +83,7 @@ def new_installation(environ: Mapping[str, str]) -> Installation:
 
 
 def renewed(installation: Installation) -> Installation:
-    """Return the same installation with a new id."""
+    """Return a copy of the installation with a new id."""
     return replace(installation, instance=_new_id())
 
 

@@ -14,8 +14,8 @@ _CELLAR: Final = "Cellar"
 
 
 def stable_path(executable: str) -> str:
-    """Return the path of `executable` through a link to the newest version, if that is the same
-    version; otherwise `executable`."""
+    """Return the path of `executable` through the link to the newest version, or `executable`
+    itself if it is not of that version."""
     path = Path(executable)
     for version in path.parents:
         program = version.parent

@@ -12,8 +12,9 @@ from copilot_proxy.service.definition import DESCRIPTION, Service, ServiceState,
 
 _NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 _RUNNING: Final = ("Running", "267009")
-"""The status of a running task, which is localized, and its last result, which is not:
-SCHED_S_TASK_RUNNING. Source: Microsoft's constants of the Task Scheduler."""
+"""Either shows that a task is running: its status, which Windows translates, and its last result,
+SCHED_S_TASK_RUNNING, which is the same in all languages. Source: Microsoft's constants of the Task
+Scheduler."""
 
 
 class TaskScheduler:
@@ -70,8 +71,8 @@ class TaskScheduler:
 def task(service: Service, user: str) -> str:
     """Return the definition of the task for `user` (``DOMAIN\\name``), as XML in ASCII.
 
-    Windows reads this correctly no matter which encoding it assumes, with any characters in paths
-    or names.
+    Windows reads this correctly whichever encoding it assumes, and whatever characters paths and
+    names contain.
     """
     program, *arguments = service.command
     # The variant of the program without a console window.
