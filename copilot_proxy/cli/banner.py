@@ -140,7 +140,7 @@ class Banner:
         )
 
     def _clients(self) -> str | None:
-        """Explain how to start the clients on this machine; None if there are none."""
+        """Explain how to start the clients on this machine. Returns None if there are none."""
         # Only shown on a terminal, because loading the client definitions takes time. If a flag
         # sets the port, the command that starts a client needs a variable to find the server.
         flags = {name for name in ("host", "port") if self.settings.sources.get(name) == "flag"}

@@ -115,7 +115,8 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
 
 
 def _show(plans: Sequence[FilePlan], key: str, *, all_lines: bool) -> None:
-    """Print the diffs: with `all_lines` to stdout, otherwise shortened to stderr."""
+    """Print the diffs. With `all_lines`, they go to stdout in full; otherwise, they are shortened
+    and go to stderr."""
     is_shortened = False
     for plan in plans:
         secret = "" if key == NO_KEY else key

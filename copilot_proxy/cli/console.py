@@ -57,7 +57,8 @@ def print_unwrapped(text: str) -> None:
 
 
 def with_commands(text: str) -> str:
-    """Return `text` with commands that work here, and with non-breaking spaces inside them."""
+    """Return `text` with each command replaced by one that works here and contains non-breaking
+    spaces."""
     text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
     return _COMMAND.sub(_runnable, text)
 

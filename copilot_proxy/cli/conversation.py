@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from copilot_proxy.relay.relay import Relay
 
 _COMMAND: Final = re.compile(r"/([a-z]+)(?:\s+(.*))?$", re.DOTALL)
-"""A slash command; does not match a path such as /etc/hosts."""
+"""Matches a slash command, but not a path such as /etc/hosts."""
 _HELP: Final = (
     "/model [NAME]  show or change the model\n"
     "/system TEXT   set the instructions; without text, remove them\n"

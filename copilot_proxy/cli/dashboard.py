@@ -77,7 +77,7 @@ def _open(address: str) -> bool:
     from copilot_proxy.cli.login_screen import start_browser
 
     try:
-        # Do not wait for it: some browsers exit only when they are closed.
+        # Do not wait for the browser: some exit only when the user closes them.
         start_browser(address)
     except OSError:
         return False

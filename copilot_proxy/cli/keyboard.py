@@ -29,7 +29,7 @@ def set_up_readline() -> None:
         import readline
 
         if "libedit" not in (readline.__doc__ or "") and can_draw(sys.stdout):
-            # Python disables this for its own interactive prompt.
+            # Python turns off bracketed paste, for the sake of its own interactive prompt.
             readline.parse_and_bind("set enable-bracketed-paste on")
 
 

@@ -100,9 +100,8 @@ class LifecycleMessages:
         self._emit("Stopped.", event="stopped")
 
     def _emit(self, text: str, **fields: object) -> None:
-        # Logged rather than printed, because the log never waits for a terminal. The log writes the
-        # whole text to stderr, but only its first line to a file; JSON logs also contain the
-        # fields.
+        # Logging never waits for a terminal. It writes the whole text to stderr, but only the first
+        # line to the log file; JSON logs also contain the fields.
         line = text.strip().partition("\n")[0]
         log.info("%s", line, extra={"fields": fields, "announcement": format_message(text)})
 

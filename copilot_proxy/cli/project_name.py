@@ -43,7 +43,7 @@ def current_project() -> str:
         return ""
     outside = {home, *home.parents}
     above = (one for one in (folder, *folder.parents) if one not in outside)
-    # Path.exists would raise an error for a folder that the user may not look into.
+    # Path.exists would raise an error for a folder that the user has no access to.
     found = next((one for one in above if os.path.exists(one / ".git")), folder)
     return "" if found in outside else _as_name(found.name)
 

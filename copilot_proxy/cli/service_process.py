@@ -1,4 +1,5 @@
-"""The program that a service runs: ``serve``, with the environment of the installing shell."""
+"""The program that a service runs: ``serve``, with variables from the shell that installed the
+service."""
 
 import io
 import os

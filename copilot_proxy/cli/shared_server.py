@@ -140,8 +140,8 @@ def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[Ru
     try:
         yield server
     finally:
-        # The server may serve other clients, and exits on its own. Without an exit code, Python
-        # would print a warning.
+        # The server may still serve other clients, and exits on its own. If no exit code were set,
+        # Python would warn that the process is still running.
         process.returncode = process.poll() or 0
 
 

@@ -12,7 +12,8 @@ def speed_up_startup() -> None:
     # httpx imports its own command line, which loads click, rich and pygments, but works without it
     # if the import fails.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    # uvicorn does the same, with click and multiprocessing, but does not work if the import fails.
+    # uvicorn also imports its command line, which loads click and multiprocessing, but it does not
+    # work if the import fails.
     sys.modules.setdefault("uvicorn.main", _Nothing("uvicorn.main"))
 
 

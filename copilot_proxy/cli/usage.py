@@ -28,7 +28,7 @@ _ACTIONS: Final = {
     "forget": None,
     "import": "copilot-cli",
 }
-"""The actions, and the argument that follows each."""
+"""The actions, and the argument that follows each, if any."""
 
 
 def usage(

@@ -15,7 +15,7 @@ from copilot_proxy.config_edits.json_text import Path
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"
 _KILO_VARIABLES: Final = {"KILO_DISABLE_MODELS_FETCH": "1", "KILO_TELEMETRY_LEVEL": "off"}
-"""Without these variables, Kilo fetches a list of other models, and waits at the end to send
+"""Without these variables, Kilo would fetch a list of other models, and at exit wait to send
 telemetry, which takes seconds without a network."""
 
 

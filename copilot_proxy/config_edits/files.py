@@ -39,7 +39,8 @@ def read_file(path: Path) -> bytes | None:
 
 
 def write_file(path: Path, content: bytes | None) -> list[Path]:
-    """Write `content` to the file, or remove the file (None). Symbolic links are kept.
+    """Write `content` to the file, or remove the file if `content` is None. Symbolic links are
+    kept.
 
     Returns the folders that had to be created, innermost first. Raises `CannotEdit`.
     """

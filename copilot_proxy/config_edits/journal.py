@@ -165,7 +165,7 @@ class Journal:
                 remove_folders(list(old[plan.path].folders))
 
     def _saved(self, plan: FilePlan, change: Change, old: Entry | None) -> Entry:
-        """Return the journal entry of a plan, after writing the backup. Raises `OSError`."""
+        """Write the backup for a plan, and return its journal entry. Raises `OSError`."""
         return Entry(
             plan.path,
             change,

@@ -22,13 +22,13 @@ _URL_KEY: Final = re.compile(
     r"""(?P<url>https?://[^\s"',]+)""",
     re.IGNORECASE,
 )
-"""A key with the URL of an API, in JSON, TOML, YAML or a list of variables."""
+"""Matches a key with the URL of an API, in JSON, TOML, YAML or a list of variables."""
 _MODEL_KEY: Final = re.compile(
     r"""["']?(?P<key>[\w-]*model)["']?\s*[:=]\s*(?:\{\s*["']name["']\s*:\s*)?"""
     r"""["'](?P<name>[^"'\s]+)["']""",
     re.IGNORECASE,
 )
-"""A key with a model name, or with an object that starts with the name."""
+"""Matches a key with a model name, or with an object that starts with the name."""
 _MAX_CHARACTERS: Final = 1024 * 1024
 
 

@@ -21,7 +21,7 @@ from copilot_proxy.settings import Settings
 
 _CONNECT_SECONDS: Final = 4.0
 _CLOCK_SECONDS: Final = 120
-"""Seconds by which the clock may be wrong."""
+"""Seconds by which the clock may be wrong without a warning."""
 _NO_PROXY: Final = "127.0.0.1,localhost,::1"
 
 

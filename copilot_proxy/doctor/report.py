@@ -35,13 +35,13 @@ _PUBLIC: Final = frozenset(
         "log_format",
     }
 )
-"""Settings, besides numbers and switches, whose values reveal nothing about the user."""
+"""Settings whose values reveal nothing about the user, in addition to numbers and switches."""
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _MAX_UNKNOWN: Final = 20
 _PUBLIC_HOSTS: Final = ("github.com", "api.github.com", "api.githubcopilot.com", "nodejs.org")
 _URL: Final = re.compile(r"https?://[^\s,;]+")
 _PATH: Final = re.compile(r"(?<![\w~:/.])/[^\s,;:]+")
-"""A path outside the home folder."""
+"""Matches a path outside the home folder."""
 
 
 def report(context: CheckContext, findings: Iterable[Finding]) -> str:

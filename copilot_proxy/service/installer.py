@@ -26,11 +26,11 @@ from copilot_proxy.settings import Settings
 
 _PROGRAM: Final = "copilot_proxy.cli.service_process"
 _STOP_MARGIN: Final = 15
-"""Seconds for stopping, after all open requests have finished."""
+"""Seconds allowed for stopping once all open requests have finished."""
 
 
 def manager_for(settings: Settings, platform: str = sys.platform) -> ServiceManager:
-    """Return the service manager of an operating system. Raises `ServiceError`."""
+    """Return the service manager of the operating system `platform`. Raises `ServiceError`."""
     if platform == "linux":
         return Systemd()
     if platform == "darwin":

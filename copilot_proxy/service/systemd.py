@@ -158,7 +158,7 @@ def _unit_folder() -> Path:
 
 
 def _environ() -> Mapping[str, str]:
-    """Return the environment, with the folder of the user's systemd, which `su` does not set."""
+    """Return the environment with XDG_RUNTIME_DIR, which systemctl needs but `su` does not set."""
     folder = f"/run/user/{os.getuid()}"
     if "XDG_RUNTIME_DIR" in os.environ or not os.path.isdir(folder):
         return os.environ
@@ -180,6 +180,6 @@ def _lingers() -> bool | None:
     except (ServiceError, OSError):
         return None
     if code != 0:
-        # loginctl does not list users without a session; in that case, this file decides.
+        # loginctl does not know users without a session. For them, this file shows the setting.
         return None if not output else Path("/var/lib/systemd/linger", getpass.getuser()).exists()
     return output == "Linger=yes"
