@@ -116,7 +116,7 @@ def save(folder: Path, host: str, seen: SeenList) -> None:
     models = {name: model._asdict() for name, model in seen.models.items()}
     try:
         make_folder(folder)
-        with locked(folder / _LOCK):  # another profile may use another host
+        with locked(folder / _LOCK):  # another profile may save the list of another host
             hosts = {**_read(path), host: {"at": seen.at, "models": models}}
             replace_private(path, json.dumps(hosts).encode())
     except OSError as error:

@@ -34,8 +34,8 @@ def checked_project(name: str) -> str:
 def current_project() -> str:
     """Return the name of the current folder's project, or "" if there is none.
 
-    The project is the Git repository's folder, otherwise the current folder. The home folder and
-    the root are not projects.
+    The project is the folder of the Git repository if there is one, otherwise the current folder.
+    The home folder and the root are not projects.
     """
     try:
         folder, home = Path.cwd().resolve(), Path.home().resolve()

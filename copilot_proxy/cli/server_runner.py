@@ -100,7 +100,7 @@ class ServerRunner:
         from copilot_proxy.server.listen_socket import listen
 
         single = self._settings.workers == 1
-        # Importing the server takes about as long as GitHub's response, so do both in parallel.
+        # Importing the server takes about as long as waiting for GitHub, so do both in parallel.
         models = asyncio.create_task(backend.relay.models.catalogue())
         models.add_done_callback(_retrieve_exception)
         await run_in_thread(_import_server if single else _import_supervisor)
@@ -221,7 +221,7 @@ def known_credential_first(
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Create a uvloop event loop if uvloop is installed, since it streams faster."""
+    """Create an event loop, with uvloop if that is installed, since it streams faster."""
     try:
         import uvloop
     except ImportError:

@@ -24,8 +24,7 @@ def _launch(to: Connection) -> Launch:
     environ = {
         "OPENAI_API_BASE": f"{to.url}/v1",
         "OPENAI_API_KEY": to.key,
-        # These take precedence over the user's .aider.conf.yml, which takes precedence over the two
-        # above.
+        # These variables take precedence over the user's .aider.conf.yml; the two above do not.
         "AIDER_OPENAI_API_BASE": f"{to.url}/v1",
         "AIDER_OPENAI_API_KEY": to.key,
     }

@@ -48,8 +48,8 @@ def _variables(to: Connection) -> dict[str, str]:
         "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
-        # With a URL other than Anthropic's, Claude Code would send the definitions of all MCP tools
-        # each time.
+        # Otherwise, Claude Code would send the definitions of all MCP tools with every request,
+        # because the URL is not Anthropic's.
         "ENABLE_TOOL_SEARCH": "true",
         # In auto mode, makes Claude Code check its actions in separate requests. Otherwise, it
         # would expect every answer to include the result of a check, which only Anthropic's servers

@@ -130,7 +130,7 @@ class Client:
     obstacle: str = ""
     """Why the client cannot use this server, or "" if it can."""
     keeps_folder: bool = False
-    """Whether the client stores other data next to the files, so the folder must be kept."""
+    """Whether the folder must be kept, because the client stores other data next to the files."""
 
     @property
     def user_agent(self) -> str:

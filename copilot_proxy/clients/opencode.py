@@ -22,7 +22,7 @@ telemetry, which takes seconds without a network."""
 def _launch_with(
     variable: str, environ: Mapping[str, str] | None = None
 ) -> Callable[[Connection], Launch]:
-    """Return a function that adds the configuration to `environ`, as `variable`."""
+    """Return a function that adds the configuration to `environ`, as the value of `variable`."""
 
     def launch(to: Connection) -> Launch:
         configuration = {**_choice(to), "provider": {_PROVIDER: _provider(to)}}

@@ -24,4 +24,4 @@ SESSION_HEADERS: Final = {
     "opencode": ("x-session-id", "x-session-affinity"),
     "kilo": ("x-session-id", "x-session-affinity"),
 }
-"""The headers that contain the session id, in lowercase."""
+"""The names, in lowercase, of the headers that contain the session id."""

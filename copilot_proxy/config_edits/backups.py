@@ -24,7 +24,7 @@ def save_backup(folder: Path, path: Path, content: bytes) -> str:
     backups = _backups(folder, path)
     if backups and backups[-1].read_bytes() == content:
         return backups[-1].name
-    # Keep names in order, even within a second or if the clock is set back.
+    # Keep names in order, even for backups in the same second or if the clock is set back.
     last, _, number = backups[-1].suffix[1:].partition("-") if backups else ("", "", "")
     now = max(time.strftime("%Y%m%dT%H%M%S", time.gmtime()), last)
     name = f"{_safe(path)}.{now}-{int(number) + 1 if now == last else 0:03}"

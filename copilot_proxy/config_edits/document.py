@@ -7,7 +7,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class CannotEdit(Exception):
-    """A file cannot be edited safely; `reason` completes a sentence that starts with its path."""
+    """A file cannot be edited safely; `reason` completes a sentence that starts with the file's
+    path."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

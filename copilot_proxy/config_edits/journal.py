@@ -90,7 +90,7 @@ class Journal:
     def plan(self, changes: Sequence[Change]) -> list[FilePlan]:
         """Return the plans for `changes`. Raises `FileProblem`.
 
-        They replace the changes of an earlier plan.
+        The new changes replace those of an earlier plan.
         """
         plans = []
         known = {entry.path: entry for entry in self.entries}

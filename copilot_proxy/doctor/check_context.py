@@ -108,7 +108,7 @@ class CheckContext:
         return self._shared("ledger", lambda: examine(self.settings.ledger_file))
 
     def _shared(self, name: str, find: Callable[[], T]) -> T:
-        """Return the result of `find` or raise its error; it runs only once."""
+        """Return the result of `find` or raise its error. `find` runs only once."""
         with self._lock:
             if name not in self._facts:
                 self._facts[name] = submit(find)

@@ -1,7 +1,7 @@
 """Finds server URLs and model names in clients' configuration files.
 
-The files have many formats and may be edited by hand, so they are not parsed. Instead, this
-searches for keys whose names end like those of URLs and models.
+The files have many formats and may be edited by hand, so they are not parsed. Instead, URLs and
+models are found by the usual endings of their keys, such as ``base_url`` and ``model``.
 """
 
 import os

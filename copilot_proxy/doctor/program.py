@@ -18,7 +18,7 @@ from copilot_proxy.launchers import launcher
 _COMMAND: Final = "copilot-proxy"
 _ALIAS: Final = "g-copilot-proxy"
 _ENTRY: Final = b"copilot_proxy.__main__"
-"""Every script that starts this program contains this, however the script was installed."""
+"""Every script that starts this program contains this text, however the script was installed."""
 _SCRIPT_BYTES: Final = 64 * 1024
 
 

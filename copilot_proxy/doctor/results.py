@@ -78,7 +78,7 @@ class Check:
     """A check and its name."""
 
     name: str
-    """For programs, such as ``sign-in``."""
+    """The name that programs use, such as ``sign-in``."""
     title: str
     run: "Callable[[CheckContext], Iterable[Result]]"
     is_network: bool = False

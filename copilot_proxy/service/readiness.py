@@ -44,8 +44,8 @@ def health_of(settings: Settings, timeout: float = _HEALTH_TIMEOUT) -> dict[str,
 def wait_until_ready(settings: Settings, instance: str, folder: Path) -> dict[str, Any]:
     """Wait until the server with the id `instance` responds, and return its ``/health``.
 
-    The server has then read the token. If GitHub has not accepted the token, ``signed_in`` is not
-    ``yes``. Raises `CopilotProxyError` with the server's own error if it has exited.
+    By then, the server has read the token. If GitHub has not accepted the token, ``signed_in`` is
+    not ``yes``. Raises `CopilotProxyError` with the server's own error if it has exited.
     """
     started = time.monotonic()
     answered: float | None = None
