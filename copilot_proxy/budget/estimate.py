@@ -54,7 +54,7 @@ class Estimate(NamedTuple):
     output: int = 0
     """The expected tokens of the answer."""
     is_guess: bool = False
-    """Whether the model has not answered yet, so that nothing is known about its answers."""
+    """Whether `output` is a guess, because the model has not answered yet."""
     prices: PriceList | None = None
     tokens: tuple[int, int] = (0, 0)
     """The tokens of the prompt, and how many of them are probably in the cache."""
@@ -66,7 +66,7 @@ class Estimate(NamedTuple):
 
     @property
     def least(self) -> int | None:
-        """The cost of the known part, if the other part is a guess; otherwise None."""
+        """The cost of the prompt if the output is a guess; otherwise None."""
         return self.prompt if self.is_guess else None
 
 

@@ -28,7 +28,7 @@ from copilot_proxy.private_files import (
 log = logging.getLogger(__name__)
 
 _LOCK: Final = "budget.lock"
-"""A separate file, because each change replaces the limits file."""
+"""The lock is a separate file, because each change replaces the limits file."""
 
 
 class Raise(NamedTuple):

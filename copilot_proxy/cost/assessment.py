@@ -26,7 +26,7 @@ SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "free": "nothing was charged",
     "unknown": "Copilot did not report it, and the tokens or the model's price are unknown",
 }
-"""Explanations of the sources, which follow an amount and a colon."""
+"""Explanations of the sources, shown after an amount and a colon."""
 
 
 class Cost(NamedTuple):

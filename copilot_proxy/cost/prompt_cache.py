@@ -1,7 +1,7 @@
 """Finds out why a part of a request's prompt missed the provider's cache.
 
-Pure. A request is compared with the earlier requests of its conversation. Only digests of their
-prompts are known, which show whether two blocks are equal, but not what they contain.
+A request is compared with the earlier requests of its conversation. Only digests of their prompts
+are known, which show whether two blocks are equal, but not what they contain.
 """
 
 from collections.abc import Sequence
@@ -180,8 +180,8 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
         common += 1
     first, theirs = prompt.first_message, set(known)
     has_same_start = first == earlier.first_message <= common
-    # If the numbers of tools and system parts are equal, the differing block was edited, and would
-    # otherwise have been read.
+    # If the numbers of tools and system parts are unchanged, a block that differs was edited.
+    # Without the edit, it would have been read.
     is_alike = (prompt.tools, first) == (earlier.tools, earlier.first_message)
     edited = first if is_alike else 0
     sizes = prompt.sizes

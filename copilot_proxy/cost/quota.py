@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
 METERS: Final = ("premium_models", "premium_interactions", "chat")
-"""The quotas that may meter a plan, by precedence; ``chat`` meters only plans without the
+"""The quotas that may meter a plan, in order of precedence; ``chat`` meters only plans without the
 others."""
 _MIN_ELAPSED: Final = timedelta(days=1)
 """Before this much of the month has passed, the pace is meaningless."""

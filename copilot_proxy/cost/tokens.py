@@ -29,7 +29,7 @@ class Tokens(NamedTuple):
 
 
 def from_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
-    """Return the counts in a Chat Completions usage, or None if it counts nothing.
+    """Return the counts in a Chat Completions usage object, or None if it counts nothing.
 
     The usage includes cached tokens in the prompt tokens; they are subtracted here. In Gemini's
     streams, only the last chunk has counts other than zero.

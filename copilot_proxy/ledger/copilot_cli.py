@@ -184,8 +184,8 @@ def _copilot_usage(event: Mapping[str, Any]) -> dict[str, Any] | None:
 def _is_own(ledger: Database, row: Row, used: set[str]) -> bool:
     """Return whether the ledger already has the request, because it was sent through this server.
 
-    Requests with the same nano-AIU and tokens at the same time are considered the same; each row of
-    the ledger matches at most one request, and its id is added to `used`.
+    Requests with the same nano-AIU and tokens at the same time are considered the same. Each row of
+    the ledger matches at most one request; the id of a matched row is added to `used`.
     """
     values = dict(zip(COLUMNS, row, strict=True))
     for (request_id,) in _similar(ledger, values):

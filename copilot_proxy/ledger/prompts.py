@@ -51,7 +51,7 @@ _COLUMNS: Final = (
     *("model", "started_us", "ready_us", "prompt_tokens", "cached_tokens", "tier", "ttl", "tools"),
     *("first_message", "digests"),
 )
-"""The columns with the fields of `Earlier`."""
+"""The columns that hold the fields of `Earlier`."""
 _RECALL: Final = (
     f"SELECT {', '.join(_COLUMNS)} FROM prompts WHERE conversation = ? "  # noqa: S608  # constants
     "ORDER BY started_us DESC LIMIT ?"
@@ -61,7 +61,7 @@ _UPDATED: Final = (*_COLUMNS[1:], "warm_nano_aiu", "cold_nano_aiu")
 _REMEMBER: Final = (
     f"INSERT INTO prompts ({', '.join((*_COLUMNS, *_OTHERS))}) "  # noqa: S608  # constants
     f"VALUES ({', '.join('?' * len((*_COLUMNS, *_OTHERS)))}) ON CONFLICT DO UPDATE SET "
-    # A prompt that was cached for an hour stays cached, even if it is only read.
+    # A prompt that was cached for an hour keeps that TTL, even if later requests only read it.
     + ", ".join(
         f"{name} = {'max(ttl, excluded.ttl)' if name == 'ttl' else f'excluded.{name}'}"
         for name in _UPDATED

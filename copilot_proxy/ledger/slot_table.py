@@ -31,7 +31,7 @@ class SlotTable:
         self._ended: dict[int, str] = {}
         """Free slots whose old reservations are still in the file: slot number -> request id."""
         self._settled: dict[str, Slot] = {}
-        """The slots whose amount is different in the file."""
+        """The slots whose amounts differ from those in the file."""
         self._size = 0
         """The number of slots in the file."""
         self.sums: ReservedSums | None = None
