@@ -100,7 +100,8 @@ class CacheMiss(NamedTuple):
     lost: int | None
     """The additional cost in nano-AIU; None if the price is unknown."""
     detail: str | None = None
-    """The first changed block, the previous model, or the length of the pause in seconds."""
+    """Depending on `reason`: the first changed block, the previous model, or the pause in seconds.
+    """
 
 
 class _Match(NamedTuple):

@@ -82,7 +82,7 @@ def newest_id(database: sqlite3.Connection) -> int:
 
 def clients_since(database: sqlite3.Connection, first: date, key: str | None) -> list[ClientUse]:
     """Return the clients seen since a local day, latest first; with `key`, only those that used
-    it."""
+    that API key."""
     scope = " AND key = ?" if key is not None else ""
     found = database.execute(
         "SELECT client, max(last_us), sum(requests), sum(nano_aiu) FROM sums "  # noqa: S608

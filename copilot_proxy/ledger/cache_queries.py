@@ -23,7 +23,8 @@ class Loss(NamedTuple):
     reason: str
     """See `cost.prompt_cache.Reason`; never ``cold``."""
     detail: str | None
-    """The changed block, the previous model, or the longest pause in seconds."""
+    """Depending on `reason`: the changed block, the previous model, or the longest pause in
+    seconds."""
     requests: int
     nano_aiu: int
     unknown_cost_requests: int

@@ -1,8 +1,8 @@
-"""Imports the requests that GitHub's Copilot CLI has recorded, as rows of the ledger.
+"""Imports into the ledger the requests that GitHub's Copilot CLI has recorded.
 
-The CLI keeps ``session-store.db``, an SQLite file, in its folder. Its table
-``assistant_usage_events`` has one row for each answer of a model (version 1.0.102). Importing a
-second time changes nothing, and requests that the CLI sent through this server are left out.
+The CLI keeps ``session-store.db``, an SQLite file, in its folder. As of version 1.0.102, the file's
+table ``assistant_usage_events`` has one row for each answer of a model. Importing a second time
+changes nothing, and requests that the CLI sent through this server are left out.
 """
 
 import sqlite3
@@ -145,7 +145,7 @@ def _clean(name: str, value: object) -> object:
 
 
 def _usage(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the token counts in Chat Completions' format; the input includes cached tokens."""
+    """Return the token counts in Chat Completions' format; `prompt_tokens` include cached ones."""
     return {
         "prompt_tokens": event["input_tokens"],
         "completion_tokens": event["output_tokens"],

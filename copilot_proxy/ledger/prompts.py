@@ -75,8 +75,8 @@ class _ComparablePrompt(NamedTuple):
 
     conversation: str
     head: bytes
-    """The digest of everything before the first message. It tells the prompts of a session apart,
-    for example those of subagents."""
+    """The digest of everything up to and including the first message. It tells apart the prompts of
+    a session, for example those of subagents."""
     prompt: Prompt
     prices: PriceList | None
 
@@ -92,8 +92,8 @@ class PromptComparer:
     def try_comparing(
         self, writer: Writer, records: Sequence[RequestRecord], rows: list[Row]
     ) -> list[Row]:
-        """Return `rows` with the reasons why they missed the cache, or unchanged if that fails.
-        Release the prompts in either case."""
+        """Return `rows` with the reasons for their cache misses, or unchanged if that fails.
+        Releases the prompts in either case."""
         try:
             compared = writer.attempt(lambda database: self.compared(database, records, rows))
         except Exception:  # unexpected data from a client must not end the thread
@@ -109,7 +109,7 @@ class PromptComparer:
         records: Sequence[RequestRecord],
         rows: Sequence[Row],
     ) -> list[Row]:
-        """Return `rows` with the reasons why they missed the cache; see `try_comparing`.
+        """Return `rows` with the reasons for their cache misses; see `try_comparing`.
 
         Raises `sqlite3.Error` or `OSError`.
         """

@@ -1,7 +1,7 @@
 """Reads the data that the sums lack for computing the cost with another model.
 
 Most requests can be priced from the sums. The others have a long prompt, which may cost more per
-token, or wrote to the cache for an hour, or have an unknown cost. They have their own index.
+token, or wrote to the one-hour cache, or have an unknown cost. They have their own index.
 """
 
 import sqlite3
@@ -28,7 +28,7 @@ class Uneven(NamedTuple):
     long: Tokens = Tokens()
     """The tokens of all requests whose prompts are longer than the threshold."""
     written_1h: int = 0
-    """The tokens that requests with shorter prompts wrote to the cache for an hour."""
+    """The tokens that requests with shorter prompts wrote to the one-hour cache."""
     unknown_requests: int = 0
     """The number of requests whose tokens and cost are unknown."""
 

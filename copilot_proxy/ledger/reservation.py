@@ -13,8 +13,8 @@ from copilot_proxy.ledger.reservation_request import Plan
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 MAX_AGE_US: Final = 24 * 3600 * 1_000_000
-"""Age in microseconds after which the process that made a reservation is assumed to have ended: one
-day."""
+"""Age of a reservation, in microseconds, after which its process is assumed to have ended: one day.
+"""
 _LOADED_US: Final = time.time_ns() // 1000
 """When this process loaded the module, which is before its first reservation."""
 _MAX_BYTES: Final = 120

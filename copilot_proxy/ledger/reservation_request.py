@@ -80,7 +80,7 @@ class Plan:
         """Set and used by the reserver."""
 
     def period(self, limit: Limit) -> str:
-        """Return the plan's day, month or session, whichever `limit` is per."""
+        """Return the plan's day, month or session, depending on the period of `limit`."""
         if limit.per == "session":
             return self.sender.session or ""
         return self.day if limit.per == "day" else self.month

@@ -37,8 +37,8 @@ def sums_source(period: Period) -> tuple[str, list[str]]:
 
 
 def conditions(period: Period) -> list[str]:
-    """Return the conditions for the requests of a period. If it consists of whole days, they also
-    apply to the sums."""
+    """Return the conditions for the requests of a period. If it is a month or consists of whole
+    days, they also apply to the sums."""
     if period.month is not None:
         # The key of `sums` starts with the local day, which can differ by one from the UTC day.
         first = date.fromisoformat(f"{period.month}-01")

@@ -23,7 +23,7 @@ _BEYOND_BASE: Final = "@?#"
 
 _NOT_IN_TOKENS: Final = " \t\"'`"
 _OTHER_SCHEMES: Final = ("about", "blob", "data", "file", "ftp", "ftps", "javascript", "ws", "wss")
-"""URL schemes that cannot be the origin of a web page. Apps have their own schemes."""
+"""Schemes that cannot belong to a web page's origin. Unknown schemes may belong to apps."""
 
 
 def plain_text(value: object) -> str:
