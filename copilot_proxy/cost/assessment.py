@@ -1,8 +1,8 @@
 """Determines what a request cost, and how reliable that number is.
 
 The sources, most reliable first: the total that Copilot reports; the sum of the details that it
-reports; the prices in its model list; the bundled table, with its date. Otherwise, the cost is
-unknown, which is not the same as zero.
+reports; the prices in its model list; the bundled table, with its date. If there is none of these,
+the cost is unknown, which is not the same as zero.
 """
 
 from collections.abc import Mapping

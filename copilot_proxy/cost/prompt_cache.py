@@ -41,7 +41,7 @@ class Prompt:
     model: str
     started_us: int
     ready_us: int
-    """When the prompt became available in the cache: at the first token."""
+    """When the prompt became available in the cache: at the first token of the answer."""
     tokens: Tokens
     tier: str | None
     marked: bool
@@ -128,7 +128,8 @@ class _Match(NamedTuple):
 def find_cache_miss(
     prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return why a part of `prompt` missed the cache, or None if everything possible was read.
+    """Return why a part of `prompt` missed the cache, or None if everything that could be read was
+    read.
 
     `earlier` are prompts of the same conversation, such as the latest prompt sent to each model.
     """

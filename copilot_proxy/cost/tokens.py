@@ -18,7 +18,7 @@ class Tokens(NamedTuple):
     cache_read: int = 0
     cache_write: int = 0
     cache_write_1h: int = 0
-    """Tokens written to the cache for an hour instead of five minutes."""
+    """Tokens written to the cache to stay there for an hour instead of five minutes."""
     output: int = 0
     reasoning: int = 0
 
