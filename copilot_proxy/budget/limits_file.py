@@ -100,7 +100,10 @@ def days_of(now: datetime) -> tuple[str, str]:
 
 
 def read(path: Path) -> Limits:
-    """Return the limits in the file; none if there is no file. Raises `CopilotProxyError`."""
+    """Return the limits in the file, or `Limits()` if there is no file.
+
+    Raises `CopilotProxyError`.
+    """
     try:
         with open(open_private(path, READ), "rb") as file:
             stored = msgspec.json.decode(file.read())

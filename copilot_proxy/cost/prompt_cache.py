@@ -128,8 +128,7 @@ class _Match(NamedTuple):
 def find_cache_miss(
     prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return why a part of `prompt` missed the cache, or None if everything that could be read was
-    read.
+    """Return why a part of `prompt` missed the cache, or None if it read all that it could.
 
     `earlier` are prompts of the same conversation, such as the latest prompt sent to each model.
     """

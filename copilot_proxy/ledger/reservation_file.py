@@ -201,8 +201,8 @@ def replace_damaged(file: ReservationFile) -> None:
 
 
 def stored_reservations(ledger: Path) -> list[Reservation]:
-    """Return the reservations in the file, or none if it is unreadable. This takes no lock, so
-    callers must not change anything based on the result."""
+    """Return the reservations in the file, or an empty list if it is unreadable. This takes no
+    lock, so callers must not change anything based on the result."""
     try:
         content = path_for(ledger).read_bytes()[SLOT:]
         return [slot.reservation(request_id) for request_id, slot in parse(content).items()]
