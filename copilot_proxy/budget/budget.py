@@ -1,8 +1,8 @@
 """Admits requests as long as they fit the budget.
 
 A limit must cover the amount spent, the reservations of running requests, and the expected cost of
-the next request. Parallel requests therefore cannot jointly exceed a limit, except by errors in
-their estimates. An answer that has begun is never cut off.
+the next request. Parallel requests therefore cannot jointly exceed a limit, except through errors
+in their estimates. An answer that has begun is never cut off.
 """
 
 import asyncio
@@ -63,8 +63,8 @@ class Budget:
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a completed request, for later estimates. Must be called on the event loop."""
         if not self._file.known.limits and self._reserver is None:
-            return  # Later estimates will start with what the ledger contains by then.
-        # Otherwise, the tokens must be counted first, which may take a long time; see `_settle`.
+            return  # If limits are set later, estimates will start from the ledger's rows.
+        # If the tokens must be counted first, which may take a long time, `_settle` does so later.
         cost = cost_of(record) if record.unmetered is None else None
         if record.reserved is not None:
             self._settle(record, cost)

@@ -54,7 +54,7 @@ class Estimate(NamedTuple):
     output: int = 0
     """The expected tokens of the answer."""
     is_guess: bool = False
-    """Whether the model has not answered yet, so that nothing is known about its answers."""
+    """Whether `output` is a guess, because the model has not answered yet."""
     prices: PriceList | None = None
     tokens: tuple[int, int] = (0, 0)
     """The tokens of the prompt, and how many of them are probably in the cache."""
@@ -66,7 +66,7 @@ class Estimate(NamedTuple):
 
     @property
     def least(self) -> int | None:
-        """The cost of the known part, if the other part is a guess; otherwise None."""
+        """The cost of the prompt if the output is a guess; otherwise None."""
         return self.prompt if self.is_guess else None
 
 
@@ -98,7 +98,7 @@ class Estimator:
         self._prompts: dict[tuple[str, str], _Prompt] = {}
 
     def learn(self, record: RequestRecord, tokens: Tokens) -> None:
-        """Learn from a completed request, which had these `tokens`."""
+        """Learn from a completed request with these `tokens`."""
         model, session = record.model, record.attribution.session
         if record.error is not None or record.client_gone or record.usage is None or model is None:
             return
@@ -110,7 +110,7 @@ class Estimator:
                 del self._prompts[next(iter(self._prompts))]
 
     def add_output(self, model: str, tokens: int) -> None:
-        """Learn from an answer of a model, which had this number of output tokens."""
+        """Learn from a model's answer with this number of output tokens."""
         outputs = self._outputs.get(model)
         if outputs is None:
             outputs = self._outputs[model] = _RecentOutputs()

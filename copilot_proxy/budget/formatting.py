@@ -56,7 +56,7 @@ def scope_text(limit: Limit) -> str:
 
 
 def scope_flag(limit: Limit) -> str:
-    """Return the flag that selects the same limit in commands; "" for all requests."""
+    """Return the flag that selects the limit's scope in commands; "" for all requests."""
     return f" --{limit.kind} {shlex.quote(limit.name)}" if limit.kind else ""
 
 

@@ -28,7 +28,7 @@ from copilot_proxy.private_files import (
 log = logging.getLogger(__name__)
 
 _LOCK: Final = "budget.lock"
-"""A separate file, because each change replaces the limits file."""
+"""The lock is a separate file, because each change replaces the limits file."""
 
 
 class Raise(NamedTuple):
@@ -100,7 +100,10 @@ def days_of(now: datetime) -> tuple[str, str]:
 
 
 def read(path: Path) -> Limits:
-    """Return the limits in the file; none if there is no file. Raises `CopilotProxyError`."""
+    """Return the limits in the file, or `Limits()` if there is no file.
+
+    Raises `CopilotProxyError`.
+    """
     try:
         with open(open_private(path, READ), "rb") as file:
             stored = msgspec.json.decode(file.read())

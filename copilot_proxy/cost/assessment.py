@@ -1,8 +1,8 @@
 """Determines what a request cost, and how reliable that number is.
 
 The sources, most reliable first: the total that Copilot reports; the sum of the details that it
-reports; the prices in its model list; the bundled table, with its date. Otherwise, the cost is
-unknown, which is not the same as zero.
+reports; the prices in its model list; the bundled table, with its date. If there is none of these,
+the cost is unknown, which is not the same as zero.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "free": "nothing was charged",
     "unknown": "Copilot did not report it, and the tokens or the model's price are unknown",
 }
-"""Explanations of the sources, which follow an amount and a colon."""
+"""Explanations of the sources, shown after an amount and a colon."""
 
 
 class Cost(NamedTuple):

@@ -51,7 +51,7 @@ _REASONS: Final = {
 
 
 def explain(reason: str, detail: str | None) -> tuple[str, str]:
-    """Return what happened, as the end of a sentence about requests, and what to do about it.
+    """Return what happened, worded to follow a subject such as "3 requests", and some advice.
 
     `reason` is a `cost.prompt_cache.Reason` other than ``cold``; `detail` is its detail in the
     ledger.

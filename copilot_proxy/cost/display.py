@@ -16,7 +16,7 @@ def percent(share: float) -> str:
         return "<1%"
     if 99.5 <= share < 100:
         return ">99%"
-    return f"{floor(max(share, 0) + 0.5)}%"  # like the dashboard, not to the nearest even number
+    return f"{floor(max(share, 0) + 0.5)}%"  # halves are rounded up, as in the dashboard
 
 
 def quota_amount(value: float) -> str:
@@ -35,5 +35,5 @@ def short_count(tokens: int) -> str:
 
 
 def reset_day(moment: datetime) -> str:
-    """Format the day, in UTC, at whose start a quota resets, such as ``2026-12-01``."""
+    """Format the UTC day at whose start a quota resets, such as ``2026-12-01``."""
     return f"{moment.astimezone(UTC):%Y-%m-%d}"

@@ -12,14 +12,14 @@ _FILE_TOKENS: Final = 1600
 _MIN_FILE: Final = 2000
 """Strings without spaces that have at least this many characters count as file data."""
 TOKENS_PER_EVENT: Final = 2.0
-"""Output tokens in a stream event, until the model's answers have shown the actual number."""
+"""Output tokens to assume per stream event until a model's answers show the actual number."""
 
 
 def prompt_tokens(request: Mapping[str, Any]) -> int:
     """Return the estimated tokens of a request in any API's format."""
     chars = files = 0
     todo: list[Any] = [request]
-    for value in todo:  # which grows during the loop
+    for value in todo:  # the list grows during the loop
         kind = type(value)
         if kind is str:
             length = len(value)

@@ -44,7 +44,7 @@ def parse_limit(text: str) -> Limit:
 def parse_limits(value: object) -> tuple[Limit, ...]:
     """Return the limits in a list such as ``["500/day"]``, or in comma-separated text.
 
-    There may be one limit for each period. Raises `ValueError`.
+    Each period may have only one limit. Raises `ValueError`.
     """
     texts = value.split(",") if isinstance(value, str) else value
     if not isinstance(texts, list | tuple):

@@ -1,8 +1,8 @@
 """The prices of a model's tokens, from its entry in Copilot's list or from the bundled table.
 
-Lenient: if the price of input or output is missing, the prices are unknown. The prices of cache
-reads and cache writes default to the price of input, and the price of reasoning to that of output,
-as in GitHub's specification of AI credits for agentic workflows.
+If the price of input or output is missing, all prices are unknown. The prices of cache reads and
+cache writes default to the price of input, and the price of reasoning to that of output, as in
+GitHub's specification of AI credits for agentic workflows.
 """
 
 from collections.abc import Mapping
@@ -98,7 +98,7 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
 
 
 def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-    """Return the parts read by `reported_prices`, for comparison with another answer's parts."""
+    """Return the values that `reported_prices` reads, to compare them with another answer's."""
     details = (copilot_usage or {}).get("token_details")
     return [
         (one.get("token_type"), one.get("batch_size"), one.get("cost_per_batch"))

@@ -1,7 +1,7 @@
 """Finds out why a part of a request's prompt missed the provider's cache.
 
-Pure. A request is compared with the earlier requests of its conversation. Only digests of their
-prompts are known, which show whether two blocks are equal, but not what they contain.
+A request is compared with the earlier requests of its conversation. Only digests of their prompts
+are known, which show whether two blocks are equal, but not what they contain.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Prompt:
     model: str
     started_us: int
     ready_us: int
-    """When the prompt became available in the cache: at the first token."""
+    """When the prompt became available in the cache: at the first token of the answer."""
     tokens: Tokens
     tier: str | None
     marked: bool
@@ -100,7 +100,8 @@ class CacheMiss(NamedTuple):
     lost: int | None
     """The additional cost in nano-AIU; None if the price is unknown."""
     detail: str | None = None
-    """The first changed block, the previous model, or the length of the pause in seconds."""
+    """Depending on `reason`: the first changed block, the previous model, or the pause in seconds.
+    """
 
 
 class _Match(NamedTuple):
@@ -127,7 +128,7 @@ class _Match(NamedTuple):
 def find_cache_miss(
     prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return why a part of `prompt` missed the cache, or None if everything possible was read.
+    """Return why a part of `prompt` missed the cache, or None if it read all that it could.
 
     `earlier` are prompts of the same conversation, such as the latest prompt sent to each model.
     """
@@ -180,8 +181,8 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
         common += 1
     first, theirs = prompt.first_message, set(known)
     has_same_start = first == earlier.first_message <= common
-    # If the numbers of tools and system parts are equal, the differing block was edited, and would
-    # otherwise have been read.
+    # If the numbers of tools and system parts are unchanged, a block that differs was edited.
+    # Without the edit, it would have been read.
     is_alike = (prompt.tools, first) == (earlier.tools, earlier.first_message)
     edited = first if is_alike else 0
     sizes = prompt.sizes

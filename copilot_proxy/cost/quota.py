@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
 METERS: Final = ("premium_models", "premium_interactions", "chat")
-"""The quotas that may meter a plan, by precedence; ``chat`` meters only plans without the
+"""The quotas that may meter a plan, in order of precedence; ``chat`` meters only plans without the
 others."""
 _MIN_ELAPSED: Final = timedelta(days=1)
 """Before this much of the month has passed, the pace is meaningless."""
@@ -79,8 +79,8 @@ def quota_of(headers: Mapping[str, str], *, token_based: bool = False) -> Quota 
 def metering(entitlements: Mapping[str, float | None]) -> str | None:
     """Return the name of the quota that meters an account, or None if none does.
 
-    `entitlements` contains those of all quotas in the headers or the account's data, by name. A
-    negative one means that the seat has no individual quota.
+    `entitlements` are those of all quotas in the headers or the account's data, by name. A negative
+    one means that the seat has no individual quota.
     """
     # A plan that is metered by chat messages includes no premium requests.
     for suits in (_is_positive, _is_unlimited):

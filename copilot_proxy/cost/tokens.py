@@ -18,7 +18,7 @@ class Tokens(NamedTuple):
     cache_read: int = 0
     cache_write: int = 0
     cache_write_1h: int = 0
-    """Tokens written to the cache for an hour instead of five minutes."""
+    """Tokens written to the cache to stay there for an hour instead of five minutes."""
     output: int = 0
     reasoning: int = 0
 
@@ -29,7 +29,7 @@ class Tokens(NamedTuple):
 
 
 def from_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
-    """Return the counts in a Chat Completions usage, or None if it counts nothing.
+    """Return the counts in a Chat Completions usage object, or None if it counts nothing.
 
     The usage includes cached tokens in the prompt tokens; they are subtracted here. In Gemini's
     streams, only the last chunk has counts other than zero.

@@ -115,7 +115,7 @@ class Feed:
         page: asyncio.Queue[Message] = asyncio.Queue()
         try:
             rows = await self._source.rows(key, 0)
-        except BaseException:  # including when the page is closed
+        except BaseException:  # including the cancellation when the page is closed
             self.unsubscribe(key, page)
             raise
         page.put_nowait(b"retry: 2000\n\n")

@@ -25,7 +25,7 @@ _CLOCK_OFFSET: Final = time.time() - time.perf_counter()
 
 
 def running(record: RequestRecord) -> dict[str, Any]:
-    """Return a running request as a dictionary with the names of the ledger's columns."""
+    """Return a running request as a dictionary whose keys are the names of the ledger's columns."""
     first = record.first_token
     return {
         "request_id": record.request_id,

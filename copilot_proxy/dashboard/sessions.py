@@ -1,8 +1,8 @@
 """The cookies of browsers that have signed in to the page, for servers with API keys.
 
 A cookie contains its expiry time and the name of its key, and is signed with the key. This way,
-nothing needs to be stored, all workers accept the cookie, and the cookie becomes invalid with its
-key.
+nothing needs to be stored, all workers accept the cookie, and the cookie becomes invalid when its
+key does.
 """
 
 import base64

@@ -1,1 +1,1 @@
-"""The ledger: an SQLite file with one row per request and its cost, but never its text."""
+"""The ledger: an SQLite file with one row per request, including its cost but never its text."""

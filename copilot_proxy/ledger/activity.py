@@ -16,7 +16,8 @@ LISTED: Final = (
 )
 """The columns of a request in a list."""
 _MAX_SEARCHED: Final = 200_000
-"""Maximum rows to search for a page of requests; those of a rarely used client may be far apart."""
+"""Maximum number of rows to search for a page of requests; those of a rarely used client may be far
+apart."""
 
 
 class ClientUse(NamedTuple):
@@ -39,11 +40,11 @@ def latest_requests(
     failed: bool = False,
     limit: int = 50,
 ) -> list[dict[str, Any]]:
-    """Return the latest requests, newest first, as dictionaries with the keys `LISTED`.
+    """Return the latest requests, newest first, as dictionaries with the keys in `LISTED`.
 
     `after` and `before` limit the `id`, and `failed` selects only requests that did not succeed.
     With a `period`, the requests are those that ended in it, ordered by when they ended. Otherwise,
-    they are in ledger order, which differs for imported requests.
+    they are ordered by `id`, which is a different order for imported requests.
     """
     filtered, filtered_values = filters.conditions()
     conditions, values = [*filtered, "corrects IS NULL"], [*filtered_values]
@@ -54,7 +55,7 @@ def latest_requests(
             if moment is not None:
                 conditions.append(f"ended_us {comparison} ?")
                 values.append(round(moment.timestamp() * 1e6))
-        if filtered:  # without this, a name that is not in the ledger would take the longest
+        if filtered:  # without this, searching for an unknown name would take longest
             known = f"FROM sums WHERE {' AND '.join(filtered)}"
             conditions.append(
                 f"ended_us BETWEEN (SELECT min(first_us) {known}) AND (SELECT max(last_us) {known})"
@@ -81,7 +82,7 @@ def newest_id(database: sqlite3.Connection) -> int:
 
 def clients_since(database: sqlite3.Connection, first: date, key: str | None) -> list[ClientUse]:
     """Return the clients seen since a local day, latest first; with `key`, only those that used
-    it."""
+    that API key."""
     scope = " AND key = ?" if key is not None else ""
     found = database.execute(
         "SELECT client, max(last_us), sum(requests), sum(nano_aiu) FROM sums "  # noqa: S608

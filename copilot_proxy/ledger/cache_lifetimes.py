@@ -8,7 +8,8 @@ from copilot_proxy.cost.prompt_cache import TTL
 _RECENT: Final = 2000
 """The number of rows to read: enough to cover several days, yet quick to read."""
 _MIN_SHARE_READ: Final = 0.8
-"""The share of the previous prompt that must be read; a common beginning is not enough."""
+"""The share of the previous prompt that must be read from the cache; its beginning alone is not
+enough."""
 _ROWS: Final = """
 SELECT model, session, started_us, cache_verdict, ifnull(cache_read_tokens, 0),
     ifnull(input_tokens, 0) + ifnull(cache_read_tokens, 0) + ifnull(cache_write_tokens, 0),

@@ -11,19 +11,20 @@ from copilot_proxy.ledger.schema import MISSED
 from copilot_proxy.ledger.sources import conditions
 
 _NUMBERED: Final = ("message",)
-"""The kinds of blocks whose number means nothing in other requests."""
+"""The kinds of blocks whose numbers mean nothing in other requests."""
 _RECENT_SECONDS: Final = 3600
 """Sessions used within this many seconds count as open."""
 
 
 class Loss(NamedTuple):
-    """What one client's requests have lost for one reason."""
+    """What one client has lost to cache misses for one reason."""
 
     client: str | None
     reason: str
     """See `cost.prompt_cache.Reason`; never ``cold``."""
     detail: str | None
-    """The changed block, the previous model, or the longest pause in seconds."""
+    """Depending on `reason`: the changed block, the previous model, or the longest pause in
+    seconds."""
     requests: int
     nano_aiu: int
     unknown_cost_requests: int
@@ -45,7 +46,7 @@ class NextTurn(NamedTuple):
     cache_seconds: int
     """Seconds for which the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]
-    """``observed`` if the ledger shows that the model read a prompt after a longer pause."""
+    """``observed`` if the ledger shows a cache read after a pause longer than the default."""
 
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:

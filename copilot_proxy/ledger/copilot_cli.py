@@ -1,8 +1,8 @@
-"""Imports the requests that GitHub's Copilot CLI has recorded, as rows of the ledger.
+"""Imports into the ledger the requests that GitHub's Copilot CLI has recorded.
 
-The CLI keeps ``session-store.db``, an SQLite file, in its folder. Its table
-``assistant_usage_events`` has one row for each answer of a model (version 1.0.102). Importing a
-second time changes nothing, and requests that the CLI sent through this server are left out.
+The CLI keeps ``session-store.db``, an SQLite file, in its folder. As of version 1.0.102, the file's
+table ``assistant_usage_events`` has one row for each answer of a model. Importing a second time
+changes nothing, and requests that the CLI sent through this server are left out.
 """
 
 import sqlite3
@@ -145,7 +145,7 @@ def _clean(name: str, value: object) -> object:
 
 
 def _usage(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the token counts in Chat Completions' format; the input includes cached tokens."""
+    """Return the token counts in Chat Completions' format; `prompt_tokens` include cached ones."""
     return {
         "prompt_tokens": event["input_tokens"],
         "completion_tokens": event["output_tokens"],
@@ -184,8 +184,8 @@ def _copilot_usage(event: Mapping[str, Any]) -> dict[str, Any] | None:
 def _is_own(ledger: Database, row: Row, used: set[str]) -> bool:
     """Return whether the ledger already has the request, because it was sent through this server.
 
-    Requests with the same nano-AIU and tokens at the same time are considered the same; each row of
-    the ledger matches at most one request, and its id is added to `used`.
+    Requests with the same nano-AIU and tokens at the same time are considered the same. Each row of
+    the ledger matches at most one request; the id of a matched row is added to `used`.
     """
     values = dict(zip(COLUMNS, row, strict=True))
     for (request_id,) in _similar(ledger, values):

@@ -22,9 +22,10 @@ Database = sqlite3.Connection
 BUSY_SECONDS: Final = 5.0
 """Seconds to wait while another process writes."""
 _CACHE_KIB: Final = 512
-"""Memory in KiB that a writer uses for pages; new rows only change the same few pages."""
+"""Memory in KiB for a writer's page cache; new rows always change the same few pages."""
 _CREATING: Final = threading.Lock()
-"""Held while creating the file, because closing it releases SQLite's locks in other threads."""
+"""Held while creating the file, because closing it releases the locks that SQLite holds in other
+threads."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _IN_USE: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _NO_SPACE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
@@ -61,10 +62,10 @@ def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Dat
 
 @contextmanager
 def opened_ledger(path: Path, *, write: bool = False, create: bool = False) -> Iterator[Database]:
-    """Open the ledger for the block, like `open_ledger`. Raises `CopilotProxyError`.
+    """Open the ledger for the block, like `open_ledger`.
 
-    This includes errors in the block, because a file may only turn out to be damaged when it is
-    read.
+    Raises `CopilotProxyError`, even for SQLite's errors in the block, because a file may only turn
+    out to be damaged when it is read.
     """
     with closing(open_ledger(path, write=write, create=create)) as database, errors_for_users(path):
         yield database

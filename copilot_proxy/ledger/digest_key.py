@@ -8,7 +8,7 @@ from typing import Final
 from copilot_proxy.private_files import NEW, READ, make_folder, open_private
 
 NAME: Final = "digests.key"
-"""The file, next to the ledger."""
+"""The name of the key's file, which is next to the ledger."""
 _BYTES: Final = 32
 
 
@@ -26,7 +26,7 @@ def read_key(folder: Path) -> bytes:
         except FileExistsError:
             pass  # another process was faster
         except OSError:
-            os.replace(draft, path)  # a file system without links
+            os.replace(draft, path)  # the file system has no hard links
         draft.unlink(missing_ok=True)
     with os.fdopen(open_private(path, READ), "rb") as file:
         key = file.read(_BYTES)

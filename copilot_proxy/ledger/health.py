@@ -12,7 +12,7 @@ from copilot_proxy.ledger.database import hint_for, is_damaged, open_for_reading
 from copilot_proxy.ledger.queries import last_seen
 
 _SECONDS: Final = 5.0
-"""Maximum seconds for the search for damage; a file of a gigabyte takes longer."""
+"""Maximum seconds for the search for damage; a one-gigabyte file takes longer."""
 _STEPS: Final = 10_000
 """Steps of SQLite's virtual machine between checks of the clock."""
 

@@ -111,7 +111,8 @@ def _store(database: sqlite3.Connection, columns: tuple[str, ...], rows: Sequenc
 
 def _layout_of(rows: Sequence[Row]) -> tuple[tuple[str, ...], Callable[[Row], Row]]:
     """Return the names of the columns that have a value in any of `rows`, and a function that
-    returns these values. Other columns are left out, because a null takes as long as a number."""
+    returns these values. Other columns are left out, because writing a null takes as long as
+    writing a number."""
     nulls = map(tuple.count, zip(*rows, strict=True), repeat(None))
     return _layout(tuple(map(ne, nulls, repeat(len(rows)))))
 

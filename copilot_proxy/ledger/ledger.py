@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 _INTERVAL: Final = 0.2
 """Seconds between batches. The first request after a pause is written immediately."""
 _BATCH: Final = 256
-"""The number of requests after which a batch is written earlier, because each record takes a few
-KiB until then. A large request is written immediately, since its record holds the entire
+"""The number of waiting requests at which a batch is written early, because each record takes a few
+KiB until it is written. A large request is written immediately, since its record holds the entire
 conversation."""
 _CHECK: Final = 64
 """The number of waiting requests after which to check whether the thread has ended."""
@@ -135,8 +135,8 @@ class Ledger:
     def _rows(
         self, entries: Iterable[_Entry], release: Callable[[str], None]
     ) -> tuple[list[RequestRecord], "list[Row]"]:
-        """Return the records and rows of `entries`; call `release` with the ids of entries without
-        rows."""
+        """Return the records and rows of `entries`. Calls `release` with the id of each request
+        that has a reservation, but gets no row."""
         from copilot_proxy.ledger.rows import row_of
 
         records: list[RequestRecord] = []

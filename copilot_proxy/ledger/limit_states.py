@@ -15,7 +15,7 @@ _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
 _CHAINS: Final = "SELECT day, chain FROM days WHERE day BETWEEN ? AND ?"
 
 _Key = tuple[Limit, str, str, str]
-"""The limit that a sum is for, and the day, month and session ("" unless it is per session)."""
+"""A sum's limit, day, month and session; the session is "" unless the limit is per session."""
 
 
 class State(NamedTuple):

@@ -18,7 +18,7 @@ _LAST: Final = re.compile(r"(\d{1,4})\s*([hdw])")
 
 
 class Period(NamedTuple):
-    """A period of time, limited in at most one of three ways; by default, all time."""
+    """A period of time; by default, all time."""
 
     since: datetime | None = None
     """The start of the period, with a time zone."""
@@ -31,7 +31,7 @@ class Period(NamedTuple):
 
 
 def day_and_month(minute: int) -> tuple[str, str]:
-    """Return the local day and the UTC month of a minute since 1970."""
+    """Return the local day and the UTC month of a time in minutes since 1970."""
     return _day_and_month(minute, time.tzname)
 
 

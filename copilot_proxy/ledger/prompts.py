@@ -51,7 +51,7 @@ _COLUMNS: Final = (
     *("model", "started_us", "ready_us", "prompt_tokens", "cached_tokens", "tier", "ttl", "tools"),
     *("first_message", "digests"),
 )
-"""The columns with the fields of `Earlier`."""
+"""The columns that hold the fields of `Earlier`."""
 _RECALL: Final = (
     f"SELECT {', '.join(_COLUMNS)} FROM prompts WHERE conversation = ? "  # noqa: S608  # constants
     "ORDER BY started_us DESC LIMIT ?"
@@ -61,7 +61,7 @@ _UPDATED: Final = (*_COLUMNS[1:], "warm_nano_aiu", "cold_nano_aiu")
 _REMEMBER: Final = (
     f"INSERT INTO prompts ({', '.join((*_COLUMNS, *_OTHERS))}) "  # noqa: S608  # constants
     f"VALUES ({', '.join('?' * len((*_COLUMNS, *_OTHERS)))}) ON CONFLICT DO UPDATE SET "
-    # A prompt that was cached for an hour stays cached, even if it is only read.
+    # A prompt that was cached for an hour keeps that TTL, even if later requests only read it.
     + ", ".join(
         f"{name} = {'max(ttl, excluded.ttl)' if name == 'ttl' else f'excluded.{name}'}"
         for name in _UPDATED
@@ -75,8 +75,8 @@ class _ComparablePrompt(NamedTuple):
 
     conversation: str
     head: bytes
-    """The digest of everything before the first message. It tells the prompts of a session apart,
-    for example those of subagents."""
+    """The digest of everything up to and including the first message. It tells apart the prompts of
+    a session, for example those of subagents."""
     prompt: Prompt
     prices: PriceList | None
 
@@ -92,8 +92,8 @@ class PromptComparer:
     def try_comparing(
         self, writer: Writer, records: Sequence[RequestRecord], rows: list[Row]
     ) -> list[Row]:
-        """Return `rows` with the reasons why they missed the cache, or unchanged if that fails.
-        Release the prompts in either case."""
+        """Return `rows` with the reasons for their cache misses, or unchanged if that fails.
+        Releases the prompts in either case."""
         try:
             compared = writer.attempt(lambda database: self.compared(database, records, rows))
         except Exception:  # unexpected data from a client must not end the thread
@@ -109,7 +109,7 @@ class PromptComparer:
         records: Sequence[RequestRecord],
         rows: Sequence[Row],
     ) -> list[Row]:
-        """Return `rows` with the reasons why they missed the cache; see `try_comparing`.
+        """Return `rows` with the reasons for their cache misses; see `try_comparing`.
 
         Raises `sqlite3.Error` or `OSError`.
         """

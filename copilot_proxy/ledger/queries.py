@@ -20,7 +20,8 @@ UNKNOWN: Final = "unknown"
 
 
 class Filters(NamedTuple):
-    """Selects requests: the value None matches all of them, and "" those whose value is unknown."""
+    """Selects requests by their values. A filter that is None selects all of them; "" selects those
+    whose value is unknown."""
 
     model: str | None = None
     client: str | None = None

@@ -1,5 +1,4 @@
-"""Reads the length of recent answers, so that estimates are accurate as soon as the server
-starts."""
+"""Reads the lengths of recent answers, so that estimates are accurate from the start."""
 
 import sqlite3
 from collections.abc import Sequence

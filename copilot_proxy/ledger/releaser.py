@@ -41,8 +41,8 @@ class Releaser:
         """The requests whose rows were lost, and whose reservations still contain their cost."""
 
     def keep(self, request_ids: Iterable[str]) -> None:
-        """Keep the reservations of requests whose rows were lost until `settle_abandoned` can write
-        their cost, so that it still counts."""
+        """Keep the reservations of requests whose rows were lost, so that their cost still counts.
+        They are kept until `settle_abandoned` can write rows for them."""
         self._lost.update(request_ids)
 
     def release(self, request_ids: Sequence[str]) -> None:
@@ -66,8 +66,8 @@ class Releaser:
         self._ended.clear()
 
     def settle_abandoned(self, database: sqlite3.Connection) -> None:
-        """Convert the reservations of dead processes, and those of lost rows, to rows. Raises
-        `sqlite3.Error`."""
+        """Convert the reservations of dead processes, and of requests whose rows were lost, to
+        rows. Raises `sqlite3.Error`."""
         try:
             if file := self._open():
                 settle_abandoned(database, file, self._lost)

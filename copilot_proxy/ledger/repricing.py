@@ -1,7 +1,7 @@
-"""Reads what the sums do not show, but the cost with another model depends on.
+"""Reads the data that the sums lack for computing the cost with another model.
 
-Most requests could be priced from the sums. The others have a long prompt, which may cost more per
-token, or wrote to the cache for an hour, or have an unknown cost. An index contains them.
+Most requests can be priced from the sums. The others have a long prompt, which may cost more per
+token, or wrote to the one-hour cache, or have an unknown cost. They have their own index.
 """
 
 import sqlite3
@@ -17,18 +17,18 @@ _TOKENS: Final = (
     *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
     "output_tokens",
 )
-"""The columns with the counts of `Tokens`, without `reasoning`."""
+"""The columns that hold the fields of `Tokens`, except `reasoning`."""
 _NEVER: Final = 2**62
 """A threshold that no prompt exceeds."""
 
 
 class Uneven(NamedTuple):
-    """The sums of such requests in a group."""
+    """The sums of the requests in a group that cannot be priced from the table `sums`."""
 
     long: Tokens = Tokens()
     """The tokens of all requests whose prompts are longer than the threshold."""
     written_1h: int = 0
-    """The tokens that other requests wrote to the cache for an hour."""
+    """The tokens that requests with shorter prompts wrote to the one-hour cache."""
     unknown_requests: int = 0
     """The number of requests whose tokens and cost are unknown."""
 
@@ -40,7 +40,7 @@ def uneven_requests(
     filters: Filters,
     threshold: int | None,
 ) -> dict[str | None, Uneven]:
-    """Return the requests that cannot be priced from the sums by `group`, by the name of the group.
+    """Return each group's requests that cannot be priced from the sums, by the group's name.
 
     Prompts with more than `threshold` tokens have prices of their own.
     """

@@ -13,8 +13,8 @@ from copilot_proxy.ledger.reservation_request import Plan
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 MAX_AGE_US: Final = 24 * 3600 * 1_000_000
-"""Age in microseconds after which the process that made a reservation is assumed to have ended: one
-day."""
+"""Age of a reservation, in microseconds, after which its process is assumed to have ended: one day.
+"""
 _LOADED_US: Final = time.time_ns() // 1000
 """When this process loaded the module, which is before its first reservation."""
 _MAX_BYTES: Final = 120
@@ -90,7 +90,7 @@ def targets_of(group: Group) -> Iterator[Target]:
 
 @lru_cache(maxsize=256)  # most strings are the same as in the previous plan
 def short(text: str | None) -> str:
-    """Return a string that fits into a reservation: a longer one is replaced by its hash."""
+    """Return a string that fits into a reservation: `text` or, if it is too long, its hash."""
     encoded = (text or "").encode("utf-8", "replace")
     return encoded.decode() if len(encoded) <= _MAX_BYTES else sha256(encoded).hexdigest()
 
@@ -143,7 +143,7 @@ def _is_zombie(pid: int) -> bool:
 def row_of_abandoned(one: Reservation, now_us: int, *, is_lost: bool = False) -> Row:
     """Return the row for a request whose process has ended, since it may have been charged.
 
-    With `is_lost`, its process is running, but the actual row was lost.
+    With `is_lost`, the process is still running, but the actual row was lost.
     """
     values: dict[str, Any] = {
         **{name: value or None for name, value in one._asdict().items()},

@@ -33,8 +33,8 @@ _BUSY_SECONDS: Final = 5.0
 """Seconds to wait while others use the file; each use takes only microseconds."""
 _FIRST_WAIT: Final = 0.001
 _MAX_WAIT: Final = 0.016
-"""Maximum seconds between attempts. A busy server locks the file in most iterations of its event
-loop, and each attempt by a thread takes time from that loop."""
+"""Maximum seconds between attempts to lock the file. A busy server locks the file in most
+iterations of its event loop, and each attempt by a thread takes time from that loop."""
 _MAGIC: Final = b"CPLRES2\n"
 _USER_BYTES: Final = 8
 
@@ -52,8 +52,8 @@ def path_for(ledger: Path) -> Path:
 
 
 class ReservationFile:
-    """The open file, for one thread at a time. Methods raise `OSError` and require the lock, except
-    for `lock` itself."""
+    """The open file, for one thread at a time. Methods raise `OSError` and, except for `lock`
+    itself, require the lock."""
 
     def __init__(self, ledger: Path) -> None:
         """Open the file, creating it if it does not exist."""
@@ -169,8 +169,8 @@ class ReservationFile:
             self.table = SlotTable()
             raise DamagedReservations from None
         self.reads += 1
-        # The header comes before any change by this process. If this process is killed after a
-        # change, the next one finds a name other than its own, and reads the slots.
+        # The header is written before this process changes anything. If this process is killed
+        # after a change, the next one finds a name other than its own, and reads the slots.
         _write(self._file, self._header, 0)
 
     def _read_from(self, start: int) -> bytes:
@@ -201,8 +201,8 @@ def replace_damaged(file: ReservationFile) -> None:
 
 
 def stored_reservations(ledger: Path) -> list[Reservation]:
-    """Return the reservations in the file, or none if it is unreadable. This takes no lock, so
-    callers must not change anything based on the result."""
+    """Return the reservations in the file, or an empty list if it is unreadable. This takes no
+    lock, so callers must not change anything based on the result."""
     try:
         content = path_for(ledger).read_bytes()[SLOT:]
         return [slot.reservation(request_id) for request_id, slot in parse(content).items()]

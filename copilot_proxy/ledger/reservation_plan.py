@@ -37,11 +37,12 @@ def prepared(
 def reduced(
     uses: Sequence[LimitUse], guess: int, least: int, table: SlotTable, ended: Collection[str]
 ) -> int:
-    """Return the amount to reserve for a request whose cost is a `guess`, but at least `least`.
+    """Return the amount to reserve for a request whose cost is only a `guess`, but at least
+    `least`.
 
     If a limit is lower than the guess, it would not allow any request, so nothing would be learned.
     The guess is therefore reduced to what is left, but only if all reservations belong to requests
-    that have `ended`, whose cost is known.
+    that have `ended`, since their cost is known.
     """
     if all(guess <= use.allowed for use in uses):
         return guess

@@ -32,7 +32,7 @@ class Refusal(NamedTuple):
     """The amount in nano-AIU that the limit currently allows."""
     used: Used
     missing: int
-    """The nano-AIU by which this scope's limits must be raised for the request."""
+    """By how many nano-AIU this scope's limits must be raised so that the request fits."""
 
 
 class LimitUse(NamedTuple):
@@ -51,10 +51,10 @@ class Prepared(NamedTuple):
     spent: object
     """The `version` of the `SpentSums` that the spent amounts are from."""
     sums: object
-    """The `ReservedSums` that the lists are from."""
+    """The `ReservedSums` that `totals` and the lists in `uses` are from."""
     uses: Sequence[LimitUse]
     totals: Sequence[list[int]]
-    """The lists that the amount of a reservation must be added to."""
+    """The single-amount lists that a reservation must be added to."""
     common: bytes
     """The encoded `Common`, as in the file."""
 
@@ -80,7 +80,7 @@ class Plan:
         """Set and used by the reserver."""
 
     def period(self, limit: Limit) -> str:
-        """Return the day, month or session that a request belongs to, as `limit` counts it."""
+        """Return the plan's day, month or session, depending on the period of `limit`."""
         if limit.per == "session":
             return self.sender.session or ""
         return self.day if limit.per == "day" else self.month

@@ -55,7 +55,7 @@ class Slot(msgspec.Struct, gc=False):
         self.change(self.nano)
 
     def change(self, nano: int) -> None:
-        """Add `nano` to the reserved amount, and to the totals that it counts toward."""
+        """Add `nano` to the totals that the reserved amount counts toward."""
         for total in self.totals:
             total[0] += nano
 

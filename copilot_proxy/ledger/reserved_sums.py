@@ -8,7 +8,7 @@ from copilot_proxy.ledger.reservation import Group, Target, targets_of
 Total = list[int]
 """A list with a single amount in nano-AIU, so that it can be changed in place."""
 _MAX_UNUSED: Final = 1000
-"""Number of groups without reservations to remember; each session is a group."""
+"""Maximum number of groups without reservations to remember; each session is a group."""
 
 
 class ReservedSums:
@@ -19,8 +19,8 @@ class ReservedSums:
         self._of_group: dict[Group, Sequence[Total]] = {}
 
     def is_outdated(self, running: int) -> bool:
-        """Return whether most groups belong to completed requests, so that it is better to sum up
-        the `running` reservations again."""
+        """Return whether so many groups belong to completed requests that the reservations of the
+        `running` ones should be summed up again."""
         return len(self._of_group) > _MAX_UNUSED + running
 
     def of(self, target: Target) -> Total:

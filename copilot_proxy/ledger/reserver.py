@@ -25,7 +25,7 @@ from copilot_proxy.ledger.settling import clear_recorded, settle_abandoned
 from copilot_proxy.ledger.slot_table import SlotTable
 
 _CHECK_SECONDS: Final = 0.02
-"""Minimum seconds between checks for new rows of other processes."""
+"""Minimum seconds between checks for new rows from other processes."""
 _PATH_CHECK_SECONDS: Final = 0.2
 """Minimum seconds between checks for replaced files."""
 
@@ -38,7 +38,7 @@ class _Files(NamedTuple):
 
 
 class Reserver:
-    """Makes reservations. Unless stated otherwise, methods may wait, and raise `sqlite3.Error`,
+    """Makes reservations. Unless stated otherwise, methods may wait and may raise `sqlite3.Error`,
     `OSError` or `CopilotProxyError`."""
 
     def __init__(self, path: Path) -> None:
@@ -50,16 +50,16 @@ class Reserver:
         self._checked_at = float("-inf")
         """When the files were last found at their paths, on the monotonic clock."""
         self._settled: dict[str, int | None] = {}
-        """The cost of completed requests that the table of slots does not contain yet."""
+        """The costs of completed requests, until they are in the table of slots."""
         self._recorded: deque[Iterable[str]] = deque()
-        """Groups of requests that now have rows, but whose reservations are still in the table."""
+        """Batches of requests that now have rows, but whose reservations are still in the table."""
         self._awaited: set[str] = set()
         """Completed requests that have no rows yet."""
         self._spent = SpentSums()
         self._refreshed_at = float("-inf")
         """When the ledger was last checked for new rows."""
         self._reads = 0
-        """The value of `reads` when the ledger was last checked."""
+        """The value of `ReservationFile.reads` when the ledger was last checked."""
 
     def is_open(self) -> bool:
         """Return whether the files are open and at their paths. Does not wait or raise errors."""
@@ -124,7 +124,7 @@ class Reserver:
         used, or the limit that the request does not fit.
 
         With `least`, `cost` is only a guess: if nothing else is reserved, only `least` must fit,
-        and the remaining amount of the limits is reserved.
+        and what is left of the limits is reserved.
         """
         with self._waiting() as files, files.reservations.locked():
             outcome = self._reserve(files, request_id, cost, plan, time.monotonic(), least)
@@ -204,7 +204,7 @@ class Reserver:
 
     def ended(self, plan: Plan, index: int) -> int:
         """Return the cost of this process's requests that have ended, have no rows yet, and count
-        toward a limit of the plan; 0 if another thread is using the files."""
+        toward the plan's limit at `index`; 0 if another thread is using the files."""
         ready, files = plan.prepared, self._files
         if ready is None or files is None or not self._lock.acquire(blocking=False):
             return 0

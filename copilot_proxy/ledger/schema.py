@@ -104,8 +104,8 @@ PROMPT: Final = (
 )
 """The length of a request's prompt in tokens."""
 LONG_PROMPT: Final = 100_000
-"""The length in tokens above which a prompt counts as long here. Models charge more for prompts
-that are longer than a threshold of at least this many tokens."""
+"""The length in tokens above which a prompt counts as long here. Models that charge more for long
+prompts do so above a threshold of at least this many tokens."""
 UNEVEN: Final = f"({PROMPT} > {LONG_PROMPT} OR cache_write_1h_tokens > 0 OR nano_aiu IS NULL)"
 """Condition for requests whose cost with another model does not follow from the sums."""
 

@@ -18,14 +18,14 @@ _HOUR: Final = 3_600_000_000
 
 
 class Spent(NamedTuple):
-    """The amounts spent under one name: one for each period, in the order of the series."""
+    """The amounts spent under one name, one for each of `Series.starts`."""
 
     name: str | None
     """The client, model, key or project; None if it is unknown."""
     nano_aiu: list[int]
     requests: list[int]
     unknown: list[int]
-    """The numbers of requests with unknown costs, which are not in the sums."""
+    """The numbers of requests whose costs are unknown, and therefore not in `nano_aiu`."""
 
 
 class Series(NamedTuple):
@@ -48,7 +48,7 @@ def series(
         first = now.astimezone().replace(minute=0, second=0, microsecond=0)
         moments = [first - timedelta(hours=number) for number in range(_HOURS - 1, -1, -1)]
         starts = [round(moment.timestamp()) for moment in moments]
-        # Some time zones differ from UTC by half an hour.
+        # Some time zones are not a whole number of hours from UTC.
         shift = starts[0] * 1_000_000 % _HOUR
         slots = {str((start * 1_000_000 - shift) // _HOUR): n for n, start in enumerate(starts)}
         slot, table = f"(ended_us - {shift}) / {_HOUR}", "requests"

@@ -14,7 +14,7 @@ def settle_abandoned(
 ) -> None:
     """Convert the reservations of dead processes, and of requests whose rows were `lost`, to rows.
 
-    Their requests may have been charged. The reservation contains the actual cost if the request
+    These requests may have been charged. The reservation contains the actual cost if the request
     ended before its process did, and the estimate otherwise. Raises `sqlite3.Error`, `OSError` or
     `DamagedReservations`.
     """

@@ -31,7 +31,7 @@ class SlotTable:
         self._ended: dict[int, str] = {}
         """Free slots whose old reservations are still in the file: slot number -> request id."""
         self._settled: dict[str, Slot] = {}
-        """The slots whose amount is different in the file."""
+        """The slots whose amounts differ from those in the file."""
         self._size = 0
         """The number of slots in the file."""
         self.sums: ReservedSums | None = None
@@ -104,7 +104,7 @@ class SlotTable:
         return self._free[-1] if self._free else self._size
 
     def add(self, request_id: str, slot: Slot) -> None:
-        """Use a slot, whose number must be the one that `next_slot` has just returned."""
+        """Add a used slot. Its number must be the one that `next_slot` has just returned."""
         if self._ended:
             del self._ended[slot.number]
         elif self._free:
@@ -139,8 +139,8 @@ class SlotTable:
             yield first * SLOT, bytes(size * SLOT)
 
     def mark_saved(self) -> int | None:
-        """Note that everything was written. If the file has too many free slots at its end, return
-        the number of slots to keep, otherwise None."""
+        """Note that everything was written. Return the number of slots to keep if the file has too
+        many free ones at its end; otherwise None."""
         self._settled.clear()
         if not self._ended:
             return None

@@ -37,8 +37,8 @@ def sums_source(period: Period) -> tuple[str, list[str]]:
 
 
 def conditions(period: Period) -> list[str]:
-    """Return the conditions for the requests of a period. If it consists of whole days, they also
-    apply to the sums."""
+    """Return the conditions for the requests of a period. If it is a month or consists of whole
+    days, they also apply to the sums."""
     if period.month is not None:
         # The key of `sums` starts with the local day, which can differ by one from the UTC day.
         first = date.fromisoformat(f"{period.month}-01")
@@ -52,7 +52,7 @@ def conditions(period: Period) -> list[str]:
 
 def _between(since: datetime | None, until: datetime | None) -> str:
     """Return a table with the sums of the days that are entirely between two moments, and the rows
-    of the days that are not."""
+    of the days that are only partly between them."""
     if since is None and until is None:
         return "sums"
     first = None if since is None else (since.astimezone(UTC) + _EAST).date() + _DAY
@@ -74,8 +74,8 @@ def _rows(conditions: list[str]) -> str:
 
 
 def _limits(since: datetime | None, until: datetime | None) -> list[str]:
-    """Return the conditions for rows that ended between two moments. The days are implied, but they
-    are the first column of an index."""
+    """Return the conditions for rows that ended between two moments. The conditions on the day are
+    redundant, but it is the first column of an index."""
     limits = []
     if since is not None:
         first = (since.astimezone(UTC) - _WEST).date()
@@ -91,5 +91,5 @@ def _us(moment: datetime) -> int:
 
 
 def _start(day: date) -> datetime:
-    """Return when a day starts in UTC."""
+    """Return the start of a UTC day."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -101,7 +101,7 @@ class Writer:
                 "The ledger %s could not be written. Lost rows: %d", self._path, len(self._waiting)
             )
             self._waiting.clear()
-        if self._database is not None:  # a process may have ended since the file was opened
+        if self._database is not None:  # a process may have ended since the last check
             with suppress(sqlite3.Error):
                 self._releaser.settle_abandoned(self._database)
         self._releaser.close()

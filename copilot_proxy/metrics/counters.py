@@ -20,11 +20,11 @@ Labels = tuple[str, ...]
 MAX_CLIENTS: Final = 50
 MAX_MODELS: Final = 200
 OTHER: Final = "other"
-"""The label for everything that is not listed, or exceeds the limit."""
+"""The label for models that Copilot does not list, and for values beyond the limit."""
 SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-"""The upper bounds of the histograms of times."""
+"""The upper bounds of the buckets in the histograms of times."""
 TOKENS: Final = tuple(4.0**power for power in range(14))
-"""The upper bounds of the token histogram, as in OpenTelemetry's conventions."""
+"""The upper bounds of the buckets in the token histogram, as in OpenTelemetry's conventions."""
 _UNKNOWN: Final = Cost(None, "unknown")
 
 
@@ -34,7 +34,8 @@ class Histogram:
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
         self.series: dict[Labels, tuple[list[int], float]] = {}
-        """The counts of the buckets, the last of which has no bound, and the sum of the values."""
+        """Labels -> the counts of the buckets, the last of which has no bound, and the sum of the
+        values."""
 
     def observe(self, labels: Labels, value: float) -> None:
         """Count a value."""

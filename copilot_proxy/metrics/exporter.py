@@ -1,4 +1,4 @@
-"""Sends requests as traces, and the counters, to an OpenTelemetry collector, in the background.
+"""Sends requests, as traces, and counters to an OpenTelemetry collector in the background.
 
 A request only adds an entry to a queue. If the collector is slow or unreachable, the oldest entries
 are dropped; requests never wait.

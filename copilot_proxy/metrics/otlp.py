@@ -1,7 +1,7 @@
 """Writes requests and counters as OTLP in JSON, with the names of OpenTelemetry's conventions.
 
-They never contain text from a conversation. Sources: https://opentelemetry.io/docs/specs/otlp/,
-https://opentelemetry.io/docs/specs/semconv/gen-ai/
+The output never contains text from a conversation. Sources:
+https://opentelemetry.io/docs/specs/otlp/, https://opentelemetry.io/docs/specs/semconv/gen-ai/
 """
 
 import secrets

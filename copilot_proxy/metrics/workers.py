@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _INTERVAL: Final = 1.0
 """Seconds between writes while there are requests."""
 _BATCH: Final = 16
-"""The number of requests after which a batch is counted earlier. A large request is counted
+"""The number of waiting requests at which a batch is counted early. A large request is counted
 immediately, since its record holds the entire conversation."""
 
 
@@ -85,7 +85,7 @@ class SharedMetrics:
         for record in ended:
             try:
                 self._own(record)
-            except Exception:  # this may be raised by a different request than the current one
+            except Exception:  # an earlier request's record must not fail the current request
                 log.exception("Request %s was not counted in the metrics.", record.request_id)
 
     def _update(self) -> None:

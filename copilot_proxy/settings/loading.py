@@ -25,7 +25,8 @@ from copilot_proxy.settings.tables import check_distinct
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
 """The variable with a service's id; it is not a setting."""
 _SECRETS: Final = ("github_token", "api_key")
-"""Settings whose value may be in a file named by ``…_FILE``, for secrets in containers."""
+"""Settings whose value may be in a file that the variable ``…_FILE`` names, for secrets in
+containers."""
 _FILE: Final = "_FILE"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 _SIMILAR: Final = 0.75

@@ -24,7 +24,7 @@ class OtlpTarget:
     """A collector that accepts OTLP over HTTP."""
 
     url: str
-    """Without the paths of the signals."""
+    """The base URL, without a signal's path such as ``/v1/traces``."""
     headers: Mapping[str, str] = field(repr=False)
     """May contain a secret."""
     resource: Mapping[str, str]

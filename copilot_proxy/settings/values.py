@@ -23,7 +23,7 @@ _BEYOND_BASE: Final = "@?#"
 
 _NOT_IN_TOKENS: Final = " \t\"'`"
 _OTHER_SCHEMES: Final = ("about", "blob", "data", "file", "ftp", "ftps", "javascript", "ws", "wss")
-"""URL schemes that cannot be the origin of a web page. Apps have their own schemes."""
+"""Schemes that cannot belong to a web page's origin. Unknown schemes may belong to apps."""
 
 
 def plain_text(value: object) -> str:
@@ -88,7 +88,7 @@ def integer(value: object) -> int:
 
 
 def _quoted(value: object) -> str:
-    """Return the value for a message. Must not be used for values that may be secret."""
+    """Return the value as quoted in a message. Must not be used for values that may be secret."""
     return repr(mask(str(value)[:40]))
 
 
@@ -148,8 +148,8 @@ def hours(value: object) -> float:
 
 
 def url(value: object) -> str | None:
-    """Parse a base URL, and remove its trailing slash; None if empty. Only this machine may use
-    http."""
+    """Parse a base URL, and remove its trailing slash; None if empty. Only URLs of this machine may
+    use http."""
     text = plain_text(value).rstrip("/")
     if not text:
         return None
@@ -184,7 +184,7 @@ def _url_parts(text: str) -> SplitResult | None:
     """Return the parts of an HTTP or HTTPS URL, or None if it is not one."""
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises ValueError if it is not a number
+        _ = parts.port  # raises ValueError if the port is not a number
     except ValueError:
         return None
     valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
@@ -192,7 +192,7 @@ def _url_parts(text: str) -> SplitResult | None:
 
 
 def required_url(value: object) -> str:
-    """Parse a URL like `url`, but reject an empty one."""
+    """Parse a URL as `url` does, but reject an empty one."""
     address = url(value)
     if address is None:
         raise ValueError("it is empty")
