@@ -127,7 +127,7 @@ class Catalogue:
         return len(self._by_id)
 
     def get(self, model_id: str) -> Model | None:
-        """Return the model with exactly that id, or None."""
+        """Return the model with exactly this id, or None."""
         return self._by_id.get(model_id)
 
     @property

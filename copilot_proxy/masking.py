@@ -37,7 +37,8 @@ _MARKERS: Final = (
     "tid%3d",
     "tid\\u003d",
 )
-"""Any text with a secret contains one of these in lowercase; searching for them is cheap."""
+"""Any text that `_SECRETS` matches contains one of these in lowercase; searching for them is
+cheap."""
 _MIN_LENGTH: Final = 8
 """The minimum length for a secret to be masked by its value; shorter ones may be ordinary words."""
 _MAX_BUFFER: Final = 64 * 1024
@@ -95,9 +96,9 @@ class _SecretsInUse:
     def __init__(self) -> None:
         self._secrets: dict[int, ref[Secret]] = {}
         self._version = object()
-        """Replaced by another object after each change."""
+        """Replaced by another object after each change of the secrets."""
         self._collected: tuple[object, tuple[str, ...]] = (None, ())
-        """The forms, and the version that they belong to."""
+        """The version for which the forms were collected, and the forms."""
 
     def add(self, secret: Secret) -> None:
         """Add a secret, for as long as it exists."""

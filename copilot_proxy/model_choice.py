@@ -136,7 +136,7 @@ def _by_nearness(wanted: Size) -> list[Size]:
 
 
 def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:
-    """Return a brand's usable models that will not be retired, or all usable ones if all will."""
+    """Return a brand's usable models, leaving out those to be retired unless that leaves none."""
     ready = [m for m in catalogue.chat if is_ready(m) and brand in ("", m.parts.brand)]
     return [model for model in ready if model.retirement is None] or ready
 

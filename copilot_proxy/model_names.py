@@ -6,8 +6,8 @@ refers to the first of these that exists:
 1. the model with that id, or with another spelling of it (`spellings`); ``default``, and ``auto``
 if there is no such id, refer to the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
-3. for a model of 2025 or earlier, which clients have built in as their default (``gpt-4o-mini``):
-a model of the same size, with a note that says so.
+3. for a model from 2025 or earlier that clients have as a built-in default (``gpt-4o-mini``): a
+model of the same size, with a note that says so.
 
 A user who asks for another retired model receives an error that names its `successor`, rather than
 an answer from another model.

@@ -1,4 +1,4 @@
-"""Reads from a model's entry in Copilot's list whether and when it will be retired.
+"""Finds out from a model's entry in Copilot's list whether and when the model will be retired.
 
 Pure and lenient. GitHub announces a retirement in ``warning_messages`` or ``info_messages``, as
 ``{"code": "model_pending_deprecation", "message": "... will be retired on 2026-12-14."}``; the text

@@ -29,7 +29,7 @@ from copilot_proxy.settings import Settings
 log = logging.getLogger(__name__)
 
 _REFRESH_LEAD: Final = 60.0
-"""Seconds before `refresh_in` at which the token is refreshed."""
+"""How many seconds before `refresh_in` the token is refreshed."""
 _MIN_LIFETIME: Final = 30.0
 """Minimum lifetime of a token, and minimum time until its refresh, in seconds; lower values from
 GitHub are raised to this."""
@@ -168,9 +168,10 @@ class CopilotAuth:
         return outcome
 
     def _with_wait(self, error: CopilotProxyError) -> CopilotProxyError:
-        """Return a copy of `error` that says when the exchange is tried again, if it is temporary.
+        """Return a copy of `error`, with the wait until the next exchange if the error is
+        temporary.
 
-        SDKs would otherwise use up their retries before that.
+        Without the wait, SDKs would use up their retries before the next exchange.
         """
         error = error.copy()
         if isinstance(error, UpstreamError):
@@ -222,7 +223,8 @@ class CopilotAuth:
         return token
 
     def _hint_for(self, credential: Credential | None) -> str | None:
-        """Return the hint for a rejected token in the settings, which signing in cannot replace."""
+        """Return a hint if the rejected token is in the settings, since signing in cannot replace
+        it."""
         if credential is None or credential.source != EnvironmentStore.name:
             return None
         location = EnvironmentStore(self._settings).describe()

@@ -11,7 +11,8 @@ from copilot_proxy.errors import LoginFailed, UpstreamError
 from copilot_proxy.masking import Secret
 
 _MARGIN: Final = 1.0
-"""Seconds added to GitHub's interval, because a fast local clock would trigger `slow_down`."""
+"""Seconds added to GitHub's interval; without them, a fast local clock would trigger
+`slow_down`."""
 _SLOW_DOWN: Final = 5.0
 """Seconds by which `slow_down` increases the interval (RFC 8628, 3.5)."""
 

@@ -53,8 +53,8 @@ class DeviceCode:
 
 @dataclass(frozen=True)
 class Pending:
-    """The user has not approved yet. `interval` is the new polling interval in seconds, if GitHub
-    sent one. If `slower` is true instead, the interval grows by 5 seconds."""
+    """The user has not approved the sign-in yet. `interval` is the new polling interval in seconds,
+    if GitHub sent one. If it sent none but `slower` is true, the interval grows by 5 seconds."""
 
     interval: float | None = None
     slower: bool = False
@@ -252,7 +252,7 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Token
         response = msgspec.convert(payload, _ExchangeResponse)
         api_url, sku = (response.endpoints or {}).get("api"), response.sku
     except msgspec.ValidationError:
-        # Accept the response if only an optional field has an unexpected type.
+        # A response is accepted even if optional fields have unexpected types.
         try:
             response = msgspec.convert(payload, _RequiredFields)
         except msgspec.ValidationError as error:
@@ -292,7 +292,7 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return `value`, which may be text, if it is from 0 seconds to a day, otherwise `default`."""
+    """Return `value`, a number or text, if it is from 0 seconds to a day, otherwise `default`."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

@@ -29,7 +29,7 @@ class _Fault(NamedTuple):
     """Something that makes a request invalid HTTP."""
 
     word: str
-    """A word of the parser's message, in lowercase."""
+    """A word in the parser's message, in lowercase."""
     what: str
     hint: str
 
