@@ -161,7 +161,7 @@ class Dumps:
         self._max_age = hours * 3600
         self._open: dict[str, Dump] = {}
         self.is_failing = False
-        """Whether the last write failed, and the failure was logged."""
+        """Whether the last write failed; if so, that has been logged."""
         self._check()
         self.expire()
 

@@ -37,8 +37,7 @@ _MARKERS: Final = (
     "tid%3d",
     "tid\\u003d",
 )
-"""Any text that `_SECRETS` matches contains one of these in lowercase; searching for them is
-cheap."""
+"""Text that `_SECRETS` matches contains, in lowercase, one of these, which are fast to find."""
 _MIN_LENGTH: Final = 8
 """The minimum length for a secret to be masked by its value; shorter ones may be ordinary words."""
 _MAX_BUFFER: Final = 64 * 1024
@@ -62,7 +61,7 @@ class Secret:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The forms in which the value may appear in text, a URL or JSON, in lowercase."""
+        """The forms in which the value may appear in text, a URL or JSON; all in lowercase."""
         if self._forms is None:
             value = self._value
             in_json = json.dumps(value)[1:-1]
@@ -91,7 +90,7 @@ class Secret:
 
 
 class _SecretsInUse:
-    """All existing secrets, and their forms, which every log line is searched for."""
+    """All existing secrets and their forms; every log line is searched for the forms."""
 
     def __init__(self) -> None:
         self._secrets: dict[int, ref[Secret]] = {}

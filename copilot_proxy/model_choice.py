@@ -129,7 +129,7 @@ def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
 
 
 def _by_nearness(wanted: Size) -> list[Size]:
-    """Return `wanted`, the smaller sizes in descending order, and the larger ones, without
+    """Return `wanted`, then the smaller sizes in descending order, then the larger ones except
     `MOST_EXPENSIVE`."""
     smaller = [size for size in reversed(Size) if size < wanted]
     return [wanted, *smaller, *(size for size in Size if wanted < size < Size.MOST_EXPENSIVE)]

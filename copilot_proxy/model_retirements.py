@@ -38,7 +38,7 @@ _WRITTEN: Final = (
     re.compile(rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)? {_MONTH},? (?P<year>20\d\d)\b", re.I),
 )
 _MAX_TEXT: Final = 1000
-"""The number of characters of a message to read."""
+"""How many characters of a message are read."""
 
 
 class Retirement(NamedTuple):

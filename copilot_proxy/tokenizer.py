@@ -40,8 +40,8 @@ _PIECES: Final = re.compile(
     r"| ?(?:[^\s\w]|_)++[\r\n]*+"  # punctuation
     r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
 )
-"""The pieces of text, whose bytes are merged into tokens. This is OpenAI's definition, except
-that numbers such as ½ count as letters."""
+"""Matches the pieces of text whose bytes are merged into tokens. This is OpenAI's definition,
+except that numbers such as ½ count as letters."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Tokens that clients send in their requests: a GitHub OAuth token or a Copilot token."""
+"""Tokens that clients send in their requests: GitHub OAuth tokens or Copilot tokens."""
 
 import hashlib
 from collections import OrderedDict

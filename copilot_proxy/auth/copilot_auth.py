@@ -75,7 +75,7 @@ class CopilotAuth:
         """Return the current token.
 
         A token that is due for a refresh is returned while a new one is fetched in the background.
-        If there is no valid token, this waits for an exchange, and raises its error.
+        If there is no valid token, this waits for an exchange, and raises the error if that fails.
         """
         token = self._token_state.valid_token()
         if token is None:
@@ -158,10 +158,11 @@ class CopilotAuth:
             await asyncio.wait([self._task])
 
     async def _exchanged(self) -> CopilotToken:
-        """Return the token from the exchange in progress, or start one."""
+        """Return the token from the exchange in progress, or from a new one."""
         if self._task is None and (error := self._token_state.recent_failure()) is not None:
             raise self._with_wait(error)
-        # Shielded, because other callers may still wait for the exchange if this one is cancelled.
+        # Shielded, because other callers may still be waiting for the exchange if this caller is
+        # cancelled.
         outcome = await asyncio.shield(self._exchange_once())
         if isinstance(outcome, CopilotProxyError):
             raise self._with_wait(outcome)

@@ -30,7 +30,7 @@ _USER_API_VERSION: Final = "2022-11-28"
 _TIMEOUT: Final = 30.0
 """Read timeout in seconds; short, because no model is involved."""
 _GRACE: Final = 60.0
-"""Seconds after `refresh_in` for which a token with an implausible expiry counts as valid."""
+"""How many seconds after `refresh_in` a token with an implausible expiry still counts as valid."""
 _DIRECT_LIFETIME: Final = 24 * 3600.0
 """Seconds until the API host for a directly used token is looked up again."""
 _CODE_LIFETIME: Final = 900.0
@@ -71,7 +71,8 @@ class TokenExchange:
     """``endpoints.api`` as GitHub sent it, not yet checked."""
     sku: str | None
     direct: bool = False
-    """Whether the token is the GitHub token itself, because its app cannot exchange tokens."""
+    """Whether the token is the GitHub token itself, because its app's tokens cannot be
+    exchanged."""
     notice: str | None = None
     """A notice for the user from GitHub."""
 
@@ -91,7 +92,7 @@ class GitHub:
         )
 
     def at(self, host: str) -> Self:
-        """Return the API of another host, sharing the HTTP client."""
+        """Return the API of another host, which shares the HTTP client."""
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
     async def aclose(self) -> None:

@@ -97,7 +97,8 @@ class LogFile(RotatingFileHandler):
         return count
 
     def _descriptor(self) -> int:
-        """Return the descriptor of the file at the path, reopening it if it was replaced."""
+        """Return the descriptor of the file at the path; open the path again if the file was
+        replaced."""
         if self.stream is not None and not _is_at(self.baseFilename, self.stream.fileno()):
             self.stream.close()
             self.stream = None

@@ -44,7 +44,7 @@ class AccessMiddleware:
         profile: str | None = None,
         find_session: Callable[[bytes], ApiKey | None] = lambda cookies: None,
     ) -> None:
-        """`find_session` returns the key that the dashboard's cookies represent."""
+        """`find_session` returns the API key of the dashboard session that the cookies identify."""
         self._app = app
         self._find_session = find_session
         self._simulated = simulated
@@ -276,7 +276,7 @@ def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
 
 
 def _address(server: tuple[str, int | None] | None) -> str:
-    """Return the URL of the server that received the request; for a Unix socket, a local name."""
+    """Return the URL of the server that received the request; for a Unix socket, localhost."""
     host, port = server or ("", None)
     if port is None:
         return "http://localhost"

@@ -1,9 +1,10 @@
 """The Responses API over a WebSocket: every message is handled like a POST request.
 
 The handshake passes through the application as a GET request, and each ``response.create`` as a
-POST with the headers of the handshake. The same checks, limits and records therefore apply, and
-only the server-sent events of the answer become messages. As in OpenAI's API, messages with the
-same ``stream_id``, or without one, are handled one after another, and others concurrently.
+POST with the headers of the handshake. The same checks, limits and records therefore apply. The
+only difference is that the server-sent events of the answer become messages. As in OpenAI's API,
+messages with the same ``stream_id``, or without one, are handled one after another, and others
+concurrently.
 """
 
 import asyncio
@@ -275,6 +276,6 @@ _EXPOSED_HEADERS: Final = ("x-request-id", "retry-after", "retry-after-ms", "x-s
 
 
 def _shown(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers that concern the request, rather than the HTTP response."""
+    """Return the headers that concern the request rather than HTTP."""
     pairs = ((name.decode().lower(), value.decode("latin-1")) for name, value in headers)
     return {n: v for n, v in pairs if n in _EXPOSED_HEADERS or n.startswith("x-copilot-proxy-")}

@@ -152,7 +152,7 @@ class BoundedProtocol(TolerantProtocol):
         if len(self.pipeline) > _MAX_PIPELINED:
             self.flow.pause_reading()
         else:
-            # Otherwise, a disconnect of the client would go unnoticed.
+            # Otherwise, a client's disconnect would go unnoticed.
             self.flow.resume_reading()
 
     def _new_cycle(self, version: str) -> ResponseCycle:
