@@ -1,4 +1,4 @@
-"""The server's API keys: finds a request's key, and the models that it allows."""
+"""The server's API keys, and the models that each key may use."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ from copilot_proxy.masking import Secret
 KEY_HEADERS: Final = (b"x-api-key", b"x-goog-api-key")
 """The headers in which clients send a key, besides ``authorization``."""
 MIN_KEY_LENGTH: Final = 8
-"""Minimum length of a named key in characters; a shorter one could be guessed."""
+"""Minimum length in characters of a named key; a shorter one could be guessed."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ApiKey:
         return _digest(self.key.reveal().encode())
 
     def allows(self, model_id: str, resolve: Callable[[str], str]) -> bool:
-        """Return whether the key may use the model; `resolve` turns a model name into an id."""
+        """Return whether the key may use the model with this id; `resolve` turns names into ids."""
         return not self.models or any(
             _matches(pattern, model_id) if "*" in pattern else resolve(pattern) == model_id
             for pattern in self.models

@@ -19,7 +19,7 @@ from copilot_proxy.routes.web_socket import WebSockets
 def create_app(services: Services, router: ASGIApp | None = None) -> ASGIApp:
     """Return the ASGI application, which closes `services` when it shuts down.
 
-    `router` may come from an application that has shut down, which saves building the routes again.
+    Passing the `router` of an application that has shut down saves building the routes again.
     """
     inside: ASGIApp = DirectRoutes(router or LazyRouter(), services)
     if services.dumps is not None:

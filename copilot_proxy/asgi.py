@@ -13,28 +13,28 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 DISCONNECT: Final = "disconnect"
-"""The key of a `Disconnect` in the scope's state, if the server can report disconnects."""
+"""The key in the scope's state for a `Disconnect`, if the server can report disconnects."""
 
 
 BODY_WRITER: Final = "body_writer"
-"""The key of a `BodyWriter` in the scope's state, if the server has one. Valid from the start of a
-streamed response to its end. Middleware that inspects bodies must give the application a different
-state."""
+"""The key in the scope's state for a `BodyWriter`, if the server has one. The writer is valid from
+the start of a streamed response to its end. Middleware that inspects bodies must give the
+application a different state."""
 
 BODY: Final = "body"
-"""The key of a request's body in the scope's state, if the entire body arrived together with the
+"""The key in the scope's state for the request's body, if all of it arrived together with the
 headers. Middleware that inspects bodies must give the application a different state."""
 
 
 class BodyWriter(Protocol):
-    """Writes parts of a response's body without an ASGI message, and without a task."""
+    """Writes parts of a response's body directly, without ASGI messages and without a task."""
 
     def is_ready(self) -> bool:
         """Return whether the client is connected and reading the response."""
         ...
 
     def write(self, data: bytes) -> bool:
-        """Write a part of the body other than the last, if `is_ready`; return whether it was
+        """Write a part of the body, except the last one, if `is_ready`; return whether it was
         written."""
         ...
 
@@ -42,7 +42,7 @@ class BodyWriter(Protocol):
 class Disconnect:
     """Signals that a client disconnected before it had received its entire response.
 
-    Without it, every request needs a task that waits for ASGI's disconnect message.
+    Without it, every request would need a task that waits for ASGI's disconnect message.
     """
 
     __slots__ = ("_callback", "_has_happened")
@@ -65,8 +65,8 @@ class Disconnect:
         """Record that the client has disconnected."""
         self._has_happened = True
         if self._callback is not None:
-            # Not called directly: if the callback cancels a task that has not started yet, the task
-            # would not clean up.
+            # Not called directly: if the callback cancelled a task that has not started yet, the
+            # task would not clean up.
             asyncio.get_running_loop().call_soon(self._callback)
 
 

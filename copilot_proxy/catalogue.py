@@ -1,7 +1,7 @@
 """The models of an account: parses Copilot's list.
 
-Pure. Parsing is lenient: a missing or malformed field of a model is treated as unknown, so that one
-malformed entry does not hide the other models.
+Pure. Parsing is lenient: a missing or malformed field of a model is treated as unknown, so that
+one malformed entry does not hide the other models.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,7 +77,7 @@ class Model:
 
     @cached_property
     def parts(self) -> ModelName:
-        """The brand, family and version in its id."""
+        """The brand, family and version in the model's id."""
         return parse_name(self.id)
 
     @cached_property
@@ -127,7 +127,7 @@ class Catalogue:
         return len(self._by_id)
 
     def get(self, model_id: str) -> Model | None:
-        """Return the model with exactly that id, or None."""
+        """Return the model with exactly this id, or None."""
         return self._by_id.get(model_id)
 
     @property
@@ -154,8 +154,8 @@ class Catalogue:
     def is_picked(self, model: Model) -> bool:
         """Return whether `model` is in Copilot's own model picker.
 
-        Some accounts have no models in the picker. The flag then means nothing, and all chat models
-        count as picked.
+        Some accounts have no models in the picker. The picker flag then means nothing, and all chat
+        models count as picked.
         """
         return model.raw.get("model_picker_enabled") is True or not self.has_picker
 

@@ -45,7 +45,7 @@ class CopilotConnection:
 
 @dataclass(frozen=True, kw_only=True)
 class Backend(CopilotConnection):
-    """The objects between a request and Copilot, which also work without a server."""
+    """The objects that handle requests to Copilot, which also work without a server."""
 
     relay: "Relay"
     metrics: "SharedMetrics | None" = None

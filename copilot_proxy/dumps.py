@@ -135,7 +135,8 @@ class Dump:
         self._files: list[DumpFile] = []
 
     def add_file(self, message: str, first_line: str, headers: Headers) -> DumpFile:
-        """Create a file for a `message` such as ``client-request``, up to its headers."""
+        """Create the file of a `message` such as ``client-request``, and write all that precedes
+        the body."""
         path = self._dumps.folder / f"{self._name}.{message}.txt"
         self._files.append(DumpFile(self._dumps, path, first_line, headers))
         return self._files[-1]
@@ -160,7 +161,7 @@ class Dumps:
         self._max_age = hours * 3600
         self._open: dict[str, Dump] = {}
         self.is_failing = False
-        """Whether the last write failed, and the failure was logged."""
+        """Whether the last write failed; if so, that has been logged."""
         self._check()
         self.expire()
 
@@ -222,7 +223,7 @@ class Dumps:
         return descriptor
 
     def report_failure(self, error: OSError) -> None:
-        """Log that dumps cannot be written, unless this was logged since the last success."""
+        """Log that dumps cannot be written, unless this has been logged since the last success."""
         if not self.is_failing:
             self.is_failing = True
             reason = private_files.failure_reason(error)

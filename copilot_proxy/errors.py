@@ -16,8 +16,8 @@
         └── BrokenResponse        an accepted request, but an invalid response   502
 
 Each error describes what happened (`message`) and what to do next (`hint`). It also defines how it
-is reported over HTTP (`status`, `type`, `code`, `param`, as in OpenAI's error object) and the exit
-code of the command line.
+is reported over HTTP (`status`, `type`, `code`, `param`, as in OpenAI's error object), and the exit
+code of a command that fails with it.
 """
 
 import re
@@ -30,12 +30,12 @@ _REQUEST_HINT: Final = "See GET /schema for the request format."
 _SIMULATABLE: Final = re.compile(
     r"copilot-proxy (?:models|status|chat|usage|budget(?: (?:raise|set|off))?)\b(?! --simulate)"
 )
-"""Matches a command in a hint that accepts ``--simulate`` but was written without it."""
+"""Matches, in a hint, a command that accepts ``--simulate`` but was written without it."""
 _COMMAND: Final = re.compile(
     r"(?<![\w/.-])copilot-proxy(?= (?:login|logout|status|serve|run|connect|chat|models|usage"
     r"|budget|dashboard|doctor|simulate|service|pi-ai)\b)"
 )
-"""Matches the program's name at the start of a command in a hint."""
+"""Matches, in a hint, the program's name at the start of a command."""
 
 
 class CopilotProxyError(Exception):
@@ -235,8 +235,8 @@ class BrokenResponse(UpstreamError):
 
 @contextmanager
 def never_billed() -> Iterator[None]:
-    """Mark errors of the block's requests as free, and allow clients to retry: for requests that
-    are never billed, such as the token exchange."""
+    """Mark the block's errors as those of requests that are never billed, such as the token
+    exchange, so that clients may retry."""
     try:
         yield
     except UpstreamError as error:
@@ -256,8 +256,8 @@ def with_simulate_flag(hint: str | None) -> str | None:
 
 @contextmanager
 def hints_for_simulator(simulate: bool) -> Iterator[None]:
-    """Add ``--simulate`` to the commands in the hints of the block's errors, if `simulate` is
-    true."""
+    """If `simulate` is true, add ``--simulate`` to the commands in hints of errors that the block
+    raises."""
     try:
         yield
     except CopilotProxyError as error:

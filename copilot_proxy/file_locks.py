@@ -31,10 +31,11 @@ if sys.platform == "win32":
     import msvcrt
 
     def try_lock(descriptor: int) -> bool:
-        """Lock an open file and return True, or return False if it is locked. The lock ends with
-        `unlock` or with the process.
+        """Lock an open file and return True, or return False if it is already locked. The lock ends
+        with `unlock` or with the process.
 
-        A file that was opened twice has two holders, even within a process. Raises `OSError`.
+        Each time that a file is opened counts as another holder, even within one process. Raises
+        `OSError`.
         """
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
@@ -62,10 +63,11 @@ else:
     import fcntl
 
     def try_lock(descriptor: int) -> bool:
-        """Lock an open file and return True, or return False if it is locked. The lock ends with
-        `unlock` or with the process.
+        """Lock an open file and return True, or return False if it is already locked. The lock ends
+        with `unlock` or with the process.
 
-        A file that was opened twice has two holders, even within a process. Raises `OSError`.
+        Each time that a file is opened counts as another holder, even within one process. Raises
+        `OSError`.
         """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,7 +9,8 @@ from functools import cache
 
 
 def return_freed_memory() -> None:
-    """Return the memory that glibc keeps, which takes milliseconds; other C libraries keep none."""
+    """Make glibc give up the memory that it keeps, which takes milliseconds; other C libraries keep
+    none."""
     if trim := _malloc_trim():
         trim(0)
 

@@ -102,7 +102,7 @@ FORWARDED_PREFIXES: Final = ("x-quota-snapshot-", "x-usage-ratelimit-", "x-ratel
 def forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the upstream response headers about quota and rate limits, with secrets masked."""
     names = [name for name in headers if name.startswith(FORWARDED_PREFIXES)]
-    # Masking all values together is faster. They cannot contain line breaks.
+    # Joining the values and masking them all at once is faster. They cannot contain line breaks.
     values = _masked("\n".join([headers[name] for name in names])).split("\n")
     return dict(zip(names, values, strict=False))
 

@@ -19,7 +19,7 @@ LARGE: Final = 128 * 1024
 """The minimum size in bytes of a request body that is processed in a thread. Smaller bodies take
 less than the 20 ms for which other requests may have to wait."""
 _KEPT_BYTES: Final = 8 * 1024 * 1024
-"""Half of the freed memory, in bytes, that glibc should keep."""
+"""Half of the freed memory that glibc should keep, in bytes."""
 
 
 async def run_if_large(
@@ -28,7 +28,7 @@ async def run_if_large(
     *args: _Arguments.args,
     **kwargs: _Arguments.kwargs,
 ) -> _Result:
-    """Return ``work(*args, **kwargs)``, called in a thread if `size`, in bytes, is large."""
+    """Return ``work(*args, **kwargs)``, called in a thread if the `size` in bytes is large."""
     if size < LARGE:
         return work(*args, **kwargs)
     return await run_in_turn(work, *args, **kwargs)

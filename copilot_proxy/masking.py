@@ -37,7 +37,7 @@ _MARKERS: Final = (
     "tid%3d",
     "tid\\u003d",
 )
-"""Any text with a secret contains one of these in lowercase; searching for them is cheap."""
+"""Text that `_SECRETS` matches contains, in lowercase, one of these, which are fast to find."""
 _MIN_LENGTH: Final = 8
 """The minimum length for a secret to be masked by its value; shorter ones may be ordinary words."""
 _MAX_BUFFER: Final = 64 * 1024
@@ -61,7 +61,7 @@ class Secret:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The forms in which the value may appear in text, a URL or JSON, in lowercase."""
+        """The forms in which the value may appear in text, a URL or JSON; all in lowercase."""
         if self._forms is None:
             value = self._value
             in_json = json.dumps(value)[1:-1]
@@ -90,14 +90,14 @@ class Secret:
 
 
 class _SecretsInUse:
-    """All existing secrets, and their forms, which every log line is searched for."""
+    """All existing secrets and their forms; every log line is searched for the forms."""
 
     def __init__(self) -> None:
         self._secrets: dict[int, ref[Secret]] = {}
         self._version = object()
-        """Replaced by another object after each change."""
+        """Replaced by another object after each change of the secrets."""
         self._collected: tuple[object, tuple[str, ...]] = (None, ())
-        """The forms, and the version that they belong to."""
+        """The version for which the forms were collected, and the forms."""
 
     def add(self, secret: Secret) -> None:
         """Add a secret, for as long as it exists."""

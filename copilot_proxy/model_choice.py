@@ -129,14 +129,14 @@ def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
 
 
 def _by_nearness(wanted: Size) -> list[Size]:
-    """Return `wanted`, the smaller sizes in descending order, and the larger ones, without
+    """Return `wanted`, then the smaller sizes in descending order, then the larger ones except
     `MOST_EXPENSIVE`."""
     smaller = [size for size in reversed(Size) if size < wanted]
     return [wanted, *smaller, *(size for size in Size if wanted < size < Size.MOST_EXPENSIVE)]
 
 
 def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:
-    """Return a brand's usable models that will not be retired, or all usable ones if all will."""
+    """Return a brand's usable models, leaving out those to be retired unless that leaves none."""
     ready = [m for m in catalogue.chat if is_ready(m) and brand in ("", m.parts.brand)]
     return [model for model in ready if model.retirement is None] or ready
 

@@ -3,11 +3,11 @@
 Pure. There are no model ids here, because Copilot's models are replaced every few weeks. A name
 refers to the first of these that exists:
 
-1. the model with that id, or with another spelling of it (`spellings`); ``default``, and ``auto``
+1. the model with this id, or with another spelling of it (`spellings`); ``default``, and ``auto``
 if there is no such id, refer to the default model;
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
-3. for a model of 2025 or earlier, which clients have built in as their default (``gpt-4o-mini``):
-a model of the same size, with a note that says so.
+3. for a model from 2025 or earlier that clients have as a built-in default (``gpt-4o-mini``): a
+model of the same size, with a note that says so.
 
 A user who asks for another retired model receives an error that names its `successor`, rather than
 an answer from another model.
@@ -200,7 +200,8 @@ def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
 
 
 def _by_family(catalogue: Catalogue, parts: ModelName) -> Resolution | None:
-    """Return the newest model of a family that is named without a version."""
+    """Return the newest model of the family `parts`; None if `parts` has a version or there is
+    none."""
     if parts.version:
         return None
     if not parts.words and parts.brand in FAMILY_NAMES:  # a brand, or a kind of Claude

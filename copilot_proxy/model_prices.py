@@ -51,7 +51,7 @@ def token_price(entry: Mapping[str, Any]) -> TokenPrice | None:
 
 
 def multiplier(entry: Mapping[str, Any]) -> float | None:
-    """Return how many premium requests a prompt costs, or None if the entry does not have it."""
+    """Return how many premium requests a prompt costs, or None if the entry does not say."""
     return number(_mapping(entry.get("billing")).get("multiplier"))
 
 

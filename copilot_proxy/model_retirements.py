@@ -1,4 +1,4 @@
-"""Reads from a model's entry in Copilot's list whether and when it will be retired.
+"""Finds out from a model's entry in Copilot's list whether and when the model will be retired.
 
 Pure and lenient. GitHub announces a retirement in ``warning_messages`` or ``info_messages``, as
 ``{"code": "model_pending_deprecation", "message": "... will be retired on 2026-12-14."}``; the text
@@ -38,7 +38,7 @@ _WRITTEN: Final = (
     re.compile(rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)? {_MONTH},? (?P<year>20\d\d)\b", re.I),
 )
 _MAX_TEXT: Final = 1000
-"""The number of characters of a message to read."""
+"""How many characters of a message are read."""
 
 
 class Retirement(NamedTuple):

@@ -63,7 +63,8 @@ else:
                         _remove_if_abandoned(entry)
 
     def _remove_if_abandoned(folder: "os.DirEntry[str]") -> None:
-        """Remove `folder`. Raises `OSError` if it is another user's, not locked, or in use."""
+        """Remove `folder` if it is this user's. Raises `OSError` if it has no lock file, or is in
+        use."""
         is_own = folder.stat(follow_symlinks=False).st_uid == os.geteuid()
         if not is_own or not folder.is_dir(follow_symlinks=False):
             return

@@ -17,7 +17,7 @@ from typing import Final
 from copilot_proxy.errors import RequestError
 
 _SAMPLE: Final = 32 * 1024
-"""Number of characters to count at a time; other threads must wait in the meantime."""
+"""Number of characters to count at a time; other threads must wait until they are counted."""
 _SAMPLES: Final = 32
 _MAX_MERGED: Final = 32 * 1024
 """Maximum number of characters to merge. Merging takes up to 10 µs per character, for example in
@@ -40,8 +40,8 @@ _PIECES: Final = re.compile(
     r"| ?(?:[^\s\w]|_)++[\r\n]*+"  # punctuation
     r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
 )
-"""The pieces of text, whose bytes are merged into tokens. This is OpenAI's definition, except
-that numbers such as ½ count as letters."""
+"""Matches the pieces of text whose bytes are merged into tokens. This is OpenAI's definition,
+except that numbers such as ½ count as letters."""
 
 
 @cache

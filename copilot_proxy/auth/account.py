@@ -33,7 +33,7 @@ _PLANS_BY_NAME: Final = {
 
 @dataclass(frozen=True)
 class AccountQuota:
-    """The quota that meters the plan; a field is None if GitHub did not report it."""
+    """The quota that limits the plan; a field is None if GitHub did not report it."""
 
     unit: str
     """``chat messages``, ``premium requests`` or ``AI credits`` (1 credit is 0.01 US dollars)."""
@@ -93,8 +93,8 @@ def plan_name(sku: str | None, plan: str | None = None) -> str:
 def _quota(
     payload: Mapping[str, object], sku: str | None
 ) -> tuple[Mapping[str, object], AccountQuota | None]:
-    """Return the snapshot that meters this plan, and the quota parsed from it."""
-    # Chat messages meter the Free plan; its premium requests are always 0.
+    """Return the snapshot of the quota that limits this plan, and the quota parsed from it."""
+    # The Free plan is limited by chat messages; its premium requests are always 0.
     is_free = plan_name(sku) == "Free"
     snapshots = payload.get("quota_snapshots")
     if isinstance(snapshots, Mapping) and snapshots:

@@ -1,4 +1,4 @@
-"""Tokens that clients send in their requests: a GitHub OAuth token or a Copilot token."""
+"""Tokens that clients send in their requests: GitHub OAuth tokens or Copilot tokens."""
 
 import hashlib
 from collections import OrderedDict
@@ -25,7 +25,7 @@ from copilot_proxy.settings import Settings
 _LIMIT: Final = 64
 _SCHEMES: Final = ("bearer", "token")
 _LEEWAY: Final = 60.0
-"""Tolerance in seconds, in case this machine's clock is ahead."""
+"""Seconds for which an expired token is still accepted, in case this machine's clock is ahead."""
 _BURST: Final = 10
 _EXCHANGE_INTERVAL: Final = 10.0
 """Minimum seconds between exchanges, across all callers, after the first `_BURST`."""
@@ -38,8 +38,8 @@ _HINT: Final = (
 class CallerTokens:
     """Keeps a `TokenSource` for each caller's token, at most `limit` of them.
 
-    `host` returns the GitHub host of a token. All callers share one rate limit for exchanges,
-    because any local program can send made-up tokens.
+    `host` returns the GitHub host that callers' tokens are for. All callers share one rate limit
+    for exchanges, because any local program can send made-up tokens.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ from copilot_proxy.settings import Settings
 log = logging.getLogger(__name__)
 
 _REFRESH_LEAD: Final = 60.0
-"""Seconds before `refresh_in` at which the token is refreshed."""
+"""How many seconds before `refresh_in` the token is refreshed."""
 _MIN_LIFETIME: Final = 30.0
 """Minimum lifetime of a token, and minimum time until its refresh, in seconds; lower values from
 GitHub are raised to this."""
@@ -75,7 +75,7 @@ class CopilotAuth:
         """Return the current token.
 
         A token that is due for a refresh is returned while a new one is fetched in the background.
-        If there is no valid token, this waits for an exchange, and raises its error.
+        If there is no valid token, this waits for an exchange, and raises the error if that fails.
         """
         token = self._token_state.valid_token()
         if token is None:
@@ -158,19 +158,21 @@ class CopilotAuth:
             await asyncio.wait([self._task])
 
     async def _exchanged(self) -> CopilotToken:
-        """Return the token from the exchange in progress, or start one."""
+        """Return the token from the exchange in progress, or from a new one."""
         if self._task is None and (error := self._token_state.recent_failure()) is not None:
             raise self._with_wait(error)
-        # Shielded, because other callers may still wait for the exchange if this one is cancelled.
+        # Shielded, because other callers may still be waiting for the exchange if this caller is
+        # cancelled.
         outcome = await asyncio.shield(self._exchange_once())
         if isinstance(outcome, CopilotProxyError):
             raise self._with_wait(outcome)
         return outcome
 
     def _with_wait(self, error: CopilotProxyError) -> CopilotProxyError:
-        """Return a copy of `error` that says when the exchange is tried again, if it is temporary.
+        """Return a copy of `error`, with the wait until the next exchange if the error is
+        temporary.
 
-        SDKs would otherwise use up their retries before that.
+        Without the wait, SDKs would use up their retries before the next exchange.
         """
         error = error.copy()
         if isinstance(error, UpstreamError):
@@ -222,7 +224,8 @@ class CopilotAuth:
         return token
 
     def _hint_for(self, credential: Credential | None) -> str | None:
-        """Return the hint for a rejected token in the settings, which signing in cannot replace."""
+        """Return a hint if the rejected token is in the settings, since signing in cannot replace
+        it."""
         if credential is None or credential.source != EnvironmentStore.name:
             return None
         location = EnvironmentStore(self._settings).describe()

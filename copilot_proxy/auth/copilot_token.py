@@ -21,7 +21,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class CopilotToken:
-    """A token and the host that accepts it, which always belong together."""
+    """A token, together with the host that accepts it."""
 
     value: Secret
     api_url: str

@@ -18,7 +18,8 @@ class Credential:
     """github.com or a GHE.com tenant; determines which URLs the token is sent to."""
     login: str | None = None
     source: str = ""
-    """The store that holds it (``environment``, ``keyring``, ``file``), or ``request``."""
+    """The store that holds it (``environment``, ``keyring``, ``file``); ``request`` if a client
+    sent it."""
 
 
 class CredentialStore(Protocol):

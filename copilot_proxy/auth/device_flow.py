@@ -1,4 +1,5 @@
-"""Polls GitHub until the user approves the sign-in: the device flow of RFC 8628, 3.4-3.5."""
+"""Polls GitHub until the user approves the sign-in: the device flow of RFC 8628, sections
+3.4-3.5."""
 
 import asyncio
 import time
@@ -11,9 +12,10 @@ from copilot_proxy.errors import LoginFailed, UpstreamError
 from copilot_proxy.masking import Secret
 
 _MARGIN: Final = 1.0
-"""Seconds added to GitHub's interval, because a fast local clock would trigger `slow_down`."""
+"""Seconds added to GitHub's interval; without them, a fast local clock would trigger
+`slow_down`."""
 _SLOW_DOWN: Final = 5.0
-"""Seconds by which `slow_down` increases the interval (RFC 8628, 3.5)."""
+"""Seconds by which `slow_down` increases the interval (RFC 8628, section 3.5)."""
 
 
 class Poller(Protocol):

@@ -79,7 +79,7 @@ class FileStore:
             raise self._failed("read", error) from error
 
     def _write_temporary_file(self, content: bytes) -> Path:
-        """Write `content` to a temporary file in the same folder, synced to disk."""
+        """Write `content` to a temporary file next to `path`, and sync that file to disk."""
         temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         try:
             private_files.make_folder(self.path.parent)

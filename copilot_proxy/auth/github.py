@@ -30,7 +30,7 @@ _USER_API_VERSION: Final = "2022-11-28"
 _TIMEOUT: Final = 30.0
 """Read timeout in seconds; short, because no model is involved."""
 _GRACE: Final = 60.0
-"""Seconds after `refresh_in` for which a token with an implausible expiry counts as valid."""
+"""How many seconds after `refresh_in` a token with an implausible expiry still counts as valid."""
 _DIRECT_LIFETIME: Final = 24 * 3600.0
 """Seconds until the API host for a directly used token is looked up again."""
 _CODE_LIFETIME: Final = 900.0
@@ -53,8 +53,8 @@ class DeviceCode:
 
 @dataclass(frozen=True)
 class Pending:
-    """The user has not approved yet. `interval` is the new polling interval in seconds, if GitHub
-    sent one. If `slower` is true instead, the interval grows by 5 seconds."""
+    """The user has not approved the sign-in yet. `interval` is the new polling interval in seconds,
+    if GitHub sent one. If it sent none but `slower` is true, the interval grows by 5 seconds."""
 
     interval: float | None = None
     slower: bool = False
@@ -71,7 +71,8 @@ class TokenExchange:
     """``endpoints.api`` as GitHub sent it, not yet checked."""
     sku: str | None
     direct: bool = False
-    """Whether the token is the GitHub token itself, because its app cannot exchange tokens."""
+    """Whether the token is the GitHub token itself, because its app's tokens cannot be
+    exchanged."""
     notice: str | None = None
     """A notice for the user from GitHub."""
 
@@ -91,7 +92,7 @@ class GitHub:
         )
 
     def at(self, host: str) -> Self:
-        """Return the API of another host, sharing the HTTP client."""
+        """Return the API of another host, which shares the HTTP client."""
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
     async def aclose(self) -> None:
@@ -252,7 +253,7 @@ def _parse_exchange(payload: Mapping[str, object], sent_at: str | None) -> Token
         response = msgspec.convert(payload, _ExchangeResponse)
         api_url, sku = (response.endpoints or {}).get("api"), response.sku
     except msgspec.ValidationError:
-        # Accept the response if only an optional field has an unexpected type.
+        # A response is accepted even if optional fields have unexpected types.
         try:
             response = msgspec.convert(payload, _RequiredFields)
         except msgspec.ValidationError as error:
@@ -292,7 +293,7 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return `value`, which may be text, if it is from 0 seconds to a day, otherwise `default`."""
+    """Return `value`, a number or text, if it is from 0 seconds to a day, otherwise `default`."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

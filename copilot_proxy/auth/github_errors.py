@@ -44,7 +44,7 @@ _LOGIN_ERRORS: Final = {
 def json_object(response: httpx.Response) -> dict[str, object]:
     """Decode the JSON object in `response`, regardless of its content type.
 
-    Raises `not_github_error` if there is none.
+    Raises the error from `not_github_error` if there is none.
     """
     data = _json(response)
     if data is None:
@@ -53,7 +53,7 @@ def json_object(response: httpx.Response) -> dict[str, object]:
 
 
 def json_or_form(response: httpx.Response) -> dict[str, object]:
-    """Decode a JSON object like `json_object`, or a form, which the device flow may return."""
+    """Decode a JSON object, as `json_object` does, or a form, which the device flow may return."""
     data = _json(response)
     if data is None and _is_form(response):
         data = dict(parse_qsl(response.text.strip()))
@@ -63,8 +63,8 @@ def json_or_form(response: httpx.Response) -> dict[str, object]:
 
 
 def not_github_error(response: httpx.Response) -> CopilotProxyError:
-    """Return the error for a response that is not JSON: GitHub is down, or did not send the
-    response."""
+    """Return the error for a response that is not JSON: either GitHub is down, or the response came
+    from something else, such as a proxy."""
     if response.status_code >= 500 or response.status_code == 429:
         return transient_error(response)
     host = response.url.netloc.decode("ascii")

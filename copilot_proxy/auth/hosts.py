@@ -49,8 +49,8 @@ def normalize(host: str) -> str:
     if name in (GITHUB, "www.github.com", "api.github.com"):
         return GITHUB
     for service in _SERVICES:
-        # `api.ghe.com` is a tenant called "api"; a service is a label in front of the tenant's
-        # name.
+        # A service is a label in front of the tenant's name, so `api.ghe.com` is a tenant called
+        # "api".
         if name.startswith(service) and name.count(".") > _TENANTS.count("."):
             name = name.removeprefix(service)
             break

@@ -1,4 +1,4 @@
-"""Notices from GitHub about the account, such as a trial's end, sent with a Copilot token.
+"""Notices about the account, such as the end of a trial, which GitHub sends with Copilot tokens.
 
 Editors show them.
 """

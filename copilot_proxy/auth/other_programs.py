@@ -1,7 +1,7 @@
 """Finds the GitHub tokens of other programs: GitHub CLI, Copilot CLI and editors.
 
-Sources: ``gh auth token --help``; GitHub's documentation of Copilot CLI's authentication, and its
-``config.json``; the files of Copilot's editor plugins, as several plugins read them.
+Sources: ``gh auth token --help``; GitHub's documentation of Copilot CLI's authentication; Copilot
+CLI's ``config.json``; the files of Copilot's editor plugins, as several plugins read them.
 """
 
 import json
@@ -25,7 +25,7 @@ from copilot_proxy.masking import Secret
 
 TITLES: Final = {"gh": "GitHub CLI", "copilot-cli": "Copilot CLI", "editor": "an editor"}
 _TIMEOUT: Final = 20.0
-"""Seconds; a keyring may ask for its password."""
+"""Timeout in seconds, which must allow for a keyring that asks for its password."""
 _MAX_SIZE: Final = 1_000_000
 _KEYRING_SERVICE: Final = "copilot-cli"
 _CLI_VARIABLE: Final = "COPILOT_GITHUB_TOKEN"
@@ -94,7 +94,7 @@ def _from_copilot_cli(host: str) -> FoundToken:
 
 
 def _tables(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the names and tokens in Copilot CLI's file, which is JSON with comments."""
+    """Yield the name and the token of each entry in Copilot CLI's file (JSON with comments)."""
     data = _json(path, comments=True)
     for table in _TABLES:
         entries = data.get(table)
@@ -113,7 +113,8 @@ def _is_for(host: str, account: str) -> bool:
 
 
 def _from_keyring(host: str) -> str | None:
-    """Return Copilot CLI's token. Its entry is named after the account, which is unknown."""
+    """Return Copilot CLI's token. The keyring entry is named after the account, which is
+    unknown."""
 
     def read() -> str | None:
         import keyring
@@ -125,7 +126,7 @@ def _from_keyring(host: str) -> str | None:
 
     future = submit(read)
     wait([future], _TIMEOUT)
-    # Backends raise many errors. If there is no result, there is no token.
+    # Backends raise many errors; any of them counts as having no token.
     return future.result() if future.done() and future.exception() is None else None
 
 

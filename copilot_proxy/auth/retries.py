@@ -34,8 +34,8 @@ async def with_retries(
 def _is_transient(error: UpstreamError) -> bool:
     """Return whether the failure may resolve itself within seconds.
 
-    Returns False for an error that specifies a wait, for a timeout, which has already taken long,
-    and for a failure that is likely to last, for example because GitHub's name cannot be resolved.
+    Returns False for an error that specifies a wait; for a timeout, which has already taken long;
+    and for a failure that is likely to last, such as being unable to resolve GitHub's name.
     """
     if "retry-after" in error.headers:
         return False

@@ -79,10 +79,10 @@ class Credentials:
         return next(store for store in self.stores if store.name == name)
 
     def load(self) -> Credential | None:
-        """Return the token to use, whose `source` is the name of its store, or None.
+        """Return the credential to use, or None; its `source` is the name of its store.
 
-        Raises `NotSignedIn` for a personal access token, and `StoreError` if a store failed and
-        no other store has a token.
+        Raises `NotSignedIn` for a classic personal access token, and `StoreError` if a store failed
+        and no other store has a token.
         """
         failure: StoreError | None = None
         for store in self.stores:

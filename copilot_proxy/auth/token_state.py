@@ -12,10 +12,10 @@ from copilot_proxy.errors import CopilotProxyError, NoCopilotAccess, NotSignedIn
 _STORE_INTERVAL: Final = 3.0
 """Minimum seconds between reads of the store while there is no valid token."""
 _STORE_INTERVAL_VALID: Final = 10.0
-"""Minimum seconds between these reads during a cooldown, while there is still a valid token."""
+"""Minimum seconds between reads of the store during a cooldown, while the token is still valid."""
 _BACKOFF: Final = 2.0
 _MAX_BACKOFF: Final = 30.0
-"""Maximum backoff in seconds without a valid token."""
+"""Maximum backoff in seconds while there is no valid token."""
 _MAX_BACKOFF_VALID: Final = 300.0
 """Maximum backoff in seconds while the old token is still valid."""
 _REFUSED_BACKOFF: Final = 900.0
@@ -82,7 +82,8 @@ class TokenState:
         return not self._is_backing_off(has_token=True)
 
     def recent_failure(self) -> CopilotProxyError | None:
-        """Return the last failure while it is too early to try again or to read the store."""
+        """Return the last failure if it is too early to try again or to read the store, otherwise
+        None."""
         if self.failure is None or not self._is_backing_off(has_token=False):
             return None
         is_sign_in = isinstance(self.failure.error, SignInError)
@@ -98,7 +99,7 @@ class TokenState:
         return max(1, math.ceil(left))
 
     def recent_failure_of(self, credential: Credential) -> CopilotProxyError | None:
-        """Return why this GitHub token is not tried again yet, or None."""
+        """Return why it is too early to try this GitHub token again; None if it may be tried."""
         failure = self.failure
         if (
             failure is None
@@ -133,7 +134,7 @@ class TokenState:
         """Report a failed exchange."""
         if self._refusals and isinstance(error, NotSignedIn | NoCopilotAccess):
             self.token = None
-        # After each failure, try a refused token again, in case it is valid after all.
+        # After each failure, a refused token gets another try, in case it is valid after all.
         self._refusals = min(self._refusals, 1)
         before = self.failure
         again = before is not None and type(before.error) is type(error)

@@ -49,8 +49,8 @@ async def verify(
 ) -> Verification:
     """Verify that the token has access to Copilot.
 
-    Raises `NoCopilotAccess` or `NotSignedIn` if it does not, and `UpstreamError` if GitHub asked to
-    wait, or cannot be reached after several retries.
+    Raises `NoCopilotAccess` or `NotSignedIn` if it does not, and `UpstreamError` if GitHub asks the
+    program to wait, or cannot be reached after several retries.
     """
     github = github.at(credential.host)
     exchange = await with_retries(

@@ -1,4 +1,5 @@
-"""Formats and writes log lines in a thread, so that no request waits for a reader or a disk."""
+"""Formats and writes log lines in a thread, so that no request waits for a disk, or for a program
+that reads the log."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +25,7 @@ request."""
 
 
 class BackgroundHandler(QueueHandler):
-    """Lets `target` format and write each record in a separate thread, until `close`.
+    """Lets `target` format and write records, all in one separate thread, until `close`.
 
     While `_MAX_LINES` records are waiting, new records are dropped. Once the waiting records have
     been written, a line says how many were dropped, and why (`if_slow`).
@@ -82,7 +83,7 @@ class BackgroundHandler(QueueHandler):
         self.queue.put_nowait(record)
 
     def flush(self) -> None:
-        """Wait up to `_STOP_TIMEOUT` seconds until all records have been written."""
+        """Wait up to `_STOP_TIMEOUT` seconds for all records to be written."""
         if self._listener is not None:
             self._is_flushed()
 
@@ -111,7 +112,8 @@ class BackgroundHandler(QueueHandler):
         self._abandon()
 
     def _drop_notice(self) -> logging.LogRecord | None:
-        """Return a record about dropped records once no records are waiting, or None."""
+        """Return a record that says how many records were dropped; None if there were none, or if
+        other records are still waiting."""
         with self._dropping:
             if self.queue.qsize():
                 return None
@@ -150,9 +152,9 @@ class _Listener(QueueListener):
             return self.queue.get(block)
 
     def handle(self, record: logging.LogRecord) -> None:
-        """Write `record`; after the last record, also write the notice about dropped records. A
-        record with `written` is not written: its event is set, because all records before it have
-        been written."""
+        """Write `record`, and the notice about dropped records if no records are waiting. A record
+        with an event `written` is not written itself. It sets the event, to show that all earlier
+        records have been written."""
         written: Event | None = getattr(record, "written", None)
         try:
             if written is None:

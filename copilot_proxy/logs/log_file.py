@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 _MAX_LINE: Final = 64 * 1024
 """Maximum size of a line in bytes; a longer one could exceed the maximum size of the file."""
 _MAX_WAITING: Final = 64 * 1024
-"""Maximum number of bytes of lines to collect before writing them."""
+"""The size in bytes at which collected lines are written."""
 
 
 class LogFile(RotatingFileHandler):
-    """Appends lines to `path`, no later than on `flush`, without ever splitting a line.
+    """Appends lines to `path`, on `flush` or earlier, and never leaves only part of a line in it.
 
     If another program moves the file away, a new one is created. A failure to write or rotate is
     logged to stderr once, and again only after a success. Raises `OSError` if the file cannot be
@@ -30,7 +30,7 @@ class LogFile(RotatingFileHandler):
     """
 
     def __init__(self, path: Path, *, max_bytes: int, count: int) -> None:
-        """Rotates the file before it exceeds `max_bytes`, keeping `count` old files."""
+        """The file is rotated before it exceeds `max_bytes`; `count` old files are kept."""
         super().__init__(path, maxBytes=max_bytes, backupCount=count, encoding="utf-8")
         self._lines: list[bytes] = []
         """The lines that have not been written yet."""
@@ -42,7 +42,7 @@ class LogFile(RotatingFileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line of `record`; failures are logged, not raised."""
         if record.name == __name__:
-            return  # the warning that this file cannot be written
+            return  # the warning that this file cannot be written or rotated
         line = self.format(record).encode(errors="backslashreplace")
         if len(line) > _MAX_LINE:
             line = line[:_MAX_LINE].decode(errors="ignore").encode() + b" (cut)"
@@ -97,7 +97,8 @@ class LogFile(RotatingFileHandler):
         return count
 
     def _descriptor(self) -> int:
-        """Return the descriptor of the file at the path, reopening it if it was replaced."""
+        """Return the descriptor of the file at the path; open the path again if the file was
+        replaced."""
         if self.stream is not None and not _is_at(self.baseFilename, self.stream.fileno()):
             self.stream.close()
             self.stream = None
@@ -136,7 +137,7 @@ def log_file_path(path: Path, worker: int) -> Path:
 
 @contextmanager
 def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | None]:
-    """Open the log file from the settings while the block runs; None if there is none.
+    """Yield the log file from the settings, or None; close it when the block ends.
 
     Raises `UsageError` if it cannot be written.
     """

@@ -22,7 +22,7 @@ STOPPED: Final = "server_stopped"
 _INTERVAL: Final = 0.05
 """Seconds between batches."""
 _BATCH: Final = 16
-"""The number of requests after which a batch is logged earlier."""
+"""The number of requests at which a batch is logged without waiting any longer."""
 _DAY: Final = 24 * 60 * 60
 _MAX_NAMES: Final = 200
 """Number of unknown names to count separately; later names are counted together."""

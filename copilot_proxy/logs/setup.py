@@ -34,7 +34,7 @@ def logging_to_stderr(form: str, reporter: Reporter, file: LogFile | None = None
     """Log to stderr and to `file` while the block runs; `form` is ``text`` or ``json``.
 
     Both are written in the background. At the end of the block, this waits up to a second for each
-    of them.
+    of them to be written.
     """
     screen = StderrHandler()
     screen.setFormatter(

@@ -9,13 +9,12 @@ from typing import Final, TextIO
 from copilot_proxy.terminal import discard
 
 _BATCH: Final = 1024
-"""Maximum number of characters per write: at most 4096 bytes, so that a pipe accepts them in one
-piece, and lines from different processes do not mix."""
+"""Maximum number of characters per write. They take at most 4096 bytes, which a pipe accepts in one
+piece, so that lines from different processes do not mix."""
 
 
 class StderrHandler(logging.Handler):
-    """Writes to the current `sys.stderr`, no later than on `flush`. Must be used by one thread
-    only.
+    """Writes to the current `sys.stderr`, on `flush` or earlier. Must be used by one thread only.
 
     If nothing reads stderr, a write may block forever. A lock held during that time would keep the
     program from exiting, so this class acquires neither the handler's lock nor that of stderr's

@@ -23,7 +23,7 @@ _MAX_NOTE: Final = 120
 _SHORT_ID: Final = 8
 """The length of a shortened request id, which `usage show` accepts."""
 _BUDGET_EXCEEDED: Final = "budget_exceeded"
-"""The error whose note is the advice that `usage show` repeats."""
+"""The code of an error whose note is advice, which `usage show` repeats."""
 _GAP: Final = "  "
 
 
@@ -50,7 +50,7 @@ class TextFormatter(logging.Formatter):
         self._announce = announce
         self._clock_format = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
         self._second, self._clock = -1, ""
-        """The second of the last line, and its formatted text."""
+        """The time of the last line in whole seconds, and the same time as text."""
 
     def format(self, entry: logging.LogRecord) -> str:
         announcement: str | None = getattr(entry, "announcement", None)
@@ -155,7 +155,7 @@ def _remarks(record: "RequestRecord") -> list[str]:
     if record.notes and record.error != _BUDGET_EXCEEDED:
         remarks.append(f"{len(record.notes)} note{'s' if len(record.notes) > 1 else ''}")
         if record.sent_notes is not None:
-            # The client cannot see these, because they were added after the headers.
+            # The client has not seen these notes, which were added after the headers were sent.
             remarks += [printable(note, _MAX_NOTE) for note in record.notes[record.sent_notes :]]
     return remarks
 

@@ -1,4 +1,4 @@
-"""Checks Host, Origin and API key of every request, normalizes its path, and gives it an id.
+"""Checks the Host, Origin and API key of every request, normalizes its path, and gives it an id.
 
 Any web page that the user opens can reach a server on loopback: with a form, a script, or a host
 name that resolves to 127.0.0.1 (DNS rebinding). Such requests are refused before they are read,
@@ -44,7 +44,7 @@ class AccessMiddleware:
         profile: str | None = None,
         find_session: Callable[[bytes], ApiKey | None] = lambda cookies: None,
     ) -> None:
-        """`find_session` returns the key that the dashboard's cookies represent."""
+        """`find_session` returns the API key of the dashboard session that the cookies identify."""
         self._app = app
         self._find_session = find_session
         self._simulated = simulated
@@ -53,7 +53,7 @@ class AccessMiddleware:
         names = {name.lower() for name in allowed_hosts}
         # A server on an address other than loopback has an API key, which a page that uses DNS
         # rebinding does not have. Any host name is therefore allowed there, unless the user lists
-        # them.
+        # the allowed ones.
         self._any_host = not names and not is_loopback(host)
         self._hosts = names | {host.lower().strip("[]")}
         self._origins = set(cors_origins)
@@ -76,7 +76,7 @@ class AccessMiddleware:
         if client.request_id_header:
             extra.append((client.request_id_header, request_id))
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
-        # The dashboard is only for its own page.
+        # The dashboard's paths are only for its own page, not for pages from allowed origins.
         origins: Collection[str] = () if is_dashboard else self._origins
         is_preflight = scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
         if self._origins:
@@ -218,7 +218,8 @@ def _check_origin(origin: str, allowed: Collection[str], headers: dict[bytes, by
 
 
 def _check_single(scope: Scope) -> None:
-    """Reject two Host (RFC 9112, section 3.2) or Origin headers: one could hide the other."""
+    """Reject a request with two Host (RFC 9112, section 3.2) or Origin headers: one could hide the
+    other."""
     if len(dict(scope["headers"])) == len(scope["headers"]):
         return  # there are no duplicates
     names = [name for name, _ in scope["headers"]]
@@ -232,7 +233,8 @@ def _check_single(scope: Scope) -> None:
 
 
 def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
-    """Refuse requests without an Origin that come from other sites' pages: images, scripts, forms.
+    """Refuse requests without an Origin from other sites' pages: for images or scripts, or from
+    forms.
 
     Browsers mark them with Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/). Following a link
     to this server is allowed.
@@ -274,7 +276,7 @@ def _is_same_origin(origin: str, headers: dict[bytes, bytes]) -> bool:
 
 
 def _address(server: tuple[str, int | None] | None) -> str:
-    """Return the URL of the server that received the request; for a Unix socket, a local name."""
+    """Return the URL of the server that received the request; for a Unix socket, localhost."""
     host, port = server or ("", None)
     if port is None:
         return "http://localhost"

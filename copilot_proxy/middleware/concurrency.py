@@ -3,7 +3,7 @@
 
 A request takes its slot before its body is read, and keeps it until its response ends for any
 reason. Only ``POST`` requests take a slot, because only they may cost something upstream. The
-dashboard's requests do not: they cost nothing, and anyone may send one to sign in.
+dashboard's ``POST`` requests take none: they cost nothing, and anyone may send one to sign in.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 def to_proxy_error(error: Exception) -> CopilotProxyError:
     """Return `error` itself, or an internal error for an unexpected exception.
 
-    The exception is logged with its traceback; the client receives neither.
+    The exception and its traceback are logged; the client receives neither.
     """
     if isinstance(error, CopilotProxyError):
         return error

@@ -27,11 +27,11 @@ _PROBED_PATHS: Final = (
     "/v1/models/info",
     "/v1/model/info",
 )
-"""Paths of Ollama, LM Studio, llama.cpp, vLLM and LiteLLM. Some clients request all of these each
-time they start, to find out which server this is."""
+"""Paths of Ollama, LM Studio, llama.cpp, vLLM and LiteLLM. To find out which server this is, some
+clients request all of these each time they start."""
 _MODELS: Final = "/v1/models"
 _PROBE_INTERVAL: Final = 60.0
-"""After this many seconds without a probe or model lookup, the next one is logged."""
+"""A probe or model lookup is logged if this many seconds have passed since the previous one."""
 
 
 class LogFilter:
@@ -42,11 +42,11 @@ class LogFilter:
         self._next_probe = self._next_lookup = float("-inf")
 
     def __call__(self, context: RequestContext) -> bool:
-        """Return True for failures, and for GET requests except to quiet paths, such as the
+        """Return True for failures, and for GET requests except those to quiet paths, such as the
         dashboard's.
 
-        Requests that call Copilot have a record, which is logged when they end. Among several
-        lookups of models, probes for other servers, or requests for parts of an API that this
+        Requests that call Copilot have a record, which is logged when they end. Of several requests
+        in a row that look up models, or that probe for other servers or parts of an API that this
         server lacks, only the first is logged.
         """
         if context.has_record:

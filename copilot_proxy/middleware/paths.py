@@ -14,7 +14,7 @@ _FIRST_PARTS: Final = {
     "embeddings",
     *(path.split("/")[2] for path in _CHAT_PATHS),
 }
-"""The first segments of all paths that follow a version."""
+"""The segments that may come right after the version in a path."""
 _ENCODED_SLASH: Final = b"%2f"
 _GEMINI_VERSIONS: Final = ("v1beta", "v1alpha")
 _VERSIONS: Final = ("v1", *_GEMINI_VERSIONS)

@@ -84,8 +84,9 @@ def _proxy_not_connected(
 ) -> UpstreamUnreachable:
     """Return the error for a request that did not get through its proxy.
 
-    Most errors of the proxy and of the host behind it look the same. A failed name lookup or
-    connection concerns the proxy: if the host cannot be reached, the proxy answers with a status.
+    Most errors look the same whether the proxy or the host behind it caused them. A failed name
+    lookup or connection was the proxy's, because a proxy that cannot reach the host answers with a
+    status.
     """
     causes = list(_causes(error))
     if isinstance(error, httpx.ConnectError) and any(
@@ -152,7 +153,8 @@ def _not_connected(error: httpx.ConnectError, host: str) -> UpstreamUnreachable:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield `error` and all its causes, including those in exception groups."""
     while error is not None:
-        if not isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError):  # not failures
+        # These two errors only say that TLS needs more data.
+        if not isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError):
             yield error
         if isinstance(error, BaseExceptionGroup):
             for inner in error.exceptions:

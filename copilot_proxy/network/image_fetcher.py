@@ -50,7 +50,7 @@ class _FetchError(Exception):
 
 
 class ImageFetcher:
-    """Replaces the URLs of images and PDFs in requests with the files.
+    """Replaces the URLs of images and PDFs in requests with their content.
 
     `look_up` resolves host names, `make_client` creates the HTTP client for a single response, and
     `timeout` is in seconds for all images of a request.
@@ -67,10 +67,11 @@ class ImageFetcher:
         self._timeout = timeout
 
     async def inline(self, request: ClientRequest) -> list[str]:
-        """Replace the URLs of files in `request` with the files, and return a note for each.
+        """Replace the URLs of files in `request` with the files' content; return a note for each
+        URL.
 
-        Each URL is fetched once. Raises `RequestError` (400), with the path of the URL, if a file
-        cannot be fetched.
+        Each URL is fetched once. Raises `RequestError` (400), which names the URL's place in the
+        request, if a file cannot be fetched.
         """
         references: dict[tuple[str, str], list[FileUrl]] = defaultdict(list)
         for reference in find_file_urls(request):

@@ -16,7 +16,8 @@ _ORDER: Final = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 
 
 def allowed_methods(path: str, methods: Collection[str]) -> list[str]:
-    """Return the methods for the header ``Allow`` of `path`, whose routes have `methods`."""
+    """Return the methods to list in the header ``Allow`` for `path`, whose routes have
+    `methods`."""
     if path.startswith(GEMINI_PATH + "/"):
         # The framework sees a single path, whose last part determines the method.
         methods = ("POST",) if path.rpartition(":")[2] in GEMINI_METHODS else ("GET",)

@@ -42,8 +42,8 @@ def answer(
 
     `body_bytes` is the size of the body as received, and `conversation_bytes` includes everything
     that the body refers to. `betas` are the values of the request's ``anthropic-beta`` headers, and
-    `notes` are the changes already made to the body. `extend` may add something to the reply before
-    it is sent.
+    `notes` describe changes already made to the body. `extend` may add something to the reply
+    before it is sent.
     """
     services = get_services(request)
     caller = get_caller(request)
@@ -126,7 +126,7 @@ def answer_with_count(
 ) -> ASGIApp:
     """Return the response with the number of input tokens of the request `body`.
 
-    `name` is the name of the path, for the log. `convert` converts ``{"input_tokens"}`` to the
+    `name` is the name of the path, for the log. `convert` converts ``{"input_tokens": N}`` to the
     client's format. For the other parameters, see `answer`.
     """
     services, caller = get_services(request), get_caller(request)

@@ -36,7 +36,7 @@ memory or time."""
 
 
 class Login(msgspec.Struct):
-    """A sign-in: with an API key, or with a code of ``copilot-proxy dashboard``."""
+    """A sign-in: with an API key, or with a code from ``copilot-proxy dashboard``."""
 
     key: str = ""
     code: str = ""

@@ -16,8 +16,8 @@ class HealthCooldown:
 
     scope: Literal["model", "account"]
     model: str | None
-    """None for an account, and for names that are not in the model list. Clients choose such names,
-    so they may contain private text, and this page is public."""
+    """None if the scope is the account, or if the name is not in the model list. Such names come
+    from clients, so they may contain private text, and this page is public."""
     code: str
     retry_in: int
     """Seconds until matching requests are sent to Copilot again."""
@@ -46,7 +46,7 @@ class Health:
     profile: str | None
     """The name of the server's profile; null for the default profile."""
     instance: str | None
-    """The id assigned by ``service install``; null if it is not a service."""
+    """The id assigned by ``service install``; null if the server is not a service."""
     settings_read_at: float
     """When the server read its settings, in Unix time; later changes need a restart."""
     upstream: str
@@ -68,8 +68,8 @@ async def health(request: Request) -> ASGIApp:
 
 
 async def hello(request: Request) -> ASGIApp:
-    """Respond to Claude Code, which calls this first to find out whether it can reach its base
-    URL."""
+    """Respond to Claude Code, which calls this path first, to find out whether its base URL
+    works."""
     return JsonResponse({"message": "hello"})
 
 

@@ -188,7 +188,8 @@ async def ollama_ps() -> ASGIApp:
 
 @get("/api/version", guards=[_require_on], include_in_schema=False)
 async def ollama_version() -> ASGIApp:
-    """Return the version of the emulated Ollama; clients require one for some features."""
+    """Return the version of the emulated Ollama; for some features, clients require a minimum
+    version."""
     return JsonResponse({"version": API_VERSION})
 
 

@@ -10,8 +10,8 @@ from copilot_proxy.routes.services import get_services
 
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
 async def root(request: LitestarRequest) -> Response[bytes] | str:
-    """Return the dashboard to browsers, Ollama's own text to its clients, which check for it, and a
-    short text to others."""
+    """Return the dashboard to browsers. Other clients receive the text that Ollama's clients check
+    for, if its API is on, otherwise a short description."""
     if wants_page(request):
         return await file_response(request, "index.html")
     services = get_services(request)

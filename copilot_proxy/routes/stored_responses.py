@@ -45,7 +45,7 @@ async def get_response(request: LitestarRequest, response_id: FromPath[str]) -> 
     summary="Delete a response (OpenAI)",
 )
 async def delete_response(request: LitestarRequest, response_id: FromPath[str]) -> ASGIApp:
-    """Responses that continue it keep its items."""
+    """Responses that continue the deleted one keep its items."""
     get_services(request).responses.forget(response_id, get_caller(request))
     return JsonResponse({"id": response_id, "object": "response", "deleted": True})
 

@@ -213,8 +213,8 @@ class EventStream:
         """Send a large event in parts. A write copies its data, and other requests must not wait
         for that.
 
-        No keep-alive can come between the parts, because either a part is being sent, or nothing
-        else runs.
+        No keep-alive can come between the parts: while one is being sent, keep-alives are held
+        back, and between two, no other code runs.
         """
         try:
             for start in range(0, len(data), _PIECE):

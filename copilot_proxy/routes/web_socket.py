@@ -1,9 +1,10 @@
 """The Responses API over a WebSocket: every message is handled like a POST request.
 
 The handshake passes through the application as a GET request, and each ``response.create`` as a
-POST with the headers of the handshake. The same checks, limits and records therefore apply, and
-only the server-sent events of the answer become messages. As in OpenAI's API, messages with the
-same ``stream_id``, or without one, are handled one after another, and others concurrently.
+POST with the headers of the handshake. The same checks, limits and records therefore apply. The
+only difference is that the server-sent events of the answer become messages. As in OpenAI's API,
+messages with the same ``stream_id``, or without one, are handled one after another, and others
+concurrently.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ from copilot_proxy.routes.services import WebSocketTurn
 SHUTDOWN: Final = "copilot_proxy.shutdown"
 """The ASGI extension with the event that is set when the server should stop."""
 _MAX_PENDING: Final = 16
-"""Maximum number of messages of a WebSocket that are being answered or waiting."""
+"""Maximum number of a WebSocket's messages that are being answered or are waiting."""
 _SERVICE_RESTART: Final = 1012
 _NOT_FORWARDED: Final = frozenset(
     (b"connection", b"upgrade", b"content-encoding", b"content-length", b"content-type")
@@ -44,7 +45,7 @@ _HANDSHAKE_PREFIX: Final = b"sec-websocket-"
 class WebSockets:
     """ASGI middleware that passes WebSockets to `app` as requests.
 
-    The unanswered messages of a WebSocket may have `limit` bytes in total.
+    The unanswered messages of a WebSocket may have at most `limit` bytes in total.
     """
 
     def __init__(self, app: ASGIApp, memory: ResponseMemory, *, limit: int) -> None:
@@ -85,11 +86,12 @@ class _WebSocket:
 
     async def open(self) -> bool:
         """Answer the handshake; return whether the WebSocket is open."""
-        await self._receive()  # the handshake itself
+        await self._receive()  # the event that begins the handshake
         answer = _HandshakeAnswer()
         raw_path = self._scope.get("raw_path") or b""
         path = normalize_path(split_base(self._scope["path"], raw_path).path)
-        # No route has the other method, so a WebSocket cannot open a page or an event stream.
+        # On other paths, the method is one that no route has, so that a WebSocket cannot open a
+        # page or an event stream.
         method = "GET" if path == RESPONSES.client_path else "WEBSOCKET"
         request = self._request(method, self._scope["headers"], {"web_socket_handshake": True})
         await self._app(request, self._until_closed, answer.send)
@@ -274,6 +276,6 @@ _EXPOSED_HEADERS: Final = ("x-request-id", "retry-after", "retry-after-ms", "x-s
 
 
 def _shown(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers that concern the request."""
+    """Return the headers that concern the request rather than HTTP."""
     pairs = ((name.decode().lower(), value.decode("latin-1")) for name, value in headers)
     return {n: v for n, v in pairs if n in _EXPOSED_HEADERS or n.startswith("x-copilot-proxy-")}

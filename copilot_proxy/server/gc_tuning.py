@@ -13,8 +13,8 @@ from typing import Final
 
 _STARTUP_THRESHOLD: Final = 100_000
 _SERVING_THRESHOLDS: Final = (20_000, 10, 10)
-"""The number of new objects that trigger a collection of the youngest generation, and for each
-older generation, the number of collections of the next younger one that trigger its collection."""
+"""How many new objects trigger a collection of the youngest generation. For each older generation,
+how many collections of the next younger one trigger a collection of it."""
 
 
 def tune_gc_for_startup() -> None:

@@ -54,7 +54,7 @@ class BoundedProtocol(TolerantProtocol):
         self._is_in_head = True
         """True while a head is being read, and between requests."""
         self._head_size = 0
-        """The number of bytes received of the head."""
+        """How many bytes of the head have been received."""
         self._is_tls = False
         self._receive_started = 0.0
         """When the receive timeout started."""
@@ -73,7 +73,8 @@ class BoundedProtocol(TolerantProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
-        # uvicorn notifies only the last request that was read, but others may be unfinished.
+        # uvicorn notifies only the most recently read request, but others may be unfinished as
+        # well.
         waiting, self.pipeline = self.pipeline, deque()
         for cycle in (self._answering, *(cycle for cycle, _ in waiting)):
             if cycle is not None and not cycle.response_complete:
@@ -151,7 +152,7 @@ class BoundedProtocol(TolerantProtocol):
         if len(self.pipeline) > _MAX_PIPELINED:
             self.flow.pause_reading()
         else:
-            # Otherwise, a disconnect of the client would go unnoticed.
+            # Otherwise, a client's disconnect would go unnoticed.
             self.flow.resume_reading()
 
     def _new_cycle(self, version: str) -> ResponseCycle:
@@ -172,7 +173,7 @@ class BoundedProtocol(TolerantProtocol):
             cycle.transport = LingeringTransport(self.transport, cycle)  # type: ignore[assignment]
         self.scope["state"][DISCONNECT] = Disconnect()
         if version == "1.0":
-            # Such clients do not support chunks. uvicorn closes their connections after the
+            # HTTP/1.0 clients do not support chunks. uvicorn closes their connections after the
             # response.
             cycle.chunked_encoding = False
             cycle.expected_content_length = AnyLength()

@@ -1,4 +1,4 @@
-"""Leases: files that show that a server is in use for as long as their holder runs.
+"""Leases: files that mark a server as in use while their holders run.
 
 A lease is a locked file in a folder. The operating system unlocks it when its holder exits for any
 reason, so no lease outlives its holder.

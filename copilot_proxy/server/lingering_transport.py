@@ -1,4 +1,5 @@
-"""Closes a connection only after its request has arrived, so that the client sees the response."""
+"""Closes a connection only after the entire request has arrived, so that the client sees the
+response."""
 
 import asyncio
 from typing import Any

@@ -45,7 +45,7 @@ def bind(settings: Settings) -> socket.socket:
         else:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6 and settings.host.strip("[]") == "::":
-            # "All addresses" should include those of IPv4.
+            # "All addresses" should include IPv4 addresses.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
     except OSError as error:

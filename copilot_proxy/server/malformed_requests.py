@@ -16,7 +16,7 @@ from copilot_proxy.relay.records import new_request_id
 log = logging.getLogger(__name__)
 
 TLS: Final = "the client used https://, but this server needs http://"
-"""The reason to log for a client that cannot read the response."""
+"""The reason to log for a client that expects TLS, and cannot read the response."""
 MAX_URL: Final = 64 * 1024 - 1
 """Maximum length in bytes of a URL that the parser can read."""
 _HEAD: Final = (
@@ -29,7 +29,7 @@ class _Fault(NamedTuple):
     """Something that makes a request invalid HTTP."""
 
     word: str
-    """A word of the parser's message, in lowercase."""
+    """A word in the parser's message, in lowercase."""
     what: str
     hint: str
 

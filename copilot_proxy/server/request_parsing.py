@@ -1,4 +1,4 @@
-"""Parses requests as uvicorn does, but also accepts two forms that RFC 9110 and 9112 allow.
+"""Parses requests as uvicorn does, but also accepts two forms that RFCs 9110 and 9112 allow.
 
 One is an offer to switch to another protocol, which is ignored; the other is an absolute request
 target.

@@ -48,10 +48,10 @@ class ResponseCycle(RequestResponseCycle):
         """Write a part of a streamed body if that is possible now; return whether it was
         written."""
         if not self._is_common or self.flow.write_paused or self.disconnected:
-            return False  # not via `is_ready`, which would be one more call for each event
+            return False  # not `is_ready`, which would cost one more call for each event
         if self._head or not data:
             self._write(data, is_last=False)
-        else:  # like `_write`
+        else:  # what `_write` would do
             self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         return True
 

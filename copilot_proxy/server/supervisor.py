@@ -50,7 +50,7 @@ class Supervisor:
         on_finishing: Callable[[int], None],
         on_cut: Callable[[int], None],
     ) -> None:
-        """`config` is shared by all workers, except for its number and listeners."""
+        """`config` is for all workers; the listeners and each worker's number are added to it."""
         self.was_cut = False
         self._config = config
         self._count = count
@@ -173,7 +173,8 @@ class Supervisor:
             _REPORT_TIMEOUT,
         )
         for worker in self._alive():
-            # It hangs at startup. A worker that is ready may have unreported requests.
+            # A worker that is not ready hangs at startup. One that is ready may have requests that
+            # it has not reported.
             if not worker.is_ready:
                 worker.kill()
         if count := sum(worker.finishing or 0 for worker in self._workers.values()):

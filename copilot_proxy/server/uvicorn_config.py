@@ -26,8 +26,9 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
         app,
         http=protocol,
         ws=_web_socket_protocol,  # type: ignore[arg-type]  # anything that returns a protocol
-        # A message that is slightly too long is refused with an error instead. Larger ones would
-        # also delay other requests, since a message is decoded in a single step.
+        # The library's limit is higher than ours, so that a message that is slightly too long is
+        # refused with an error, rather than by closing the connection. Much longer ones would delay
+        # other requests, since a message is decoded in a single step.
         ws_max_size=settings.max_body_bytes * 5 // 4,
         ws_ping_interval=_PING_INTERVAL,
         ws_ping_timeout=_PING_INTERVAL,

@@ -14,8 +14,9 @@ from copilot_proxy.server.uvicorn_config import server_config
 from copilot_proxy.settings import Settings
 
 _LOOP_ITERATIONS: Final = 4
-"""Iterations of the event loop before the server stops accepting. Meanwhile, connections that the
-system has already accepted and requests that have arrived are read, so that they are answered."""
+"""Iterations of the event loop before the server stops accepting. Meanwhile, it takes the
+connections that the system has already accepted, and reads the requests that have arrived, so that
+they are answered."""
 _IDLE_ITERATIONS: Final = 16
 """Iterations of the event loop in which WebSockets without open requests can end."""
 _CANCEL_TIMEOUT: Final = 2.0
@@ -83,8 +84,8 @@ class Server(uvicorn.server.Server):
                     await self._stop.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, wait for open requests, cut off any that remain, and close
-        connections."""
+        """Stop accepting connections, wait for open requests, cut off any that remain, and close
+        all connections."""
         self._on_stopping()
         for _ in range(_LOOP_ITERATIONS):
             await asyncio.sleep(0)

@@ -52,10 +52,11 @@ class DrainingWebSocket(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
     async def send(self, message: Any) -> None:
-        # Checked after waiting, which also ends when the connection closes.
+        # The state is checked after waiting, because the wait also ends when the connection closes.
         await self.writable.wait()
         if self.close_sent and self.handshake_complete:
-            # uvicorn would report a bug in the application, which cannot know this yet.
+            # uvicorn would report a bug in the application, which cannot know yet that the client
+            # has gone.
             raise ClientDisconnected
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):

@@ -129,7 +129,8 @@ class WorkerProcess:
 
 
 def _spawn(program: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
-    # The worker receives its settings in `WorkerConfig`; some of these variables contain secrets.
+    # The worker receives its settings in `WorkerConfig`; it does not inherit our variables, some of
+    # which contain secrets.
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
     }
