@@ -44,7 +44,7 @@ async def auto(call: Call, headers: dict[str, str]) -> None:
 
 
 async def session(call: Call, headers: dict[str, str]) -> None:
-    """``POST /models/session``: choose a model for a session, as older clients do."""
+    """``POST /models/session``: choose a model for a session; older clients use this."""
     body = call.record.body
     mode = body.get("auto_mode") if isinstance(body, dict) else None
     if not isinstance(mode, dict) or not isinstance(mode.get("model_hints"), list):

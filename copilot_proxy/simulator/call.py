@@ -171,8 +171,8 @@ class Call:
 def _transport(send: Send) -> asyncio.Transport:
     """Return the TCP transport behind an ASGI `send`.
 
-    Some faults break the connection, for which ASGI has no message. In uvicorn, `send` is a bound
-    method of the object that holds the request and its transport.
+    Some faults break the connection, and ASGI has no message for that. In uvicorn, `send` is a
+    bound method of the object that holds the request and its transport.
     """
     transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
     return transport

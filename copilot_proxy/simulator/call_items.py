@@ -10,7 +10,7 @@ TEXTS = {
     "function_call": ("call_id", "name", "arguments"),
     "custom_tool_call": ("call_id", "name", "input"),
 }
-"""Kind of call -> its fields that must be text."""
+"""Kind of call -> its fields that must be strings."""
 NEEDS = {
     "custom_tool_call": "custom",
     "custom_tool_call_output": "custom",
@@ -26,7 +26,7 @@ OUTPUTS = {
 
 
 def check(item: Item, model: Model) -> None:
-    """Raise a 400 for an item that is unknown to the model, or that lacks a field."""
+    """Raise a 400 for an item that the model does not support, or that lacks a field."""
     kind = str(item.get("type"))
     if kind in NEEDS and not responses_tools.takes(model, NEEDS[kind]):
         raise invalid(f"unknown kind of input item: {kind}")

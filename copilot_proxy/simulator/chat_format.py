@@ -187,7 +187,7 @@ class ChatFormat:
 
 
 def filter_chunk(results: Json) -> ChatChunk:
-    """Return Azure's chunk without choices that reports the filter results of the prompt."""
+    """Return the chunk, without choices, in which Azure reports the prompt's filter results."""
     return {
         "choices": [],
         "created": 0,
@@ -199,5 +199,5 @@ def filter_chunk(results: Json) -> ChatChunk:
 
 
 def opaque(reasoning: str) -> str:
-    """Return a signature of this reasoning that looks encrypted."""
+    """Return an encrypted-looking signature for this reasoning."""
     return base64.b64encode(b"simulated:" + reasoning.encode() + b"\x00\xff" * 16).decode()

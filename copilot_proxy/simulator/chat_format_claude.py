@@ -1,4 +1,4 @@
-"""Claude's chat completions: an answer split over choices, first fragments without arguments."""
+"""Claude's chat completions: answers split across choices, calls that start without arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kimi's chat completions: OpenAI's chunks, readable reasoning, ids based on the tool's name."""
+"""Kimi's chat completions: OpenAI's chunks, readable reasoning, call ids with the tool's name."""
 
 from __future__ import annotations
 

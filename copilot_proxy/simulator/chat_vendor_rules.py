@@ -90,7 +90,7 @@ def _ends_in_space(message: ChatMessage) -> bool:
 
 
 def kimi(body: ChatRequest) -> None:
-    """Apply Kimi's rules: it only accepts its own temperature and top_p, and the values that
+    """Apply Kimi's rules: temperature and top_p must have Kimi's own values, or the ones that
     editors always send."""
     for name, own, editors in (("temperature", 1, 0), ("top_p", 0.95, 1)):
         if body.get(name) not in (None, own, editors):

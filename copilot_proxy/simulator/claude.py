@@ -1,4 +1,4 @@
-"""The features of each generation of Claude models: thinking, sampling, bound history."""
+"""The features of each generation of Claude models: sampling, thinking, bound thinking blocks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def always_thinks(model: Model) -> bool:
 
 
 def binds_history(model: Model) -> bool:
-    """Return whether the model's thinking blocks are valid only after the same prompt."""
+    """Return whether the model's thinking blocks are valid only in their original conversation."""
     family, version = catalogue.claude_version(model)
     return family in BINDING and version >= BINDING[family]
 

@@ -22,12 +22,12 @@ class Tool:
     deferred: bool = False
     """Whether the model sees the tool only after a search."""
     definition: OfferedTool = field(default_factory=dict)
-    """The tool, or the group it belongs to, as in the request."""
+    """The request's definition of the tool, or of the group it belongs to."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """The offer to search for deferred tools."""
+    """The client's offer to let the model search for deferred tools."""
 
     client: bool = False
     """Whether the client runs the search."""
@@ -67,7 +67,7 @@ class Conversation:
 
 @dataclass
 class ToolCall:
-    """A tool call; `arguments` is JSON text, truncated at the token limit."""
+    """A tool call; `arguments` is JSON text, which the token limit may have cut off."""
 
     name: str
     arguments: str
@@ -78,7 +78,7 @@ class ToolCall:
 
 @dataclass
 class ToolSearch:
-    """A search for tools, including the tools found if the server ran it."""
+    """A search for tools and, if the server ran it, the tools that were found."""
 
     client: bool
     arguments: Json

@@ -1,4 +1,4 @@
-"""Helpers that define error responses, for the lists of faults."""
+"""Helpers for defining the error responses in the lists of faults."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def text(status: int, text: str) -> Callable[[Value], Refusal]:
 
 
 def limited(code: str, default: str = "30", message: str = "") -> Callable[[Value], Refusal]:
-    """Return a function that creates 429s. A fault's value is the Retry-After: seconds, a date, or
-    ``none``."""
+    """Return a function that creates 429s. The fault's value becomes the Retry-After header:
+    seconds or a date; ``none`` omits the header."""
 
     def make(value: Value) -> Refusal:
         wait = default if value is None else str(value)

@@ -115,8 +115,8 @@ async def _poll(call: Call, login: DeviceCode) -> None:
 
 
 def _step(call: Call, login: DeviceCode) -> str:
-    """Return the outcome of this poll: from the script if there is one, otherwise from the
-    sign-in."""
+    """Return the outcome of this poll: the scripted one if `device_flow` is set, otherwise the
+    sign-in's."""
     script = call.state.device_flow
     if script is not None:
         return str(script[min(login.polls, len(script) - 1)])
@@ -249,7 +249,7 @@ def _accept(call: Call, token: str) -> None:
 
 
 def _fields(call: Call) -> Json:
-    """Return the fields of a form or of a JSON object."""
+    """Return the fields of the body, which is a form or a JSON object."""
     body = call.record.body
     return body if isinstance(body, dict) else {}
 

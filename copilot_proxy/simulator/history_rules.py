@@ -11,11 +11,11 @@ from .types import Block, ChatMessage
 
 CLAUDE_ID = re.compile(r"[a-zA-Z0-9_-]+")
 MAX_CHAT_ID = 40
-"""Maximum length of an id on chat completions, for OpenAI's models."""
+"""Maximum length of an id in chat completions requests, for OpenAI's models."""
 MAX_CALL_ID = 64
-"""Maximum length of an id on responses."""
+"""Maximum length of an id in Responses requests."""
 MAX_CALLS = 128
-"""Maximum number of calls in a message on chat completions, for all vendors."""
+"""Maximum number of calls in a message of a chat completions request, for all vendors."""
 
 
 def bad_id_message(path: str) -> str:
@@ -68,7 +68,7 @@ def _claude_ids(messages: list[ChatMessage]) -> None:
 
 
 def _openai_ids(messages: list[ChatMessage]) -> None:
-    """Check that no two consecutive results have the same id."""
+    """Check that the ids in each run of consecutive results are unique."""
     seen: dict[str, int] = {}
     for number, message in enumerate(messages):
         if message["role"] != "tool":
@@ -84,7 +84,7 @@ def _openai_ids(messages: list[ChatMessage]) -> None:
 
 
 def repeated(ids: list[str], earlier: Collection[str]) -> int | None:
-    """Return the position in `ids` of the first id that is in `earlier` or already in `ids`."""
+    """Return the index of the first id that repeats one of `earlier` or a previous one of `ids`."""
     for index, one in enumerate(ids):
         if one in earlier or one in ids[:index]:
             return index
@@ -109,7 +109,7 @@ def _arguments(text: str, number: int, index: int, kind: str) -> None:
 
 
 def tool_result_error(number: int, found: list[Block], calls: list[str]) -> str | None:
-    """Return Claude's error message about the message after `calls`, or None if that is valid."""
+    """Return Claude's error for the message after `calls`, or None if the message is valid."""
     kinds = [block["type"] for block in found]
     results = [block["tool_use_id"] for block in found if block["type"] == "tool_result"]
     if "tool_result" in kinds and kinds != sorted(kinds, key=lambda kind: kind != "tool_result"):

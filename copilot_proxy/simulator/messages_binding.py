@@ -61,7 +61,7 @@ def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[J
 
 
 def _is_valid(block: Block, marks: list[bytes], model: Model, strings: OpaqueStrings) -> bool:
-    """Return whether a block is bound to one of these marks, or is not bound."""
+    """Return whether a block is bound to one of these marks, or not bound at all."""
     signature = block.get("signature")
     if isinstance(signature, str) and strings.is_valid(BOUND, signature):
         return not claude.binds_history(model) or strings.mark(signature, MARK_SIZE) in marks

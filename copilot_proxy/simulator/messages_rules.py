@@ -89,7 +89,7 @@ def _only_configures(message: ClaudeMessage) -> bool:
 
 
 def _system_positions(messages: list[ClaudeMessage]) -> None:
-    """Check that system messages follow a user message, and precede the assistant's or the end.
+    """Check that a system message follows a user message, and is last or precedes an assistant's.
 
     Consecutive system messages count as one, and those without content may be anywhere.
     """
@@ -194,7 +194,7 @@ def _images(body: MessagesRequest, model: Model, call: Call) -> None:
 
 
 def _answered(messages: list[ClaudeMessage]) -> None:
-    """Check that every tool_use has a result in the next message, and vice versa."""
+    """Check that every tool_use has a result in the next message, and every result a tool_use."""
     calls: list[str] = []
     earlier: set[str] = set()
     for number, message in enumerate(messages):

@@ -23,7 +23,7 @@ CONFIG_KEYS = {"effort", "format"}
 
 
 def invalid_request(message: str) -> Refusal:
-    """Return a 400 in Claude's own format, with a backend's request id."""
+    """Return a 400 in Claude's own format, with a request id like a backend's."""
     request_id = "req_vrtx_" + secrets.token_hex(12)
     return anthropic(400, "invalid_request_error", message, request_id)
 
@@ -48,7 +48,7 @@ def thinks(body: MessagesRequest, model: Model) -> bool:
 
 
 def hides_thinking(body: MessagesRequest, model: Model) -> bool:
-    """Return whether thinking blocks come without their text, as newer models do by default."""
+    """Return whether thinking blocks come without their text, as is the default of newer models."""
     display = (body.get("thinking") or {}).get("display")
     return display == "omitted" or (display is None and claude.is_modern(model))
 

@@ -20,7 +20,8 @@ NO_EAGER_STREAMING = ("haiku", 4.5)
 MAX_CACHE_BREAKPOINTS = 4
 TTLS = ("5m", "1h")
 PROPERTY_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-"""Names that Claude accepts at the first level of a schema. Source: public reports of the error."""
+"""Property names that Claude accepts at the top level of a schema. Source: public reports of the
+error."""
 
 
 def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
@@ -55,7 +56,7 @@ def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
 
 
 def property_error(number: int, schema: Any) -> str | None:
-    """Return Claude's error for a parameter name that it does not accept."""
+    """Return Claude's error if it does not accept a parameter name, otherwise None."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     names = properties if isinstance(properties, dict) else ()
     if all(map(PROPERTY_NAME.fullmatch, names)):
@@ -67,7 +68,7 @@ def property_error(number: int, schema: Any) -> str | None:
 
 
 def check_cache_control(body: MessagesRequest, betas: set[str]) -> None:
-    """Check the breakpoints: only type ephemeral, a ttl only with its beta, at most four."""
+    """Check the breakpoints: at most four, only of type ephemeral, a ttl only with its beta."""
     count = 0
     for path, value in _find(body, ""):
         if not isinstance(value, dict) or value.get("type") != "ephemeral":

@@ -24,7 +24,7 @@ class OpaqueStrings:
 
     @staticmethod
     def mark(text: str, size: int) -> bytes:
-        """Return the mark of `size` bytes that a string was created with."""
+        """Return the `size`-byte mark that a string was created with."""
         return base64.b64decode(text)[:size]
 
     def is_valid(self, purpose: str, text: object) -> bool:

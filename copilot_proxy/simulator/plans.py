@@ -191,7 +191,7 @@ def snapshot(plan: Plan, quota: str, spent: float) -> QuotaSnapshot:
 
 
 def _other_snapshot(plan: Plan, quota: str) -> QuotaSnapshot:
-    """Return the snapshot of a quota that does not meter this plan."""
+    """Return the snapshot of a quota other than the one that the plan is metered by."""
     if not plan.free:
         more = {"overage_count": 0, "overage_permitted": False, "quota_id": quota}
         return {**UNLIMITED, "unlimited": True, **more}
@@ -276,5 +276,5 @@ def quota_headers(plan: Plan, spent: float) -> dict[str, str]:
 
 
 def _encoded(values: dict[str, object]) -> str:
-    """Return form fields from values that need no quoting; quoting would slow every response."""
+    """Encode `values`, which need no quoting, as form fields; quoting would slow every response."""
     return "&".join(f"{name}={value}" for name, value in values.items())

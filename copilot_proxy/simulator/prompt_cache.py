@@ -1,6 +1,7 @@
-"""The provider's prompt cache, which tests can turn on. It keeps prefixes of prompts.
+"""The providers' prompt caches, which tests can turn on. They keep prefixes of prompts.
 
-Claude keeps prefixes that a request marks; GPT keeps entire prompts, in steps of 128 tokens.
+Claude's cache keeps the prefixes that a request marks; GPT's keeps entire prompts, in steps of 128
+tokens.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ STEP = 128
 
 
 class PromptCache:
-    """The caches of all models on one machine; change `machine` to be routed elsewhere."""
+    """The caches of all models on each machine; set `machine` to route requests to another one."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, ttl: float = 300) -> None:
         """`clock` returns seconds; a prompt is kept for `ttl` seconds after its last use."""

@@ -1,4 +1,4 @@
-"""Answers in the format of the Responses API, whose item ids differ in every event."""
+"""Answers in the format of the Responses API, where item ids change from event to event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output items of an answer in the Responses API, whose ids differ in every event."""
+"""The output items of an answer in the Responses API; their ids change from event to event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ResponseFacts:
 
     @property
     def encrypted(self) -> Json:
-        """The encrypted reasoning, if the request includes it."""
+        """The encrypted reasoning, if the request asks for it."""
         if "reasoning.encrypted_content" not in (self.body.get("include") or []):
             return {}
         return {"encrypted_content": self.opaque_strings.make(f"encrypted {self.model['id']}", 240)}

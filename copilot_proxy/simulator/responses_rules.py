@@ -40,7 +40,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "prompt_cache_options": (dict,),
 }
 INTERNAL = "internal_chat_message_metadata_passthrough"
-"""An item field that Codex sends, and that only OpenAI's own servers accept."""
+"""An item field that Codex sends, but that only OpenAI's own servers accept."""
 FOREIGN_ID = "input item ID does not belong to this connection"
 MAX_ITEM_ID = 64
 MIN_OUTPUT_TOKENS = 16

@@ -22,7 +22,7 @@ NOT_OF_A_REQUEST = (
     "type", "initiator", "previous_response_id", "agent_task_id", "parent_agent_id", "headers",
 )  # fmt: skip
 """The keys of a message that are not part of the request. The CLI sends the last three: the ids of
-its agents, and data that it sends as headers over HTTP."""
+its agents, and what it would send as headers over HTTP."""
 
 
 async def _receive_nothing() -> Json:
@@ -34,7 +34,7 @@ async def _refuse_to_send(message: Any) -> None:
 
 
 class SocketCall(Call):
-    """A request that arrived as a message. SSE written by handlers is sent as messages."""
+    """A request that arrived as a message. Events that handlers write as SSE become messages."""
 
     def __init__(
         self, scope: Scope, state: State, socket: WebSocket, message: ResponsesRequest
@@ -54,7 +54,7 @@ class SocketCall(Call):
         }
         self.gone = socket.closed
         self.ids: list[str] = []
-        """The ids of the response in its events."""
+        """The ids that the response has had in its events."""
         self.output: list[Item] | None = None
         """The output of the finished response."""
         self._socket = socket
@@ -82,7 +82,7 @@ class SocketCall(Call):
         self._deliver(body)
 
     async def refuse(self, refusal: Refusal, headers: Mapping[str, str]) -> None:
-        """Send an error, which is nested, unlike in SSE."""
+        """Send an error; unlike in SSE, it is nested."""
         await self.start(refusal.status, headers)
         try:
             error = msgspec.json.decode(refusal.body)["error"]
@@ -221,7 +221,8 @@ class Connection:
         body["input"] = [*self._history[response_id], *responses_rules.items(body)]
 
     def _remember(self, call: SocketCall) -> None:
-        """Keep the conversation including the response, without ids, which are not checked here."""
+        """Keep the conversation, including the response. Item ids are removed, so that they are not
+        checked."""
         if call.output is None:
             return
         items = [*responses_rules.items(call.record.body), *call.output]

@@ -12,8 +12,8 @@ MAX_SIZES = ("maxItems", "maxLength")
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 MAPS = ("properties", "$defs", "definitions")
 MAX_MINIMUM = 100_000
-"""The largest minimum size that a schema may require, since an answer must be generated to satisfy
-it."""
+"""The largest minimum size that a schema may require, since an answer of that size must be
+generated."""
 
 
 def is_schema(value: Any) -> bool:
@@ -27,7 +27,7 @@ def is_gemini_schema(value: Any) -> bool:
     """Return whether Gemini accepts a schema: ``anyOf`` must stand alone, and a type must be a
     single name.
 
-    Only `is_schema` checks the values of the schema's keywords.
+    This does not check the values of keywords; `is_schema` does.
     """
     if not isinstance(value, dict):
         return True

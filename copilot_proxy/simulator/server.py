@@ -148,7 +148,7 @@ class Simulator:
     def wait(self) -> None:
         """Wait until the user presses Ctrl+C or `stop` is called."""
         try:
-            # A join without a timeout cannot be interrupted on every platform.
+            # On some platforms, a join without a timeout cannot be interrupted.
             while (thread := self._thread) is not None and thread.is_alive():
                 thread.join(0.5)
         except KeyboardInterrupt:
@@ -201,7 +201,7 @@ class Simulator:
 def _listener(port: int) -> socket.socket:
     """Bind a socket to loopback; the message of an OSError names the port."""
     # asyncio disables Nagle's algorithm only for sockets created with an explicit protocol.
-    # Otherwise, a response in two writes takes 40 ms longer.
+    # Otherwise, a response sent in two writes takes 40 ms longer.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

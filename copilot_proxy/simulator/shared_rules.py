@@ -19,8 +19,9 @@ MAX_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
 MAX_IMAGES = {"claude": 20, "gemini": 10}
-"""Maximum number of images in a request; for Claude, on Messages only. VS Code respects these
-limits, and sends any number to other models, whatever their `max_prompt_images` says."""
+"""Maximum number of images in a request; Claude's applies to the Messages API only. VS Code
+respects these limits, and sends any number to other models, whatever their `max_prompt_images`
+says."""
 NO_VISION_HEADER = "missing required Copilot-Vision-Request header for vision requests"
 
 
@@ -51,7 +52,7 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
     """Raise a 400 if the vision header is missing, or if the model does not accept the images."""
     if not urls:
         return
-    # The language server only sends the header on chat completions.
+    # The language server sends the header with chat completions requests only.
     if call.path == catalogue.CHAT and not call.record.vision:
         raise copilot(400, NO_VISION_HEADER)
     limits = model.get("capabilities", {}).get("limits", {}).get("vision")
@@ -63,7 +64,7 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         found = DATA_URL.fullmatch(url)
         if found is None:
             raise invalid("invalid image data")
-        # The types may include PDFs, which Claude accepts only as documents, Gemini as images.
+        # The types may include PDFs. Claude accepts them only as documents, but Gemini as images.
         is_accepted = found[1].startswith("image/") or catalogue.vendor(model) == "gemini"
         if found[1] not in limits["supported_media_types"] or not is_accepted:
             raise copilot(400, "image media type not supported")
@@ -81,7 +82,7 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
 
 
 def check_tool(number: int, name: Any, schema: Any) -> None:
-    """Raise a 400 for a tool's name or schema that violates the rules of all APIs."""
+    """Raise a 400 for a tool's name or schema that violates the rules that all APIs share."""
     if not isinstance(name, str) or not TOOL_NAME.fullmatch(name):
         raise invalid(f"tools.{number}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'")
     if not is_schema(schema) or not isinstance(schema, dict) or schema.get("type") != "object":

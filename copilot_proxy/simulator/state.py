@@ -26,7 +26,7 @@ EXCHANGING_CLIENTS = {
     "01ab8ac9400c4e429b23": "gho_",
     "Ov23liV9UpD7Rnfnskm3": "gho_",
 }
-"""Client ids whose tokens may be exchanged -> prefix of these tokens."""
+"""Id of each client whose tokens may be exchanged -> the prefix of its tokens."""
 CLI = "copilot-developer-cli"
 """The integration that may use GitHub tokens directly, even personal access tokens."""
 SIMULATED_PAT = "github_pat_Simu1ated00000000000000000000000"
@@ -97,8 +97,8 @@ class Settings:
     expires_in: int = 1800
     """Seconds for which a Copilot token is valid."""
     expires_at: int | None = None
-    """Unix time that token responses return instead of now + `expires_in`, as if the clock were
-    wrong."""
+    """Unix time that token responses state as the expiry instead of now + `expires_in`, as if the
+    clock were wrong."""
     minimum_api_version: str = "2025-04-01"
     minimum_editor: tuple[int, int] = (1, 100)
     """The oldest accepted VS Code, as (major, minor)."""
@@ -107,7 +107,7 @@ class Settings:
     integrations: set[str] = field(default_factory=lambda: {"vscode-chat", "jetbrains-chat", CLI})
     """Accepted values of Copilot-Integration-Id."""
     hosted_tools: set[str] = field(default_factory=set)
-    """Tool types other than functions that the Responses API accepts, e.g. ``web_search``."""
+    """Tool types that the Responses API accepts besides functions, e.g. ``web_search``."""
     middle: int = 3
     """The number of events sent before a mid-stream fault occurs."""
     notification: str | None = None

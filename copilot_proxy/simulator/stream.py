@@ -28,7 +28,7 @@ class Event:
     """Whether the event marks the answer as complete."""
 
     def encode(self) -> bytes:
-        """Return the event in the form that is sent."""
+        """Return the event as it is sent."""
         data = self.data.encode() if isinstance(self.data, str) else msgspec.json.encode(self.data)
         name = f"event: {self.name}\n".encode() if self.name else b""
         return name + b"data: " + data + b"\n\n"

@@ -18,7 +18,7 @@ SEVERAL_TOOLS = re.compile(r"\b(?:both|all|every|each|several|two)\b[^.?!\n]{0,2
 
 
 PATCH = "*** Begin Patch"
-"""Part of the grammar of the tool ``apply_patch``, and the start of its input."""
+"""A string that identifies the grammar of ``apply_patch``, and starts its input."""
 
 
 def call_tools(conversation: Conversation, reply: Reply) -> None:
@@ -48,7 +48,7 @@ def _search(conversation: Conversation, found: list[Tool]) -> ToolSearch:
 
 
 def _calls(conversation: Conversation, tools: list[Tool]) -> list[ToolCall]:
-    """Return the calls of these tools that the reply should contain."""
+    """Return the calls to `tools` that the reply should contain."""
     if not tools or conversation.forced == "none":
         return []
     prompt = Prompt(conversation.user)

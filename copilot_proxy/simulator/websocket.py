@@ -158,7 +158,7 @@ class WebSocket(asyncio.Protocol):
             self.close()
 
     async def receive(self) -> bytes:
-        """Return the next message. Raises `SocketClosed` if there is none."""
+        """Return the next message. Raises `SocketClosed` if the connection ends first."""
         message = await self._messages.get()
         if message is None:
             raise SocketClosed

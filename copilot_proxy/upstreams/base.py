@@ -78,7 +78,7 @@ class Upstream(Protocol):
 
     @property
     def fixed_api(self) -> "UpstreamApi | None":
-        """The only API that it accepts conversations on; None if that depends on the model."""
+        """The only API that accepts conversations; None if the API depends on the model."""
         ...
 
     async def catalogue(

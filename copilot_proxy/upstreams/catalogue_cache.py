@@ -81,7 +81,7 @@ class CatalogueCache:
     async def _update(self, entry: _Entry, auth: TokenSource) -> Catalogue | UpstreamError:
         """Fetch the list. Errors are returned, not raised: there may be no caller waiting."""
         try:
-            # Nothing else can be returned after the first attempt, so it is worth a short wait.
+            # The first time, there is no older list to return, so retries are worth a short wait.
             is_first = entry.catalogue is None and entry.error is None
             delays = SHORT if is_first else ()
             entry.catalogue = await with_retries(lambda: self._fetch(auth), delays)

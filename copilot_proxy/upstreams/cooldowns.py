@@ -41,14 +41,14 @@ _FAILURE_THRESHOLD: Final = 3
 _FAILURE_WINDOW: Final = 60.0
 _MIN_COOLDOWN: Final = 10.0
 _MAX_COOLDOWN: Final = 300.0
-"""Maximum seconds of a cooldown if Copilot gave no time."""
+"""Maximum length of a cooldown in seconds, if Copilot gave no waiting time."""
 _PROBE_AFTER: Final = 3600.0
 """Seconds after which a probe is sent even if Copilot gave a longer time, because day-long
 limits have been lifted after minutes."""
 _PROBE_TIMEOUT: Final = 30.0
 """Seconds within which a probe must be answered; after that, another may be sent."""
 _MAX_ENTRIES: Final = 256
-"""Maximum number of breakers, because without a model list, clients can send any model name."""
+"""Maximum number of breakers; without a model list, clients can send any model name."""
 _MAX_NAME_LENGTH: Final = 100
 
 
@@ -71,7 +71,7 @@ class _Breaker:
     probe_at: float
     """When a probe may be sent."""
     until: float | None = None
-    """The end of the time that Copilot stated; None if it stated none."""
+    """When the waiting time that Copilot gave ends; None if it gave none."""
     failed_probes: int = 0
 
     def left(self, now: float) -> float:
@@ -104,7 +104,7 @@ class Cooldowns:
         self._failures: dict[_Target, list[float]] = {}
 
     def guard(self, api: str, model: str) -> "_Guard":
-        """Return a context for a request to Copilot, until the status of its answer is known.
+        """Return a context in which to send a request to Copilot and wait for the answer's status.
 
         Entering it raises `errors.CooldownRefusal` during a cooldown.
         """
@@ -255,7 +255,7 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
     if error.upstream_status == 421 or (error.upstream_status == error.status == 401):
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
-        # The refusal may only apply to this API of the model, such as counting tokens.
+        # The refusal may apply to only this API of the model, such as counting tokens.
         return _Target(model, api)
     return None
 

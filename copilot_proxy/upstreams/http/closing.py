@@ -13,7 +13,7 @@ import httpx
 
 
 def shield_close(response: httpx.Response) -> httpx.Response:
-    """Make closing `response`, which has an unread body, safe from cancellation, and return it."""
+    """Return `response`, whose body is unread, with its closing shielded from cancellation."""
     if isinstance(response.stream, httpx.AsyncByteStream):
         response.stream = _ShieldedStream(response.stream)
     return response

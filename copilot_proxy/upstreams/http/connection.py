@@ -43,7 +43,7 @@ class HttpExchange(TimedWaiter[Any]):
         self.unread = 0
         """The size of the unread chunks in bytes."""
         self._process: Callable[[bytes], object] | None = None
-        """The function of a waiting `receive`."""
+        """The `process` of a `receive` that is waiting."""
 
     async def head(self) -> None:
         """Wait for `status` and `headers`."""
@@ -138,13 +138,14 @@ class HttpConnection(asyncio.Protocol):
         self._ends_with_connection = False
         self._head_size = 0
         self.idle_since = (0.0, 0.0)
-        """The monotonic time, which may stop while the machine sleeps, and the wall time."""
+        """When the connection became idle, by the monotonic clock, which may stop while the machine
+        sleeps, and by the wall clock."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop has another base class
 
     def encrypted(self, transport: asyncio.Transport, under: asyncio.Transport) -> None:
-        """Use the `transport` of a completed TLS handshake, which sends through `under`."""
+        """Switch to `transport`, which has completed a TLS handshake and sends through `under`."""
         self._transport, self._under = transport, under
 
     @property
@@ -158,7 +159,8 @@ class HttpConnection(asyncio.Protocol):
         return number
 
     def is_readable(self) -> bool:
-        """Return whether the socket is readable; if it is idle, the server has closed it."""
+        """Return whether the socket is readable. On an idle connection, this means that the server
+        has closed it."""
         if not hasattr(select, "poll"):
             return bool(select.select([self.fileno()], [], [], 0)[0])
         if self._poll is None:
@@ -284,7 +286,7 @@ class HttpConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None or not exchange.has_head:
             return
-        # Complete it now, because the parser may fail on later data in the same chunk.
+        # Complete the exchange now, because the parser may fail on later data in the same chunk.
         exchange.complete()
         self._exchange = None
         self._resume()

@@ -27,7 +27,7 @@ _KEEP_ALIVE: Final = 30.0
 _SWEEP_INTERVAL: Final = 5.0
 """Seconds between searches for idle connections to close."""
 _IDLE_THRESHOLD: Final = 16
-"""The number of idle connections above which others are closed sooner; each takes 50 KiB."""
+"""The number of idle connections above which the oldest are closed sooner; each takes 50 KiB."""
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
 """Seconds after which the next address of a host is also tried (RFC 8305)."""
 _MIN_BUSY: Final = 2
@@ -61,7 +61,7 @@ class _UrlParts(NamedTuple):
 
 
 class ConnectionPool:
-    """A connection pool without a limit, for direct connections.
+    """A connection pool without a size limit, for direct connections.
 
     It does not follow redirects, keep cookies, or decompress, and never sends a request twice.
     While several requests are running, it keeps a spare connection, so that the next request does
@@ -168,7 +168,7 @@ class ConnectionPool:
                     secure = await loop.start_tls(
                         transport, connection, self._context, server_hostname=host
                     )
-                    if secure is None:  # asyncio's, if the connection is lost at that moment
+                    if secure is None:  # the connection was lost in the meantime
                         raise OSError("the connection was closed during the TLS handshake")
                     connection.encrypted(secure, transport)
         except TimeoutError as error:
@@ -203,7 +203,7 @@ class ConnectionPool:
 
 @lru_cache(maxsize=64)
 def _parse_url(address: str) -> _UrlParts:
-    """Parse a URL. Cached, since there are few, and parsing takes 5% of a request's time."""
+    """Parse a URL. Cached, since there are few URLs, and parsing takes 5% of a request's time."""
     url = httpx.URL(address)
     port = url.port or (443 if url.scheme == "https" else 80)
     return _UrlParts(

@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 MAX_JOINED: Final = 16 * 1024
-"""Maximum size of a body that is sent in a single write with its headers: a TLS record."""
+"""Maximum size in bytes of a body sent in a single write with its headers: one TLS record."""
 PIECE: Final = 64 * 1024
 """The number of bytes of a larger body to encrypt at a time. Each part is sent while the next one
 is encrypted. The connection keeps a buffer that is as large as the largest part."""

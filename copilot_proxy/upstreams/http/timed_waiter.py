@@ -8,8 +8,8 @@ from typing import Any, Final, Generic, TypeVar
 import httpx
 
 _GRACE: Final = 0.05
-"""Seconds between a timeout and its error, for reading data that has already arrived, because this
-process itself may have been suspended."""
+"""Seconds from a timeout to its error. In between, data that has already arrived is read, in case
+this process itself was suspended."""
 
 _Change = TypeVar("_Change")
 
@@ -29,7 +29,7 @@ class WaitTimer:
         self._waiter: TimedWaiter[Any] | None = None
 
     def watch(self, waiter: "TimedWaiter[Any]", due: float) -> None:
-        """Check `waiter` at the time `due` of the loop's clock, replacing any other waiter."""
+        """Check `waiter` when the loop's clock reaches `due`, instead of any earlier waiter."""
         self._waiter = waiter
         if self._handle is not None and self._due > due:
             self.cancel()
@@ -76,7 +76,7 @@ class TimedWaiter(ABC, Generic[_Change]):
         """Set the result of `waiter` after a change."""
 
     def change(self) -> "asyncio.Future[_Change]":
-        """Return a future for the next change. Raises the error after `fail`."""
+        """Return a future for the next change. After `fail`, raises its error instead."""
         if self.error is not None:
             raise self.error
         self.waiter = self._loop.create_future()

@@ -69,9 +69,9 @@ _BROKEN: Final = _ErrorMapping(
 
 
 def request_error(outcome: Mapping[str, object], url: str) -> UpstreamError:
-    """Return the error for a request without a response: `{"code": ..., "text": ...}`.
+    """Return the error for a request that got no response; `outcome` has a `code` and a `text`.
 
-    Its `sent` is false only if it is certain that nothing was sent.
+    The error's `sent` is false only if it is certain that nothing was sent.
     """
     code, text = str(outcome.get("code", "")), str(outcome.get("text", ""))
     if code == PI_AI_FAILED:
@@ -89,7 +89,7 @@ def request_error(outcome: Mapping[str, object], url: str) -> UpstreamError:
 
 
 def response_error(outcome: Mapping[str, Any]) -> UpstreamError:
-    """Return the error for a response with `status`, `headers` and `body` that is not a 2xx."""
+    """Return the error for a non-2xx response, given as `status`, `headers` and `body`."""
     status = outcome["status"]
     if status < 400:
         return broken_responses.unexpected_status(status)

@@ -32,8 +32,8 @@ from copilot_proxy.upstreams.pi_ai.package import (
 _REQUIRED_SPACE: Final = 200 * 1000**2
 """Bytes that must be free in the data folder."""
 _MAX_AGE: Final = 3600
-"""Age in seconds after which a temporary folder must be left over from a killed installation:
-longer than npm may run."""
+"""Age in seconds after which a temporary folder must belong to a killed installation, because npm
+may not run that long."""
 
 
 class Installer:

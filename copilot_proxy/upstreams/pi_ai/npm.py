@@ -71,14 +71,13 @@ class Npm:
         self._environ = environ
 
     def run(self, folder: Path, *arguments: str) -> None:
-        """Run npm in `folder`, without the scripts of packages. Raises `CopilotProxyError`.
+        """Run npm in `folder`, without running packages' scripts. Raises `CopilotProxyError`.
 
         If the call is interrupted, npm is killed.
         """
         process = None
         try:
-            # If Ctrl+C arrived while the process was starting, the process could not be killed
-            # later.
+            # Otherwise, if Ctrl+C arrived during the start, the process could not be killed later.
             with uninterrupted():
                 process = self._start(folder, arguments)
             output, errors = process.communicate(timeout=_TIMEOUT)

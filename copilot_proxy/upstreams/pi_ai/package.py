@@ -19,7 +19,7 @@ PACKAGE: Final = "@earendil-works/pi-ai"
 _OLD_PACKAGE: Final = "@mariozechner/pi-ai"
 """The package's name before version 0.74, used by older versions of this program."""
 MIN_NODE_VERSION: Final = "22.19.0"
-"""The version that pi-ai and its libraries require."""
+"""The oldest version of Node that pi-ai and its libraries support."""
 INSTALL: Final = "Install it with: copilot-proxy pi-ai install"
 _NODE_HINT: Final = (
     f"Install Node {MIN_NODE_VERSION} or newer, from https://nodejs.org for example."

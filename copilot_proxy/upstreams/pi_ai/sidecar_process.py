@@ -28,7 +28,7 @@ WINDOW: Final = 128
 _MAX_LINE: Final = 32 * 1024 * 1024
 _MAX_LOG_LINE: Final = 2000
 _MAX_MISSED_PINGS: Final = 2
-"""Consecutive pings without any message after which the process is killed."""
+"""The process is killed after this many consecutive pings without any message from it."""
 _EXIT_TIMEOUT: Final = 3.0
 """Seconds for the process to exit on its own."""
 
@@ -238,7 +238,7 @@ class SidecarProcess:
                 log.warning("%s: %s", self._name, text[:_MAX_LOG_LINE])
 
     async def _ping(self) -> None:
-        # This counts missed pings rather than seconds, so that the process has a chance to answer
+        # This counts missed pings rather than seconds, so that the sidecar has a chance to answer
         # after this process was suspended, for example because the machine slept.
         missed = 0
         while self.is_alive:
