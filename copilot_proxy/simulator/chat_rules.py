@@ -141,7 +141,7 @@ def _unmatched(number: int, ids: list[str]) -> Exception:
 
 
 def _parameters(body: ChatRequest, model: Model) -> None:
-    """Check the other fields: their values, and whether the model's entry allows them."""
+    """Check the general parameters: their values, and whether the model's entry allows them."""
     for name in ("service_tier", "store"):
         if body.get(name) is not None:
             raise copilot(400, f"{name} is not supported", "unsupported_value", param=name)

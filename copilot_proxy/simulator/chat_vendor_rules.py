@@ -1,4 +1,4 @@
-"""Validation of chat completion requests that is specific to a vendor."""
+"""Vendor-specific validation of chat completion requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``POST /v1/messages`` and ``/v1/messages/count_tokens``: Claude's own API, behind GitHub."""
+"""``POST /v1/messages`` and ``/v1/messages/count_tokens``: Claude's own API, served by GitHub."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def handle(call: Call, headers: dict[str, str]) -> None:
 
 
 async def count_tokens(call: Call, headers: dict[str, str]) -> None:
-    """Answer with the token count of a request, which is free of charge."""
+    """Answer with the token count of a request. Counting is free of charge."""
     if call.state.faults.take("count_tokens_missing", call.path):
         raise plain(404, "404 page not found\n")
     body = messages_rules.shape(call.record.body, call, counting=True)

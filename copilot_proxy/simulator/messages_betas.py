@@ -1,4 +1,4 @@
-"""The values of the anthropic-beta header that Copilot accepts."""
+"""The values that Copilot accepts in the anthropic-beta header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signatures of thinking blocks, which may be bound to the conversation before them."""
+"""The signatures of thinking blocks. A block may be bound to the conversation before it."""
 
 from __future__ import annotations
 

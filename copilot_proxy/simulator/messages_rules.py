@@ -1,4 +1,4 @@
-"""Validation of messages requests; errors are in Claude's own format or in GitHub's."""
+"""Validation of Messages requests; errors are in Claude's own format or in GitHub's."""
 
 from __future__ import annotations
 

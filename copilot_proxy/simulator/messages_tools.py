@@ -1,4 +1,4 @@
-"""Validation of the tools and cache breakpoints in messages requests."""
+"""Validation of the tools and cache breakpoints in Messages requests."""
 
 from __future__ import annotations
 

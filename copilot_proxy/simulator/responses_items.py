@@ -59,7 +59,7 @@ class ResponseFacts:
 
     @property
     def phase(self) -> Json:
-        """The phase of the text, which newer models add: commentary or final answer."""
+        """The phase of the text if the model marks it: commentary or final answer."""
         if not has_phases(self.model):
             return {}
         return {"phase": "commentary" if self.reply.calls else "final_answer"}

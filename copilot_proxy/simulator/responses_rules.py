@@ -1,4 +1,4 @@
-"""Validation of responses requests, with the Copilot API's error messages."""
+"""Validation of Responses requests, with the Copilot API's error messages."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _fields(body: ResponsesRequest) -> None:
 
 
 def _caching(body: ResponsesRequest, model: Model) -> None:
-    """Check the explicit breakpoints of the prompt cache, which newer models support."""
+    """Check the explicit prompt cache breakpoints, which only newer models support."""
     options = body.get("prompt_cache_options")
     marked = [part for item in items(body) for part in _marked(item)]
     if catalogue.gpt_version(model) < FIRST_WITH_BREAKPOINTS:

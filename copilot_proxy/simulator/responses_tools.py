@@ -1,4 +1,4 @@
-"""The tools of responses requests: which kinds each model accepts, and their formats."""
+"""The tools of Responses requests: which kinds each model accepts, and their formats."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ class _Server(uvicorn.server.Server):
     async def _abort_connections(self) -> None:
         """Abort every connection, including those that were just accepted.
 
-        An accepted connection is announced a few iterations of the event loop later, and an aborted
-        one is closed in the next iteration.
+        uvicorn only learns of an accepted connection a few iterations of the event loop later, and
+        an aborted one is closed in the next iteration.
         """
         for _ in range(_ITERATIONS):
             for connection in list(self.server_state.connections):

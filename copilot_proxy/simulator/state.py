@@ -88,7 +88,7 @@ class Settings:
     device_flow: Sequence[str] | None = None
     """The answers to successive polls of a sign-in; the last answer repeats."""
     auto_approve: bool = True
-    """Approve a sign-in after two polls if `device_flow` is None."""
+    """Whether to approve a sign-in after two polls if `device_flow` is None."""
     interval: int = 5
     """Seconds that a client must wait between two polls of a sign-in."""
     device_expires_in: int = 899
@@ -115,7 +115,7 @@ class Settings:
     prompt_cache: PromptCache | None = None
     """A cache that works like the providers' caches; if None, token counts only imitate one."""
     user_notification: dict[str, str] | None = None
-    """A notice to the user in a successful exchange, such as the end of a trial."""
+    """A notice to the user in a successful exchange, for example that a trial has ended."""
 
 
 class State(Settings):

@@ -25,7 +25,7 @@ class Call(NamedTuple):
     api: str
     """The name of the API; each API has its own cooldowns."""
     path: str | None
-    """The path of the Copilot API; None for an API that Copilot does not offer."""
+    """The path in the Copilot API; None for an API that Copilot does not offer."""
     body: dict[str, Any]
     request_id: str
     initiator: Initiator | None = None

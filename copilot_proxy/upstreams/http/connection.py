@@ -299,7 +299,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()
 
     def become_idle(self) -> None:
-        """Prepare for the next request, or the first request of a new connection."""
+        """Prepare for the next request or, on a new connection, for the first one."""
         self.idle_since = (time.monotonic(), time.time())
         self._on_idle(self)
 

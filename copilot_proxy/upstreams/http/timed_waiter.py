@@ -17,8 +17,8 @@ _Change = TypeVar("_Change")
 class WaitTimer:
     """The timer for all waits on a connection, which has one wait at a time.
 
-    It is not stopped when a wait ends, because almost all waits are too short to be worth starting
-    a timer for.
+    It keeps running when a wait ends, because almost all waits are too short to be worth a timer of
+    their own.
     """
 
     def __init__(self) -> None:

@@ -143,7 +143,7 @@ def _write_error(path: Path, error: OSError) -> CopilotProxyError:
 
 
 def _backup(temporary: Path) -> Path:
-    """Return the path of the old folder during its replacement."""
+    """Return the path where the old folder is kept while it is replaced."""
     return temporary.with_name(f"{temporary.name}.old")
 
 
