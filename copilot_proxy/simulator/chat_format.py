@@ -80,7 +80,7 @@ class ChatFacts:
         }
 
     def arguments(self, call: ToolCall) -> str:
-        """Return a call's arguments, damaged if a quirk is on."""
+        """Return a call's arguments, damaged if a quirk demands it."""
         if "runaway_arguments" in self.quirks:
             return '{"a":"' + "\n\t\r" * int(self.quirks["runaway_arguments"] or 200)
         if "broken_arguments" in self.quirks:

@@ -13,7 +13,7 @@ from .types import Json, Model, Part
 PDF = "application/pdf"
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
 DOCUMENT_TOKENS = 1500
-"""The token count of a document of any size."""
+"""The token count of every document, whatever its size."""
 
 
 def check_source(source: Json) -> None:

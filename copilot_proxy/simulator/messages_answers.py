@@ -73,7 +73,7 @@ def stop_reason(reply: Reply, quirks: Quirks) -> str:
 
 
 def usage(reply: Reply) -> MessagesUsage:
-    """Return the token counts; in this API, the input excludes cached tokens."""
+    """Return the token counts; in this API, the input count excludes cached tokens."""
     return {
         "input_tokens": reply.prompt_tokens - reply.cached_tokens - reply.written_tokens,
         "cache_creation_input_tokens": reply.written_tokens,

@@ -39,7 +39,7 @@ class RecordedRequest:
     done: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set when the request has finished."""
     whole: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
-    """Returns the answer as a single body; None for a refusal."""
+    """A function that returns the answer as a single body, or None for a refusal."""
 
     @property
     def charged(self) -> int | None:

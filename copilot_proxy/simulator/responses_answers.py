@@ -39,7 +39,7 @@ def answer(facts: ResponseFacts) -> Answer:
 
 
 def usage(reply: Reply) -> ResponsesUsage:
-    """Return the token counts; the output includes the reasoning."""
+    """Return the token counts; the output count includes the reasoning."""
     output = reply.completion_tokens + reply.reasoning_tokens
     return {
         "input_tokens": reply.prompt_tokens,

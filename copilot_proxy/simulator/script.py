@@ -19,7 +19,7 @@ from .schema_values import fill
 from .tool_use import call_tools
 
 IMAGE_TOKENS = 765
-"""The token count of an image of any size."""
+"""The token count of every image, whatever its size."""
 MAX_WORDS = 100_000
 """Maximum number of words in an answer if the prompt asks for a long one."""
 

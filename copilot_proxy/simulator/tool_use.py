@@ -22,7 +22,7 @@ PATCH = "*** Begin Patch"
 
 
 def call_tools(conversation: Conversation, reply: Reply) -> None:
-    """Add to the reply the tool calls that the conversation asks for, and a search for tools."""
+    """Add the tool calls and the tool search that the conversation asks for to the reply."""
     visible = [tool for tool in conversation.tools if not tool.deferred]
     hidden = [tool for tool in conversation.tools if tool.deferred]
     if conversation.search is not None and conversation.forced is None and not conversation.results:

@@ -19,7 +19,7 @@ from copilot_proxy.upstreams.http.timed_waiter import TimedWaiter, WaitTimer
 _MAX_HEAD: Final = 256 * 1024
 """Maximum size in bytes of the headers of a response."""
 _MAX_UNREAD: Final = 256 * 1024
-"""Unread bytes of a response above which reading from the socket is paused."""
+"""The number of unread bytes of a response above which reading from the socket is paused."""
 
 _Result = TypeVar("_Result")
 
