@@ -43,7 +43,7 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     ``{"error": {"code", "message", "status", "details": [...]}}``. The details are Google's
     ``ErrorInfo``, whose ``reason`` is the code in uppercase and whose ``metadata`` contains the
     hint, ``BadRequest`` with the field, ``RetryInfo``, and ``RequestInfo`` with the request id. The
-    message ends with the hint, since clients show only that.
+    message ends with the hint, since clients show only the message.
     """
     default = "INVALID_ARGUMENT" if error.status < 500 else "UNAVAILABLE"
     fields: Json = {

@@ -189,7 +189,7 @@ class ChatToGemini:
 
 
 def _is_same_kind(first: Json, second: Json) -> bool:
-    """Return whether two parts are both text or both thoughts, and can be joined."""
+    """Return whether two parts can be joined, because both are text or both are thoughts."""
     return (
         "text" in first
         and "text" in second

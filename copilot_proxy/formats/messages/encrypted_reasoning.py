@@ -126,8 +126,8 @@ def to_signature(opaque: str) -> str:
 def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
     """Return the reasoning text and the opaque value of a client's thinking blocks.
 
-    An opaque value cannot combine blocks of different APIs, so only those of the first block's API
-    are kept.
+    An opaque value cannot combine blocks from different APIs, so only those of the first block's
+    API are kept.
     """
     tagged = list(_tagged_thoughts(blocks))
     api_tag = next((tag for tag, _ in tagged if tag), "")

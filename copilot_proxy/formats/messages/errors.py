@@ -90,7 +90,7 @@ def _type(error: CopilotProxyError) -> str:
 
 
 def _message(error: CopilotProxyError) -> str:
-    """Return the message with the hint, since clients such as Claude Code show only that.
+    """Return the message with the hint, since clients such as Claude Code show only the message.
 
     For a prompt that is too long, the wording makes clients compact the conversation.
     """

@@ -14,7 +14,7 @@ from copilot_proxy.formats.types import Json
 
 
 class CacheControl(Struct):
-    """A mark that stores the prompt in the cache, up to and including this block."""
+    """A mark that puts the prompt, up to and including this block, into the cache."""
 
     type: str
     ttl: str | None = None

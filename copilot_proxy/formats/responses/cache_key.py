@@ -14,8 +14,8 @@ from copilot_proxy.formats.types import ResponsesRequest
 
 _FIELD: Final = "prompt_cache_key"
 _MAX_TEXT: Final = 1000
-"""The number of characters at the start of the text that identify a conversation; hashing more
-could be slow."""
+"""How many characters of each text are hashed to identify a conversation; hashing more could be
+slow."""
 
 
 def with_cache_key(body: ResponsesRequest, session: str | None) -> ResponsesRequest:

@@ -75,7 +75,7 @@ def compaction_response(response: Response) -> Response:
 
 
 def compacted_conversation(request: ResponsesRequest, compaction: Response) -> Json:
-    """Return the user's messages from `request`, followed by the item from its `compaction`."""
+    """Return the user's messages from `request`, followed by the output of `compaction`."""
     said = [item for item in _without_trigger(request) if item.get("role") == "user"]
     return {
         "id": compaction["id"],
@@ -87,9 +87,9 @@ def compacted_conversation(request: ResponsesRequest, compaction: Response) -> J
 
 
 def summary_of(encrypted: object) -> str | None:
-    """Return the message for the model if `encrypted` is from one of our own compaction items.
+    """Return the message for the model, or None if `encrypted` is not one of our own compactions.
 
-    Returns None, rather than an error, for content that only looks like ours.
+    Content that only looks like ours is not an error.
     """
     if not isinstance(encrypted, str) or not encrypted.startswith(_LABEL):
         return None

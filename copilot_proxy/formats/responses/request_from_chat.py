@@ -102,7 +102,8 @@ def _text_config(fields: ChatRequest) -> Json:
     config: Json = {}
     form = fields.get("response_format") or {}
     if form.get("type") == "json_schema":
-        # The Responses API has these fields next to the type, rather than in an object.
+        # The Responses API has these fields next to the type, rather than in an object of their
+        # own.
         inner = {name: v for name, v in (form.get("json_schema") or {}).items() if v is not None}
         config["format"] = {"type": "json_schema", **inner}
     elif form and form.get("type") != "text":

@@ -5,8 +5,8 @@ least recently used responses are forgotten. So are responses that have not been
 
 Items are kept as JSON bytes, which take a third of the memory of objects, are ignored by the
 garbage collector, and are decoded into copies that can be changed. Items of a long plain
-conversation stay structs and are encoded only if a request refers to them, which agents that send
-their entire conversation each time never do.
+conversation stay structs, and are encoded only if a request refers to them. Agents that send their
+entire conversation each time never refer to them.
 """
 
 import time

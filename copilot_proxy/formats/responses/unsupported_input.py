@@ -39,7 +39,8 @@ def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
 
 
 def prepare_plain(turns: PlainTurns, notes: list[str]) -> PlainTurns:
-    """Return a plain conversation without its ids, but otherwise in the same form."""
+    """Return a plain conversation; items that are decoded JSON are prepared as in
+    `prepare_items`."""
     if not turns.objects:
         return turns
     prepared = [_prepared(one, notes) if isinstance(one, dict) else [one] for one in turns]
@@ -66,7 +67,7 @@ def _prepared(item: Json, notes: list[str]) -> list[Json]:
 
 
 def describe_tools(body: ResponsesRequest) -> None:
-    """Remove empty descriptions, which Copilot rejects, from the tools of `body`, which are copies.
+    """Remove empty tool descriptions, which Copilot rejects; the tools of `body` must be copies.
 
     A namespace must have a description, so its name replaces an empty one.
     """
