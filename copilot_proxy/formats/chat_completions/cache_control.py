@@ -1,7 +1,7 @@
 """Marks the stable part of a conversation for Claude's prompt cache.
 
 GPT and Gemini cache prompts without marks. Claude caches everything before a mark, and allows four
-marks; cached input costs a tenth.
+marks; cached input costs a tenth of the normal price.
 """
 
 from typing import Final

@@ -96,8 +96,8 @@ class ToolCalls:
     def close(self, *, cut: bool = False) -> list[Json]:
         """Return the last deltas: ``{}`` for calls without arguments.
 
-        The last call of a response that was `cut` is left without arguments, because it must not
-        look complete.
+        If the response was `cut` off, its last call is left without arguments, because that call
+        must not look complete.
         """
         deltas = []
         for call in self._calls:

@@ -66,7 +66,7 @@ def has_marks(body: MessagesRequest) -> bool:
 
 
 def has_long_marks(body: MessagesRequest) -> bool:
-    """Return whether any block has a mark for one hour."""
+    """Return whether any block has a one-hour mark."""
     return any(block[MARK] == ONE_HOUR for _, block in _marked(body))
 
 

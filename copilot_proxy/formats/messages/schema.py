@@ -2,8 +2,8 @@
 
 Source: Anthropic's Messages API reference, https://platform.claude.com/docs/en/api/messages
 
-They are lenient: unknown types of blocks and tools are accepted. Requests are validated against
-these structs, but passed on as decoded JSON, so that unknown fields are preserved.
+These structs are lenient: unknown types of blocks and tools are accepted. Requests are validated
+against the structs, but passed on as decoded JSON, so that unknown fields are preserved.
 """
 
 from typing import Any, Literal

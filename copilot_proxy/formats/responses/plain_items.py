@@ -76,7 +76,7 @@ class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
 
 
 def _plain(items: list[Any]) -> PlainTurns | None:
-    """Return plain items; those that add tools stay decoded JSON, and are not checked."""
+    """Return plain items; those that add tools become decoded JSON, and are not checked."""
     lists = [one.content for one in items if type(one.content) is list]
     lists += [one.output for one in items if type(one.output) is list]
     parts = [part for parts in lists for part in parts]

@@ -68,7 +68,7 @@ def from_chat(
     """Return the Responses request for `chat`, a chat request validated by `check_request`.
 
     The model's own rules are applied later. `profile` only determines whether the model reasons; if
-    so, a summary is requested. `names` are the client's names of the fields.
+    so, a summary is requested. `names` are the client's names for the fields.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     for name in fields:
