@@ -28,7 +28,7 @@ def mark_stable_prefix(messages: list[Json]) -> None:
 
 
 def unsupported_parts(mark: object) -> set[str]:
-    """Return the parts of a client's mark that Copilot does not support, for a note."""
+    """Return the parts of a client's mark that Copilot does not support, as a note names them."""
     fields = mark if isinstance(mark, dict) else {"type": mark}
     return {
         f"{name} {value}"[:40] if name in ("ttl", "type") else str(name)[:40]

@@ -176,7 +176,7 @@ class ChatToGemini:
         return [{"text": text}] if text else []
 
     def _sign(self, parts: list[Json]) -> None:
-        """Add the thought signature to the first call or, without a call, to an empty text at the
+        """Add the thought signature to the first call or, if there is none, to an empty text at the
         end."""
         if not self._opaque:
             return

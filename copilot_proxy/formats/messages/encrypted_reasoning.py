@@ -142,7 +142,7 @@ def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
 
 
 def _tagged_thoughts(blocks: Iterable[Json]) -> Iterator[tuple[str, Thought]]:
-    """Yield (tag of its API, content) for each block; the tag of an unsigned block is ""."""
+    """Yield (API tag, content) for each block; the tag of an unsigned block is ""."""
     for block in blocks:
         redacted = block["type"] == "redacted_thinking"
         text = block.get("thinking") or ""

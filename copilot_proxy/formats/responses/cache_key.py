@@ -1,7 +1,7 @@
 """Sets the key that helps OpenAI's models find a conversation's cached prompt.
 
 Requests with the same key go to the same machine, which has the prompt in its cache. Without a key,
-each request may go to a different machine. Copilot is only known to accept a key on Responses.
+each request may go to a different machine. Copilot is known to accept a key only on Responses.
 """
 
 import hashlib

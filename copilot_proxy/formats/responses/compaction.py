@@ -1,8 +1,8 @@
 """Compacts conversations, for ``POST /v1/responses/compact`` and for ``compaction_trigger`` items.
 
 The model is asked for a summary, because not every model can compact a conversation. The client
-receives it as a compaction item, which it sends back unread; the model then receives the summary as
-a message.
+receives it as a compaction item, which it sends back without reading it; the model then receives
+the summary as a message.
 """
 
 import base64
@@ -31,7 +31,7 @@ _PREFIX: Final = "Summary of the conversation so far, besides the user's own mes
 
 
 def is_compaction(request: ResponsesRequest) -> bool:
-    """Return whether the request asks for a compaction instead of an answer, as Codex does."""
+    """Return whether the request asks for a compaction instead of an answer; Codex sends these."""
     items = request["input"]
     return bool(items) and isinstance(items, list) and _is_trigger(items[-1])
 

@@ -88,7 +88,7 @@ class Exchange:
         """The number of remembered responses and later exchanges that need this one."""
 
     def history(self) -> Iterator[bytes]:
-        """Yield all items of the conversation up to and including the output, in order."""
+        """Yield all items of the conversation up to and including this exchange, in order."""
         for exchange in self.chain():
             yield from exchange.input
             yield from exchange.output
@@ -217,8 +217,8 @@ class ResponseStore:
             self.forget(*key)
 
     def _hold(self, exchange: Exchange | None) -> None:
-        """Count one more use of `exchange`; the first use also counts for the exchange before
-        it."""
+        """Count one more use of `exchange`; the first use also counts as a use of the exchange
+        before it."""
         while exchange is not None:
             exchange.uses += 1
             if exchange.uses > 1:
