@@ -31,7 +31,8 @@ _PREFIX: Final = "Summary of the conversation so far, besides the user's own mes
 
 
 def is_compaction(request: ResponsesRequest) -> bool:
-    """Return whether the request asks for a compaction instead of an answer; Codex sends these."""
+    """Return whether the request asks for a compaction instead of an answer; Codex sends such
+    requests."""
     items = request["input"]
     return bool(items) and isinstance(items, list) and _is_trigger(items[-1])
 

@@ -30,8 +30,7 @@ class UnannouncedItems:
     """The output items of a stream; `complete` adds their missing events.
 
     A message is announced with its first delta. A call is announced only once it is complete,
-    because its deltas do not contain the name of the tool. Events about other types of items are
-    not changed.
+    because its deltas do not contain the name of the tool. Events of other types are not changed.
     """
 
     def __init__(self) -> None:
