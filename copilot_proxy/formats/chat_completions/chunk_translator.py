@@ -13,7 +13,7 @@ class ChunkTranslator:
     failure: CopilotProxyError | None = None
     """Always None: an error event is raised as an exception."""
     notes: list[str] | None = None
-    """Notes about changes to the request that Copilot reports."""
+    """Notes about changes that Copilot reports having made to the request."""
     repeated: RepeatedEvents | None = None
     has_ended = False
     is_complete = False

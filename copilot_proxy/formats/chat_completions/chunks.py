@@ -16,8 +16,8 @@ from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json
 class Chunks:
     """Builds the chunks of one response.
 
-    `model` is the name that the client sent. `now` is the creation time to use if Copilot does not
-    send one, in seconds since 1970.
+    `model` is the name that the client sent. `now` is the creation time in seconds since 1970, used
+    if Copilot does not send one.
     """
 
     def __init__(

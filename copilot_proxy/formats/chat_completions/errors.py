@@ -18,7 +18,7 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     """Return ``{"error": {"message", "type", "param", "code", "hint", "request_id", ...}}``.
 
     OpenAI's schema requires the first four keys. The hint is also appended to the message, since
-    most clients show only that. Tokens are masked.
+    most clients show only the message. Tokens are masked.
     """
     fields: Json = {
         "message": mask(join_sentences(error.message, error.hint)),

@@ -18,7 +18,7 @@ _LEGACY: Final = "legacy_functions"
 
 
 def read_functions(request: ChatRequest) -> None:
-    """Convert a new request that uses the old form. Raises `RequestError` if it uses both forms."""
+    """Convert a request in the old form to the new form. Raises `RequestError` if it uses both."""
     request.pop(_LEGACY, None)
     functions, choice = request.get("functions"), request.get("function_call")
     messages = request.get("messages")

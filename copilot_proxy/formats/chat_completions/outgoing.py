@@ -240,7 +240,7 @@ class ChatBody(OutgoingBody):
         cache_control.mark_stable_prefix(self.turns)
 
     def limit_marks(self, max_marks: int, notes: list[str], *, one_hour: bool) -> None:
-        # A TTL of one hour is only known to be accepted on Messages.
+        # A one-hour TTL is known to be accepted only on Messages.
         cache_control.limit_marks(self.turns, max_marks, notes)
 
 

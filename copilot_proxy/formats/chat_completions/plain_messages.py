@@ -215,7 +215,7 @@ def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
         return False
     if profile.accepts_blank_texts:
         return True
-    # Results may be empty, and so may the text of an assistant that calls tools.
+    # Results may be empty, and so may the text of an assistant message that calls tools.
     written = [one for one in turns if type(one) is not _Result and type(one.content) is str]
     texts = [one.content for one in written if type(one) is not _Assistant or one.content]
     texts += [part.text for part in turns.parts.texts]

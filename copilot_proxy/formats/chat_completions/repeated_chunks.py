@@ -85,7 +85,8 @@ class RepeatedChunks:
 
 
 def _only_text(event: object) -> str | None:
-    """Return the text of a chunk that does not affect how later chunks are repaired, or None."""
+    """Return a chunk's text, or None if it has none or if it affects how later chunks are
+    repaired."""
     if not isinstance(event, dict) or event.get("usage") is not None or "copilot_usage" in event:
         return None
     choices = event.get("choices")
@@ -108,7 +109,8 @@ def _decoded_text(data: bytes) -> str | None:
 
 
 def _around_text(data: bytes) -> _Around | None:
-    """Return the bytes around a chunk's text, or None if it does not have exactly one."""
+    """Return the bytes around a chunk's text, or None if the chunk does not have exactly one
+    text."""
     if data.count(_TEXT_STARTS) != 1:
         return None
     start = data.find(_TEXT_STARTS) + _SKIPPED

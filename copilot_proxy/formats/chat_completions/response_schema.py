@@ -1,4 +1,4 @@
-"""The types of Chat Completions responses, for the OpenAPI page: whole, streamed, and errors.
+"""The types of Chat Completions responses (whole, streamed, and errors), for the OpenAPI page.
 
 All paths except Anthropic's use these errors.
 """
@@ -73,7 +73,8 @@ class ChatCompletion(Struct):
 
 
 class CalledFunctionDelta(Struct):
-    """`name` is sent once; the `arguments` for an index are concatenated into one JSON text."""
+    """`name` is sent once; the `arguments` for an index are concatenated into a single JSON
+    string."""
 
     name: str | None = None
     arguments: str | None = None

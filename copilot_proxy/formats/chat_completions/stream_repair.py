@@ -95,9 +95,9 @@ class ChatRepair(ChunkTranslator):
     def close(self, *, done: bool = False) -> list[ChatChunk]:
         """Return the chunks that end the stream. Must be called once, after Copilot's last event.
 
-        With `done`, a response without a finish reason counts as complete, and a response with only
-        token counts as an empty answer, which Copilot sends if the output limit leaves no room for
-        text.
+        With `done`, a response without a finish reason counts as complete. A response that has only
+        token counts is treated as an empty answer; Copilot sends it if the output limit leaves no
+        room for text.
         """
         chunks: list[ChatChunk] = []
         if done and self._finish is None:

@@ -53,9 +53,9 @@ class ToolCalls:
     ) -> None:
         """Prepare for a response.
 
-        `tool_names` maps the new names of renamed tools, which Copilot uses, to the client's names;
-        `custom_tools` are the client's names of its custom tools; `used_ids` are the ids of the
-        calls in the conversation so far.
+        `tool_names` maps the tool names sent to the model to the client's names; `custom_tools` are
+        the client's names for its custom tools; `used_ids` are the ids of the calls in the
+        conversation so far.
         """
         self._tool_names = tool_names or {}
         self._custom_tools = custom_tools
@@ -96,8 +96,8 @@ class ToolCalls:
     def close(self, *, cut: bool = False) -> list[Json]:
         """Return the last deltas: ``{}`` for calls without arguments.
 
-        The last call of a response that was `cut` is left without arguments, because it must not
-        look complete.
+        If the response was `cut` off, its last call is left without arguments, because that call
+        must not look complete.
         """
         deltas = []
         for call in self._calls:

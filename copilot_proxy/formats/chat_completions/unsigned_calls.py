@@ -1,7 +1,7 @@
 """Converts tool calls without a signature to text, for models that only accept their own calls.
 
-Such models refuse calls made by other models, but only in the current turn, which is after the last
-user message.
+Such models refuse calls made by other models, but only in the current turn, which starts after the
+last user message.
 """
 
 from copilot_proxy.formats.types import Json

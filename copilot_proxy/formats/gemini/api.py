@@ -68,8 +68,7 @@ class GeminiApi:
         return is_gemini(path)
 
     def parse(self, body: bytes) -> GeminiRequest:
-        """Return a request with ``model`` in the body, in the form of
-        ``GenerateContentRequest``."""
+        """Return a ``GenerateContentRequest`` that has ``model`` in its body."""
         request = with_google_names(parse_object(body))
         request["model"] = model_name(request.get("model"))
         request.setdefault("stream", False)

@@ -27,7 +27,8 @@ class _Call(NamedTuple):
 
 
 def system_message(instruction: Json | None) -> list[Json]:
-    """Return the system instruction as a list of one message; an empty list if it is empty."""
+    """Return the system instruction as a list of one message, or an empty list if it has no
+    text."""
     texts = []
     for j, part in enumerate((instruction or {}).get("parts") or ()):
         if part.get("inlineData") is not None:

@@ -26,7 +26,7 @@ _SCHEMAS: Final = (
 _COUNTS: Final = (
     *("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"),
 )
-"""The numbers that protocol buffers write as strings."""
+"""The keywords whose numbers protocol buffers write as strings."""
 _DROPPED: Final = ("propertyOrdering",)
 _MAX_DEPTH: Final = 100
 

@@ -141,7 +141,8 @@ def shows_thoughts(request: GeminiRequest) -> bool:
 
 
 def output_schema(config: Json) -> Json | None:
-    """Return the JSON schema of the answer, or None; an empty schema allows any JSON.
+    """Return the JSON schema of the answer, or None for a text answer; an empty schema allows any
+    JSON.
 
     Raises `RequestError` for a type of answer that Copilot does not support.
     """

@@ -176,7 +176,7 @@ class ChatToGemini:
         return [{"text": text}] if text else []
 
     def _sign(self, parts: list[Json]) -> None:
-        """Add the thought signature to the first call or, without a call, to an empty text at the
+        """Add the thought signature to the first call or, if there is none, to an empty text at the
         end."""
         if not self._opaque:
             return
@@ -189,7 +189,7 @@ class ChatToGemini:
 
 
 def _is_same_kind(first: Json, second: Json) -> bool:
-    """Return whether two parts are both text or both thoughts, and can be joined."""
+    """Return whether two parts can be joined, because both are text or both are thoughts."""
     return (
         "text" in first
         and "text" in second

@@ -21,7 +21,7 @@ class Reasoning(NamedTuple):
 
 
 def seal(reasoning: Reasoning) -> str:
-    """Return a thought signature."""
+    """Return `reasoning` as a thought signature."""
     opaque = reasoning.opaque if label_of(reasoning.opaque) else CHAT_LABEL + reasoning.opaque
     content = f"{opaque}\n{reasoning.text}" if reasoning.text else opaque
     return base64.b64encode(content.encode("utf-8", "surrogatepass")).decode()

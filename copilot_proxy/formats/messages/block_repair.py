@@ -83,7 +83,7 @@ class BlockRepair:
 
 
 def true_reason(reason: object, *, has_call: bool) -> object:
-    """Return the stop reason, corrected if it contradicts whether the answer calls a client tool.
+    """Return the stop reason, corrected to match whether the answer calls a client tool.
 
     After `end_turn`, a client would not run the tools, and after `tool_use` without calls, it would
     hang.

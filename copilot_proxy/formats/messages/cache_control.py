@@ -66,7 +66,7 @@ def has_marks(body: MessagesRequest) -> bool:
 
 
 def has_long_marks(body: MessagesRequest) -> bool:
-    """Return whether any block has a mark for one hour."""
+    """Return whether any block has a one-hour mark."""
     return any(block[MARK] == ONE_HOUR for _, block in _marked(body))
 
 
@@ -90,7 +90,7 @@ def mark_stable_prefix(body: MessagesRequest) -> None:
 
 
 def _decoded_at(body: MessagesRequest, indexes: list[int]) -> list[Json]:
-    """Return the messages at `indexes` decoded, so that they can be changed."""
+    """Decode and return the messages at `indexes`, so that they can be changed."""
     messages = body["messages"]
     if isinstance(messages, PlainTurns):
         kept = [msgspec.to_builtins(one) if i in indexes else one for i, one in enumerate(messages)]

@@ -126,8 +126,8 @@ def to_signature(opaque: str) -> str:
 def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
     """Return the reasoning text and the opaque value of a client's thinking blocks.
 
-    An opaque value cannot combine blocks of different APIs, so only those of the first block's API
-    are kept.
+    An opaque value cannot combine blocks from different APIs, so only those of the first block's
+    API are kept.
     """
     tagged = list(_tagged_thoughts(blocks))
     api_tag = next((tag for tag, _ in tagged if tag), "")
@@ -142,7 +142,7 @@ def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
 
 
 def _tagged_thoughts(blocks: Iterable[Json]) -> Iterator[tuple[str, Thought]]:
-    """Yield (tag of its API, content) for each block; the tag of an unsigned block is ""."""
+    """Yield (API tag, content) for each block; the tag of an unsigned block is ""."""
     for block in blocks:
         redacted = block["type"] == "redacted_thinking"
         text = block.get("thinking") or ""

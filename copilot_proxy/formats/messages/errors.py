@@ -40,8 +40,8 @@ def error_status(error: CopilotProxyError) -> int:
     """Return the status of an error response.
 
     Claude Code retries any 400 five times within a second, in three variants, to find out which
-    field is refused. Content that GitHub's filters refuse must not be sent that often, so its
-    status makes Claude Code and other clients stop and show the message.
+    field is refused. Content that GitHub's filters refuse must not be sent that often, so the error
+    has a status at which Claude Code and other clients stop and show the message.
     """
     return 424 if error.status == 400 and error.code in _FILTERS else error.status
 
@@ -70,7 +70,8 @@ def error_event(error: CopilotProxyError, request_id: str) -> MessagesEvent:
 
 
 def without_hint(event: MessagesEvent) -> MessagesEvent:
-    """Return our own `error_event` without the hint in its message, so that it can be parsed."""
+    """Return our own `error_event` without the hint in its message, so that the event can be
+    parsed."""
     details = event["error"]
     message = str(details["message"]).removesuffix(str(details.get("hint") or "")).rstrip()
     return {**event, "error": {**details, "message": message}}
@@ -90,7 +91,7 @@ def _type(error: CopilotProxyError) -> str:
 
 
 def _message(error: CopilotProxyError) -> str:
-    """Return the message with the hint, since clients such as Claude Code show only that.
+    """Return the message with the hint, since clients such as Claude Code show only the message.
 
     For a prompt that is too long, the wording makes clients compact the conversation.
     """

@@ -18,7 +18,7 @@ def append(messages: list[Json], role: str, blocks: list[Json]) -> None:
 
 
 def merged(messages: list[Json]) -> list[Json]:
-    """Return messages whose contents are blocks, with consecutive messages of a role merged."""
+    """Merge consecutive messages of the same role; their contents must be lists of blocks."""
     result: list[Json] = []
     for message in messages:
         append(result, message["role"], message["content"])

@@ -60,7 +60,7 @@ def _assistant(message: Json, path: str) -> list[Json]:
 
 
 def _call(call: Json) -> Json:
-    """Return the block for a call; the input of a custom tool is its function's argument."""
+    """Return the block for a call; a custom tool becomes a function whose argument is the input."""
     if call.get("type") == "custom":
         name, tool_input = call["custom"]["name"], {"input": call["custom"]["input"]}
     else:

@@ -90,7 +90,8 @@ def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
 
 
 def _arguments(tool_input: Any) -> str:
-    """Return the input of a call as JSON; `tool_input` is a string if the model wrote no object."""
+    """Return the input of a call as JSON; `tool_input` is a string if the model did not write an
+    object."""
     if isinstance(tool_input, str):
         return tool_input
     return _encode({} if tool_input is None else tool_input).decode()

@@ -92,7 +92,7 @@ class _System(_Plain, tag_field="role", tag="system"):
 
 
 _MISPLACED: Final = {(_Assistant, _System), (_System, _User)}
-"""The types of two consecutive messages whose system message has to be moved."""
+"""The types of two consecutive messages, one of which is a system message that has to be moved."""
 
 
 class _Blocks:

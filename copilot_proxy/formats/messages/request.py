@@ -120,7 +120,7 @@ def _unexpected_tag(param: str, tag: str, expected: Sequence[str]) -> RequestErr
 
 
 def is_client_tool(tool: Json) -> bool:
-    """Return whether the client defines and runs the tool, which is not one of Anthropic's own."""
+    """Return whether the client defines the tool itself, rather than naming one of Anthropic's."""
     return tool.get("type") in (None, "custom")
 
 

@@ -49,7 +49,7 @@ def from_chat(
 ) -> MessagesRequest:
     """Return the body for the Messages API. Adds a line to `notes` for each change that may matter.
 
-    `names` are the client's names of the fields. `formats.rules` later adapts the body to the
+    `names` are the client's names for the fields. `formats.rules` later adapts the body to the
     model. Raises `RequestError` for an image that is not base64.
     """
     chat = {name: value for name, value in chat.items() if value is not None}

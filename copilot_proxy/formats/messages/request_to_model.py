@@ -48,11 +48,11 @@ def messages_for_model(
 ) -> AdaptedBody:
     """Return the body for Copilot's Messages API, as close to the client's as the model allows.
 
-    Adds a line to `notes` for each change that may matter. `kinds` are the kinds in the client's
-    conversation, if already known. With `counting`, `request` only asks for a token count. The
-    body's `stream` can be true even if the client's is not, because above a certain output limit,
-    Copilot sends responses only as a stream; `stream_repair.message_from_events` then returns the
-    message. Raises `RequestError`.
+    Adds a line to `notes` for each change that may matter. `kinds` are the types and fields in the
+    client's conversation, if already known. With `counting`, `request` only asks for a token count.
+    The body's `stream` can be true even if the client's is not, because above a certain output
+    limit, Copilot sends responses only as a stream; `stream_repair.message_from_events` then
+    returns the message. Raises `RequestError`.
     """
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:

@@ -2,8 +2,8 @@
 
 Source: Anthropic's Messages API reference, https://platform.claude.com/docs/en/api/messages
 
-They are lenient: unknown types of blocks and tools are accepted. Requests are validated against
-these structs, but passed on as decoded JSON, so that unknown fields are preserved.
+These structs are lenient: unknown types of blocks and tools are accepted. Requests are validated
+against the structs, but passed on as decoded JSON, so that unknown fields are preserved.
 """
 
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from copilot_proxy.formats.types import Json
 
 
 class CacheControl(Struct):
-    """A mark that stores the prompt in the cache, up to and including this block."""
+    """A mark that puts the prompt, up to and including this block, into the cache."""
 
     type: str
     ttl: str | None = None

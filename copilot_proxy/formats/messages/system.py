@@ -9,7 +9,7 @@ _BILLING: Final = "x-anthropic-billing-header:"
 
 
 def drop_billing_line(body: MessagesRequest, notes: list[str]) -> None:
-    """Remove Claude Code's billing line from `system` of `body`; the blocks are copied first."""
+    """Remove Claude Code's billing line from `body["system"]`; the blocks are copied first."""
     system = body.get("system")
     if isinstance(system, list):
         body["system"] = [dict(block) for block in without_billing(system, notes)]
@@ -28,7 +28,7 @@ def without_billing(blocks: list[Json], notes: list[str]) -> list[Json]:
 
 
 def drop_blank_system(body: MessagesRequest) -> None:
-    """Remove blank text from `system` of `body`."""
+    """Remove blank text from `body["system"]`."""
     if "system" in body:
         body["system"] = without_blanks(body["system"])
         if not body["system"]:

@@ -45,7 +45,7 @@ def check_tools_run(request: MessagesRequest) -> None:
 
 
 def drop_unsupported_tools(body: MessagesRequest, notes: list[str]) -> None:
-    """Remove from `tools` and `tool_choice` of `body` anything that Copilot does not support."""
+    """Remove anything that Copilot does not support from the tools and tool choice of `body`."""
     tools: list[Json] = body.get("tools") or []
     for tool in tools:
         if not is_client_tool(tool):

@@ -1,7 +1,7 @@
 """Reports the parts of the conversation that Copilot removed before the model read it.
 
-Claude's answers list these in ``input_transformations``, for example thinking whose conversation
-has changed. The format of the entries is not documented, so only their type is used.
+Claude's answers list these parts in ``input_transformations``, for example thinking that no longer
+matches the conversation. The format of the entries is not documented, so only their type is used.
 """
 
 import re

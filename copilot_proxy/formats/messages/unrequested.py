@@ -19,7 +19,7 @@ def unrequested_fields(request: MessagesRequest) -> tuple[str, ...]:
     """Return the fields to leave out of the answer to a client's request."""
     asked = {
         _CONTEXT: request.get(_CONTEXT) is not None,
-        # Only clients that choose how to handle mismatched thinking expect the list.
+        # Only clients that choose how to handle mismatched thinking expect this field.
         TRANSFORMATIONS: BINDING in (request.get("thinking") or {}),
     }
     return tuple(name for name, is_asked in asked.items() if not is_asked)

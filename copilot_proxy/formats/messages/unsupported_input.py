@@ -22,7 +22,7 @@ PLACEHOLDER: Final = "Thinking..."
 
 
 def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
-    """Remove or change anything in `messages` of `body` that Copilot does not support; messages and
+    """Remove or change anything in `body["messages"]` that Copilot does not support; messages and
     blocks are copied first.
 
     Returns the number of system messages moved from the start of the conversation to the system
@@ -41,7 +41,7 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
 
 
 def drop_empty_results(message: Json) -> None:
-    """Remove blank contents of results, which Claude refuses, from a copied message."""
+    """Remove the blank contents of tool results, which Claude refuses; `message` must be a copy."""
     for block in message["content"]:
         if block["type"] == "tool_result":
             drop_empty_content(block)
@@ -130,7 +130,7 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
 
 
 def _block(block: Json, path: str, index: int, unique_notes: set[str]) -> Json | None:
-    """Return a copy of the block that Copilot accepts, or None to drop it.
+    """Return a copy of the block in a form that Copilot accepts, or None to drop it.
 
     The block is at `index` in the list at `path`.
     """

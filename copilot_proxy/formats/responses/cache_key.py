@@ -1,7 +1,7 @@
 """Sets the key that helps OpenAI's models find a conversation's cached prompt.
 
 Requests with the same key go to the same machine, which has the prompt in its cache. Without a key,
-each request may go to a different machine. Copilot is only known to accept a key on Responses.
+each request may go to a different machine. Copilot is known to accept a key only on Responses.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ from copilot_proxy.formats.types import ResponsesRequest
 
 _FIELD: Final = "prompt_cache_key"
 _MAX_TEXT: Final = 1000
-"""The number of characters at the start of the text that identify a conversation; hashing more
-could be slow."""
+"""How many characters of each text are hashed to identify a conversation; hashing more could be
+slow."""
 
 
 def with_cache_key(body: ResponsesRequest, session: str | None) -> ResponsesRequest:

@@ -1,8 +1,8 @@
 """Compacts conversations, for ``POST /v1/responses/compact`` and for ``compaction_trigger`` items.
 
 The model is asked for a summary, because not every model can compact a conversation. The client
-receives it as a compaction item, which it sends back unread; the model then receives the summary as
-a message.
+receives it as a compaction item, which it sends back without reading it; the model then receives
+the summary as a message.
 """
 
 import base64
@@ -31,7 +31,8 @@ _PREFIX: Final = "Summary of the conversation so far, besides the user's own mes
 
 
 def is_compaction(request: ResponsesRequest) -> bool:
-    """Return whether the request asks for a compaction instead of an answer, as Codex does."""
+    """Return whether the request asks for a compaction instead of an answer; Codex sends such
+    requests."""
     items = request["input"]
     return bool(items) and isinstance(items, list) and _is_trigger(items[-1])
 
@@ -75,7 +76,7 @@ def compaction_response(response: Response) -> Response:
 
 
 def compacted_conversation(request: ResponsesRequest, compaction: Response) -> Json:
-    """Return the user's messages from `request`, followed by the item from its `compaction`."""
+    """Return the user's messages from `request`, followed by the output of `compaction`."""
     said = [item for item in _without_trigger(request) if item.get("role") == "user"]
     return {
         "id": compaction["id"],
@@ -87,9 +88,9 @@ def compacted_conversation(request: ResponsesRequest, compaction: Response) -> J
 
 
 def summary_of(encrypted: object) -> str | None:
-    """Return the message for the model if `encrypted` is from one of our own compaction items.
+    """Return the message for the model, or None if `encrypted` is not one of our own compactions.
 
-    Returns None, rather than an error, for content that only looks like ours.
+    Content that only looks like ours is not an error.
     """
     if not isinstance(encrypted, str) or not encrypted.startswith(_LABEL):
         return None

@@ -16,7 +16,7 @@ def tag_of(opaque: str) -> str:
 
 
 def opaque_piece(encrypted: str, *, first: bool) -> str:
-    """Return the part of an opaque value for one item's `encrypted`; the first part has the label.
+    """Return one item's `encrypted` as a part of an opaque value; the first part has the label.
 
     Returns "" if `encrypted` contains whitespace: spaces separate the parts, and encrypted content
     from the real API has none.
@@ -27,14 +27,15 @@ def opaque_piece(encrypted: str, *, first: bool) -> str:
 
 
 def encrypted_contents(opaque: object) -> list[str]:
-    """Return each item's encrypted content in an opaque value, or [] if another API produced it."""
+    """Return the encrypted contents in an opaque value, or [] if another API produced them."""
     if not isinstance(opaque, str) or not opaque.startswith(RESPONSES_LABEL):
         return []
     return [part for piece in opaque.split() if (part := piece.removeprefix(RESPONSES_LABEL))]
 
 
 def to_client(opaque: str, tag: str) -> str:
-    """Return an opaque value, or a later part of a value labeled `tag`, as `encrypted_content`."""
+    """Return an opaque value as `encrypted_content`; a later part of a value is labeled with
+    `tag`."""
     text = opaque.strip()
     if tag_of(text):
         return text

@@ -27,8 +27,8 @@ _PARTS: Final = {
     }.items()
     for kind in kinds
 }
-"""Type of an event about an item -> the field with the index of a part, or nothing if items of this
-type have no parts."""
+"""Type of an event about an item -> the field with the index of a part, or "" if items of this type
+have no parts."""
 
 
 class EventIndexes:
@@ -45,7 +45,7 @@ class EventIndexes:
         """Whether the latest item is unfinished."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> ResponsesEvent:
-        """Return the event of type `kind` with its indexes, or the same object if it has them."""
+        """Return the event of type `kind` with its indexes; the same object if none are missing."""
         part = _PARTS.get(kind)
         index = event.get("output_index")
         if type(index) is not int:

@@ -1,6 +1,6 @@
 """Converts conversation items that Copilot's models do not support.
 
-Some are calls of tools that the client runs, which become function calls. Others become text.
+Calls of tools that the client runs become function calls. Other items become text.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -37,17 +37,18 @@ _HOSTED: Final = (
 )
 """Calls of tools that OpenAI runs, which Copilot does not support."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
-"""Fields of hosted calls that are useless to the model, or contain an entire image."""
+"""Fields that are left out of an item's text: useless to the model, or containing an entire
+image."""
 _KNOWN: Final = ("function_call", "function_call_output", "message", "reasoning")
 """The most common items, which Copilot's models support."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
-"""Items that hold a summary of the conversation, encrypted."""
+"""Items that hold an encrypted summary of the conversation."""
 _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 UNREADABLE: Final = {
     "type": "input_text",
     "text": "(This part of the result is encrypted, and this model cannot read it.)",
 }
-"""Replaces the encrypted part of a tool result."""
+"""Replaces an encrypted part of a tool result."""
 
 
 def replacements_for(item: Json, notes: list[str]) -> list[Json] | None:
@@ -81,7 +82,7 @@ def compacted_message() -> Json:
 
 
 def item_contents(request: ResponsesRequest) -> list[str]:
-    """Return a client's encrypted reasoning, compactions and parts of tool results."""
+    """Return the encrypted contents of a client's reasoning, compactions and tool results."""
     found: list[Any] = []
     for item in item_list(request):
         found += [_encrypted(item), *(part["encrypted_content"] for part in _encrypted_parts(item))]
@@ -217,7 +218,7 @@ def _agent_message(item: Json, notes: list[str]) -> list[Json]:
 
 
 def _context_compaction(item: Json, notes: list[str]) -> list[Json]:
-    """Return Codex's compaction item under OpenAI's name; without content, it means nothing."""
+    """Return Codex's compaction item under OpenAI's name, or no item if it has no content."""
     encrypted = item.get("encrypted_content")
     return [{"type": "compaction", "encrypted_content": encrypted}] if encrypted else []
 

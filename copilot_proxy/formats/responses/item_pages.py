@@ -1,4 +1,4 @@
-"""Lists the items that a response was made from, in pages, in the format of OpenAI's lists."""
+"""Lists the items that a response was made from, as pages in OpenAI's list format."""
 
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple

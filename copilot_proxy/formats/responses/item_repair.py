@@ -77,7 +77,7 @@ class ItemRepair:
         if kind.startswith(_ARGUMENTS):
             return self._arguments(index, item, event)
         if kind.startswith("response.output_text.") and not kind.endswith("annotation.added"):
-            # OpenAI's own SDK requires it.
+            # OpenAI's own SDK requires this field.
             event.setdefault("logprobs", [])
         return [event]
 
@@ -176,7 +176,7 @@ def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
 
 
 def _for_client(item: Json, state: _Item) -> Json:
-    """Return the item with its fixed id, and a call in the form of the client's tool."""
+    """Return the item with its fixed id; a call takes the form of the client's tool."""
     out = {**item, "id": state.id}
     tool = state.tool
     if tool is None or tool.is_plain or item.get("type") != "function_call":
@@ -208,7 +208,7 @@ def _input_delta(index: int, item: _Item, text: str) -> ResponsesEvent:
 
 
 def _end_of_input(index: int, item: _Item, whole: str) -> list[ResponsesEvent]:
-    """Return the events for the unsent input of a custom tool, and for its end."""
+    """Return the events for the unsent input of a custom tool, and for the end of the input."""
     item.is_input_done = True
     sent = "".join(item.input)
     rest = whole[len(sent) :] if whole.startswith(sent) else ""

@@ -1,8 +1,7 @@
 """Builds chat messages from the items of a Responses request.
 
-Consecutive items from the assistant (reasoning, text and calls) become one message, directly
-followed by the results of its calls, wherever they were in the input, because models reject any
-other order.
+Consecutive items from the assistant (reasoning, text and calls) become one message. The results of
+its calls are moved directly after it, because models reject any other order.
 """
 
 from typing import Any

@@ -194,7 +194,7 @@ class ResponsesBody(OutgoingBody):
 
 
 def _kind(item: Json) -> Literal["assistant", "result"] | None:
-    """Return whether an item is a call or a result, or None if it is neither."""
+    """Return "assistant" for a call, "result" for a result, and None for any other item."""
     kind = _KINDS.get(item.get("type"))
     # Searches run by Copilot have no id, and their calls need no result.
     return kind if kind is not None and isinstance(item.get("call_id"), str) else None

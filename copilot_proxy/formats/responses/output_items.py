@@ -44,7 +44,7 @@ class OpenItem:
 
 
 class ReasoningItem(OpenItem):
-    """Reasoning: a summary of one part, and its encrypted content.
+    """Reasoning: a summary with a single part, and the encrypted content.
 
     `opaque` is the `reasoning_opaque` of the chat message; `tag` is its label, which later parts do
     not repeat.
@@ -85,7 +85,7 @@ class ReasoningItem(OpenItem):
 
 
 class MessageItem(OpenItem):
-    """A message: consecutive parts of text or refusal."""
+    """A message: a sequence of text and refusal parts."""
 
     kind = "message"
 
@@ -97,8 +97,8 @@ class MessageItem(OpenItem):
         self.texts: list[str] = []
         """The deltas of the open part so far."""
         self.text_event: ResponsesEvent | None = None
-        """An event with a delta of the open part, if it is text; the next events differ only in the
-        delta."""
+        """An event with a delta of the open part, if that part is text; later events differ only in
+        the delta."""
 
     def add(self, text: str, *, kind: str = "output_text") -> list[ResponsesEvent]:
         """Return the events for a delta of text, or of a part of another `kind`."""

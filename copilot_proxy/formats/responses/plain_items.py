@@ -53,7 +53,7 @@ _Parts = Annotated[list[_Part], Meta(min_length=1)]
 
 
 class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """An item of any type, since clients may leave out the type of messages.
+    """One struct for items of all types, since clients may leave out the type of messages.
 
     A null `content`, which Codex sends with reasoning, is not passed on.
     """
@@ -76,7 +76,7 @@ class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
 
 
 def _plain(items: list[Any]) -> PlainTurns | None:
-    """Return plain items; those that add tools stay decoded JSON, and are not checked."""
+    """Return plain items; those that add tools become decoded JSON, and are not checked."""
     lists = [one.content for one in items if type(one.content) is list]
     lists += [one.output for one in items if type(one.output) is list]
     parts = [part for parts in lists for part in parts]
@@ -99,8 +99,8 @@ def _plain(items: list[Any]) -> PlainTurns | None:
 
 
 def _is_valid(item: _Item) -> bool:
-    """Return whether an item has the fields of its type, and no fields that rules check on items of
-    other types."""
+    """Return whether an item has the fields of its type, and none that rules check only on other
+    types."""
     kind = item.type
     if kind is UNSET or kind == "message":
         return item.role is not UNSET and item.content is not None and item.call_id is UNSET
@@ -164,7 +164,7 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _has_wrong_type(item: _Item) -> bool:
-    """Return whether an image is declared with the wrong type."""
+    """Return whether the item has an image that is declared with the wrong type."""
     lists = [parts for parts in (item.content, item.output) if type(parts) is list]
     images = [part for parts in lists for part in parts if part.type == "input_image"]
     return any(wrong_type(msgspec.to_builtins(image)) for image in images)

@@ -1,7 +1,7 @@
 """Inserts remembered items into a request that refers to them, and stores items as JSON.
 
-A reference to an unknown item is an error; it is never ignored. The statuses are OpenAI's. Error
-messages never contain an id, because some clients retry an error if its text contains certain
+A reference to an unknown item is an error; it is never ignored. The error statuses are OpenAI's.
+Error messages never contain an id, because some clients retry an error if its text contains certain
 numbers, such as 503.
 """
 

@@ -68,7 +68,7 @@ def from_chat(
     """Return the Responses request for `chat`, a chat request validated by `check_request`.
 
     The model's own rules are applied later. `profile` only determines whether the model reasons; if
-    so, a summary is requested. `names` are the client's names of the fields.
+    so, a summary is requested. `names` are the client's names for the fields.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     for name in fields:
@@ -102,7 +102,8 @@ def _text_config(fields: ChatRequest) -> Json:
     config: Json = {}
     form = fields.get("response_format") or {}
     if form.get("type") == "json_schema":
-        # The Responses API has these fields next to the type, rather than in an object.
+        # The Responses API has these fields next to the type, rather than in an object of their
+        # own.
         inner = {name: v for name, v in (form.get("json_schema") or {}).items() if v is not None}
         config["format"] = {"type": "json_schema", **inner}
     elif form and form.get("type") != "text":

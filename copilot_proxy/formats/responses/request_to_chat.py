@@ -137,7 +137,7 @@ def _check_tools(holder: Json, path: str) -> None:
 def _text_config(config: Json, chat: ChatRequest) -> None:
     form = {name: v for name, v in (config.get("format") or {}).items() if v is not None}
     if form.get("type") == "json_schema":
-        # Chat Completions has the other fields in an object.
+        # Chat Completions has the other fields in an object of their own.
         inner = {name: v for name, v in form.items() if name != "type"}
         chat["response_format"] = {"type": "json_schema", "json_schema": inner}
     elif form and form.get("type") != "text":

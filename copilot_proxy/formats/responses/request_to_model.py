@@ -34,7 +34,7 @@ def responses_for_model(
     """Return the body for Copilot's Responses API, for a request from `parse_request`.
 
     `model` is None if the catalogue could not be read; in that case, only the changes that every
-    model needs are made. `kinds` are the kinds in the conversation, if already known.
+    model needs are made. `kinds` are the types and fields in the conversation, if already known.
     """
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:

@@ -5,8 +5,8 @@ least recently used responses are forgotten. So are responses that have not been
 
 Items are kept as JSON bytes, which take a third of the memory of objects, are ignored by the
 garbage collector, and are decoded into copies that can be changed. Items of a long plain
-conversation stay structs and are encoded only if a request refers to them, which agents that send
-their entire conversation each time never do.
+conversation stay structs, and are encoded only if a request refers to them. Agents that send their
+entire conversation each time never refer to them.
 """
 
 import time
@@ -88,7 +88,7 @@ class Exchange:
         """The number of remembered responses and later exchanges that need this one."""
 
     def history(self) -> Iterator[bytes]:
-        """Yield all items of the conversation up to and including the output, in order."""
+        """Yield all items of the conversation up to and including this exchange, in order."""
         for exchange in self.chain():
             yield from exchange.input
             yield from exchange.output
@@ -217,8 +217,8 @@ class ResponseStore:
             self.forget(*key)
 
     def _hold(self, exchange: Exchange | None) -> None:
-        """Count one more use of `exchange`; the first use also counts for the exchange before
-        it."""
+        """Count one more use of `exchange`; the first use also counts as a use of the exchange
+        before it."""
         while exchange is not None:
             exchange.uses += 1
             if exchange.uses > 1:

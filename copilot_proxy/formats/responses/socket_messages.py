@@ -30,7 +30,7 @@ _MAX_PLAIN: Final = 1024
 """Maximum size in bytes of each field that HTTP requests do not have."""
 _INVALID: Final = object()
 _MAX_STEERING: Final = 128 * 1024
-"""Maximum size in bytes of the input for a running response, which the refusal repeats."""
+"""Maximum size in bytes of input for a running response; the refusal repeats the input."""
 
 
 class ClientMessage(NamedTuple):
@@ -176,7 +176,8 @@ def error_message(
 
 
 def _steering_refused(fields: Mapping[str, msgspec.Raw], lane: str | None) -> bytes:
-    """Return the refusal of input for a response in progress. Raises `MessageError`."""
+    """Return the refusal of input for a running response. Raises `MessageError` if it is too
+    large."""
     given = {name: fields.get(name, _NULL) for name in ("input", "previous_response_id")}
     if sum(len(memoryview(value)) for value in given.values()) > _MAX_STEERING:
         raise MessageError.of(

@@ -67,7 +67,7 @@ class ResponsesToChat(ChunkTranslator):
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
         """The type, output index and fields of the last event that had all its indexes."""
         self._sent: dict[_Key, list[str]] = {}
-        """The text deltas of each part so far, so that only what is missing of the final text is
+        """The text deltas of each part so far, so that only the unsent rest of the final text is
         added."""
         self._arguments: dict[int, list[str]] = {}
         """The deltas of each call's arguments so far, by output index, because ids change."""
@@ -277,7 +277,7 @@ def _finish(status: str, details: object) -> str | None:
 
 
 def _missing(pieces: list[str], whole: str) -> str:
-    """Return the part of `whole` after the deltas, or "" if it does not start with them."""
+    """Return what follows the deltas in `whole`, or "" if `whole` does not start with them."""
     sent = "".join(pieces)
     return whole[len(sent) :] if whole.startswith(sent) else ""
 

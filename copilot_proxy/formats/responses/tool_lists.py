@@ -27,7 +27,7 @@ def has_tools(item: Json) -> bool:
 
 
 def function_tools(body: ResponsesRequest, kind: str) -> list[Json]:
-    """Return all tools of a type, including those in namespaces and items."""
+    """Return all tools whose type is `kind`, including those in namespaces and items."""
     return [tool for tool in all_tools(body) if tool.get("type") == kind]
 
 
@@ -56,7 +56,7 @@ def namespaces_of(body: ResponsesRequest) -> Iterator[Json]:
 
 
 def with_namespaces(holder: Json) -> Iterator[tuple[Json, str | None]]:
-    """Yield each tool of the body, or of an item, and its namespace's name or None."""
+    """Yield each tool of the body, or of an item, with the name of its namespace or None."""
     for tool in tools_of(holder):
         if tool.get("type") == "namespace":
             yield from ((inner, tool.get("name")) for inner in tools_of(tool))

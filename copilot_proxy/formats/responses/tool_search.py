@@ -23,8 +23,8 @@ _SEARCHES: Final = ("tool_search_call", "tool_search_output")
 def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
     """Turn a search that the client runs into a function; offer only the tools that it has found.
 
-    Returns whether the model was asked to search on its own (it cannot, so all tools are offered),
-    and the number of deferred tools that are left out because the client's search has not found
+    Returns two values: whether the model was asked to search on its own (it cannot, so all tools
+    are offered), and how many deferred tools are left out because the client's search has not found
     them.
     """
     tools = list(tools_of(body))

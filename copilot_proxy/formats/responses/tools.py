@@ -101,7 +101,8 @@ class ToolNames:
 
 
 def as_tool(definition: Json, namespace: str | None = None) -> ClientTool | None:
-    """Return the tool that a definition, call or choice refers to; None for tools without calls."""
+    """Return the client's tool that a definition, call or choice refers to, or None if there is
+    none."""
     kind = definition.get("type")
     if kind == TOOL_SEARCH:
         return (

@@ -34,12 +34,13 @@ def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
 
 
 def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
-    """Return copies of the input items, without nulls and ids, in types that Copilot supports."""
+    """Return copies of the input items, without nulls or ids, in types that Copilot supports."""
     return [one for item in input_items(body) for one in _prepared(item, notes)]
 
 
 def prepare_plain(turns: PlainTurns, notes: list[str]) -> PlainTurns:
-    """Return a plain conversation without its ids, but otherwise in the same form."""
+    """Return a plain conversation; items that are decoded JSON are prepared as in
+    `prepare_items`."""
     if not turns.objects:
         return turns
     prepared = [_prepared(one, notes) if isinstance(one, dict) else [one] for one in turns]
@@ -66,9 +67,9 @@ def _prepared(item: Json, notes: list[str]) -> list[Json]:
 
 
 def describe_tools(body: ResponsesRequest) -> None:
-    """Remove empty descriptions, which Copilot rejects, from the tools of `body`, which are copies.
+    """Remove empty tool descriptions, which Copilot rejects; the tools of `body` must be copies.
 
-    A namespace must have a description, so its name replaces an empty one.
+    A namespace must have a description, so an empty one becomes the namespace's name.
     """
     for holder in (body, *filter(has_tools, item_list(body))):
         for tool in tools_of(holder):
