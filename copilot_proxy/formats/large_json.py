@@ -110,7 +110,7 @@ def _piece_end(body: bytes, start: int) -> int:
 
 
 def _replaced(value: Any, texts: dict[str, str]) -> Any:
-    """Return decoded JSON in which the placeholders, the keys of `texts`, are replaced."""
+    """Return decoded JSON with each placeholder, a key of `texts`, replaced with its value."""
     if isinstance(value, str):
         return texts.get(value, value)
     if isinstance(value, list):

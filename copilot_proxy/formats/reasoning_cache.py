@@ -139,8 +139,8 @@ def _digest(opaque: str) -> bytes:
 
 
 def _digest_of(calls: list[Json]) -> bytes | None:
-    """Return a digest of the names and arguments of calls; None if any call is not of a
-    function."""
+    """Return a digest of the names and arguments of calls; None if any of them is not a function
+    call."""
     parts: list[object] = []
     for call in calls:
         function = call.get("function")

@@ -79,7 +79,7 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
 
 
 def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
-    """Return the cached refusal `error` for another request during a cooldown that lasts for
+    """Return the cached refusal `error` for another request during a cooldown, which lasts another
     `remaining` seconds."""
     message = error.message
     if isinstance(error, UpstreamRefusal):
@@ -181,7 +181,7 @@ def _charge(body: bytes) -> CopilotUsage | None:
 def _wait_in(message: str) -> dict[str, str]:
     """Return ``retry-after`` in seconds if the message about a rate limit says how long to wait.
 
-    For example, "Please retry after 840 seconds", or "try again in 1 hour and 5 minutes".
+    Examples: "Please retry after 840 seconds" and "try again in 1 hour and 5 minutes".
     """
     match = _WAIT.search(message)
     if match is None:

@@ -39,8 +39,7 @@ _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` receives the record of each request that
-    ends."""
+    """Answers requests through one upstream; `report` receives a request's record when it ends."""
 
     def __init__(
         self,

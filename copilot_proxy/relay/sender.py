@@ -271,7 +271,7 @@ def make_call(
     caller: Caller,
     headers: Mapping[str, str] | None = None,
 ) -> Call:
-    """Return a call to Copilot other than a conversation."""
+    """Return a call to Copilot for anything but a conversation."""
     _count_attempt(record, resolved)
     return Call(
         api=api,

@@ -19,7 +19,7 @@ def mark_stable_prefix(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
 
 
 def limit_marks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Keep only marks in the form and number that Copilot accepts."""
+    """Keep only as many marks as Copilot accepts, and only in a form that it accepts."""
     if profile.max_cache_marks is not None:
         outgoing.limit_marks(profile.max_cache_marks, notes, one_hour=profile.one_hour_cache)
 

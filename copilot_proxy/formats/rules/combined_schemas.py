@@ -26,7 +26,7 @@ def merge_combinations(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
 
 
 def simplify_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Merge the values at the top level of tool schemas, and remove keywords that are refused."""
+    """Convert ``enum`` and ``const`` at the top level of tool schemas, and remove ``not``."""
     reason = "the model does not accept enum, const or not at the top level"
     rewrite_tool_schemas(outgoing, without_values, reason, notes)
 
