@@ -1,4 +1,4 @@
-"""Chooses the API that a client speaks, and the Copilot API that a request is sent to.
+"""Determines the API that a client speaks, and chooses the Copilot API to send a request to.
 
 If the model lists the client's own API, that API is used, so request and response only need
 repairs. Otherwise, the first of `UPSTREAM_APIS` that the model lists is used. The catalogue

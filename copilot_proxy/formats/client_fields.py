@@ -21,11 +21,11 @@ class ClientFields(NamedTuple):
     limit: str | None = None
     """The field with the output limit; None if it has the same name as in the body for Copilot."""
     output_format: str = "response_format"
-    """The output format."""
+    """The field with the output format."""
     conversation: str = "messages"
-    """The conversation."""
+    """The field with the conversation."""
     stop: str = "stop"
-    """The stop sequences."""
+    """The field with the stop sequences."""
     is_chat: bool = True
     """Whether the client speaks Chat Completions."""
     others: Mapping[str, str] = MappingProxyType({})

@@ -20,7 +20,7 @@ MAX_VALUES: Final = 200_000
 LARGE: Final = 4 * 1024 * 1024
 """Minimum size of a body, in bytes, for which it is worth looking for long strings."""
 _LONG: Final = 1024 * 1024
-"""Minimum size of a string, in bytes, for which it is decoded and encoded in parts."""
+"""Minimum size of a string, in bytes, for it to be decoded and encoded in parts."""
 _PIECE: Final = 256 * 1024
 """Size of a part in bytes; even, so that a part of only backslashes does not split an escape."""
 

@@ -27,7 +27,7 @@ ThinkingClass = Literal["none", "optional", "required_form", "adaptive_only"]
 MIN_BUDGET: Final = 1024
 """The minimum thinking budget that Claude accepts, in tokens."""
 _DEFAULT_OUTPUT: Final = 8192
-"""The output tokens for an API that requires a limit, if the catalogue has none."""
+"""The output limit, in tokens, for an API that requires one, if the catalogue has none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ _FILE_START: Final = 400
 file."""
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
-"""Sorted, because the order of fields depends on how a request was parsed, and is meaningless."""
+"""Sorted, because the order of fields is meaningless and depends on how a request was parsed."""
 
 
 Place = tuple[str, int, str]
@@ -51,7 +51,7 @@ its memory is then reused for the next.
 
 
 def size_of(data: bytes) -> int:
-    """Return a measure of the tokens in a block's data, relative to those of other blocks."""
+    """Return a measure of how many tokens a block's data has, for comparison with other blocks."""
     size = len(data)
     is_file = size > FILE_SIZE and data.find(b"base64", 0, _FILE_START) >= 0
     return FILE_SIZE if is_file else size

@@ -117,7 +117,7 @@ class ReasoningCache:
         return filled
 
     def _make_room(self) -> None:
-        """Remove the reasoning that was not used for the longest time.
+        """Remove the least recently used reasoning.
 
         A quarter is removed at once, because each removal changes the start of a prompt, so that
         the provider cannot read the prompt from its cache.

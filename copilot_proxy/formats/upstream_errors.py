@@ -234,7 +234,7 @@ def _page_message(page: str) -> str:
 
 
 def _retry_headers(headers: Mapping[str, str], mapping: ErrorMapping) -> dict[str, str]:
-    """Return the client's retry headers, based on upstream's `headers`."""
+    """Return the retry headers for the client, based on `headers` from Copilot."""
     kept: dict[str, str] = {}
     wait = seconds_to_wait(headers.get("retry-after"))
     if wait is not None:

@@ -235,8 +235,7 @@ class ModelResolver:
     async def reload(
         self, name: str, caller: Caller = SERVER_USER, used: Model | None = None
     ) -> Model | None:
-        """Return the model that `name` refers to in a newer catalogue than the one with `used` in
-        it.
+        """Return the model `name` from a newer catalogue than the one that `used` is from.
 
         The catalogue is read now, unless another request has already done so. Returns None if the
         account has no such model or the catalogue cannot be read. Raises `RequestError` (403) if

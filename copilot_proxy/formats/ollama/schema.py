@@ -124,7 +124,7 @@ class OllamaEmbeddingsRequest(Struct):
 
 
 class OllamaAnswer(Struct, kw_only=True):
-    """The fields of all lines of an answer; only the last one has the counts and durations.
+    """The fields of all lines of an answer; only the last line has the counts and durations.
 
     Durations are in nanoseconds.
     """

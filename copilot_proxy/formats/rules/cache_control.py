@@ -14,7 +14,7 @@ _CONTENTS: Final = ("content", "output")
 
 
 def mark_stable_prefix(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Mark the prefix that the next request is likely to repeat; cached input costs a tenth."""
+    """Mark the prefix that the next request is likely to repeat; cached input is 90% cheaper."""
     outgoing.mark_stable_prefix()
 
 

@@ -146,7 +146,8 @@ class OutgoingBody(OutgoingConversation):
         return False, 0
 
     def flatten_namespaces(self) -> bool:
-        """Replace namespaces with their tools, with prefixes; return whether there were any."""
+        """Replace namespaces with their tools, prefixing their names; return whether there were
+        any."""
         return False
 
     def replace_custom_tools(self) -> bool:
