@@ -1,7 +1,7 @@
 """Finds documents in requests, and checks their data, in the formats of all client APIs.
 
-Only PDFs are sent as documents, to models whose profiles accept them. The text of any other file is
-inserted into the conversation, so every model can read it.
+Only PDFs are sent as documents, and only to models whose profiles accept them. The text of any
+other file is inserted into the conversation, so every model can read it.
 """
 
 import base64

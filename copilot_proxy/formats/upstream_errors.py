@@ -142,9 +142,9 @@ def parse_error_event(data: Mapping[str, Any]) -> UpstreamRefusal:
 
 
 def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
-    """Return the message, code, param and seconds to wait from an error body in any known form.
+    """Return the message, code, param and waiting time from an error body in any known form.
 
-    The Content-Type is ignored because Copilot sends JSON as text/plain.
+    The time is in seconds. The Content-Type is ignored because Copilot sends JSON as text/plain.
     """
     text = body.decode("utf-8", "replace").strip()
     code: str | None = None

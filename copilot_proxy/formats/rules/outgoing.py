@@ -56,7 +56,7 @@ class OutgoingBody(OutgoingConversation):
 
     @property
     def limit_field(self) -> str | None:
-        """The name of the limit in this body, or None if it has none."""
+        """The name of the limit in this body, or None if there is no limit."""
         for name in self.limit_fields:
             if name in self.body:
                 return name

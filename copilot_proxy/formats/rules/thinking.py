@@ -167,7 +167,7 @@ def limit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def require(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Request adaptive thinking if the model always thinks, as GitHub's clients do."""
+    """Like GitHub's clients, request adaptive thinking if the model always thinks."""
     if outgoing.has_thinking_forms and outgoing.thinking is None and not outgoing.forces_tool:
         outgoing.set_thinking({"type": "adaptive"})
 

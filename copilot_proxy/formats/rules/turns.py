@@ -1,4 +1,4 @@
-"""Adapts the order of a conversation: its first, last and consecutive messages."""
+"""Adapts the sequence of messages: the first, the last, and consecutive ones."""
 
 from typing import Final
 

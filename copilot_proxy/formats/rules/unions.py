@@ -31,7 +31,7 @@ _ANNOTATIONS: Final = (
     "$defs",
     "definitions",
 )
-"""The keywords that do not restrict values, and stay next to ``anyOf``."""
+"""The keywords that do not restrict values, and may therefore stay next to ``anyOf``."""
 _PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "boolean": (bool,),
