@@ -1,4 +1,4 @@
-"""The request fields that Copilot accepts where it rejects all other fields.
+"""The request fields that Copilot accepts in cases where it rejects all others.
 
 Observed in Copilot's errors, 2026-11: "Extra inputs are not permitted".
 """

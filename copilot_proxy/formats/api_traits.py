@@ -27,7 +27,7 @@ CLAUDE_TRAITS: Final[Mapping[str, Any]] = {
 API_TRAITS: Final = (
     Family(
         name="Chat Completions",
-        # OpenAI's limit on ids is also used for vendors whose limit is unknown.
+        # OpenAI's maximum length of ids is also used for vendors whose maximum is unknown.
         source="OpenAI API reference: up to four stop sequences; its error 'string too long. "
         "Expected a string with maximum length 40'; Copilot's error 'array too long. Expected an "
         "array with maximum length 128'; custom tools are not known to be accepted by Copilot",

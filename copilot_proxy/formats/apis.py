@@ -1,4 +1,4 @@
-"""Chooses the API that a client speaks, and the Copilot API that a request is sent to.
+"""Determines the API that a client speaks, and chooses the Copilot API to send a request to.
 
 If the model lists the client's own API, that API is used, so request and response only need
 repairs. Otherwise, the first of `UPSTREAM_APIS` that the model lists is used. The catalogue
@@ -37,7 +37,7 @@ def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
     """Return the API that a client speaks, based on the path or, failing that, on the headers.
 
     Clients that neither of these identifies, such as those that only list models, are treated as
-    clients of OpenAI.
+    OpenAI clients.
     """
     for api in COPILOT_APIS:
         if api.has_path(path):
@@ -88,9 +88,9 @@ def choose(
     """Return the API to call `model` on for a client that uses the API `client`.
 
     `refused` are the APIs on which Copilot has refused to serve the model, earliest refusal first.
-    `has_pdf` prefers an API on which the model accepts PDFs. `wants_reasoning` prefers Messages,
-    since Chat Completions can neither ask Claude to show its thinking nor give every Claude model a
-    budget. Among the remaining APIs, the client's own is preferred.
+    With `has_pdf`, APIs on which the model accepts PDFs are preferred. With `wants_reasoning`,
+    Messages is preferred, since Chat Completions can neither ask Claude to show its thinking nor
+    give every Claude model a budget. Among the remaining APIs, the client's own is preferred.
     """
     left = _not_refused(client, model, refused)
     if wants_reasoning and model is not None and MESSAGES in left:
@@ -111,9 +111,9 @@ def _not_refused(
 ) -> list[UpstreamApi]:
     """Return the APIs that the model lists, except those that Copilot has refused.
 
-    If all were refused, all but the latest are returned, because they may work again. Without a
-    catalogue, the result is a guess: the client's own API if Copilot supports it, otherwise Chat
-    Completions. Models that list no API are called on Chat Completions.
+    If all were refused, all but the one refused last are returned, because they may work again.
+    Without a catalogue, the result is a guess: the client's own API if Copilot supports it,
+    otherwise Chat Completions. Models that list no API are called on Chat Completions.
     """
     if model is None:
         listed = [api for api in UPSTREAM_APIS if is_same_api(client, api)]

@@ -22,7 +22,7 @@ _SYNONYMS: Final = {
 
 
 class DataUrl(NamedTuple):
-    """The media type of a data: URL, which may be empty, and its data in standard base64."""
+    """A data: URL's media type, which may be empty, and its data in standard base64."""
 
     media_type: str
     data: str

@@ -23,7 +23,8 @@ class RequestMetrics(NamedTuple):
     """Sizes and other facts about a request for the log; never its content."""
 
     items: int
-    """Messages of a conversation, items of a Responses input, or inputs to embed."""
+    """The number of messages in a conversation, of items in a Responses input, or of inputs to
+    embed."""
     noun: str = "msg"
     """The unit of `items` in the log."""
     tools: int = 0
@@ -42,7 +43,7 @@ class StreamFormat(NamedTuple):
     keep_alive: bytes
     """Bytes that clients ignore, sent while there are no events."""
     frame_json: Callable[[bytes], bytes] | None = None
-    """Encodes an event that is already JSON; None if the JSON alone is not enough."""
+    """Encodes an event that is already JSON; None if that requires more than the JSON."""
 
 
 class ClientApi(Protocol):
@@ -65,7 +66,8 @@ class ClientApi(Protocol):
 
     @property
     def identifying_header(self) -> bytes:
-        """A header in lowercase that only clients of this API send, or b"" if there is none."""
+        """The lowercase name of a header that only this API's clients send; b"" if there is
+        none."""
         ...
 
     @property

@@ -17,15 +17,15 @@ class ClientFields(NamedTuple):
     effort: str = "reasoning_effort"
     """The field that the reasoning effort was taken from."""
     effort_value: object = None
-    """The value of the field `effort` if it is not an effort; the effort is then an estimate."""
+    """The client's value of the field `effort` if it was not an effort and had to be converted."""
     limit: str | None = None
-    """The field with the output limit; None means that it is named as in the body for Copilot."""
+    """The field with the output limit; None if it has the same name as in the body for Copilot."""
     output_format: str = "response_format"
-    """The output format."""
+    """The field with the output format."""
     conversation: str = "messages"
-    """The conversation."""
+    """The field with the conversation."""
     stop: str = "stop"
-    """The stop sequences."""
+    """The field with the stop sequences."""
     is_chat: bool = True
     """Whether the client speaks Chat Completions."""
     others: Mapping[str, str] = MappingProxyType({})

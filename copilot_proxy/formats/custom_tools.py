@@ -16,7 +16,7 @@ _INPUT_DESCRIPTION: Final = (
 )
 _START: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _MAX_START: Final = 64
-"""The text must start within this many characters from the start of the arguments."""
+"""The text must start within this many characters of the start of the arguments."""
 _TEXT: Final = re.compile(
     r'(?:[^"\\]++|\\[^u]|\\u[0-9a-fA-F]{4}|\\u(?![0-9a-fA-F]{0,3}\Z))*+', re.DOTALL
 )
@@ -49,7 +49,7 @@ def function_of(custom: Json) -> Json:
 
 
 def flat_format(form: Any) -> Json:
-    """Return the format of a custom tool in the form of Responses, or {} if there is none."""
+    """Return a custom tool's format as Responses writes it, or {} if there is none."""
     if not isinstance(form, dict):
         return {}
     grammar = form.get("grammar")
@@ -57,7 +57,7 @@ def flat_format(form: Any) -> Json:
 
 
 def nested_format(form: Any) -> Json:
-    """Return the format of a custom tool in Chat Completions' form, or {} if there is none."""
+    """Return a custom tool's format as Chat Completions writes it, or {} if there is none."""
     if not isinstance(form, dict) or form.get("type") != "grammar" or "grammar" in form:
         return form if isinstance(form, dict) else {}
     grammar = {name: value for name, value in form.items() if name != "type"}

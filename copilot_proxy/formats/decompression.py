@@ -37,7 +37,7 @@ class _Member(Protocol):
 
 
 class _Zlib:
-    """A gzip member, or a deflate body (RFC 1950, or RFC 1951 as some clients send it)."""
+    """A gzip member, or a deflate body (RFC 1950; some clients send RFC 1951 instead)."""
 
     def __init__(self, window: int) -> None:
         self._decompressor = zlib.decompressobj(window) if window > 0 else None

@@ -1,7 +1,7 @@
 """Finds documents in requests, and checks their data, in the formats of all client APIs.
 
-Only PDFs are sent as documents, to models whose profiles accept them. The text of any other file is
-inserted into the conversation, so every model can read it.
+Only PDFs are sent as documents, and only to models whose profiles accept them. The text of any
+other file is inserted into the conversation, so every model can read it.
 """
 
 import base64
@@ -61,9 +61,10 @@ class Document(NamedTuple):
 def read_document(data: str, param: str, *, media_type: str = "", whole: bool = True) -> Document:
     """Return the document in `data`, which is standard base64 or a ``data:`` URL.
 
-    If `whole` is false, the base64 of a PDF has already been checked. `media_type` is the type that
-    the client declared outside of a URL. Raises a `RequestError` naming `param` if the data is not
-    base64, is declared as a PDF but is not one, or is neither a PDF nor text.
+    If `whole` is false, only the start of a PDF is decoded, because its base64 has already been
+    checked. `media_type` is the type that the client declared outside of a URL. Raises a
+    `RequestError` naming `param` if the data is not base64, is declared as a PDF but is not one, or
+    is neither a PDF nor text.
     """
     encoded = data
     if is_data_url(data):
@@ -122,7 +123,7 @@ def _text(content: bytes) -> str | None:
 
 
 def as_text(text: str, title: object) -> str:
-    """Return the text of a document between tags that tell the model its title."""
+    """Return the text of a document between tags that state its title."""
     name = f' title="{title}"' if isinstance(title, str) and title else ""
     return f"<document{name}>\n{text}\n</document>"
 
@@ -188,7 +189,7 @@ def check_blob(blob: Json, path: str) -> None:
 
 
 def file_part(data: str, name: object, param: str) -> Json:
-    """Return the chat part for a document with `data`: text, or a ``file`` with a PDF.
+    """Return the chat part for the document in `data`: ``text``, or a ``file`` for a PDF.
 
     The file is ``{"filename", "file_data": "data:application/pdf;base64,..."}``.
     """
@@ -202,7 +203,7 @@ def pdf_file(document: Document, name: object) -> Json:
     """Return a PDF in the form of the OpenAI APIs: ``{"filename", "file_data"}``."""
     filename = name if isinstance(name, str) and name.strip() else DEFAULT_NAME
     if not filename.lower().endswith(".pdf"):
-        filename += ".pdf"  # OpenAI determines the type by the name
+        filename += ".pdf"  # OpenAI infers the type from the name
     return {"filename": filename, "file_data": f"data:{PDF};base64,{document.pdf}"}
 
 

@@ -115,7 +115,7 @@ _ITEMS: Final = _words(
 
 
 def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
-    """Return the unknown fields, values, codes and models in a model list, once per model."""
+    """Return the unknown fields, values, codes and models in a model list, with repetitions."""
     found: list[Unknown] = []
     for model in catalogue:
         found += _in_object(model.raw, "")

@@ -20,8 +20,8 @@ BUDGETS: Final[Mapping[str, int]] = {
 def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
     """Return the offered effort nearest to `effort`.
 
-    Reasoning is turned off for a client that wants it only if nothing else is offered. Returns None
-    if no effort with a known rank is offered, and `effort` itself if its rank is unknown.
+    If the client wants reasoning, ``none`` is only returned if nothing else is offered. Returns
+    None if no effort with a known rank is offered, and `effort` itself if its rank is unknown.
     """
     if effort in offered or (offered and effort not in EFFORTS):
         return effort

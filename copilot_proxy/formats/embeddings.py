@@ -20,10 +20,10 @@ from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json, Ups
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 MAX_INPUTS: Final = 2048
-"""OpenAI's limit on the inputs in a request."""
+"""OpenAI's limit on the number of inputs in a request."""
 
 MAX_TOKENS: Final = 300_000
-"""OpenAI's limit on the total tokens of all inputs in a request."""
+"""OpenAI's limit on the total number of tokens in a request."""
 
 _BATCH: Final = 512
 """Inputs per request to Copilot, for models without a limit in the catalogue."""

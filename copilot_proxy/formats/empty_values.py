@@ -67,8 +67,8 @@ _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def drop_empty(api: str, request: Json) -> None:
-    """Remove from `request`, a newly decoded request of the client API `api`, the fields that ask
-    for nothing, and replace empty results with empty strings."""
+    """Remove the fields that ask for nothing from `request`, a newly decoded request of the client
+    API `api`, and replace empty results with empty strings."""
     drop_empty_fields(api, request)
     if api == "chat_completions":
         for message in _turns(request.get("messages")):
@@ -84,7 +84,7 @@ def drop_empty(api: str, request: Json) -> None:
 
 
 def drop_empty_fields(api: str, request: Json) -> None:
-    """Remove from `request`, in the format of `api`, the fields that ask for nothing."""
+    """Remove the fields that ask for nothing from `request`, which is in the format of `api`."""
     empty = _EMPTY[api]
     if empty.keys().isdisjoint(request):
         return  # the usual case

@@ -25,7 +25,7 @@ _BUSY_HINT: Final = "The model is busy. Wait a moment, or use another model."
 
 
 class ErrorMapping(NamedTuple):
-    """The error object for the client; None keeps upstream's value."""
+    """The error object for the client; None keeps Copilot's value."""
 
     status: int | None = None
     type: str | None = None

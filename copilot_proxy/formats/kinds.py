@@ -43,7 +43,8 @@ _PLAIN: Final = Kinds(
     {"function", "text", "input_text", "output_text"},
     {"content", "role", "text", "tool_call_id", "tool_calls", "type"},
 )
-"""The kinds that may occur in a plain conversation without images, files and OpenAI's marks."""
+"""The kinds that may occur in a plain conversation without images, files or OpenAI's cache
+marks."""
 _TEXTS: Final = Kinds(set(), {"content", "role"})
 """The kinds in a conversation whose messages all consist of a single string."""
 _PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})

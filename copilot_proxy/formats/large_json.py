@@ -20,7 +20,7 @@ MAX_VALUES: Final = 200_000
 LARGE: Final = 4 * 1024 * 1024
 """Minimum size of a body, in bytes, for which it is worth looking for long strings."""
 _LONG: Final = 1024 * 1024
-"""Minimum size of a string, in bytes, for which it is decoded and encoded in parts."""
+"""Minimum size of a string, in bytes, for it to be decoded and encoded in parts."""
 _PIECE: Final = 256 * 1024
 """Size of a part in bytes; even, so that a part of only backslashes does not split an escape."""
 
@@ -110,7 +110,7 @@ def _piece_end(body: bytes, start: int) -> int:
 
 
 def _replaced(value: Any, texts: dict[str, str]) -> Any:
-    """Return decoded JSON in which the placeholders, the keys of `texts`, are replaced."""
+    """Return decoded JSON with each placeholder, a key of `texts`, replaced with its value."""
     if isinstance(value, str):
         return texts.get(value, value)
     if isinstance(value, list):

@@ -1,6 +1,6 @@
 """A table of the features that model families accept; each row names its source.
 
-The table only contains facts that are not in the catalogue, and starts with those about APIs.
+The table only contains facts that are not in the catalogue; the rows about APIs come first.
 "Observed" means seen in Copilot's responses to requests, including those in public bug reports.
 """
 
@@ -107,7 +107,7 @@ FAMILIES: Final = (
         },
     ),
     Family(
-        # Copilot's model list also has a number, usually 1, which GitHub's own client ignores.
+        # Copilot's model list also has a maximum, usually 1, which GitHub's own client ignores.
         name="Images for Anthropic on Messages",
         source="source code of GitHub's Copilot client (@vscode/chat-lib 0.66)",
         apis=("messages",),

@@ -27,7 +27,7 @@ ThinkingClass = Literal["none", "optional", "required_form", "adaptive_only"]
 MIN_BUDGET: Final = 1024
 """The minimum thinking budget that Claude accepts, in tokens."""
 _DEFAULT_OUTPUT: Final = 8192
-"""The output tokens for an API that requires a limit, if the catalogue has none."""
+"""The output limit, in tokens, for an API that requires one, if the catalogue has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class ModelProfile:
     tool_name: re.Pattern[str] = ANY_TOOL_NAME
     """The pattern that a tool name must match completely."""
     any_property_names: bool = True
-    """Whether a tool's parameters may have any names."""
+    """Whether a tool's parameters may have arbitrary names."""
     tool_id: re.Pattern[str] | None = None
     """The pattern that a call id must match completely; None for any."""
     tool_id_form: str | None = None
@@ -149,8 +149,8 @@ class ModelProfile:
     system_in_conversation: bool = True
     """Whether system messages are accepted later in the conversation, not just at its start."""
     system_anywhere: bool = True
-    """Whether these may be at any position, rather than only between a user's message and the
-    assistant's."""
+    """Whether later system messages may be at any position, rather than only between a user's
+    message and the assistant's."""
 
     # Other request fields
     fields: frozenset[str] | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 Step = tuple[str, str]
-"""A call or a result with the id of the call, or `TURN`."""
+"""Either a call or a result, with the id of the call, or `TURN`."""
 Steps = Iterator[Step]
 CALL: Final = "call"
 RESULT: Final = "result"

@@ -6,7 +6,7 @@ from copilot_proxy.formats.types import ChatUsage, ClientEvent, CopilotUsage
 
 
 class Pipeline:
-    """A `StreamTranslator` in two steps: Copilot's events to chunks to the client's events."""
+    """A `StreamTranslator` in two steps: Copilot's events to chunks, then to client events."""
 
     notes: list[str] | None = None
     """Unused, because the first step notes what Copilot reports."""

@@ -17,12 +17,12 @@ from copilot_proxy.formats.conversation import FIELDS
 from copilot_proxy.formats.large_json import LARGE, MAX_VALUES, check_value_count
 
 MIN_SIZE = 128 * 1024
-"""The minimum size of a body in bytes for which decoding into structs is worthwhile."""
+"""The minimum size of a body, in bytes, for which decoding into structs is worthwhile."""
 MIN_TURNS = 100
 """The minimum number of decoded messages for which converting them is worthwhile."""
 _QUICK: Final = 1280 * 1024
-"""The maximum size of a body in bytes that can always be decoded within 25 ms, whatever it
-contains. Counting its values takes almost as long as decoding a typical conversation."""
+"""The size in bytes up to which any body, whatever it contains, can be decoded within 25 ms.
+Counting its values takes almost as long as decoding a typical conversation."""
 
 
 class PlainTurns(list[Any]):
@@ -115,7 +115,7 @@ class PlainDecoder:
             turns = self._plain(getattr(read, self._name))
             if turns is None:
                 return None
-            # Outside of strings, at most two of three bytes start a value: "[],[],[]".
+            # Outside of strings, at most two out of three bytes start a value: "[],[],[]".
             if is_quick and (len(body) - turns.text_size) * 2 // 3 > MAX_VALUES:
                 check_value_count(body, MAX_VALUES)
             given = {name: getattr(read, name) for name in self._others}

@@ -1,8 +1,9 @@
 """Splits a request to Copilot into the blocks of its prompt, in the order in which they are cached.
 
 Providers cache a prompt from its start up to some point, so the first block that differs from the
-last request determines how much can be read. The tools come first, then the system prompt, then the
-conversation (Anthropic's documentation of prompt caching; OpenAI's cookbook, Prompt Caching 201).
+previous request determines how much can be read from the cache. The tools come first, then the
+system prompt, then the conversation (Anthropic's documentation of prompt caching; OpenAI's
+cookbook, Prompt Caching 201).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -26,10 +27,11 @@ _UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
 FILE_SIZE: Final = 6400
 """The size assumed for an image or document, whose data size says little about its tokens."""
 _FILE_START: Final = 400
-"""How many bytes at the start of a block show whether it contains a file."""
+"""The number of bytes at the start of a block that are searched to see whether it contains a
+file."""
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
-"""Sorted, because the order of fields depends on how a request was parsed, and is meaningless."""
+"""Sorted, because the order of fields is meaningless and depends on how a request was parsed."""
 
 
 Place = tuple[str, int, str]
@@ -49,7 +51,7 @@ its memory is then reused for the next.
 
 
 def size_of(data: bytes) -> int:
-    """Return a measure of the tokens in a block's data, relative to those of other blocks."""
+    """Return a measure of how many tokens a block's data has, for comparison with other blocks."""
     size = len(data)
     is_file = size > FILE_SIZE and data.find(b"base64", 0, _FILE_START) >= 0
     return FILE_SIZE if is_file else size
@@ -62,7 +64,7 @@ def blocks(api: str, body: Mapping[str, Any]) -> Blocks:
 
 
 def needs_marks(api: str) -> bool:
-    """Return whether the Copilot API named `api` only caches prompts with marks."""
+    """Return whether the Copilot API named `api` only caches prompts that have marks."""
     return api == "messages"
 
 
@@ -141,7 +143,7 @@ def _messages(messages: list[Any]) -> Blocks:
         else:
             parts, rest = _plain_parts(message)
             data = _encode(rest) if rest else b""
-        if data and len(parts) == 1:  # such as the result of a call, and the call's id
+        if data and len(parts) == 1:  # such as a call's result and its id
             yield place, _part(parts[0]) + data
             continue
         for part in parts:
@@ -160,10 +162,10 @@ def _parts(message: Json) -> tuple[list[Any], Json | None]:
 
 
 class _Layout(NamedTuple):
-    """The fields of the structs of a type; see `plain_turns`. They never contain marks."""
+    """The fields of one type of struct; see `plain_turns`. They never contain marks."""
 
     role: str | None
-    """The role of all these messages; None if the role is a field."""
+    """The role of all messages of this type; None if the role is a field."""
     uncached: tuple[str, ...]
     """The fields that the model does not see."""
     others: tuple[str, ...]
@@ -212,8 +214,8 @@ def _listed(content: Any) -> list[Any]:
 
 
 def _part(part: Any) -> bytes:
-    """Return a part of a message, without its role and without additions to text, such as
-    citations, because prompts never differ only in those."""
+    """Return a part of a message as bytes. The role, and additions to text such as citations, are
+    left out, because prompts never differ only in those."""
     kind = type(part)
     if kind is str:
         text = part

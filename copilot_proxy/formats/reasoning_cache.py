@@ -117,7 +117,7 @@ class ReasoningCache:
         return filled
 
     def _make_room(self) -> None:
-        """Remove the reasoning that was not used for the longest time.
+        """Remove the least recently used reasoning.
 
         A quarter is removed at once, because each removal changes the start of a prompt, so that
         the provider cannot read the prompt from its cache.
@@ -139,8 +139,8 @@ def _digest(opaque: str) -> bytes:
 
 
 def _digest_of(calls: list[Json]) -> bytes | None:
-    """Return a digest of the names and arguments of calls; None if any call is not of a
-    function."""
+    """Return a digest of the names and arguments of calls; None if any of them is not a function
+    call."""
     parts: list[object] = []
     for call in calls:
         function = call.get("function")

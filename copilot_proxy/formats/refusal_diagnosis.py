@@ -74,8 +74,8 @@ def diagnose(
 
 
 def explain_unlisted(error: UpstreamRefusal, *, is_listed: bool) -> None:
-    """Set the hint of `error` if Copilot does not recognize the model, and the client's name was
-    sent unchanged because the model list could not be read."""
+    """Set the hint of `error` if Copilot does not recognize the model, and the client's name for it
+    was sent unchanged because the model list could not be read."""
     if error.code == "model_not_found" and not is_listed:
         error.hint = (
             "Copilot's list of models cannot be read at the moment, so the name was sent "
@@ -93,7 +93,7 @@ def _tools(body: UpstreamBody) -> Iterator[tuple[str, Json]]:
 
 
 def _suspects(tool: str, schema: Any, path: str = "parameters") -> Iterator[_Suspect]:
-    """Yield the parts of a schema that a model may not accept."""
+    """Yield the parts of a schema that some models do not accept."""
     if not isinstance(schema, dict) or path.count(".") > _MAX_DEPTH:
         return
     for name in _SUSPECTS:

@@ -14,7 +14,7 @@ from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import UpstreamBody
 
 FieldPath = tuple[str, ...]
-"""The names on the way to a field; ``*`` stands for each element of a list. A step may also be the
+"""The names on the path to a field; ``*`` stands for each element of a list. A step may also be the
 type of a part, which is not a name."""
 
 _REFUSED: Final = re.compile(

@@ -1,7 +1,7 @@
 """Decodes and encodes server-sent events, incrementally and with a size limit.
 
 Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream.
-The decoder only returns the data of events: their JSON contains the type of the event.
+The decoder only returns the data of events, because its JSON contains the type of the event.
 """
 
 import re

@@ -27,7 +27,7 @@ _REFUSED: Final = re.compile(r"'stop' is not supported|does not support '?stop\b
 """Copilot's error for some GPT models: "Unsupported parameter: 'stop' is not supported with this
 model". Other models of the same family accept it, and the catalogue does not distinguish them."""
 _MAX_CHARACTERS: Final = 10_000
-"""Maximum total length of all sequences, because the text is searched for each of them."""
+"""Maximum total characters of all sequences; limited because the text is searched for each one."""
 
 
 def requested_stops(chat: ChatRequest) -> list[str]:

@@ -22,7 +22,7 @@ _MARK: Final = '"image'
 """Occurs in the type of every image, as JSON."""
 _TEXTS: Final = ("text", "input_text", "output_text")
 _BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
-"""The possible first characters of a JSON text with a list; little other text starts with them."""
+"""The possible first characters of a list in JSON; little other text starts with them."""
 _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
 
 

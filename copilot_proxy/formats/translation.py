@@ -146,7 +146,7 @@ def prepare(
 
 
 def _check_output_format(chat: ChatRequest) -> None:
-    """Raise `RequestError` for an output format that no API has."""
+    """Raise `RequestError` for an output format that no API supports."""
     kind = (chat.get("response_format") or {}).get("type", "text")
     if kind not in _OUTPUT_FORMATS:
         field = f"{chat[CLIENT_FIELDS].output_format}.type"

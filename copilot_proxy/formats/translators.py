@@ -30,7 +30,7 @@ class RepeatedEvents(Protocol):
 
 
 class StreamTranslator(Protocol):
-    """Translates Copilot's response to a request to events, or to a whole response.
+    """Translates Copilot's response into events, or into a whole response.
 
     `feed` accepts the decoded JSON of one of Copilot's events, or of a whole body, and returns the
     resulting events. `close` is called once, after Copilot's response has ended, and returns the

@@ -79,7 +79,7 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
 
 
 def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
-    """Return the cached refusal `error` for another request during a cooldown that lasts for
+    """Return the cached refusal `error` for another request during a cooldown, which lasts another
     `remaining` seconds."""
     message = error.message
     if isinstance(error, UpstreamRefusal):
@@ -142,9 +142,9 @@ def parse_error_event(data: Mapping[str, Any]) -> UpstreamRefusal:
 
 
 def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
-    """Return the message, code, param and seconds to wait from an error body in any known form.
+    """Return the message, code, param and waiting time from an error body in any known form.
 
-    The Content-Type is ignored because Copilot sends JSON as text/plain.
+    The time is in seconds. The Content-Type is ignored because Copilot sends JSON as text/plain.
     """
     text = body.decode("utf-8", "replace").strip()
     code: str | None = None
@@ -181,7 +181,7 @@ def _charge(body: bytes) -> CopilotUsage | None:
 def _wait_in(message: str) -> dict[str, str]:
     """Return ``retry-after`` in seconds if the message about a rate limit says how long to wait.
 
-    For example, "Please retry after 840 seconds", or "try again in 1 hour and 5 minutes".
+    Examples: "Please retry after 840 seconds" and "try again in 1 hour and 5 minutes".
     """
     match = _WAIT.search(message)
     if match is None:
@@ -234,7 +234,7 @@ def _page_message(page: str) -> str:
 
 
 def _retry_headers(headers: Mapping[str, str], mapping: ErrorMapping) -> dict[str, str]:
-    """Return the client's retry headers, based on upstream's `headers`."""
+    """Return the retry headers for the client, based on `headers` from Copilot."""
     kept: dict[str, str] = {}
     wait = seconds_to_wait(headers.get("retry-after"))
     if wait is not None:

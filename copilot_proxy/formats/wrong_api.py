@@ -157,7 +157,7 @@ def _refusal(
 
 
 def _own_tool(api: str, tool: Any) -> Any:
-    """Return a function as `api` writes it; anything else unchanged."""
+    """Return a function tool as `api` writes it, and any other tool unchanged."""
     if _is_nested_function(tool):
         function = tool["function"]
         schema = function.get("parameters")

@@ -21,8 +21,8 @@ _REPORTED: Final = "reported_parts"
 
 
 def learn_event_size(record: RequestRecord, sizes: EventSizes) -> None:
-    """Let `sizes` learn from a complete answer, and store what they have learned in the record of
-    an incomplete answer."""
+    """Let `sizes` learn from a complete answer, or store in the record of an incomplete one what
+    was learned before."""
     if not record.events:
         return
     if not is_complete(record):

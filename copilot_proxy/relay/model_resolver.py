@@ -25,7 +25,7 @@ unchanged."""
 _UNKNOWN_MAX_AGE: Final = 1.0
 """Maximum age in seconds of a catalogue that is trusted to say that a name is unknown."""
 _MAX_RESOLUTIONS: Final = 500
-"""The number of names to remember; clients can make up any number."""
+"""The number of names to remember; it is limited because clients can make up names."""
 _OTHER_TYPE_HINTS: Final = {
     "chat": "Choose a chat model. List them with: copilot-proxy models",
     "embeddings": "Choose an embeddings model. List them with: copilot-proxy models embedding",
@@ -33,7 +33,7 @@ _OTHER_TYPE_HINTS: Final = {
 
 
 class ResolvedModel(NamedTuple):
-    """The model that a request asks for: an id that the caller's key may use."""
+    """The model that a request asks for, which the caller's key is allowed to use."""
 
     id: str
     model: Model | None
@@ -235,7 +235,7 @@ class ModelResolver:
     async def reload(
         self, name: str, caller: Caller = SERVER_USER, used: Model | None = None
     ) -> Model | None:
-        """Return the model that `name` refers to in a newer catalogue than the one with `used`.
+        """Return the model `name` from a newer catalogue than the one that `used` is from.
 
         The catalogue is read now, unless another request has already done so. Returns None if the
         account has no such model or the catalogue cannot be read. Raises `RequestError` (403) if

@@ -55,7 +55,7 @@ class Recording:
         elif isinstance(error, Exception):
             record.mark_failed("internal_error", 500)
         record.duration = time.perf_counter() - record.started
-        # The chunks of some models have a usage from the start, in which all counts are 0.
+        # The chunks of some models include usage from the start, but with all counts at 0.
         has_counts = record.usage is not None and record.usage.get("prompt_tokens")
         if not has_counts and record.attempts > 0:
             record.unmetered = self._request

@@ -182,9 +182,9 @@ def new_request_id() -> str:
     """Return a new request id, a UUID, which appears in the client's response, the log and
     Copilot's logs.
 
-    Its first eight digits are the lower half of the time in microseconds, so requests that end
-    together have similar ids. These are close together in the ledger's index, so fewer of its pages
-    change.
+    Its first eight digits are the lower half of the time in microseconds, so requests made at about
+    the same time have similar ids. These are close together in the ledger's index, so fewer of its
+    pages change.
     """
     start = f"{time.time_ns() // 1000 & 0xFFFFFFFF:08x}"
     while True:
@@ -194,4 +194,4 @@ def new_request_id() -> str:
         # Some agents retry a request if its error contains a number such as 429, even in an id.
         if not has_retryable_number(request_id):
             return request_id
-        start = f"{_random.getrandbits(32):08x}"  # a time may contain such a number for a second
+        start = f"{_random.getrandbits(32):08x}"  # the time may contain it for up to a second

@@ -39,8 +39,7 @@ _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` receives the record of each request that
-    ends."""
+    """Answers requests through one upstream; `report` receives a request's record when it ends."""
 
     def __init__(
         self,
@@ -203,7 +202,7 @@ class Relay:
         request: ClientRequest,
         caller: Caller,
     ) -> Recording:
-        """Return a context that completes `record` when its block ends, and reports it."""
+        """Return a context that completes and reports `record` when its block ends."""
         record.model = record.model_asked = request["model"]
         record.client_api = client
         record.own_sign_in = caller.auth is not None
@@ -212,7 +211,8 @@ class Relay:
 
     @property
     def quota(self) -> Quota | None:
-        """The server's own remaining quota, from its last answer; None if it was reset since."""
+        """The server's own remaining quota, from its last answer; None if it has been reset
+        since."""
         quota = self._quota
         return None if quota is None or quota.was_reset(datetime.now(UTC)) else quota
 

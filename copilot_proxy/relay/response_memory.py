@@ -53,7 +53,7 @@ class ResumedRequest:
     size: int = 0
     """The approximate size of the entire conversation in bytes."""
     repeated_size: int = 0
-    """The maximum number of bytes of the request that its response can repeat, such as tools."""
+    """The maximum size in bytes of what the response can repeat from the request, such as tools."""
     web_socket: bytes = b""
     """The WebSocket that the request came from; b"" for HTTP requests."""
 

@@ -49,7 +49,7 @@ class _Attempt:
     refused: list[UpstreamApi] = field(default_factory=list)
     """The APIs on which Copilot has refused the model, earliest refusal first."""
     reroutes: int = 0
-    """The number of times the request was sent on another API after such a refusal."""
+    """The number of times the request was sent on another API after one had refused it."""
     foreign: frozenset[str] = frozenset()
     """The encrypted reasoning that the model has refused."""
     restores_reasoning: bool = True
@@ -156,7 +156,7 @@ class Sender:
     async def _known_foreign(
         self, client: ClientApi, request: ClientRequest, model: str, size: int
     ) -> frozenset[str]:
-        """Return the reasoning in the request that the model has refused earlier."""
+        """Return the reasoning in the request that the model refused earlier."""
         return await run_if_large(
             size, lambda: self._refused_reasoning.find(model, client.encrypted_reasoning(request))
         )
@@ -271,7 +271,7 @@ def make_call(
     caller: Caller,
     headers: Mapping[str, str] | None = None,
 ) -> Call:
-    """Return a call to Copilot other than a conversation."""
+    """Return a call to Copilot for anything but a conversation."""
     _count_attempt(record, resolved)
     return Call(
         api=api,

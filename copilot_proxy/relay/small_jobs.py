@@ -52,7 +52,7 @@ def small_job(record: RequestRecord, request: ClientRequest) -> str | None:
 
 
 def _instructions(record: RequestRecord, request: ClientRequest) -> list[str]:
-    """Return the strings where a client puts its instructions: those at the start, and the last."""
+    """Return the strings that may be a client's instructions: those at the start, and the last."""
     found, turns = record.client_api.conversation(request)
     for turn in (*turns[:2], *turns[2:][-1:]):
         found = found + turn.texts

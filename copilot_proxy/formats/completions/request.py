@@ -10,7 +10,7 @@ from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest
 
 MAX_CONTINUATIONS: Final = 128
-"""Maximum number of continuations per request, each of which is a call to Copilot."""
+"""Maximum number of continuations per request; each one takes a call to Copilot."""
 MAX_TOKENS: Final = 2_000_000
 """Maximum number of token ids in all prompts of a request; each is a JSON value to decode."""
 

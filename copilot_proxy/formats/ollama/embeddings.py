@@ -13,7 +13,7 @@ from copilot_proxy.formats.types import ClientRequest, ClientResponse
 def parse_embed(body: bytes) -> ClientRequest:
     """Return a request to ``/api/embed`` in OpenAI's format. Raises `RequestError`.
 
-    Its input is an empty list if there is nothing to embed.
+    The result's input is an empty list if there is nothing to embed.
     """
     request = parse_object(body)
     check_shape(request, OllamaEmbedRequest)
@@ -24,7 +24,7 @@ def parse_embed(body: bytes) -> ClientRequest:
 def parse_embeddings(body: bytes) -> ClientRequest:
     """Return a request to ``/api/embeddings`` in OpenAI's format. Raises `RequestError`.
 
-    Its input is an empty list if there is nothing to embed.
+    The result's input is an empty list if there is nothing to embed.
     """
     request = parse_object(body)
     check_shape(request, OllamaEmbeddingsRequest)

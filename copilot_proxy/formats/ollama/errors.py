@@ -14,7 +14,8 @@ def error_status(error: CopilotProxyError) -> int:
 def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     """Return ``{"error": "message", "code", "request_id"}``.
 
-    Ollama clients only show the message, which therefore includes the hint. Tokens are masked.
+    Ollama clients only show the message, which therefore includes the hint. Access tokens in the
+    text are masked.
     """
     fields: Json = {"error": mask(join_sentences(error.message, error.hint))}
     if error.code:

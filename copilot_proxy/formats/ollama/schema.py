@@ -30,8 +30,8 @@ class OllamaToolCall(Struct):
 class OllamaMessage(Struct):
     """A message; `images` are base64, without a ``data:`` prefix.
 
-    A ``tool`` message is the result of the call with the id `tool_call_id`, or without an id, of
-    the first open call of the tool `tool_name`.
+    A ``tool`` message is the result of the call with the id `tool_call_id`. Without an id, it is
+    the result of the first open call of the tool `tool_name`.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -124,7 +124,7 @@ class OllamaEmbeddingsRequest(Struct):
 
 
 class OllamaAnswer(Struct, kw_only=True):
-    """The fields of all lines of an answer; only the last one has the counts and durations.
+    """The fields of all lines of an answer; only the last line has the counts and durations.
 
     Durations are in nanoseconds.
     """

@@ -23,7 +23,7 @@ from copilot_proxy.formats.types import (
 )
 
 _DONE_REASONS: Final = {"length": "length", "content_filter": "content_filter"}
-"""Ollama's ``done_reason`` for finish reasons other than ``stop``, which includes tool calls."""
+"""Finish reason -> Ollama's ``done_reason``; all others, such as tool calls, become ``stop``."""
 _MIN_STREAM_NS: Final = 1_000_000
 """An answer was not streamed if its first and last parts are less than this many ns apart."""
 

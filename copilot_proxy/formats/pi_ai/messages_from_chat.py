@@ -1,6 +1,6 @@
 """Translates the messages of a chat request into pi-ai's system prompt and messages.
 
-Encrypted reasoning is only sent back to the API that produced it. The labels are the same as in the
+Encrypted reasoning is only sent back to the API that produced it. Its labels are the same as in the
 other formats, so that a conversation can switch between the upstreams.
 """
 

@@ -42,7 +42,7 @@ _SYSTEM_BETA: Final = "mid-conversation-system-2026-04-07"
 
 
 class RefusedField(NamedTuple):
-    """A field that cannot be dropped, because the response would be wrong."""
+    """A field that cannot be dropped, because the response would be wrong without it."""
 
     field: str
     feature: str

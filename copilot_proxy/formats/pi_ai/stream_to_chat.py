@@ -166,7 +166,7 @@ class PiAiToChat(ChunkTranslator):
             chunks.append(self._chunks.chunk({name: text}))
 
     def _opaque(self, block: Json) -> str:
-        """Return the part of `reasoning_opaque` for a thinking block's signature."""
+        """Return what a thinking block's signature contributes to `reasoning_opaque`."""
         signature = block.get("thinkingSignature")
         if not isinstance(signature, str) or not signature:
             return ""

@@ -12,7 +12,7 @@ from copilot_proxy.formats.types import ChatRequest, Json
 _LEVELS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
 """pi-ai's thinking levels."""
 _BUDGET_LEVELS: Final = _LEVELS[:-2]
-"""The levels for which pi-ai accepts a number of tokens."""
+"""The levels for which pi-ai accepts a budget in tokens."""
 _INTERLEAVED: Final = "interleaved-thinking-2025-05-14"
 """The beta for thinking between tool calls; models with adaptive thinking do not need it."""
 _BINDING_BETA: Final = "thinking-binding-controls-2026-08-01"

@@ -14,12 +14,12 @@ _CONTENTS: Final = ("content", "output")
 
 
 def mark_stable_prefix(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Mark the prefix that the next request is likely to repeat; cached input costs a tenth."""
+    """Mark the prefix that the next request is likely to repeat; cached input is 90% cheaper."""
     outgoing.mark_stable_prefix()
 
 
 def limit_marks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Keep only marks in the form and number that Copilot accepts."""
+    """Keep only as many marks as Copilot accepts, and only in a form that it accepts."""
     if profile.max_cache_marks is not None:
         outgoing.limit_marks(profile.max_cache_marks, notes, one_hour=profile.one_hour_cache)
 

@@ -20,13 +20,13 @@ _MAX_BRANCHES: Final = 200
 
 
 def merge_combinations(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Merge the combinations at the top level of tool schemas."""
+    """Merge ``anyOf``, ``oneOf`` and ``allOf`` at the top level of tool schemas."""
     reason = "the model does not accept anyOf, oneOf or allOf at the top level"
     rewrite_tool_schemas(outgoing, without_combinations, reason, notes)
 
 
 def simplify_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Merge the values at the top level of tool schemas, and remove keywords that are refused."""
+    """Convert ``enum`` and ``const`` at the top level of tool schemas, and remove ``not``."""
     reason = "the model does not accept enum, const or not at the top level"
     rewrite_tool_schemas(outgoing, without_values, reason, notes)
 
@@ -52,7 +52,7 @@ def without_values(schema: Json) -> Json:
 
 
 def without_combinations(schema: Json) -> Json:
-    """Return an object schema without combinations at its top level.
+    """Return an object schema without ``anyOf``, ``oneOf`` and ``allOf`` at its top level.
 
     Returns the same object if there are none.
     """

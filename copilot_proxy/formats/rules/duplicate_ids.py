@@ -44,7 +44,7 @@ def _next_id(id: str, number: int, used: set[str]) -> str:
 
 
 def _stretches(outgoing: OutgoingBody, id: str) -> Iterator[tuple[list[Json], list[Json]]]:
-    """Yield the calls with this id in groups, each with the results before the next group.
+    """Yield the calls with this id in groups, each with the results that precede the next group.
 
     Calls in the same message, and calls without a result between them, are in the same group.
     Results before the first call belong to no group.

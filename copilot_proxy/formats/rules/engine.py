@@ -27,7 +27,7 @@ class AdaptedBody(NamedTuple):
 def apply_rules(
     outgoing: OutgoingBody, profile: ModelProfile, notes: list[str], *, pi_ai: bool = False
 ) -> AdaptedBody:
-    """Apply all rules, or with `pi_ai` only those that apply to pi-ai.
+    """Apply all rules, or, with `pi_ai`, only those that apply to pi-ai.
 
     Raises `RequestError` if the conversation ends up empty, or if a schema has too many levels.
     """

@@ -16,7 +16,7 @@ from copilot_proxy.formats.types import Json
 
 
 def ask_high_detail(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Request high detail where the client requests the original."""
+    """Request the detail ``high`` where the client requests ``original``."""
     if not outgoing.kinds.has_images:
         return
     has_changed = False

@@ -56,7 +56,7 @@ class OutgoingBody(OutgoingConversation):
 
     @property
     def limit_field(self) -> str | None:
-        """The name of the limit in this body, or None if it has none."""
+        """The name of the limit in this body, or None if there is no limit."""
         for name in self.limit_fields:
             if name in self.body:
                 return name
@@ -146,7 +146,8 @@ class OutgoingBody(OutgoingConversation):
         return False, 0
 
     def flatten_namespaces(self) -> bool:
-        """Replace namespaces with their tools, with prefixes; return whether there were any."""
+        """Replace namespaces with their tools, prefixing their names; return whether there were
+        any."""
         return False
 
     def replace_custom_tools(self) -> bool:

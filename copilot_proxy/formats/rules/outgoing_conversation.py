@@ -136,11 +136,11 @@ class OutgoingConversation(ABC):
 
     @abstractmethod
     def result(self, id: str, text: str) -> Json:
-        """Return a tool result with `text` for the call `id`, for a segment's `raw`."""
+        """Return a tool result with `text` for the call `id`, to use as a segment's `raw`."""
 
     @abstractmethod
     def orphan(self, raw: Json, label: str) -> Json:
-        """Convert a result to a user message that starts with `label`, for a segment's `raw`."""
+        """Return a result as a user message starting with `label`, to use as a segment's `raw`."""
 
     @abstractmethod
     def user(self, text: str) -> Json:
@@ -171,8 +171,8 @@ class OutgoingConversation(ABC):
         return False
 
     def move_system_to_front(self) -> bool:
-        """Move later system messages to the system prompt, unless the client's own API has them;
-        return whether there were any."""
+        """Move later system messages to the system prompt, unless a client put them there on
+        purpose; return whether any were moved."""
         return False
 
     def place_system(self, text: str) -> tuple[bool, int]:
@@ -194,7 +194,7 @@ class OutgoingConversation(ABC):
 
     def instruct_last(self, text: str) -> bool:
         """Append to the conversation an instruction for just this request, which leaves the cached
-        prompt unchanged; return False if there is no reason to, or no way."""
+        prompt unchanged; return False if that is unnecessary or impossible."""
         return False
 
     def role(self, turn: Json) -> str:

@@ -1,4 +1,4 @@
-"""Renames tool parameters whose names the model refuses; responses restore the names.
+"""Renames tool parameters whose names the model refuses; in responses, the names are restored.
 
 MCP servers use the parameter names of a web API, such as ``$filter`` or ``filter[id]``. A single
 such name makes Claude refuse every request of the session. Claude only checks the first level of a
@@ -31,7 +31,7 @@ _SHOWN: Final = 3
 
 
 def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Rename properties in schemas, and in earlier calls of these tools.
+    """Rename properties in tool schemas, and in earlier calls of those tools.
 
     The new names depend only on the schema, so that they are the same in later requests.
     """

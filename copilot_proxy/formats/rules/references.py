@@ -1,7 +1,7 @@
 """Moves the targets of a tool schema's references to ``$defs``, for models that require that.
 
-Kimi refuses an entire request because of a single ``#/definitions/A``, which older generators
-produce, or ``#/properties/a``, which generators produce for a schema that occurs twice.
+Kimi refuses an entire request because of a single ``#/definitions/A``, which older schema
+generators produce, or ``#/properties/a``, which generators produce for a schema that occurs twice.
 """
 
 import re

@@ -37,7 +37,7 @@ def drop_while_thinking(outgoing: OutgoingBody, profile: ModelProfile, notes: li
 
 
 def drop_top_p(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Drop top_p if the model accepts either temperature or top_p, and both are set."""
+    """Drop top_p if temperature is also set and the model does not accept both."""
     if {"temperature", "top_p"} <= outgoing.body.keys():
         _drop(outgoing, "top_p", "the model does not accept it with temperature", notes)
 

@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import Json
 
 
 class Placement(NamedTuple):
-    """Messages whose system messages are at positions that Claude accepts."""
+    """A conversation whose system messages are at positions that Claude accepts."""
 
     messages: list[Json]
     is_moved: bool
@@ -26,8 +26,9 @@ def placed(
     """Return the messages with each system message after a user's message and before the
     assistant's, or at the end.
 
-    A system message moves to the next such position, so that a later request has the same start.
-    If the assistant's message comes first, a user's message made by `filler` is inserted instead.
+    A system message moves to the next such position, so that later requests start in the same way.
+    If the assistant's message comes before that position, a user's message made by `filler` is
+    inserted instead.
     """
     result: list[Json] = []
     waiting: list[Json] = []

@@ -13,7 +13,7 @@ CALL_ANY_TOOL: Final = "Call one of the tools now. Do not answer without a tool 
 BINDING: Final = "block_binding"
 """The field of thinking that determines what happens to thinking from a different conversation."""
 ADAPTIVE: Final = ("required_form", "adaptive_only")
-"""The classes of models that refuse a budget."""
+"""The values of `ThinkingClass` for models that refuse a budget."""
 _FIELDS: Final[Mapping[str, Collection[str]]] = {
     "enabled": ("type", "budget_tokens", "display", BINDING),
     "adaptive": ("type", "display", BINDING),
@@ -167,7 +167,7 @@ def limit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def require(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Request adaptive thinking if the model always thinks, as GitHub's clients do."""
+    """Like GitHub's clients, request adaptive thinking if the model always thinks."""
     if outgoing.has_thinking_forms and outgoing.thinking is None and not outgoing.forces_tool:
         outgoing.set_thinking({"type": "adaptive"})
 

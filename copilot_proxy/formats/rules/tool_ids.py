@@ -15,7 +15,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 _INVALID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH_LENGTH: Final = 8
-"""Length of the hash that keeps ids distinct after shortening or removing characters."""
+"""Length of the hash that keeps ids distinct after they are shortened or lose characters."""
 _DEFAULT_LENGTH: Final = 64
 """Maximum length of a new id in characters, if the model has no limit."""
 

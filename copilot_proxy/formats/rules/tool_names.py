@@ -1,4 +1,4 @@
-"""Renames tools whose names Copilot refuses; responses restore the original names.
+"""Renames tools whose names Copilot refuses; in responses, the names are restored.
 
 For example, MCP servers can have names such as ``mcp__company_server__…`` with more than 64
 characters.

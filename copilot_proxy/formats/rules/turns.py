@@ -1,4 +1,4 @@
-"""Adapts the order of a conversation: its first, last and consecutive messages."""
+"""Adapts the sequence of messages: the first, the last, and consecutive ones."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 BEGIN: Final = "Please begin."
 CONTINUE: Final = "Please continue."
-"""The text added as a user message, the same as in GitHub's Copilot client."""
+"""The text of an added user message; GitHub's Copilot client uses the same."""
 
 
 def merge_consecutive_assistants(

@@ -31,7 +31,7 @@ _ANNOTATIONS: Final = (
     "$defs",
     "definitions",
 )
-"""The keywords that do not restrict values, and stay next to ``anyOf``."""
+"""The keywords that do not restrict values, and may therefore stay next to ``anyOf``."""
 _PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -60,7 +60,7 @@ def merge_unions(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 def without_unions(parameters: Json) -> Json:
     """Return the schema of a tool's parameters, rewritten; the same object if nothing is refused.
 
-    The schema itself must be an object schema, so that its own ``anyOf`` is merged into it.
+    The result must be an object schema, so an ``anyOf`` at its top level is merged into it.
     """
     schema = _rewrite_inside(parameters, 0)
     if isinstance(schema.get("type"), list):
@@ -119,7 +119,7 @@ def _with_one_type(schema: Json) -> Json:
 
 
 def _of_type(name: str, limits: Json) -> Json:
-    """Return a schema for one type, including the limits that concern this type."""
+    """Return a schema for one type, with those of the `limits` that concern this type."""
     foreign = {word for one, words in _KEYWORDS.items() if one != name for word in words}
     schema = {"type": name, **{k: v for k, v in limits.items() if k not in foreign}}
     if isinstance(schema.get("enum"), list):
@@ -150,7 +150,7 @@ def _with_any_of_alone(schema: Json) -> Json:
 
 
 def _merged(limits: Json, branch: Any) -> Any:
-    """Return a branch with the restrictions of its parent, unless they do not fit."""
+    """Return a branch with the restrictions of its parent, if they fit it."""
     if not isinstance(branch, dict) or "$ref" in branch or "anyOf" in branch:
         return branch
     if branch.get("type", limits.get("type")) != limits.get("type", branch.get("type")):
