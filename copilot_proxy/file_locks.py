@@ -34,8 +34,8 @@ if sys.platform == "win32":
         """Lock an open file and return True, or return False if it is already locked. The lock ends
         with `unlock` or with the process.
 
-        Each time that a file is opened counts as another holder, even within one process. Raises
-        `OSError`.
+        If a file is opened twice, its two descriptors are separate holders, even within one
+        process. Raises `OSError`.
         """
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
@@ -66,8 +66,8 @@ else:
         """Lock an open file and return True, or return False if it is already locked. The lock ends
         with `unlock` or with the process.
 
-        Each time that a file is opened counts as another holder, even within one process. Raises
-        `OSError`.
+        If a file is opened twice, its two descriptors are separate holders, even within one
+        process. Raises `OSError`.
         """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

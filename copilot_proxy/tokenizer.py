@@ -110,9 +110,9 @@ def _count(text: str, limit: int) -> int:
 def _count_parts(parts: list[tuple[str, int]], limit: int) -> int:
     """Return the total number of tokens in `parts`, estimated if they are longer than `limit`.
 
-    `parts` are the distinct parts of the text, each with how often it occurs, most frequent first.
-    An estimate counts the most frequent ones, up to half of `limit` characters, and a sample of the
-    others.
+    `parts` are the distinct parts of the text, each with the number of times that it occurs, most
+    frequent first. An estimate counts the most frequent ones, up to half of `limit` characters, and
+    a sample of the others.
     """
     sizes = list(accumulate(len(part) for part, _ in parts))
     if not sizes or sizes[-1] <= limit:
@@ -131,7 +131,7 @@ def _sum(measure: Callable[[str], int], parts: list[tuple[str, int]]) -> int:
 def _count_merged(piece: str) -> int:
     """Return the number of tokens that a piece is merged into, merging the lowest ids first.
 
-    Starts with characters, rather than bytes, if they are tokens themselves.
+    Starts with the piece's characters; only those that are not tokens are split into bytes first.
     """
     rank_of = _ranks().get
     none = len(_ranks())

@@ -31,9 +31,9 @@ class TextFormatter(logging.Formatter):
     """``15:40:31 200 claude-sonnet-4.5  1.29 credits  8.2s  124k in (95% cached) 1.3k out``.
 
     For an answer that was cut off, ``cut`` is shown instead of the status that had been sent. With
-    `dated`, lines start with the date. With `announce`, a record's `announcement`, which is text
-    for the user who started the server, is shown unchanged. Details that would make a request's
-    line longer than `width()` are omitted, and its id is shortened.
+    `dated`, lines start with the date. With `announce`, a record's `announcement` (text for the
+    user who started the server) is shown unchanged. Details that would make a request's line longer
+    than `width()` are omitted, and the request's id is shortened if necessary.
     """
 
     def __init__(

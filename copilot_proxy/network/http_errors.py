@@ -84,9 +84,9 @@ def _proxy_not_connected(
 ) -> UpstreamUnreachable:
     """Return the error for a request that did not get through its proxy.
 
-    Most errors look the same whether the proxy or the host behind it caused them. A failed name
-    lookup or connection was the proxy's, because a proxy that cannot reach the host answers with a
-    status.
+    Most errors look the same whether the proxy or the host behind it caused them. If a name lookup
+    or a connection failed, the proxy is what could not be reached: a proxy that cannot reach the
+    host answers with a status.
     """
     causes = list(_causes(error))
     if isinstance(error, httpx.ConnectError) and any(

@@ -35,9 +35,9 @@ _MAX_UNSENT: Final = 128 * 1024
 class BoundedProtocol(TolerantProtocol):
     """uvicorn's protocol with timeouts, both in seconds.
 
-    `receive_timeout` applies to a request head, and to the unread part of a body whose response has
-    already been sent. `send_timeout` applies to a client that does not read its response. A
-    connection has at most one timer for each. When a timer fires, it checks whether it still
+    `receive_timeout` applies to a request head, and to the rest of a body that has not arrived when
+    the response has been sent. `send_timeout` applies to a client that does not read its response.
+    A connection has at most one timer for each. When a timer fires, it checks whether it still
     applies, so timers do not have to be created and cancelled for every request.
     """
 
