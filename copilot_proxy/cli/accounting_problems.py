@@ -15,7 +15,7 @@ _LOGGERS: Final = (
 
 
 class AccountingProblems(logging.Handler):
-    """Collects the errors of other threads, so that they are not printed in the middle of an
+    """Collects errors from other threads, so that they are not printed in the middle of an
     answer."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class AccountingProblems(logging.Handler):
 
 @contextmanager
 def collected_problems() -> Iterator[AccountingProblems]:
-    """Collect problems while the block runs; when it ends, print those not printed yet."""
+    """Collect problems while the block runs, and print the remaining ones when it ends."""
     problems = AccountingProblems()
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:

@@ -100,8 +100,8 @@ def content(text: str, images: Iterable[Image]) -> str | list[dict[str, Any]]:
 def piped_text() -> str | None:
     """Return the piped input, or None if stdin is a terminal. Raises `UsageError` for binary data.
 
-    A closed stdin counts as empty. Invalid UTF-8 bytes are replaced, with a message, because diffs
-    of old files may contain a few.
+    A closed stdin counts as empty. Invalid UTF-8 bytes are replaced and reported, but not refused,
+    because diffs of old files may contain a few.
     """
     if sys.stdin is None:
         return ""

@@ -141,8 +141,8 @@ class Banner:
 
     def _clients(self) -> str | None:
         """Explain how to start the clients on this machine. Returns None if there are none."""
-        # Only shown on a terminal, because loading the client definitions takes time. If a flag
-        # sets the port, the command that starts a client needs a variable to find the server.
+        # Only shown on a terminal, because loading the client definitions takes time. If the port
+        # was set by a flag, `run` and `connect` need a variable to find the server.
         flags = {name for name in ("host", "port") if self.settings.sources.get(name) == "flag"}
         has_variables = sys.platform != "win32" and flags == {"port"}
         if not stderr_is_tty() or self.settings.uds or (flags and not has_variables):

@@ -98,8 +98,8 @@ def _scope(key: str | None, client: str | None, project: str | None) -> tuple[st
     if len(given) > 1:
         raise UsageError("Use only one of --key, --client and --project.")
     if given and not given[0][1].strip():
-        # A name may be empty because a variable in a script is unset. The command must not then
-        # change the limit that applies to all requests.
+        # If a variable in a script is unset, the name is empty. That must not change the limit that
+        # applies to all requests.
         raise UsageError(f"The name after --{given[0][0]} is empty.", hint="Is a variable unset?")
     return given[0] if given else ("", "")
 
@@ -133,8 +133,7 @@ def _raise(path: Path, settings: Settings, text: str, kind: str, name: str) -> N
 
 
 def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
-    """Remove the limits of a scope and any temporary raises; without a scope, remove those of all
-    scopes."""
+    """Remove the limits and temporary raises of a scope, or of all scopes if `kind` is ""."""
     from copilot_proxy.budget import limits_file
 
     def is_other(one: Limit | limits_file.Raise) -> bool:

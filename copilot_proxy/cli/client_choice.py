@@ -8,8 +8,8 @@ from copilot_proxy.errors import UsageError
 
 
 def ledger_name(name: str) -> str:
-    """Return what the ledger calls the client that `run` calls `name`; `name` itself if there is no
-    such client."""
+    """Return the ledger's name for the client that `run` calls `name`. Unknown names are returned
+    unchanged."""
     definition = find_client(name)
     return definition.name if definition else name
 
@@ -18,7 +18,7 @@ def named_client(name: str, choices: Sequence[Client] = CLIENTS, *, others: str 
     """Return the client called `name`. Raises `UsageError`, which suggests similar names or lists
     `choices`.
 
-    `others` is a command to suggest for programs that are not clients.
+    `others` is the command that the error suggests for other programs.
     """
     definition = find_client(name)
     if definition is None:

@@ -37,7 +37,8 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
             process = subprocess.Popen(  # noqa: S603  # what the user asked for
                 command,
                 env=environ,
-                close_fds=sys.platform == "win32",  # inherits the open `temporary_folder`
+                # The program inherits the open `temporary_folder`.
+                close_fds=sys.platform == "win32",
             )
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()

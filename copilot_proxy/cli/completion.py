@@ -38,8 +38,10 @@ def complete_model(incomplete: str) -> list[str]:
 def word_completer(
     words: Mapping[str, str | None],
 ) -> Callable[[typer.Context, str], list[str]]:
-    """Return a completer for a command's ``words``: the first is a key of `words`, and the second
-    is that key's value unless it is None."""
+    """Return a completer for a command's ``words``.
+
+    `words` maps each first word to the word that may follow it, or to None.
+    """
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:
         match list(context.params.get("words") or ()):

@@ -1,7 +1,7 @@
 """Implements ``--install-completion [SHELL]`` and ``--show-completion [SHELL]``.
 
-Typer's own options do not accept a shell's name, Typer's script for zsh completes nothing on the
-first Tab, and Typer ignores the folders that users of zsh and fish have chosen.
+Typer's own options do not accept a shell's name, and ignore the folders that users of zsh and fish
+have chosen. Typer's script for zsh completes nothing on the first Tab.
 """
 
 import os
@@ -34,8 +34,7 @@ _ZSH_START: Final = "fpath+=~/.zfunc; autoload -Uz compinit; compinit"
 
 
 def completion_action(arguments: Sequence[str]) -> Callable[[], None] | None:
-    """Return the action for a command line with one of the two options, or None if it has
-    neither."""
+    """Return the action if the arguments are for one of the two options; otherwise None."""
     first, separator, value = (arguments[0] if arguments else "").partition("=")
     if first not in (_INSTALL, _SHOW):
         return None
@@ -91,8 +90,8 @@ def _install(shell: str) -> Path:
     match shell:
         case "bash":
             path = home / ".bash_completions" / f"{NAME}.sh"
-            # Always quoted, as in lines that Typer has added, so that such a line is not added
-            # again.
+            # Always quote the path, as Typer does. Otherwise, a line that Typer has added would be
+            # added again.
             quoted = str(path).replace("'", "'\\''")
             _add_line(home / ".bashrc", f"source '{quoted}'")
         case "zsh":

@@ -200,8 +200,10 @@ def _print_setup(setup: "Setup") -> None:
 
 
 def _report_simulator(url: str | None) -> None:
-    """Report that the models are not real; `url` is the address of a server that the user may
-    mistake for a real one."""
+    """Report that the models are not real.
+
+    If the user did not ask for a simulator, `url` is the address of the server that uses one.
+    """
     text = "This configuration is for a simulator, whose models, answers and costs are made up."
     if url is not None:
         text += (

@@ -14,7 +14,7 @@ from copilot_proxy.cost.nano_aiu import NANO, rounded
 from copilot_proxy.server.discovery import RunningServer
 
 _TIMEOUT: Final = 120.0
-"""Seconds; models may think before they answer."""
+"""Seconds to wait for an answer; models may think first."""
 _MAX_BYTES: Final = 16 * 1024 * 1024
 _MAX_TOKENS: Final = 64
 _PROMPT: Final = "Answer with the word OK."

@@ -57,8 +57,8 @@ def print_unwrapped(text: str) -> None:
 
 
 def with_commands(text: str) -> str:
-    """Return `text` with each command replaced by one that works here and contains non-breaking
-    spaces."""
+    """Return `text` with its commands changed to ones that work here. Their spaces are
+    non-breaking."""
     text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
     return _COMMAND.sub(_runnable, text)
 

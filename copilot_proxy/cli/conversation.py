@@ -85,9 +85,9 @@ class Conversation:
         return True
 
     def _resolve(self, name: str) -> str:
-        """Return the id of the chat model that `name` stands for.
+        """Return the id of the model that `name` stands for.
 
-        Raises `UsageError` if it is not a chat model or does not accept the attached images.
+        Raises `UsageError` if that is not a chat model or does not accept the attached images.
         """
         model = self._runner.run(self._relay.models.model(name))
         if not model.is_chat:

@@ -50,7 +50,7 @@ def dashboard(
 
 
 def _no_server(settings: Settings, *, simulate: bool) -> CopilotProxyError:
-    """Return the error if no server is running."""
+    """Return the error to raise when no server is running."""
     from copilot_proxy.cli.shared_server import address_of
     from copilot_proxy.doctor.server_facts import read_server
 

@@ -16,7 +16,7 @@ from copilot_proxy.terminal import discard
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
-"""Error numbers that mean a failed write to stdout if the exception does not name a file."""
+"""If an error with one of these numbers names no file, writing to stdout has failed."""
 _SIMULATABLE: Final = tuple(
     f"copilot-proxy {name}" for name in ("serve", "chat", "models", "status")
 )

@@ -2,7 +2,7 @@
 
 A pasted block is one question, however many lines it has, because each question is billed. If the
 terminal supports bracketed paste, GNU readline keeps the block together. Otherwise, lines that are
-already waiting when the first line has been read are taken as part of the block.
+ready right after the first one count as part of the block.
 """
 
 import codecs
@@ -56,7 +56,7 @@ def _fenced(text: str) -> str:
 
 
 def _read(prompt: str) -> str:
-    """Read a line, plus any lines pasted with it, the last of which may be empty."""
+    """Read a line and any lines pasted with it."""
     text = _read_line(prompt)
     while more := _waiting():
         lines, end, unfinished = more.replace("\r\n", "\n").replace("\r", "\n").rpartition("\n")

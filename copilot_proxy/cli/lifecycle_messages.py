@@ -39,7 +39,7 @@ class LifecycleMessages:
     def ready(
         self, catalogue: "Catalogue | None", error: UpstreamError | None, credential: "Credential"
     ) -> None:
-        """Print the banner; `error` is the reason for a missing catalogue."""
+        """Print the banner. If there is no catalogue, `error` says why."""
         from copilot_proxy.cli.banner import Banner, first_time_notice
 
         banner = Banner(
@@ -100,8 +100,8 @@ class LifecycleMessages:
         self._emit("Stopped.", event="stopped")
 
     def _emit(self, text: str, **fields: object) -> None:
-        # Logging never waits for a terminal. It writes the whole text to stderr, but only the first
-        # line to the log file; JSON logs also contain the fields.
+        # Logging never waits for a terminal. The whole text goes to stderr, but only its first line
+        # to the log file; JSON logs also contain the fields.
         line = text.strip().partition("\n")[0]
         log.info("%s", line, extra={"fields": fields, "announcement": format_message(text)})
 

@@ -182,9 +182,9 @@ def _choose_store(
 ) -> str:
     """Return the name of a writable store. Called first, so that no sign-in is wasted.
 
-    `flags` are repeated in the command that the hint suggests. If `is_confirmed_later` is True, the
-    user will be asked next whether to use another program's sign-in. That question names the store,
-    so this function does not ask. Raises `StoreError` if no store is writable.
+    `flags` are repeated in the command that the hint suggests. With `is_confirmed_later`, this
+    function does not ask about the store, because a later question names it. Raises `StoreError` if
+    no store is writable.
     """
     if wanted is None:
         reason = credentials.store("keyring").unavailable()
@@ -206,7 +206,7 @@ def _choose_store(
 
 
 def _no_terminal(reason: str, flags: str) -> StoreError:
-    """Return the error if the keyring is unavailable for `reason`, and there is no terminal."""
+    """Return the error to raise when the keyring is unavailable and there is no terminal."""
     return StoreError(
         f"{reason} There is no terminal to ask where to store the token.",
         hint="To store it in a file that only you can read, run: "

@@ -114,7 +114,8 @@ def _take_profile(args: list[str]) -> str | None:
 
 
 def _check_profile(name: str) -> None:
-    """Raise `UsageError` if the name is invalid. A later check would blame the variable instead."""
+    """Raise `UsageError` if the name is invalid. A later check would blame an environment
+    variable."""
     from copilot_proxy.settings.profiles import profile
 
     try:
@@ -125,7 +126,8 @@ def _check_profile(name: str) -> None:
 
 @contextmanager
 def _environ(name: str, value: str | None) -> Iterator[None]:
-    """Set the variable while the block runs, for this program and the programs it starts."""
+    """Set the environment variable `name` while the block runs, for this program and the programs
+    it starts."""
     before = os.environ.get(name)
     if value is not None:
         os.environ[name] = value

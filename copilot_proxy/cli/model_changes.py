@@ -39,8 +39,8 @@ class SeenModel(NamedTuple):
     price: str
     """The price, in the format of `price_text`."""
     retires: str | None
-    """The day on which it retires; "" if its retirement was announced without a date, None if no
-    retirement was announced."""
+    """The day on which it retires, "" if no date was announced, or None if it is not being
+    retired."""
     size: int | None = None
     """The model's `Size`; None in lists saved by earlier versions of this program."""
 
@@ -54,7 +54,7 @@ class SeenList(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """Model ids by kind of change, in list order."""
+    """The ids of changed models by kind of change, in the order of the list."""
 
     added: list[str]
     gone: list[str]

@@ -71,8 +71,7 @@ def apis(model: Model) -> str:
 
 
 def state(model: Model, default: Model | None = None) -> str:
-    """Describe the state of the model: whether it is enabled, needs enabling or is a preview,
-    whether it is the default, and when it retires."""
+    """Describe the state of the model, such as ``preview, default, retires 2026-12-14``."""
     is_preview = model.raw.get("preview") is True
     words = ["needs enabling" if model.needs_enabling else "preview" if is_preview else "enabled"]
     if model is default:

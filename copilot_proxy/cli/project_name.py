@@ -14,8 +14,8 @@ _DOTS: Final = (".", "..")
 
 
 def base_path(client: str, project: str, session: str) -> str:
-    """Return the prefix of all URL paths. It names the client and the session, and also the project
-    unless `project` is ""."""
+    """Return the prefix of all URL paths. It names the client, the session and, if `project` is not
+    "", the project."""
     part = f"/p/{quote(project, safe='')}" if project else ""
     return f"/c/{client}{part}/s/{session}"
 

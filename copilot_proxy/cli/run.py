@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from copilot_proxy.clients.client import Client
 
 _ANY: Final = "env"
-"""The name that stands for any program without a definition."""
+"""The name for any program that has no client definition."""
 
 
 def run(
@@ -90,7 +90,7 @@ def run(
 
 
 def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
-    """Return the client's definition, and its program's path followed by the user's arguments.
+    """Return the client's definition, and the command line that starts it.
 
     Raises `UsageError` for an unknown client, and `ClientNotFound`.
     """

@@ -49,9 +49,8 @@ def connect(
 ) -> Connection:
     """Return the client's `Connection`. Raises `CopilotProxyError`.
 
-    The URL of `server` includes the client's path prefix, which older servers do not support.
-    `model` is the model that the user asked for, `program` the path of the client, and `arguments`
-    the user's arguments for it.
+    `server.prefix` is not supported by older servers. `model` is the model that the user asked for,
+    `program` the path of the client, and `arguments` the user's arguments for it.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:
@@ -82,7 +81,8 @@ def connect(
 
 def _resolved(server: RunningServer, name: str, models: Mapping[str, ClientModel]) -> ClientModel:
     """Return the model that `name` refers to. Raises `CopilotProxyError`."""
-    # Do not resolve the user's own aliases, which are in the list: they may set parameters.
+    # The list contains the user's own aliases. Do not resolve them, because they may set
+    # parameters.
     if name in models:
         return models[name]
     entry = server.model(name)

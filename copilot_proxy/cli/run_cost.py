@@ -23,8 +23,11 @@ _ATTEMPTS: Final = 3
 
 
 def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
-    """Return the session's cost as one line. With `was_ended`, the client may have been killed
-    during a request, whose cost the server records slightly later."""
+    """Return the session's cost as one line.
+
+    `was_ended` means that the client may have been killed during a request. The server records the
+    cost of such a request slightly later.
+    """
     try:
         previous = None
         for _ in range(_ATTEMPTS):
@@ -51,7 +54,7 @@ def _is_writable(ledger: Path) -> bool:
 
 
 def line(sums: Sums, refusals: Sequence[tuple[str, str, int]] = ()) -> str:
-    """Return the line for `sums` and the `refusals` returned by `refusals_of`."""
+    """Return the line for `sums` and `refusals`, which come from `refusals_of`."""
     if sums.requests == 0:
         return NO_REQUESTS
     requests = counted(sums.requests, "request")

@@ -34,7 +34,7 @@ _MODELS_TIMEOUT: Final = 5.0
 
 _ANNOUNCE_ATTEMPTS: Final = 60
 _ANNOUNCE_SECONDS: Final = 1.0
-"""Seconds after which printing the banner is tried again."""
+"""Seconds before another attempt to print the banner."""
 
 
 class ServerRunner:
@@ -145,7 +145,7 @@ class ServerRunner:
     async def _announce(
         self, catalogue: "Catalogue | None", error: UpstreamError | None, credential: "Credential"
     ) -> None:
-        """Print the banner, and try again while its code cannot be loaded.
+        """Print the banner, and retry if its code cannot be loaded.
 
         That happens if clients use up all of the process's file descriptors.
         """
@@ -210,7 +210,7 @@ def known_credential_first(
 ) -> "Callable[[], Awaitable[Credential | None]]":
     """Return a loader that returns `credential` the first time, and calls `load` after that.
 
-    This saves an access to the keyring, which may prompt the user.
+    This avoids reading the keyring again, which may prompt the user.
     """
     known = [credential]
 
@@ -242,9 +242,10 @@ def _import_supervisor() -> None:
 async def _wait_for_models(
     models: "asyncio.Task[Catalogue]",
 ) -> "tuple[Catalogue | None, UpstreamError | None]":
-    """Return the catalogue, or a temporary error, or neither if GitHub does not respond in time.
+    """Return the catalogue or a temporary error, and None for the other.
 
-    Raises errors that are permanent, such as `SignInError`.
+    Both are None if GitHub does not respond in time. Raises errors that are permanent, such as
+    `SignInError`.
     """
     done, _ = await asyncio.wait({models}, timeout=_MODELS_TIMEOUT)
     if not done:

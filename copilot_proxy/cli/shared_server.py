@@ -31,7 +31,7 @@ from copilot_proxy.temporary_folders import temporary_folder
 
 _HOST: Final = "127.0.0.1"
 _START_TIMEOUT: Final = 60.0
-"""Seconds; GitHub, a keyring or the disk may be slow."""
+"""Seconds to wait until the server responds; GitHub, a keyring or the disk may be slow."""
 _POLL: Final = 0.05
 _ADDRESS_FILE: Final = "server.json"
 _LOG_FILE: Final = "server.log"
@@ -42,8 +42,8 @@ _LAST_LINES: Final = 5
 def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]:
     """Yield a server that runs at least as long as the block. Raises `CopilotProxyError`.
 
-    With `simulate`, the server uses a simulator. Without a writable state folder, this server is
-    not shared.
+    With `simulate`, the server uses a simulator, and is not shared if the state folder is not
+    writable.
     """
     folder = _folder(settings, simulate=simulate)
     with ExitStack() as stack:
@@ -68,7 +68,8 @@ def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]
 
 
 def running_server(settings: Settings, *, simulate: bool) -> RunningServer | None:
-    """Return a running server, or None; with `simulate`, one that uses a simulator."""
+    """Return a running server, or None. With `simulate`, only a server that uses a simulator
+    counts."""
     return _running(settings, _folder(settings, simulate=simulate), simulate=simulate)
 
 

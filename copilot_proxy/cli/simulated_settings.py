@@ -43,8 +43,10 @@ def settings_for(
 
 
 def _spent_before(settings: Settings) -> float:
-    """Return the credits that earlier simulators have charged this month, so that a new command
-    does not reset the quota; 0 if their ledger cannot be read."""
+    """Return the credits that earlier simulators have charged this month; 0 if that is unknown.
+
+    This keeps a new command from resetting the quota.
+    """
     if not settings.ledger_file.exists():
         return 0.0
     from copilot_proxy.cost.nano_aiu import credits

@@ -145,8 +145,7 @@ async def _account_of(
 def _error_of(
     account: "Account | BaseException", exchange: "TokenExchange | BaseException"
 ) -> CopilotProxyError | None:
-    """Return why Copilot is unusable or why the account is unknown, or None if neither is the
-    case."""
+    """Return why Copilot is unusable, or else why the account is unknown; None if all is well."""
     if isinstance(exchange, CopilotProxyError):
         if not isinstance(account, BaseException) and not isinstance(exchange, NoCopilotAccess):
             exchange.message = f"GitHub did not issue a Copilot token: {exchange.message}"
@@ -166,7 +165,8 @@ def _error_of(
 
 
 def _profiles(settings: Settings) -> dict[str, Any]:
-    """Return the profile in use and all others for ``--json``; null is the default profile."""
+    """Return the profile in use and all named profiles, for ``--json``. The default profile is
+    null."""
     return {"profile": settings.profile, "profiles": list(settings.known_profiles)}
 
 

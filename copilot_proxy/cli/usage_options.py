@@ -23,7 +23,7 @@ _USED: Final[Mapping[str, frozenset[str]]] = {
 }
 """The options that have an effect, for each kind of output."""
 _TABLE: Final = _PERIOD | _REPORT | {"--json"}
-"""The options for tables."""
+"""The options that have an effect on tables."""
 
 
 def refuse_unused(word: str | None, argument: str, options: Mapping[str, object]) -> None:

@@ -30,7 +30,7 @@ _BAR_ENDS: Final = " ▏▎▍▌▋▊▉"
 
 
 def lines(report: Report, *, is_bare: bool) -> Iterator[str]:
-    """Yield the lines of a text report; with `is_bare`, starting with an overview."""
+    """Yield the lines of a text report. With `is_bare`, they start with an overview."""
     if is_bare:
         rows = [("Today", _summary(report.today)), ("This month", _summary(report.month))]
         if report.quota is not None:
@@ -165,8 +165,10 @@ def cut(text: str, width: int) -> str:
 
 
 def terminal_width() -> int | None:
-    """Return the width of the terminal; None if the output goes to a file or program, for which
-    names are not shortened."""
+    """Return the width of the terminal.
+
+    Returns None if the output goes to a file or a program, for which names are not shortened.
+    """
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
