@@ -192,8 +192,10 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
 
 
 def _period(word: str | None, since: str | None, until: str | None, last: str | None) -> "Period":
-    """Return the period that the options select; by default this month, or all time for the views
-    by week and month."""
+    """Return the period that the options select.
+
+    The default is this month, or all time for the views by week and month.
+    """
     from copilot_proxy.ledger.periods import Period, parse_period, this_month
 
     now = datetime.now().astimezone()

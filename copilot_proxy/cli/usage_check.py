@@ -72,7 +72,7 @@ def _print_findings(findings: Findings, month: dict[str, Any]) -> None:
 
 
 def _inexact(month: dict[str, Any]) -> str:
-    """Describe how many of the month's costs are estimated or unknown; "" if none are."""
+    """Describe how many of the month's costs are estimated or unknown. Returns "" if none are."""
     estimated, unknown = month["estimated_requests"], month["unknown_cost_requests"]
     parts = [f"{counted(estimated, 'request')} with an estimated cost"] if estimated else []
     parts += [f"{counted(unknown, 'request')} with an unknown cost"] if unknown else []

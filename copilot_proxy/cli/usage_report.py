@@ -45,7 +45,7 @@ class Report:
 
     @property
     def runs_out_at(self) -> datetime | None:
-        """When the quota will run out at this month's pace; None if it lasts until its reset."""
+        """When the quota will run out at this month's pace, or None if it lasts until its reset."""
         return runs_out(self.quota, self.now) if self.quota else None
 
 

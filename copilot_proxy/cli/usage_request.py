@@ -28,7 +28,7 @@ _MODEL: Final = 3
 """Indexes of the columns with names that may be shortened."""
 _MIN_WIDTHS: Final = {_CLIENT: 13, _MODEL: 18}
 _MIN_OUTCOME: Final = 8
-"""Minimum widths of the names and of the outcome in the list; with these, it fits in 80 columns."""
+"""Minimum widths of the names and the outcome, with which the list fits in 80 columns."""
 _OUTCOMES: Final = {
     "client_left": "client left",
     "refused_budget": "over budget",
@@ -195,7 +195,7 @@ def _model(one: dict[str, Any]) -> str:
 
 
 def _tokens(one: dict[str, Any]) -> str:
-    """Return the token counts; "" if the request was refused."""
+    """Return the token counts, or "" if the request was refused."""
     if one["input_tokens"] is None:
         return "" if one["cost_source"] == "free" else "unknown"
     parts = [

@@ -16,10 +16,9 @@ _MAX_BACKUPS: Final = 5
 
 
 def save_backup(folder: Path, path: Path, content: bytes) -> str:
-    """Write a backup of the file `path`, unless the last backup has this `content`; return its
-    name.
+    """Write a backup of the file `path`, and return its name.
 
-    Raises `OSError`.
+    If the last backup has the same `content`, its name is returned instead. Raises `OSError`.
     """
     backups = _backups(folder, path)
     if backups and backups[-1].read_bytes() == content:

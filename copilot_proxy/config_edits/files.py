@@ -70,7 +70,7 @@ def remove_folders(folders: list[Path]) -> None:
 
 
 def _target(path: Path) -> Path | None:
-    """Return the file, or what it links to if it is a link; None if there is no file.
+    """Return `path` with any symbolic link followed, or None if there is no file.
 
     Raises `CannotEdit` for a broken link, or if no file can be written there.
     """

@@ -88,8 +88,8 @@ def remove_value(text: str, path: Path) -> str:
 def put_back(text: str, path: Path, original: str) -> str:
     """Return `text` with the value at `path` restored from the text `original`.
 
-    If `original` has no such value, the value is removed, together with any enclosing objects and
-    arrays that become empty and are not in `original`. Raises `CannotEdit`.
+    If `original` has no such value, the value is removed. So are enclosing objects and arrays that
+    become empty, unless they are in `original`. Raises `CannotEdit`.
     """
     before = get_value(original, path)
     if before is not None:
@@ -109,7 +109,8 @@ def put_back(text: str, path: Path, original: str) -> str:
 
 
 def is_same(text: str, other: str) -> bool:
-    """Return whether two texts differ only in whitespace and key order. Raises `CannotEdit`."""
+    """Return whether two JSON files differ only in whitespace and key order. Raises
+    `CannotEdit`."""
     return _data(text) == _data(other) and _comments(text) == _comments(other)
 
 

@@ -87,7 +87,7 @@ def _can_load(store: CredentialStore) -> bool:
 
 
 def _with_short_timeouts(settings: Settings) -> Settings:
-    """Return settings for our own few requests: with short timeouts, and without recording them."""
+    """Return settings for these few requests: short timeouts, no ledger and no budget."""
     return replace(
         settings,
         connect_timeout=min(settings.connect_timeout, _CONNECT_SECONDS),

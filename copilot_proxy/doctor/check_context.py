@@ -127,7 +127,7 @@ class SettingsInvalid(CopilotProxyError):
 
 
 def open_mode(path: Path) -> int | None:
-    """Return the mode of a file that other users can read or write; otherwise None."""
+    """Return the mode of a file if other users can read or write it; otherwise None."""
     if os.name != "posix":
         return None
     try:

@@ -53,8 +53,8 @@ CHECKS: Final = (
 def checks_for(
     programs: Programs, *, client: Client | None = None, network_only: bool = False
 ) -> Iterator[Check]:
-    """Yield the checks to run, including those of `client`, or of all clients found if it is
-    None."""
+    """Yield the checks to run. If `client` is None, they include all clients found on this
+    machine."""
     for check in CHECKS:
         if check.is_network or not network_only:
             yield check

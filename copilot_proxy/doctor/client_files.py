@@ -22,13 +22,13 @@ _URL_KEY: Final = re.compile(
     r"""(?P<url>https?://[^\s"',]+)""",
     re.IGNORECASE,
 )
-"""Matches a key with the URL of an API, in JSON, TOML, YAML or a list of variables."""
+"""Matches a key whose value is the URL of an API, in JSON, TOML, YAML or a list of variables."""
 _MODEL_KEY: Final = re.compile(
     r"""["']?(?P<key>[\w-]*model)["']?\s*[:=]\s*(?:\{\s*["']name["']\s*:\s*)?"""
     r"""["'](?P<name>[^"'\s]+)["']""",
     re.IGNORECASE,
 )
-"""Matches a key with a model name, or with an object that starts with the name."""
+"""Matches a key whose value is a model name, or an object that starts with one."""
 _MAX_CHARACTERS: Final = 1024 * 1024
 
 
@@ -43,8 +43,8 @@ class ClientFile(NamedTuple):
 
 
 def client_files(client: Client, settings: Settings) -> Iterator[ClientFile]:
-    """Yield the client's configuration files that ``connect`` would change or has changed, if they
-    are readable."""
+    """Yield the readable configuration files that ``connect`` has changed, or would change, for
+    `client`."""
     machine = Machine(Path.home(), os.environ, sys.platform, os.path.exists)
     changes = client.setup(any_connection(settings), machine).changes
     changed = [entry.path for entry in Journal.of(client.name, settings.state_dir).entries]

@@ -25,7 +25,8 @@ from copilot_proxy.settings import Settings
 
 _NUMBER: Final = re.compile(r"\d+")
 _MUCH_OLDER: Final = 10
-"""A client with major version 0 counts as much older if it is this many minor versions behind."""
+"""A client with major version 0 is much older than another if it is this many minor versions
+behind."""
 
 
 class Programs(NamedTuple):
@@ -40,7 +41,8 @@ class Programs(NamedTuple):
 
 
 def client_check(client: Client, programs: Programs, *, is_wanted: bool = False) -> Check:
-    """Return the check for a client; a client that `is_wanted` must be installed."""
+    """Return the check for a client. With `is_wanted`, it is a problem if the client is not
+    installed."""
 
     def run(context: CheckContext) -> Iterator[Result]:
         program = programs.find(client)

@@ -1,4 +1,4 @@
-"""Checks the installation: which program the command runs, and what a Node process needs."""
+"""Checks the installation: the command on the PATH, and Node and pi-ai if they are used."""
 
 import filecmp
 import os

@@ -35,7 +35,7 @@ _PUBLIC: Final = frozenset(
         "log_format",
     }
 )
-"""Settings whose values reveal nothing about the user, in addition to numbers and switches."""
+"""Settings, besides numbers and switches, whose values reveal nothing about the user."""
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _MAX_UNKNOWN: Final = 20
 _PUBLIC_HOSTS: Final = ("github.com", "api.github.com", "api.githubcopilot.com", "nodejs.org")

@@ -33,8 +33,8 @@ class Result:
     remedy: str | None = None
     """What to do: a sentence that starts with a verb, or a command."""
     fix: Callable[[], str] | None = None
-    """Carries out the remedy, and returns a sentence about it. Raises `OSError`. None if that is
-    impossible or unsafe."""
+    """Carries out the remedy, and returns a sentence about it. Raises `OSError`. None if this
+    cannot be done safely."""
     is_off: bool = False
     """Whether the result is fine because the feature is not used."""
     public: str | None = None

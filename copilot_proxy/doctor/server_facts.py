@@ -21,7 +21,7 @@ class ServerFacts:
     address: str
     """The URL without ``/v1``, or the path of the Unix socket."""
     is_running: bool = False
-    """Whether anything is listening there."""
+    """Whether anything is listening at `address`."""
     health: dict[str, Any] | None = None
     """The ``/health`` response of a copilot-proxy server, or None for another program."""
     owner: str = ""

@@ -44,7 +44,7 @@ def check_service(context: CheckContext) -> Iterator[Result]:
 
 
 def waits(state: ServiceState) -> bool:
-    """Return whether the service starts when a client connects, and has not been started yet."""
+    """Return whether the service is waiting for a client to connect before it starts."""
     return state.installed and not state.running and state.on_demand
 
 

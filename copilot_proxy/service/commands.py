@@ -7,7 +7,7 @@ from typing import Final
 from copilot_proxy.service.definition import ServiceError
 
 _TIMEOUT: Final = 90.0
-"""Seconds; stopping a service may have to wait for open requests."""
+"""Seconds that a command may take; stopping a service may have to wait for open requests."""
 
 
 def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> tuple[int, str]:

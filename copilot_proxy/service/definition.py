@@ -1,4 +1,4 @@
-"""The definition of a service on any operating system, and the protocol of service managers."""
+"""The definition of a service on any operating system, and the interface of service managers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

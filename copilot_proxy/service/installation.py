@@ -48,9 +48,9 @@ class Failure:
 
     instance: str
     code: int
-    """Its exit code."""
+    """The server's exit code."""
     text: str
-    """Its last output: an error and its hint."""
+    """The server's last output: an error and its hint."""
 
 
 def folder_of(settings: Settings) -> Path:

@@ -14,8 +14,10 @@ _CELLAR: Final = "Cellar"
 
 
 def stable_path(executable: str) -> str:
-    """Return the path of `executable` through the link to the newest version, or `executable`
-    itself if it is not of that version."""
+    """Return the path of `executable` through the link to the newest version.
+
+    Returns `executable` itself if no such link leads to it.
+    """
     path = Path(executable)
     for version in path.parents:
         program = version.parent

@@ -14,7 +14,7 @@ from copilot_proxy.service.installation import Failure, read_failure
 from copilot_proxy.settings import Settings
 
 _TIMEOUT: Final = 60.0
-"""Seconds; a keyring may have to be unlocked, and GitHub may be slow."""
+"""Seconds to wait for the server; a keyring may have to be unlocked, and GitHub may be slow."""
 _SIGN_IN_TIMEOUT: Final = 10.0
 """Seconds for GitHub to accept the token, once the server responds."""
 _HEALTH_TIMEOUT: Final = 2.0
@@ -27,10 +27,9 @@ def address_of(settings: Settings) -> str:
 
 
 def health_of(settings: Settings, timeout: float = _HEALTH_TIMEOUT) -> dict[str, Any] | None:
-    """Return the ``/health`` of the server at the address in the settings, or None if there is
-    none.
+    """Return the server's ``/health``, or None if no server responds.
 
-    If systemd is listening there, this starts the server.
+    If systemd is listening at the address in the settings, this starts the server.
     """
     connection: http.client.HTTPConnection
     if settings.uds:

@@ -12,9 +12,9 @@ from copilot_proxy.service.definition import DESCRIPTION, Service, ServiceState,
 
 _NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 _RUNNING: Final = ("Running", "267009")
-"""Either shows that a task is running: its status, which Windows translates, and its last result,
-SCHED_S_TASK_RUNNING, which is the same in all languages. Source: Microsoft's constants of the Task
-Scheduler."""
+"""The status and the last result of a running task; either is enough. Windows translates the
+status, but the result, SCHED_S_TASK_RUNNING, is the same in all languages. Source: Microsoft's
+constants of the Task Scheduler."""
 
 
 class TaskScheduler:
