@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def default_model(catalogue: "Catalogue", settings: "Settings") -> "Model | None":
-    """Return the model used for ``default``, or None if there is none."""
+    """Return the model that ``default`` stands for, if any."""
     return default(catalogue, _wanted(settings))
 
 

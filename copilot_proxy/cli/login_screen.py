@@ -106,8 +106,8 @@ def open_browser(url: str) -> None:
 def start_browser(url: str) -> "subprocess.Popen[bytes]":
     """Start a browser with `url`. Raises `OSError`.
 
-    It runs in a separate process, detached from the terminal, because browsers print messages, and
-    text browsers would run in the terminal.
+    The browser runs in a separate process, detached from the terminal, because browsers print
+    messages, and text browsers would run in the terminal.
     """
     command = [sys.executable, "-I", "-m", "webbrowser", url]
     return subprocess.Popen(  # noqa: S603  # the URL is checked to be http(s)

@@ -141,7 +141,7 @@ def _environ(name: str, value: str | None) -> Iterator[None]:
 
 
 def _as_utf8(argument: str) -> str:
-    """Return an argument decoded as UTF-8, regardless of the locale, replacing invalid bytes.
+    """Return an argument decoded as UTF-8 regardless of the locale, with invalid bytes replaced.
 
     Python turns bytes that it cannot decode into lone surrogates, which cannot be sent or printed.
     """

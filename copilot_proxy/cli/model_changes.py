@@ -1,7 +1,7 @@
 """Finds what has changed in the account's model list since the user last looked at it.
 
-The last list for each GitHub host is in ``models-seen.json`` in the state folder: ids, prices and
-retirements.
+``models-seen.json`` in the state folder contains the ids, prices and retirements in the last list
+of each GitHub host.
 """
 
 import json
@@ -171,7 +171,7 @@ def _successor(catalogue: "Catalogue", name: str, before: SeenList) -> "Model | 
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the content of the file; empty if it is missing or invalid."""
+    """Return the content of the file, or an empty dictionary if it is missing or invalid."""
     try:
         with open(open_private(path, READ), encoding="utf-8") as file:
             content = json.loads(file.read(_MAX_BYTES))

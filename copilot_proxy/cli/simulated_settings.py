@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def settings_for(
     flags: Mapping[str, object], *, simulate: bool
 ) -> "Iterator[tuple[Settings, Simulator | None]]":
-    """Load the settings; with `simulate`, also run a simulator, and point them to it.
+    """Load the settings. With `simulate`, also run a simulator, and point the settings to it.
 
-    The simulator only replaces GitHub's addresses: signing in, the token exchange and every request
-    take the same path through the code as with GitHub.
+    Only GitHub's addresses are replaced. Signing in, the token exchange and all requests use the
+    same code as with GitHub.
     """
     if not simulate:
         yield load_settings(flags), None

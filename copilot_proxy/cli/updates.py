@@ -27,7 +27,7 @@ _DAY: Final = 24 * 3600.0
 _TIMEOUT: Final = 60.0
 _FILE: Final = "update.json"
 _COMMANDS: Final = ("login", "logout", "status", "chat", "models", "usage", "budget", "doctor")
-"""The commands after which a notice may be shown: none that starts a server or client."""
+"""The commands after which a notice may be shown. None of them starts a server or a client."""
 _RELEASE: Final = re.compile(r"\d+(?:\.\d+)*")
 _FOUND: Final = re.compile(rf"^{DISTRIBUTION} \((\S+)\)$", re.MULTILINE)
 
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def latest_version() -> str | None:
-    """Return the newest version that pip finds, or None if there is no pip or no result."""
+    """Return the newest version that pip finds, if any."""
     command = [sys.executable, "-m", "pip", "index", "versions", DISTRIBUTION]
     flags = ["--disable-pip-version-check", "--no-input", "--retries", "0"]
     try:

@@ -73,7 +73,7 @@ def read(database: Database, group: Group, period: Period, filters: Filters) -> 
 def unknown_names(database: Database, filters: Filters) -> list[str]:
     """Return a sentence for each name in `filters` that is not in the ledger.
 
-    Each sentence suggests similar names, or the most expensive ones if none are similar.
+    Each sentence suggests similar names, or the names with the highest costs if none are similar.
     """
     sentences = []
     groups: tuple[Group, ...] = get_args(Group)

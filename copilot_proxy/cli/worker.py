@@ -27,9 +27,9 @@ from copilot_proxy.server.uvicorn_server import Server
 from copilot_proxy.server.worker_channel import WorkerConfig, receive_config
 
 LEEWAY: Final = 3.0
-"""Seconds that a worker waits for open requests beyond the supervisor's own timeout. The supervisor
-cuts off the requests of all workers at the same time; a worker does so only if the supervisor has
-exited."""
+"""How many seconds longer than the supervisor a worker waits for open requests. Normally, the
+supervisor cuts off the requests of all workers at the same time. A worker does so only if the
+supervisor has exited."""
 
 
 def main() -> None:

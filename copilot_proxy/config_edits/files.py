@@ -17,8 +17,8 @@ _PRIVATE: Final = 0o600
 def read_file(path: Path) -> bytes | None:
     """Return the content of `path`, or None if there is no such file.
 
-    Raises `CannotEdit` if it cannot be read, or could not be replaced later. Read-only files and
-    folders are refused even if root could write to them, because something else manages them.
+    Raises `CannotEdit` if the file cannot be read or replaced. Read-only files and folders are
+    refused even if root could write to them, because something else manages them.
     """
     try:
         target = _target(path)

@@ -220,7 +220,7 @@ class Journal:
 def _write_files(plans: Sequence[FilePlan]) -> dict[Path, tuple[Path, ...]]:
     """Write the files, and return the folders that were created for each.
 
-    Raises `FileProblem` if a file cannot be written, after restoring the other files.
+    If a file cannot be written, restores the other files and raises `FileProblem`.
     """
     made: dict[Path, tuple[Path, ...]] = {}
     needed = [plan for plan in plans if plan.is_needed]

@@ -35,7 +35,7 @@ _READ_SECONDS: Final = 15.0
 
 @dataclass
 class AccountFacts:
-    """The facts about the account; each is None until known, and may be an error."""
+    """The facts about the account. Each is None until it is known, and may be an error."""
 
     credential: Credential | CopilotProxyError | None = None
     store: str = ""

@@ -101,8 +101,7 @@ class CheckContext:
         return self._shared("server", lambda: read_server(self.settings))
 
     def ledger(self) -> "LedgerHealth | None":
-        """Return the facts about the ledger, or None if there is none. Raises
-        `CopilotProxyError`."""
+        """Return the facts about the ledger, if it exists. Raises `CopilotProxyError`."""
         from copilot_proxy.ledger.health import examine
 
         return self._shared("ledger", lambda: examine(self.settings.ledger_file))

@@ -52,7 +52,7 @@ def check_program(context: CheckContext) -> Iterator[Result]:
 
 
 def _own_script() -> Path | None:
-    """Return the script installed with this Python, or None if there is none."""
+    """Return the script installed with this Python, if any."""
     names = (_COMMAND, f"{_COMMAND}.exe")
     started = Path(sys.argv[0]) if sys.argv else Path()
     if started.name in (*names, _ALIAS, f"{_ALIAS}.exe") and started.is_file():

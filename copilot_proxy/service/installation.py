@@ -1,7 +1,7 @@
 """The files through which ``service install`` and the service's server communicate.
 
-``service.json`` contains an id, by which the installer recognizes the server, and variables from
-the shell that ran ``service install``. ``failure.json`` says why the server did not start. Both are
+``service.json`` contains variables from the shell that ran ``service install``, and an id by which
+the installer recognizes the server. ``failure.json`` says why the server did not start. Both are
 private, because a proxy's address may contain a password.
 """
 
@@ -88,7 +88,7 @@ def renewed(installation: Installation) -> Installation:
 
 
 def read_installation(folder: Path) -> Installation | None:
-    """Return the installation, or None if there is none or it cannot be read."""
+    """Return the installation, or None if its file is missing or cannot be read."""
     try:
         return Installation(**json.loads(_read(folder / _INSTALLATION)))
     except (OSError, ValueError, TypeError):

@@ -44,7 +44,7 @@ def wait_until_ready(settings: Settings, instance: str, folder: Path) -> dict[st
     """Wait until the server with the id `instance` responds, and return its ``/health``.
 
     By then, the server has read the token. If GitHub has not accepted the token, ``signed_in`` is
-    not ``yes``. Raises `CopilotProxyError` with the server's own error if it has exited.
+    not ``yes``. If the server has exited, raises `CopilotProxyError` with the server's own error.
     """
     started = time.monotonic()
     answered: float | None = None

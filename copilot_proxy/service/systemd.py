@@ -174,7 +174,7 @@ def _starts(enabled: bool, on_demand: bool) -> str:
 
 
 def _lingers() -> bool | None:
-    """Return whether systemd runs for the user without a login, or None if unknown."""
+    """Return whether the user's systemd runs even without a login, or None if unknown."""
     try:
         code, output = run(["loginctl", "show-user", getpass.getuser(), "--property=Linger"])
     except (ServiceError, OSError):
