@@ -42,9 +42,10 @@ sqlite3.register_adapter(type(None), _unchanged)
 
 
 def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Database:
-    """Open the ledger, or an empty one in memory if there is none yet; with `create`, create it.
+    """Open the ledger.
 
-    Raises `CopilotProxyError`.
+    If there is none yet, create it or, without `create`, open an empty one in memory. Raises
+    `CopilotProxyError`.
     """
     try:
         if create or (write and path.exists()):
@@ -90,7 +91,7 @@ def _unreadable(path: Path, error: Exception) -> CopilotProxyError:
 
 
 def stored_path(database: Database) -> Path | None:
-    """Return the ledger's file, or None if there was no file and the ledger is in memory."""
+    """Return the ledger's file, or None if the ledger is in memory."""
     path = database.execute("PRAGMA database_list").fetchone()[2]
     return Path(path) if path else None
 
@@ -145,7 +146,7 @@ def open_in_memory() -> sqlite3.Connection:
 
 
 def file_id(path: Path) -> tuple[int, int] | None:
-    """Return a value that distinguishes the file from one that replaces it; None if there is no
+    """Return a value that changes when the file is replaced by another, or None if there is no
     file."""
     try:
         status = os.stat(path)

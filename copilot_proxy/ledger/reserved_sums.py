@@ -19,8 +19,8 @@ class ReservedSums:
         self._of_group: dict[Group, Sequence[Total]] = {}
 
     def is_outdated(self, running: int) -> bool:
-        """Return whether so many groups belong to completed requests that the reservations of the
-        `running` ones should be summed up again."""
+        """Return whether the sums should be computed again, to forget the groups of completed
+        requests. `running` is the number of running requests."""
         return len(self._of_group) > _MAX_UNUSED + running
 
     def of(self, target: Target) -> Total:
