@@ -1,6 +1,6 @@
 """Estimates the cost of a request before it is sent.
 
-The tokens of the prompt are estimated from its length. If it is large, they are estimated in
+The tokens of a prompt are estimated from its length. Those of a large prompt are estimated in
 proportion to the session's last prompt, whose tokens are known. Tokens that the session has just
 sent count as cached. The output is expected to be about as long as the model's longer recent
 answers.

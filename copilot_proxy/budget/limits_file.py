@@ -58,8 +58,8 @@ class Limits(NamedTuple):
         return self._replace(limits=(*self.limits, *more))
 
     def with_limit(self, limit: Limit) -> "Limits":
-        """Return these limits with `limit` added. It replaces any limit with the same target,
-        including that limit's raises."""
+        """Return these limits with `limit` added. Any limit with the same target is removed, and so
+        are that limit's raises."""
         others = tuple(one for one in self.limits if one.target != limit.target)
         raises: list[Raise] = []
         for one in self.raises:
@@ -89,8 +89,8 @@ class Limits(NamedTuple):
 def path_for(ledger: Path) -> Path:
     """Return the file with the limits of `ledger`: ``budget.json`` next to ``ledger.sqlite3``.
 
-    The simulator's ledger has ``budget-simulated.json``, so that trying limits does not change
-    those of the account.
+    The simulator's ledger has ``budget-simulated.json``, so that trying limits does not change the
+    account's limits.
     """
     return ledger.with_name(f"{ledger.stem.replace('ledger', 'budget')}.json")
 

@@ -5,7 +5,7 @@ from copilot_proxy.cost.tokens import Tokens
 
 
 def next_turn(tokens: Tokens, cached: int, prices: PriceList, *, writes: bool) -> tuple[int, int]:
-    """Return two costs of the next turn in nano-AIU: while the prompt is cached, and after that.
+    """Return the cost of the next turn while the prompt is cached, and after that, in nano-AIU.
 
     The next prompt is assumed to consist of the last prompt and its answer, and the next answer to
     be as long as the last one. The user's next message is unknown. If `writes` is True, fresh input

@@ -41,7 +41,7 @@ class Prompt:
     model: str
     started_us: int
     ready_us: int
-    """When the answer began, since the prompt is in the cache from then on."""
+    """When the answer began; from then on, the prompt is in the cache."""
     tokens: Tokens
     tier: str | None
     marked: bool

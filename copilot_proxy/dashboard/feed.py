@@ -185,8 +185,7 @@ class Feed:
         for key, channel in self._channels.items():
             running = _encode(self._source.running(key))
             if running != channel.running:
-                # This is also the case after the last request has ended; its row is about to be
-                # written.
+                # A request may just have ended, so that its row is about to be written.
                 is_busy = True
                 channel.running = running
                 channel.send(_event("running", running))

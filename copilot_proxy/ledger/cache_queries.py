@@ -42,7 +42,8 @@ class NextTurn(NamedTuple):
     cold_nano_aiu: int | None
     """The cost once the prompt has left the cache."""
     seconds_left: int
-    """Seconds for which the prompt will at least stay cached; 0 if it may have left the cache."""
+    """The prompt will stay cached for at least this long, in seconds; 0 if it may have left the
+    cache."""
     cache_seconds: int
     """Seconds for which the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]

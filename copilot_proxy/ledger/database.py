@@ -22,7 +22,8 @@ Database = sqlite3.Connection
 BUSY_SECONDS: Final = 5.0
 """Seconds to wait while another process writes."""
 _CACHE_KIB: Final = 512
-"""Memory in KiB for a writer's page cache; new rows always change the same few pages."""
+"""Memory in KiB for a writer's page cache. New rows change only a few pages, always the same
+ones."""
 _CREATING: Final = threading.Lock()
 """Held while creating the file, because closing it releases the locks that SQLite holds in other
 threads."""
@@ -36,8 +37,8 @@ def _unchanged(value: None) -> None:
     return value
 
 
-# Without an adapter, sqlite3 searches for one for every null, which takes a quarter of the time
-# needed to write a row.
+# Without this adapter, sqlite3 would search for one at every null, which takes a quarter of the
+# time needed to write a row.
 sqlite3.register_adapter(type(None), _unchanged)
 
 

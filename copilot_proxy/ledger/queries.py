@@ -114,7 +114,7 @@ def total(rows: Sequence[Sums], name: str | None = None) -> Sums:
 
 
 def month_total(database: sqlite3.Connection, now: datetime) -> Sums:
-    """Return the sum of this month's requests with the server's own account."""
+    """Return the sums for this month's requests with the server's own account."""
     return total(sums_by(database, "month", this_month(now), Filters(account="")))
 
 

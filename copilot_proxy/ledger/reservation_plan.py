@@ -17,7 +17,8 @@ from copilot_proxy.ledger.slot_table import SlotTable
 def prepared(
     plan: Plan, database: sqlite3.Connection, spent: SpentSums, sums: ReservedSums
 ) -> Prepared:
-    """Prepare a plan, store the result in it and return it; raises `sqlite3.Error`."""
+    """Prepare a plan, and return the result, which is also stored in the plan. Raises
+    `sqlite3.Error`."""
     common = common_of(plan)
     day, month, session = plan.day, plan.month, plan.sender.session or ""
     uses = [

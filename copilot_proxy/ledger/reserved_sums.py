@@ -8,7 +8,7 @@ from copilot_proxy.ledger.reservation import Group, Target, targets_of
 Total = list[int]
 """A list with a single amount in nano-AIU, so that it can be changed in place."""
 _MAX_UNUSED: Final = 1000
-"""Maximum number of groups without reservations to remember; each session is a group."""
+"""Maximum number of unused groups to remember. Each session is a group of its own."""
 
 
 class ReservedSums:

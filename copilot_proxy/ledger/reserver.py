@@ -48,7 +48,7 @@ class Reserver:
         """Held while the files are in use."""
         self._files: _Files | None = None
         self._checked_at = float("-inf")
-        """When the files were last found at their paths, on the monotonic clock."""
+        """When the files were last found not to have been replaced, on the monotonic clock."""
         self._settled: dict[str, int | None] = {}
         """Costs of completed requests that have not been entered in the table of slots yet."""
         self._recorded: deque[Iterable[str]] = deque()
@@ -62,7 +62,8 @@ class Reserver:
         """The value of `ReservationFile.reads` when the ledger was last checked."""
 
     def is_open(self) -> bool:
-        """Return whether the files are open and at their paths. Does not wait or raise errors."""
+        """Return whether the files are open and have not been replaced. Does not wait or raise
+        errors."""
         return self._is_current()
 
     def reserve_now(

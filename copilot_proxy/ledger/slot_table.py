@@ -59,10 +59,10 @@ class SlotTable:
         return [slot.reservation(request_id) for request_id, slot in self.slots.items()]
 
     def take(self, content: bytes) -> None:
-        """Replace the table with the `content` of the file without its header.
+        """Replace the slots with those in `content`, which is the file without its header.
 
-        Unsaved changes and slots that are still the same are kept. Raises `struct.error`,
-        `ValueError` or `msgspec.MsgspecError` if the content is damaged.
+        Unsaved changes are kept. Raises `struct.error`, `ValueError` or `msgspec.MsgspecError` if
+        the content is damaged.
         """
         found = parse(content)
         self._ended = {

@@ -180,7 +180,7 @@ class Writer:
 
 
 def reserved_ids(rows: Iterable[Row]) -> list[str]:
-    """Return the ids of the requests that have reservations."""
+    """Return the ids of the requests in `rows` that have reservations."""
     return [row[0] for row in rows if row[_RESERVED] is not None]
 
 

@@ -1,4 +1,4 @@
-"""Sends traces of requests, and counters, to an OpenTelemetry collector in the background.
+"""Sends counters and traces of requests to an OpenTelemetry collector in the background.
 
 A request only adds an entry to a queue. If the collector is slow or unreachable, the oldest entries
 are dropped, so requests never wait.
