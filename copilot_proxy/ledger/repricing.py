@@ -40,7 +40,7 @@ def uneven_requests(
     filters: Filters,
     threshold: int | None,
 ) -> dict[str | None, Uneven]:
-    """Return the data of the requests that cannot be priced from the sums, by the group's name.
+    """Return the data of the requests that cannot be priced from the sums, by group name.
 
     Prompts with more than `threshold` tokens have prices of their own.
     """

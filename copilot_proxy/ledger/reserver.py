@@ -48,7 +48,7 @@ class Reserver:
         """Held while the files are in use."""
         self._files: _Files | None = None
         self._checked_at = float("-inf")
-        """When the files were last found not to have been replaced, on the monotonic clock."""
+        """When the last check for replaced files succeeded, in monotonic time."""
         self._settled: dict[str, int | None] = {}
         """Costs of completed requests that have not been entered in the table of slots yet."""
         self._recorded: deque[Iterable[str]] = deque()

@@ -291,5 +291,6 @@ class Settings:
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger's file; the simulator has its own, since it does not charge real money."""
+        """The ledger's file. The simulator has a separate one, since it does not charge real
+        money."""
         return self.state_dir / f"ledger{'-simulated' if self.simulated else ''}.sqlite3"
