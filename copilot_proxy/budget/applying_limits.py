@@ -10,7 +10,7 @@ from copilot_proxy.ledger.reservation_request import Plan, Sender
 from copilot_proxy.relay.records import RequestRecord
 
 _CHECK_SECONDS: Final = 0.02
-"""Minimum seconds between checks of the file and the time."""
+"""Minimum seconds between checks of the limits file and the clock."""
 _MAX_PLANS: Final = 500
 
 
@@ -25,11 +25,11 @@ class LimitFinder:
     def __init__(self, file: LimitsFile) -> None:
         self._file = file
         self._checked_at = float("-inf")
-        """The monotonic time at which the limits file and the minute were last checked."""
+        """When the limits file and the clock were last checked, in monotonic time."""
         self._minute = 0
         self._limits = Limits()
         self._plans: dict[_Key, Plan] = {}
-        """The plans found in the current minute, with the current limits."""
+        """The plans of the current minute, which contain the current limits."""
 
     def find(self, record: RequestRecord) -> Plan:
         """Return the plan for a request, with the limits that apply to it."""

@@ -1,8 +1,8 @@
-"""Admits requests as long as they fit the budget.
+"""Admits requests as long as they fit into the budget.
 
 A limit must cover the amount spent, the reservations of running requests, and the expected cost of
-the next request. Parallel requests therefore cannot jointly exceed a limit, except through errors
-in their estimates. An answer that has begun is never cut off.
+the new request. Parallel requests therefore cannot jointly exceed a limit unless their estimates
+are too low. An answer that has begun is never cut off.
 """
 
 import asyncio
@@ -63,8 +63,8 @@ class Budget:
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a completed request, for later estimates. Must be called on the event loop."""
         if not self._file.known.limits and self._reserver is None:
-            return  # If limits are set later, estimates will start from the ledger's rows.
-        # If the tokens must be counted first, which may take a long time, `_settle` does so later.
+            return  # If limits are set later, the estimator will learn from the ledger's rows.
+        # Counting the tokens may take a long time; if that is necessary, `_settle` does it later.
         cost = cost_of(record) if record.unmetered is None else None
         if record.reserved is not None:
             self._settle(record, cost)
@@ -72,10 +72,11 @@ class Budget:
             self._estimator.learn(record, cost.tokens)
 
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
-        """Reserve the expected cost of `request`. Raises `BudgetExceeded` if it does not fit.
+        """Reserve the expected cost of `request`. Raises `BudgetExceeded` if that would exceed a
+        limit.
 
-        If the ledger is unusable, so that the limits cannot be checked, the request is admitted: a
-        broken file must not stop the user's work. The log says so.
+        If the ledger is unusable, the limits cannot be checked. The request is then admitted, and
+        the problem is logged: a broken file must not stop the user's work.
         """
         if record.own_sign_in:
             return
@@ -108,7 +109,7 @@ class Budget:
             self._notices.send("refused", limit, allowed, plan.period(limit), notice)
             record.notes.append(refusal.hint or "")
             raise refusal
-        # A guess is reduced to what is left of the limit, if nothing else is reserved.
+        # The reserved amount may be lower than the expected cost; see `reservation_plan.reduced`.
         record.reserved = min(cost.nano, outcome[0][1])
         for index, ((limit, allowed), used) in enumerate(zip(plan.limits, outcome, strict=True)):
             if sum(used) >= _WARN_AT * allowed:
@@ -126,8 +127,8 @@ class Budget:
         return used[0] + (reserver.ended(plan, index) if reserver is not None else 0)
 
     def _report(self, problem: str | None) -> None:
-        """Log once why the limits cannot be checked; if `problem` is None, log that they can be
-        checked again."""
+        """Log once why the limits cannot be checked or, if `problem` is None, that they are checked
+        again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -160,8 +161,9 @@ class Budget:
     ) -> "list[Used] | Refusal":
         """Reserve `cost` after a first attempt with this `outcome`.
 
-        If another process held the lock, try a few more times on the event loop. If that fails or
-        the cost does not fit, use a thread, which takes longer than the reservation itself.
+        If another process held the lock, try a few more times on the event loop. If that fails or a
+        limit would be exceeded, use a thread. Switching to the thread takes longer than a
+        reservation.
         """
         reserver = self._reserver
         if outcome is None and reserver is not None and reserver.is_open():
@@ -179,7 +181,7 @@ class Budget:
                 executor, self._reserve_in_thread, request_id, cost, plan
             )
         except asyncio.CancelledError:
-            # The reservation may be made after the request has been recorded.
+            # The thread may make the reservation after the request has been recorded.
             executor.submit(self._release, request_id)
             raise
 
@@ -206,11 +208,7 @@ class Budget:
             self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._show_settled)
 
     def _show_settled(self) -> None:
-        """Tell other processes what requests have cost, and which have rows.
-
-        This is done immediately if a request has cost more than was reserved; otherwise, requests
-        are collected for a short time first.
-        """
+        """Tell other processes what requests have cost, and which of them have rows."""
         flush, self._flush = self._flush, None
         if flush is not None:
             flush.cancel()

@@ -1,8 +1,9 @@
 """Estimates the cost of a request before it is sent.
 
-The prompt is estimated from its length or, if it is large, relative to the last request of the same
-session, whose tokens are known. Anything that the session has just sent counts as read from the
-cache. The output is estimated from the model's longer recent answers.
+The tokens of a prompt are estimated from its length. Those of a large prompt are estimated in
+proportion to the session's last prompt, whose tokens are known. Tokens that the session has just
+sent count as cached. The output is expected to be about as long as the model's longer recent
+answers.
 """
 
 import time
@@ -31,12 +32,12 @@ _SHARE: Final = 0.9
 _MAX_SESSIONS: Final = 500
 _SMALL: Final = 4096
 _BYTES_PER_TOKEN: Final = 4
-"""Used for bodies of less than `_SMALL` bytes: their output costs much more than their prompt, so
-counting their text is not worth the time."""
+"""Used for requests of less than `_SMALL` bytes. Their answers cost much more than their prompts,
+so counting the tokens is not worth the time."""
 _MAX_GROWTH: Final = 1.25
-"""If a large request is at most this many times as large as its session's last one, its tokens are
-estimated in proportion to its size. A larger request may contain a file, whose size says little
-about its tokens."""
+"""A large request that is more than this many times as large as its session's last one may contain
+a file, whose size says little about its tokens. Otherwise, the tokens are estimated in proportion
+to the size."""
 
 
 class _Prompt(NamedTuple):
@@ -75,7 +76,7 @@ class _RecentOutputs:
 
     def __init__(self) -> None:
         self.expected = _FIRST_OUTPUT
-        """A token count that most answers do not exceed."""
+        """The number of tokens that the next answer is expected to have."""
         self._latest: deque[int] = deque()
         self._sorted: list[int] = []
 
@@ -125,8 +126,8 @@ class Estimator:
         )
 
     def _in_proportion(self, record: RequestRecord) -> int | None:
-        """Return the tokens of a large prompt, scaled from those of the session's last prompt,
-        which Copilot has counted; None if the prompts' sizes differ too much."""
+        """Return the tokens of a large prompt, in proportion to the session's last prompt, whose
+        tokens Copilot has counted. Returns None if the sizes of the two differ too much."""
         seen = self._prompts.get((record.model or "", record.attribution.session or ""))
         if record.size < LARGE or seen is None or seen.size == 0:
             return None

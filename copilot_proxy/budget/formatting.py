@@ -1,7 +1,7 @@
-"""Amounts of money in the text of a refusal, and the command that raises the limit.
+"""Formats the amounts in a refusal, and the command that raises the limit.
 
-Some clients retry a request if the text of its error contains a number such as 500, whatever it
-means, so such numbers are avoided.
+Some clients retry a request if the error message contains a number such as 500, whatever it means,
+so such numbers are avoided.
 """
 
 import shlex
@@ -63,8 +63,8 @@ def scope_flag(limit: Limit) -> str:
 def advised_raise(limit: Limit, missing: int) -> str:
     """Return the command that raises the limits of a scope by a round number of AI credits.
 
-    The number is at least `missing` nano-AIU, and at least the smaller of `limit` and
-    `_USUAL_RAISE`.
+    The number covers the `missing` nano-AIU. It is at least `_USUAL_RAISE` or, if the limit is
+    lower than that, the limit itself.
     """
     needed = max(1, -(-missing // NANO), min(_USUAL_RAISE, -(-limit.nano // NANO)))
     step = 10 ** (len(str(needed)) - 1)

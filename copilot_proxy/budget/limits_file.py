@@ -1,6 +1,6 @@
 """The limits that the user has set, in a file next to the ledger: see `path_for`.
 
-The server checks the file before a request, so that a change takes effect immediately.
+The server checks the file before requests, so that a change takes effect immediately.
 """
 
 import logging
@@ -32,7 +32,7 @@ _LOCK: Final = "budget.lock"
 
 
 class Raise(NamedTuple):
-    """An amount by which limits are raised for the rest of a day, or of a month."""
+    """An amount by which limits are raised for the rest of a day or month."""
 
     nano: int
     day: str
@@ -52,13 +52,14 @@ class Limits(NamedTuple):
     raises: tuple[Raise, ...] = ()
 
     def with_defaults(self, defaults: Iterable[Limit]) -> "Limits":
-        """Return these limits, plus those from the settings that they do not replace."""
+        """Return these limits, plus the `defaults` that they do not replace."""
         own = {limit.target for limit in self.limits}
         more = tuple(limit for limit in defaults if limit.target not in own)
         return self._replace(limits=(*self.limits, *more))
 
     def with_limit(self, limit: Limit) -> "Limits":
-        """Return these limits with `limit` set and not raised."""
+        """Return these limits with `limit` added. Any limit with the same target is removed, and so
+        are that limit's raises."""
         others = tuple(one for one in self.limits if one.target != limit.target)
         raises: list[Raise] = []
         for one in self.raises:
@@ -88,8 +89,8 @@ class Limits(NamedTuple):
 def path_for(ledger: Path) -> Path:
     """Return the file with the limits of `ledger`: ``budget.json`` next to ``ledger.sqlite3``.
 
-    The simulator's ledger has ``budget-simulated.json``, so that trying limits does not change
-    those of the account.
+    The simulator's ledger has ``budget-simulated.json``, so that trying limits does not change the
+    account's limits.
     """
     return ledger.with_name(f"{ledger.stem.replace('ledger', 'budget')}.json")
 
@@ -124,8 +125,8 @@ def read(path: Path) -> Limits:
 def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> None:
     """Replace the limits in the file with the result of `changed`.
 
-    Other processes wait, so that no change is lost. Raises `CopilotProxyError`, and any exception
-    that `changed` raises; the file is then unchanged.
+    Other processes wait, so that no change is lost. If `changed` raises an exception, the file
+    stays unchanged. Raises `CopilotProxyError` if the file cannot be used.
     """
     try:
         make_folder(path.parent)

@@ -1,7 +1,7 @@
 """Runs the user's command when most of a limit has been used, and when a request is refused.
 
-The command runs once for each limit, amount, period and occasion: among all servers and workers,
-the first one to create a marker file runs it.
+The command runs only once for each limit, amount, period and occasion. It is run by the server or
+worker that is the first to create a marker file.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from copilot_proxy.private_files import NEW, failure_reason, make_folder, open_p
 log = logging.getLogger(__name__)
 
 Occasion = Literal["used", "refused"]
-"""Most of a limit has been used, or a request did not fit."""
+"""Most of a limit has been used, or a request would have exceeded it."""
 _TIMEOUT: Final = 30.0
 """Seconds after which the command is killed."""
 _KEPT_SECONDS: Final = 40 * 86_400
@@ -30,7 +30,7 @@ _KEPT_SECONDS: Final = 40 * 86_400
 
 
 class Notices:
-    """Sends one process's notices; `folder` records the notices of all processes."""
+    """Sends the notices of one process. `folder` contains the marker files of all processes."""
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
         """`command` is a program with arguments, to which the text is appended. If it is empty,
@@ -85,7 +85,7 @@ class Notices:
                 log.warning("The notify command failed with exit code %d.", done.returncode)
 
     def _is_first(self, name: str) -> bool:
-        """Return whether the notice is new, and remember it. Raises `OSError`."""
+        """Return whether no process has sent this notice yet, and remember it. Raises `OSError`."""
         make_folder(self._folder)
         oldest = time.time() - _KEPT_SECONDS
         for file in self._folder.iterdir():

@@ -1,4 +1,4 @@
-"""The error for requests that do not fit the budget, and its text."""
+"""The error for requests that do not fit into the budget, and its text."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ _MAX_NAME: Final = 64
 
 
 class BudgetExceeded(CopilotProxyError):
-    """A request does not fit the budget. The HTTP status makes clients stop; see
+    """A request does not fit into the budget. The HTTP status makes clients stop; see
     docs/clients.md."""
 
     status = 402

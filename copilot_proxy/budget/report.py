@@ -22,7 +22,7 @@ class LimitState(NamedTuple):
     """For a limit per session, the amount spent by today's most expensive session."""
     reserved: int
     resets_at: datetime | None
-    """None for a limit per session."""
+    """When the limit resets; None for a limit per session."""
 
     @property
     def left(self) -> int:

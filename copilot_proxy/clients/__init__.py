@@ -1,5 +1,5 @@
-"""The programs that can use the server: a definition of each, as data for the commands.
+"""The definitions of the programs that can use the server. No module here accesses the machine.
 
-No module here accesses the machine. `registry` lists the clients, `client` declares the fields of a
-definition, and each of the other modules defines one client, or several that are configured alike.
+`registry` lists the clients, and `client` declares the fields of a definition. Most other modules
+define one client, or several that are configured alike.
 """

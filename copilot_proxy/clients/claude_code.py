@@ -1,7 +1,7 @@
 """Claude Code.
 
-Environment variables in its settings file take precedence over those it was started with. A
-settings file named on the command line takes precedence over both. Source:
+The environment variables in its settings file take precedence over those that it was started with.
+A settings file named on the command line takes precedence over both. Source:
 https://code.claude.com/docs/en/settings and /llm-gateway.
 """
 
@@ -13,7 +13,7 @@ from copilot_proxy.config_edits.changes import JsonValues
 
 _FILE: Final = "settings.json"
 _TIERS: Final = ("opus", "sonnet", "haiku", "fable")
-"""Claude Code's names for model sizes, which are also names of families."""
+"""Claude Code's names for model sizes. Model families have the same names."""
 _OTHER_PROVIDERS: Final = (
     "CLAUDE_CODE_USE_BEDROCK",
     "CLAUDE_CODE_USE_VERTEX",
@@ -51,9 +51,9 @@ def _variables(to: Connection) -> dict[str, str]:
         # Otherwise, Claude Code would send the definitions of all MCP tools with every request,
         # because the URL is not Anthropic's.
         "ENABLE_TOOL_SEARCH": "true",
-        # In auto mode, makes Claude Code check its actions in separate requests. Otherwise, it
-        # would expect every answer to include the result of a check, which only Anthropic's servers
-        # provide.
+        # In auto mode, makes Claude Code check its actions with separate requests. Otherwise, it
+        # would expect each answer to include the result of such a check, which only Anthropic's
+        # servers provide.
         "CLAUDE_CODE_AUTO_MODE_SERVER": "0",
     }
     for tier in _TIERS:

@@ -14,7 +14,8 @@ class Connection:
     """The server and its models, as seen by a client that is started or configured."""
 
     url: str
-    """The server's URL without ``/v1``. It names the client and the session, for the ledger."""
+    """The server's URL without ``/v1``. It includes the names of the client and the session, for
+    the ledger."""
     key: str
     model: ClientModel
     """The model to start with."""
@@ -23,9 +24,9 @@ class Connection:
     families: Mapping[str, ClientModel] = field(default_factory=dict)
     """The model for each of the client's `families`, if the account has one."""
     folder: PurePath
-    """The folder for the files of the `Launch`."""
+    """The folder for the `Launch.files`."""
     answer: str = ""
-    """The output of the client's `question`."""
+    """What the client printed when started with its `question`."""
     arguments: Sequence[str] = ()
     """The user's own arguments for the client."""
 
@@ -44,7 +45,7 @@ class Launch:
     machine can see them."""
     environ: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    """Names and contents of files in the connection's folder."""
+    """Name -> content of each file to create in `Connection.folder`."""
     defaults: Mapping[str, str] = field(default_factory=dict)
     """Variables to set only if the user has not set them."""
 
@@ -84,7 +85,7 @@ class Setup:
     """How to configure a client so that it always uses the server."""
 
     changes: Sequence[Change] = ()
-    """The changes to the client's files; empty if the user must make them."""
+    """The changes to the client's files; empty if the user must configure the client by hand."""
     text: str = ""
     """What the user must do or copy, if there are no changes."""
     start: str = ""
@@ -101,13 +102,13 @@ class Client:
     """The client's name in the ledger."""
     title: str
     programs: tuple[str, ...]
-    """The client's program names; with a `launch`, the first one names the client in commands."""
+    """The names of the client's programs. If there is a `launch`, commands use the first name."""
     setup: Callable[[Connection, Machine], Setup]
     """Returns how to configure the client permanently."""
     apis: tuple[Api, ...]
     """The APIs that the client can use, in order of preference."""
     launch: Callable[[Connection], Launch] | None = None
-    """Returns how to start a session that leaves the client's files alone; None if impossible."""
+    """Returns how to start the client without changing its files. None if that is impossible."""
     install: str = ""
     """The command that installs the client, or the URL of installation instructions."""
     version: str = ""
@@ -119,18 +120,20 @@ class Client:
     overrides: tuple[str, ...] = ()
     """Variables that would override what `launch` sets; `run` removes them."""
     question: tuple[str, ...] = ()
-    """Arguments that make the client print what `launch` needs to know about this version."""
+    """Arguments that make the client print what `launch` needs to know about the installed
+    version."""
     families: tuple[str, ...] = ()
     """Model families that `launch` needs."""
     family: str = "default"
     """The family to start with if neither the command nor the settings name a model."""
     resume: str = ""
-    """Arguments that continue the client's last conversation, if there are any. The command that
-    the client itself suggests would start it without this server."""
+    """Arguments that continue the client's last conversation, if the client has such arguments. The
+    command that the client itself suggests would start it without this server."""
     obstacle: str = ""
     """Why the client cannot use this server, or "" if it can."""
     keeps_folder: bool = False
-    """Whether the folder must be kept, because the client stores other data next to the files."""
+    """Whether `Connection.folder` must be kept, because the client also stores data of its own
+    there."""
 
     @property
     def user_agent(self) -> str:

@@ -1,8 +1,8 @@
 """Codex CLI.
 
 Every configuration key can be set on the command line, so the only file that Codex needs is the
-model list. Each entry of that list must contain the instructions for the model, which are copied
-from the list built into this version of Codex, as printed by ``codex debug models``.
+model list. Its entries must contain the instructions for each model. These are copied from Codex's
+own list, which ``codex debug models`` prints.
 """
 
 import json
@@ -20,9 +20,9 @@ it."""
 _FILE: Final = "models.json"
 _MODELS_FILE: Final = "copilot-proxy.models.json"
 _WITHOUT: Final = ("upgrade", "availability_nux", "default_service_tier", "model_specialty")
-"""Fields that advertise or select things that only OpenAI has."""
+"""Fields that advertise or select something that only OpenAI's servers offer."""
 _UNRANKED: Final = 100
-"""The menu position of models that are not in Codex's own list: below the models that are."""
+"""The menu position of models that are not in Codex's own list: below those that are."""
 
 
 def _launch(to: Connection) -> Launch:
@@ -76,10 +76,11 @@ def _line(name: str, value: str) -> str:
 
 
 def model_list(models: Sequence[ClientModel], own_list: str) -> list[dict[str, Any]]:
-    """Return Codex's entries for `models`, or none if Codex's `own_list` is unreadable.
+    """Return entries for `models` in Codex's format, or no entries if `own_list` is unreadable.
 
-    Models that Codex knows keep their entries, except for the limits. Other models are given the
-    entry of a model that uses plain function tools, as all of Copilot's models do.
+    `own_list` is Codex's own list. Models that it contains keep their entries, with Copilot's
+    limits. Other models are given the entry of a model that uses plain function tools, as all of
+    Copilot's models do.
     """
     known = _entries(own_list)
     if not known:

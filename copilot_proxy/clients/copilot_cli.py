@@ -33,7 +33,8 @@ def _setup(to: Connection, machine: Machine) -> Setup:
 
 
 def _api(to: Connection) -> dict[str, str]:
-    """Return the variables that select an API which the model supports without translation."""
+    """Return the variables that select an API on which Copilot serves the model without
+    translation."""
     if "chat" not in to.model.apis and "messages" in to.model.apis:
         return {"COPILOT_PROVIDER_TYPE": "anthropic", "COPILOT_PROVIDER_BASE_URL": to.url}
     is_chat = "chat" in to.model.apis or "responses" not in to.model.apis

@@ -1,4 +1,4 @@
-"""crush: a provider in its JSON file.
+"""crush: a provider in the JSON configuration file.
 
 Source: https://github.com/charmbracelet/crush#custom-providers
 """

@@ -28,8 +28,9 @@ def _launch(to: Connection) -> Launch:
     return Launch(
         ("--settings", str(to.folder / _FILE)),
         files={_FILE: json.dumps(settings, indent=2)},
-        # Without a sign-in to Factory, `droid exec` insists on a key, but does not use it for the
-        # user's own models. In a terminal, droid checks the key, and exits if it is invalid.
+        # If the user is not signed in to Factory, `droid exec` requires a key, but does not use it
+        # for the user's own models. In a terminal, droid checks the key, and exits if it is
+        # invalid.
         defaults={"FACTORY_API_KEY": "unused"} if "exec" in to.arguments else {},
     )
 

@@ -1,8 +1,8 @@
 """Gemini CLI: variables, and a settings file that selects the type of sign-in.
 
 No variable can select the type of sign-in. A variable can name a settings file, but Gemini CLI
-skips that file if any parent folder, such as ``/tmp``, is writable by others. Gemini CLI is
-therefore given a separate home folder, where it also keeps its sessions. Source:
+skips that file if others can write to a parent folder, such as ``/tmp``. Gemini CLI is therefore
+given a separate home folder, where it also keeps its sessions. Source:
 https://geminicli.com/docs/reference/configuration
 """
 
@@ -35,7 +35,7 @@ _OTHER_JOBS: Final = (
     "web-fetch",
     "web-fetch-fallback",
 )
-"""The jobs other than the conversation, as named by Gemini CLI 0.61, which maps them to Google's
+"""Gemini CLI's jobs other than the conversation. Version 0.61 maps these names to Google's
 models."""
 
 
@@ -54,8 +54,8 @@ def _launch(to: Connection) -> Launch:
 
 
 def _models_of_jobs(to: Connection) -> list[dict[str, Any]]:
-    """Return the model for each job. The account may have none of the models that Gemini CLI itself
-    would choose."""
+    """Return the model for each job. Gemini CLI itself might choose models that the account does
+    not have."""
     small = to.families.get(_SMALL, to.model)
     models = dict.fromkeys(_SMALL_JOBS, small) | dict.fromkeys(_OTHER_JOBS, to.model)
     return [

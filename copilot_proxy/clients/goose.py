@@ -1,4 +1,4 @@
-"""goose: a folder with a file for each of the user's own providers.
+"""goose: a file in the folder of the user's own providers.
 
 Source: https://goose-docs.ai/docs/getting-started/providers and the files of goose's built-in
 providers.

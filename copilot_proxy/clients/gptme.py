@@ -1,4 +1,4 @@
-"""gptme: variables that name the server. gptme calls its models local.
+"""gptme: variables that name the server, whose models gptme calls local.
 
 Source: https://gptme.org/docs/providers-custom.html
 """

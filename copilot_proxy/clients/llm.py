@@ -1,7 +1,7 @@
 """llm, which reads models and keys from a folder, and also writes its log there.
 
-There is only one variable for everything in the folder, so `llm` is given a separate folder, which
-also contains the log of the prompts sent through this server. Source:
+A single variable selects the folder for all of these. `llm` is given a separate folder, so prompts
+sent through this server have a log of their own. Source:
 https://llm.datasette.io/en/stable/other-models.html
 """
 

@@ -1,6 +1,6 @@
-"""Models as described in a client's configuration, read from the server's list.
+"""Reads the server's model list, for the configuration of clients.
 
-The list is the response to ``GET /v1/models``; its entries are `formats.models.ModelObject`.
+The list is the response to ``GET /v1/models``, whose entries are `formats.models.ModelObject`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _PATHS: Final[Mapping[str, Api]] = {
 
 @dataclass(frozen=True)
 class ClientModel:
-    """A chat model. Sizes are in tokens, and None if Copilot does not report them."""
+    """A chat model. Sizes are in tokens; unknown sizes are None."""
 
     id: str
     name: str

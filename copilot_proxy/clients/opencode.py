@@ -15,14 +15,14 @@ from copilot_proxy.config_edits.json_text import Path
 _PROVIDER: Final = "copilot-proxy"
 _SMALL: Final = "gpt-mini"
 _KILO_VARIABLES: Final = {"KILO_DISABLE_MODELS_FETCH": "1", "KILO_TELEMETRY_LEVEL": "off"}
-"""Without these variables, Kilo would fetch a list of other models, and at exit wait to send
-telemetry, which takes seconds without a network."""
+"""Without these variables, Kilo would fetch a list of other models. At exit, it would wait until it
+has sent telemetry, which takes seconds if there is no network."""
 
 
 def _launch_with(
     variable: str, environ: Mapping[str, str] | None = None
 ) -> Callable[[Connection], Launch]:
-    """Return a function that adds the configuration to `environ`, as the value of `variable`."""
+    """Return a `Client.launch` that sets `variable` to the configuration, and adds `environ`."""
 
     def launch(to: Connection) -> Launch:
         configuration = {**_choice(to), "provider": {_PROVIDER: _provider(to)}}
@@ -32,7 +32,7 @@ def _launch_with(
 
 
 def _setup_in(folder: str, names: Sequence[str]) -> Callable[[Connection, Machine], Setup]:
-    """Return a function that changes the first existing file in `names`."""
+    """Return a `Client.setup` that changes the first of the files in `names` that exists."""
 
     def setup(to: Connection, machine: Machine) -> Setup:
         files = [machine.config / folder / name for name in names]

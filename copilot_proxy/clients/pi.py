@@ -67,8 +67,8 @@ def _model(model: ClientModel) -> dict[str, Any]:
         "maxTokens": model.output or _DEFAULT_OUTPUT,
     }
     if model.efforts:
-        # For a level without an entry, pi would send its own default, even if the model lacks that
-        # level.
+        # For a level without an entry, pi would send its own default, even if the model does not
+        # accept it.
         levels = {level: level if level in model.efforts else None for level in _LEVELS}
         entry["thinkingLevelMap"] = levels | ({"off": "none"} if "none" in model.efforts else {})
     if model.adaptive:

@@ -8,7 +8,7 @@ from copilot_proxy.config_edits.changes import JsonValues
 from copilot_proxy.config_edits.json_text import Item, Path
 
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""The variable for the key, which the settings file sets."""
+"""The variable for the key. The settings file sets it."""
 
 
 def _launch(to: Connection) -> Launch:

@@ -82,7 +82,8 @@ RUNNABLE: Final = tuple(client for client in CLIENTS if client.launch is not Non
 
 
 def find_client(name: str) -> Client | None:
-    """Return the client with this name, title or program, ignoring case, or None."""
+    """Return the client with this name, title or program, ignoring case. Returns None if it is
+    unknown."""
     wanted = name.lower()
     for client in CLIENTS:
         if wanted in (client.name, client.title.lower(), *client.programs):
@@ -99,7 +100,8 @@ def similar_clients(name: str) -> list[str]:
 
 
 def any_program(program: str) -> Client:
-    """Return a definition for a program that has none, but reads the SDKs' variables."""
+    """Return a definition for any other program. It works if the program reads the SDKs'
+    variables."""
     return Client(
         name=_UNUSUAL.sub("-", program)[:_MAX_LENGTH],
         title=program,

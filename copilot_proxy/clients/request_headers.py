@@ -1,4 +1,5 @@
-"""How clients identify themselves in requests: all that the server needs to know about them.
+"""How clients identify themselves in requests, which is all that the server needs to know about
+them.
 
 This is a separate module so that the server does not have to load the definitions of all clients.
 """
@@ -16,8 +17,8 @@ USER_AGENTS: Final = {
     "droid": "factory-cli/",
     "gemini-cli": "GeminiCLI",
 }
-"""The start of each client's ``user-agent`` header; clients not listed here send an SDK's user
-agent, or an unknown one."""
+"""The start of each client's ``user-agent`` header. Other clients send that of an SDK, or an
+unknown one."""
 SESSION_HEADERS: Final = {
     "claude-code": ("x-claude-code-session-id",),
     "codex": ("session-id", "thread-id"),

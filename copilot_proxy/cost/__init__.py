@@ -1,4 +1,4 @@
-"""The cost of requests, in billionths of an AI credit, and the remaining quota.
+"""Computes the cost of requests and the remaining quota.
 
 Contains only pure functions.
 """

@@ -1,8 +1,8 @@
-"""Determines what a request cost, and how reliable that number is.
+"""Determines what a request cost, and where that number comes from.
 
-The sources, most reliable first: the total that Copilot reports; the sum of the details that it
-reports; the prices in its model list; the bundled table, with its date. If there is none of these,
-the cost is unknown, which is not the same as zero.
+The sources, most reliable first, are the total that Copilot reports, the sum of the details that it
+reports, the prices in its model list, and the bundled price table. Without any of these, the cost
+is unknown, which is not the same as zero.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "free": "nothing was charged",
     "unknown": "Copilot did not report it, and the tokens or the model's price are unknown",
 }
-"""Explanations of the sources, shown after an amount and a colon."""
+"""Explanations of the sources. They are shown after an amount and a colon."""
 
 
 class Cost(NamedTuple):
@@ -54,7 +54,7 @@ def assess(
     """Return the cost of an answer with complete token counts.
 
     `prices` are the model's prices in Copilot's list, `usage` is in the format of Chat Completions,
-    and `copilot_usage` is as Copilot sent it; each is None if unknown.
+    and `copilot_usage` is as Copilot sent it. Each of them is None if unknown.
     """
     tokens = from_details(copilot_usage, usage) or from_usage(usage)
     tier = prices.tier(tokens.prompt) if prices is not None and tokens is not None else None
@@ -74,8 +74,8 @@ def estimated(model_id: str | None, prices: PriceList | None, tokens: Tokens) ->
 
 
 def priced(tokens: Tokens, model_id: str | None, prices: PriceList | None) -> Cost:
-    """Return the cost of `tokens` at `prices`, or at the bundled table's prices if there are
-    none."""
+    """Return the cost of `tokens` at `prices` or, if that is None, at the bundled table's
+    prices."""
     if prices is not None:
         nano = prices.cost(tokens)
         return Cost(nano, "models", tokens, prices.tier(tokens.prompt))

@@ -24,7 +24,7 @@ _CHANGES: Final = {
         "conversation instead: that changes the prompt less often.",
     ),
 }
-"""First word of the detail -> what has changed, and what to do about it."""
+"""First word of the detail -> what the requests did, and what to do about it."""
 _REASONS: Final = {
     "ttl_expiry": (
         f"came after a pause longer than the {TTL // 60} minutes for which prompts stay in the "
@@ -51,10 +51,10 @@ _REASONS: Final = {
 
 
 def explain(reason: str, detail: str | None) -> tuple[str, str]:
-    """Return what happened, worded to follow a subject such as "3 requests", and some advice.
+    """Return what happened, to be put after a subject such as "3 requests", and some advice.
 
-    `reason` is a `cost.prompt_cache.Reason` other than ``cold``; `detail` is its detail in the
-    ledger.
+    `reason` is a `cost.prompt_cache.Reason` other than ``cold``, and `detail` is stored with it in
+    the ledger.
     """
     detail = detail or ""
     if reason == "prefix_change":

@@ -1,6 +1,6 @@
-"""Formats quotas, percentages and token counts for users, identically in all views.
+"""Formats quotas, percentages and token counts for users.
 
-`nano_aiu.rounded` does so for credits.
+`nano_aiu.rounded` formats AI credits.
 """
 
 from datetime import UTC, datetime
@@ -11,7 +11,8 @@ _UNITS: Final = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
 def percent(share: float) -> str:
-    """Format a percentage, such as ``59%``. Only 0 or less is ``0%``, and only 100 is ``100%``."""
+    """Format a percentage, such as ``59%``. Values between 0 and 100 never become ``0%`` or
+    ``100%``."""
     if 0 < share < 0.5:
         return "<1%"
     if 99.5 <= share < 100:
@@ -28,7 +29,7 @@ def short_count(tokens: int) -> str:
     """Format a number of tokens, such as ``112k`` or ``4.1M``."""
     if tokens < 1000:
         return str(tokens)
-    # The thresholds are those of the rounded numbers: neither 1000k nor 10.0k is shown.
+    # These thresholds allow for rounding, so that neither 1000k nor 10.0k is shown.
     size, unit = next(one for one in _UNITS if tokens >= 0.9995 * one[0])
     number = tokens / size
     return f"{number:.1f}{unit}" if number < 9.95 else f"{number:.0f}{unit}"

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 _CHARS_PER_TOKEN: Final = 4
 _FILE_TOKENS: Final = 1600
-"""Tokens of an image or document: the maximum that Claude counts for an image."""
+"""Tokens to assume for an image or document: the maximum that Claude counts for an image."""
 _MIN_FILE: Final = 2000
 """Strings without spaces that have at least this many characters count as file data."""
 TOKENS_PER_EVENT: Final = 2.0
-"""Output tokens to assume per stream event until a model's answers show the actual number."""
+"""Output tokens to assume per stream event until a model has given a complete answer."""
 
 
 def prompt_tokens(request: Mapping[str, Any]) -> int:
@@ -37,7 +37,8 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
 
 
 def _has_no_space(text: str) -> bool:
-    """Return whether `text` has no whitespace; lists of numbers or names have some."""
+    """Return whether `text` has no whitespace. Unlike file data, lists of numbers or names have
+    some."""
     return " " not in text and "\n" not in text
 
 

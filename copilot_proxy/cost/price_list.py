@@ -1,8 +1,8 @@
 """The prices of a model's tokens, from its entry in Copilot's list or from the bundled table.
 
 If the price of input or output is missing, all prices are unknown. The prices of cache reads and
-cache writes default to the price of input, and the price of reasoning to that of output, as in
-GitHub's specification of AI credits for agentic workflows.
+cache writes default to the price of input; reasoning costs as much as output. This is how GitHub
+specifies AI credits for agentic workflows.
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ class PriceList(NamedTuple):
         )
 
     def highest_cost(self, prompt: int, cached: int, output: int) -> int:
-        """Return the maximum cost of the tokens in nano-AIU. Tokens that are not `cached` may have
+        """Return the maximum cost of a request in nano-AIU. Tokens that are not `cached` may have
         to be written to the cache, usually at a higher price than input."""
         prices = self._prices(prompt)
         fresh = max(prices.input, prices.cache_write)
@@ -98,7 +98,7 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
 
 
 def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-    """Return the values that `reported_prices` reads, to compare them with another answer's."""
+    """Return the values that `reported_prices` reads, so that two answers can be compared."""
     details = (copilot_usage or {}).get("token_details")
     return [
         (one.get("token_type"), one.get("batch_size"), one.get("cost_per_batch"))
@@ -110,8 +110,8 @@ def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, .
 def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None:
     """Return the prices in the ``token_details`` that Copilot sends with an answer.
 
-    Returns None unless both input and output have prices for the same number of tokens. The details
-    of a short prompt do not include the prices of long ones.
+    Returns None unless input and output both have a price, and all prices are for the same number
+    of tokens. The details of a short prompt do not include the prices of long ones.
     """
     details = (copilot_usage or {}).get("token_details")
     prices: dict[str, Any] = {}
@@ -127,7 +127,7 @@ def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None
 
 
 def _tier(prices: Mapping[str, Any], unit: int) -> Tier | None:
-    """Return the prices of a tier; `unit` is the number of nano-AIU in a unit of its prices."""
+    """Return the prices of a tier. `unit` is the unit of its prices in nano-AIU."""
     fresh, output = number(prices.get("input_price")), number(prices.get("output_price"))
     if fresh is None or output is None:
         return None

@@ -1,7 +1,7 @@
 """Finds out why a part of a request's prompt missed the provider's cache.
 
 A request is compared with the earlier requests of its conversation. Only digests of their prompts
-are known, which show whether two blocks are equal, but not what they contain.
+are known: they show whether two blocks are equal, but not what the blocks contain.
 """
 
 from collections.abc import Sequence
@@ -36,19 +36,19 @@ _MIN_SHARE: Final = 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """The data about the prompt of a request."""
+    """A request's prompt, as far as it matters for the cache."""
 
     model: str
     started_us: int
     ready_us: int
-    """When the prompt became available in the cache: at the first token of the answer."""
+    """When the answer began; from then on, the prompt is in the cache."""
     tokens: Tokens
     tier: str | None
     marked: bool
     """Whether only marked parts of the request are cached, as with Claude."""
     digests: tuple[bytes, ...]
     sizes: tuple[int, ...]
-    """The size of each block in tokens, relative to the other blocks."""
+    """The size of each block; only the proportions matter."""
     places: tuple[tuple[str, int, str], ...]
     """The kind, number and name of each block."""
 
@@ -78,7 +78,7 @@ class Prompt:
 
 
 class Earlier(NamedTuple):
-    """The remembered data about an earlier prompt of the same conversation."""
+    """What is remembered about an earlier prompt of the same conversation."""
 
     model: str
     started_us: int
@@ -109,20 +109,21 @@ class _Match(NamedTuple):
 
     earlier: Earlier
     common: int
-    """The number of equal blocks at the start."""
+    """How many blocks at the start of both prompts are equal."""
     has_same_start: bool
     """Whether the tools and the system prompt are the same."""
     messages: int
-    """The tokens of the conversation, without the tools and the system prompt."""
+    """The new prompt's tokens, without the tools and the system prompt."""
     earlier_messages: int
-    """The tokens of the earlier conversation, if it has the same start."""
+    """The earlier prompt's tokens, without the tools and the system prompt, if these are the
+    same."""
     prefix: int
-    """The tokens in the equal blocks at the start."""
+    """The tokens in the `common` blocks."""
     readable: int
-    """The tokens that could have been read if nothing had changed: the tokens of all blocks that
-    are also in the earlier prompt, even in a different form."""
+    """The tokens that could have been read from the cache if nothing had changed: those of all
+    blocks that are also in the earlier prompt, even in a different form."""
     kept: float
-    """The share of the earlier conversation that is also in the new one."""
+    """The share of the earlier prompt's messages that is also in the new prompt."""
 
 
 def find_cache_miss(
@@ -182,7 +183,7 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
     first, theirs = prompt.first_message, set(known)
     has_same_start = first == earlier.first_message <= common
     # If the numbers of tools and system parts are unchanged, a block that differs was edited.
-    # Without the edit, it would have been read.
+    # Without the edit, it would have been read from the cache.
     is_alike = (prompt.tools, first) == (earlier.tools, earlier.first_message)
     edited = first if is_alike else 0
     sizes = prompt.sizes
@@ -220,8 +221,7 @@ def _share_kept(prompt: Prompt, messages: Sequence[bytes]) -> float:
 def _beginning(
     prompt: Prompt, matches: Sequence[_Match], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return the miss of a request that does not continue an earlier one: a compaction or a new
-    start.
+    """Return the miss of a request that follows a compaction or a new start.
 
     After a compaction, the tools and the system prompt are unchanged, and the conversation is much
     shorter.
@@ -268,7 +268,7 @@ def _lost(prompt: Prompt, readable: int, prices: PriceList | None) -> int | None
 
 
 def _surcharge(prompt: Prompt, prices: PriceList | None) -> int | None:
-    """Return how much more the request costs in its tier than in the default tier."""
+    """Return how much more the request costs than it would in the default tier."""
     if prices is None:
         return None
     return prices.cost(prompt.tokens) - prices._replace(threshold=None).cost(prompt.tokens)

@@ -13,14 +13,14 @@ from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
 METERS: Final = ("premium_models", "premium_interactions", "chat")
-"""The quotas that may meter a plan, in order of precedence; ``chat`` meters only plans without the
-others."""
+"""The quotas that may meter a plan, in order of precedence; ``chat`` counts only if a plan has none
+of the others."""
 _MIN_ELAPSED: Final = timedelta(days=1)
-"""Before this much of the month has passed, the pace is meaningless."""
+"""The pace is not computed until this much of the month has passed."""
 
 
 class Quota(NamedTuple):
-    """The quota that meters the account, at the time of an answer."""
+    """The quota that meters the account, as reported with an answer."""
 
     unit: str
     """``AI credits``, ``premium requests`` or ``chat messages``."""
@@ -38,24 +38,27 @@ class Quota(NamedTuple):
         return self.entitlement < 0
 
     def was_reset(self, now: datetime) -> bool:
-        """Return whether a reset since the answer has made these amounts outdated."""
+        """Return whether these amounts are outdated, because the quota has been reset since the
+        answer."""
         return self.resets_at is not None and self.resets_at <= now
 
     @property
     def left(self) -> float | None:
-        """The remaining amount, in `unit`; None if there is no quota."""
+        """The remaining amount in `unit`, or None if this seat has no individual quota."""
         return None if self.unlimited else self.entitlement * self.percent_left / 100
 
     @property
     def used(self) -> float | None:
-        """The amount used since the last reset, in `unit`; None if there is no quota."""
+        """The amount in `unit` used since the last reset, or None if this seat has no individual
+        quota."""
         if self.unlimited:
             return None
         return self.entitlement * (1 - max(self.percent_left, 0) / 100) + self.overage
 
 
 def quota_unit(snapshot: str, *, token_based: bool) -> str:
-    """Return the unit of a quota, based on its snapshot's name and how the account is billed."""
+    """Return the unit of a quota from the name of its snapshot. `token_based` is True if the
+    account is billed per token."""
     if token_based:
         return "AI credits"
     return "chat messages" if snapshot == "chat" else "premium requests"
@@ -79,8 +82,8 @@ def quota_of(headers: Mapping[str, str], *, token_based: bool = False) -> Quota 
 def metering(entitlements: Mapping[str, float | None]) -> str | None:
     """Return the name of the quota that meters an account, or None if none does.
 
-    `entitlements` are those of all quotas in the headers or the account's data, by name. A negative
-    one means that the seat has no individual quota.
+    `entitlements` maps the name of each quota to the included amount. A negative amount means that
+    the seat has no individual quota.
     """
     # A plan that is metered by chat messages includes no premium requests.
     for suits in (_is_positive, _is_unlimited):
@@ -102,7 +105,7 @@ def _is_unlimited(entitlement: float) -> bool:
 def runs_out(quota: Quota, now: datetime) -> datetime | None:
     """Return when the quota runs out at this month's pace, or None if it lasts until the reset.
 
-    A quota that is used up runs out `now`, even if its reset is not known.
+    If it is used up already, `now` is returned, even if the time of the reset is unknown.
     """
     left, used = quota.left, quota.used
     if left is None or used is None:

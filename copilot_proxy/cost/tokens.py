@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 _NUMBERS: Final = (int, float)
 _MAX_COUNT: Final = 10**15
-"""Higher numbers are not plausible counts."""
+"""A higher count is not plausible, and is ignored."""
 _PRICED: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "output"})
 """The token types in Copilot's details that are priced separately."""
 
@@ -31,7 +31,7 @@ class Tokens(NamedTuple):
 def from_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
     """Return the counts in a Chat Completions usage object, or None if it counts nothing.
 
-    The usage includes cached tokens in the prompt tokens; they are subtracted here. In Gemini's
+    The object's prompt tokens include the cached ones, which are subtracted here. In Gemini's
     streams, only the last chunk has counts other than zero.
     """
     if usage is None:

@@ -36,7 +36,7 @@ _COMMANDS: Final = {
 
 
 class Dashboard:
-    """The page's data. `key` restricts it to the requests of the API key with that name."""
+    """The page's data. A `key` restricts it to requests with the API key of that name."""
 
     def __init__(
         self, settings: Settings, relay: Relay, upstream: Upstream, *, simulated: bool
@@ -61,7 +61,7 @@ class Dashboard:
         return [running(record) for record in records if key in (None, record.key)]
 
     def server(self, key: str | None) -> dict[str, Any]:
-        """Return the state of the server; only the owner sees the names of folders."""
+        """Return the state of the server. Names of folders are only included for the owner."""
         state, settings = self._upstream.state(), self._settings
         folder = settings.dump_dir if key is None else None
         return {
@@ -85,7 +85,7 @@ class Dashboard:
         }
 
     async def version(self) -> object:
-        """Return a value that changes with the ledger, the budget and the day."""
+        """Return a value that changes when the ledger, the budget or the day does."""
         if not self._settings.ledger:
             return self._relay.quota
         version = await self._ledger.version()

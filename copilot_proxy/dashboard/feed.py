@@ -1,7 +1,6 @@
 """Sends changes to all open pages: running requests, new ledger rows, the overview.
 
-It is only active while a page is open. The data for a viewer's pages is encoded once, so that many
-pages cost little more than one.
+It is only active while a page is open. The data is encoded only once for all pages of a viewer.
 """
 
 import asyncio
@@ -22,21 +21,22 @@ _TICK: Final = 0.5
 _IDLE_TICK: Final = 1.0
 """Seconds between checks while no requests are running."""
 _IDLE_TICKS: Final = 4
-"""Ticks between checks of the ledger while idle; other processes may write to it."""
+"""Ticks between checks of the ledger while no requests are running here; other processes may write
+to it."""
 _MAX_SHARE: Final = 0.05
 """The maximum share of time to spend on reading the overview."""
 _MAX_PAUSE: Final = 5.0
-"""Seconds after which the overview may be read regardless of `_MAX_SHARE`; reading is slow on a
-busy machine."""
+"""Seconds after which the overview may be read regardless of `_MAX_SHARE`, since reading may be
+slow."""
 _MAX_WAITING: Final = 64
-"""Maximum number of messages queued for a page; a page that does not read them is disconnected."""
+"""Maximum number of messages queued for a page. If it does not read them, it is disconnected."""
 
 Message = bytes
-"""A server-sent event; empty at the end of the stream."""
+"""Server-sent events; an empty message ends the stream."""
 
 
 class Source(Protocol):
-    """The feed's data source. `key` restricts it to the requests of the API key with that name."""
+    """The feed's data source. A `key` restricts it to requests with the API key of that name."""
 
     def running(self, key: str | None) -> list[dict[str, Any]]:
         """Return the requests that are being answered."""
@@ -103,7 +103,7 @@ class Feed:
     async def subscribe(self, key: str | None) -> "asyncio.Queue[Message]":
         """Return the messages for a new page, starting with the full state.
 
-        `key` restricts them to the requests of the API key with that name. Raises
+        A `key` restricts them to requests with the API key of that name. Raises
         `CopilotProxyError`.
         """
         channel = self._channels.get(key)
@@ -179,12 +179,13 @@ class Feed:
                 channel.flush()
 
     def _send_state(self) -> bool:
-        """Send the state in memory if it has changed; return whether any requests are running."""
+        """Send the running requests and the server's state if they have changed. Return whether the
+        running requests have."""
         is_busy = False
         for key, channel in self._channels.items():
             running = _encode(self._source.running(key))
             if running != channel.running:
-                # The tick after a request counts as busy, because its row is about to be written.
+                # A request may just have ended, so that its row is about to be written.
                 is_busy = True
                 channel.running = running
                 channel.send(_event("running", running))

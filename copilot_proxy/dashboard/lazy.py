@@ -42,7 +42,7 @@ class LazyDashboard:
         return self._sessions
 
     def find_key(self, cookies: bytes) -> ApiKey | None:
-        """Return the API key that a ``Cookie`` header stands for, or None if it is invalid."""
+        """Return the API key that a ``Cookie`` header represents, or None if it is invalid."""
         return self.sessions.find(cookies) if cookies else None
 
     def close(self) -> None:

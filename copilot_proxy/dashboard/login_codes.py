@@ -1,8 +1,8 @@
 """One-time codes with which ``copilot-proxy dashboard`` signs a browser in.
 
-A code is represented by a file in the state folder. Only the user who runs the server can write
-there, so nobody else can create a code. The file's name is a digest of the code. Redeeming a code
-removes the file, so each code works only once, even with several processes.
+Each code has a file in the state folder, named after a digest of the code. Only the user who runs
+the server can write there, so nobody else can create a code. Redeeming a code removes the file, so
+the code works only once, even with several processes.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from copilot_proxy.private_files import NEW, make_folder, open_private
 
 _FOLDER: Final = "dashboard-codes"
 _SECONDS: Final = 120
-"""Seconds for which a code is valid; a browser may have to start first."""
+"""Seconds for which a code is valid: enough for a browser to start."""
 
 
 def make_code(state_dir: Path) -> str:

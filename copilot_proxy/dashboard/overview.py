@@ -27,13 +27,13 @@ def overview(
 ) -> dict[str, Any]:
     """Return everything except individual requests. Amounts are in nano-AIU, times in ISO 8601.
 
-    With `key`, only requests with the API key called `key` are included, and no sessions, because
-    sessions do not record their key. `installed` are the names of the clients on this machine.
+    With `key`, only requests with the API key of that name are included, and no sessions, because a
+    session's key is not recorded. `installed` contains the names of the clients on this machine.
     """
     filters = Filters(key=key)
     quota, reported_at = latest_quota(database) or (None, None)
     if quota is not None and quota.was_reset(now):
-        quota = reported_at = None  # it was reset, and Copilot has not answered since
+        quota = reported_at = None  # the quota was reset, and Copilot has not answered since
     states = [
         one
         for one in limit_states(database, limits, now)
@@ -135,7 +135,8 @@ def _sessions(database: Database, now: datetime) -> list[dict[str, Any]]:
 def _clients(
     database: Database, key: str | None, now: datetime, installed: set[str]
 ) -> list[dict[str, Any]]:
-    """Return the clients that were seen, latest first, followed by the other known clients."""
+    """Return the clients that have recently sent requests, latest first, and then all other
+    clients."""
     first = now.date() - timedelta(days=_SEEN_DAYS)
     known = {client.name: client for client in CLIENTS}
     seen = {one.client: one for one in clients_since(database, first, key)}
@@ -156,7 +157,8 @@ def _clients(
 
 
 def _command(client: Client) -> str:
-    """Return the command that starts the client with this server, or connects it permanently."""
+    """Return the command that starts the client with this server or, if there is none, that
+    configures the client permanently."""
     return f"copilot-proxy {'connect' if client.launch is None else 'run'} {client.word}"
 
 

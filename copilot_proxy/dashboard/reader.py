@@ -14,16 +14,17 @@ _Result = TypeVar("_Result")
 
 
 class LedgerReader:
-    """A connection to the ledger that is opened by the first query and then kept."""
+    """A connection to the ledger. The first query opens it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._turn = asyncio.Lock()
         self._in_use = threading.Lock()
-        """Held while a thread uses the connection. The query of a cancelled task keeps running."""
+        """Held while a thread uses the connection. A query keeps running even if its task is
+        cancelled."""
         self._database: Database | None = None
         self._file: tuple[int, int] | None = None
-        """Identifies the file that the connection reads; None if there was no file yet."""
+        """The identity of the file that the connection reads; None if there was no file yet."""
         self._is_unused = False
         self._opened = 0
         """How many times a connection has been opened."""

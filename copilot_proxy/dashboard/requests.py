@@ -1,5 +1,4 @@
-"""Requests as shown on the page: running ones, those in the ledger, and a single request's
-details."""
+"""Requests as shown on the page: running requests, and the details of a single request."""
 
 import json
 import time
@@ -21,7 +20,7 @@ _BROKEN: Final = 502
 
 
 _CLOCK_OFFSET: Final = time.time() - time.perf_counter()
-"""Converts a record's start time to the time of day."""
+"""Add this to a record's start time to get seconds since 1970."""
 
 
 def running(record: RequestRecord) -> dict[str, Any]:
@@ -45,9 +44,9 @@ def running(record: RequestRecord) -> dict[str, Any]:
 
 
 def request(database: Database, request_id: str, key: str | None) -> dict[str, Any] | None:
-    """Return all details of a request, with explanations, or None if there is no such request.
+    """Return all details of a request, with explanations, or None if it is not in the ledger.
 
-    With `key`, only requests of the API key with that name are found.
+    With `key`, only requests with the API key of that name are found.
     """
     found = requests_named(database, request_id)
     if not found or found[0]["request_id"] != request_id or key not in (None, found[0]["key"]):
@@ -72,8 +71,8 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
 
 
 def hint(code: str, status: int, outcome: str, notes: Sequence[str] = ()) -> str:
-    """Return what to do about an error in the ledger, which stores no messages, hints or
-    headers."""
+    """Return what to do about the error of a request in the ledger, which does not store the
+    error's message or hint."""
     if outcome == "refused_budget":
         return stored_hint(notes)
     if outcome == "client_left":

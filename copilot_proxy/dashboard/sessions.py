@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 SECONDS: Final = 12 * 3600
 """Seconds for which a cookie is valid."""
 _OWNER: Final = ApiKey(Secret(""))
-"""Represents the user who runs the server, if the server has only named keys."""
+"""A pseudo-key for the user who runs the server, if all keys are named."""
 
 
 class Sessions:

@@ -14,10 +14,10 @@ LISTED: Final = (
     *("nano_aiu", "cost_source", "status", "outcome", "error_code", "cache_verdict"),
     "cache_lost_nano_aiu",
 )
-"""The columns of a request in a list."""
+"""The columns that a list of requests contains."""
 _MAX_SEARCHED: Final = 200_000
-"""Maximum number of rows to search for a page of requests; those of a rarely used client may be far
-apart."""
+"""Maximum number of rows to search for a page of requests. The requests of a rarely used client may
+be far apart."""
 
 
 class ClientUse(NamedTuple):
@@ -42,9 +42,10 @@ def latest_requests(
 ) -> list[dict[str, Any]]:
     """Return the latest requests, newest first, as dictionaries with the keys in `LISTED`.
 
-    `after` and `before` limit the `id`, and `failed` selects only requests that did not succeed.
-    With a `period`, the requests are those that ended in it, ordered by when they ended. Otherwise,
-    they are ordered by `id`, which is a different order for imported requests.
+    `failed` selects only requests that did not succeed. With a `period`, the requests are those
+    that ended in it, ordered by when they ended. Without one, the `id` must be between `after` and
+    `before` (both exclusive), and the requests are ordered by `id`, which is not the order in time
+    for imported requests.
     """
     filtered, filtered_values = filters.conditions()
     conditions, values = [*filtered, "corrects IS NULL"], [*filtered_values]
@@ -55,7 +56,7 @@ def latest_requests(
             if moment is not None:
                 conditions.append(f"ended_us {comparison} ?")
                 values.append(round(moment.timestamp() * 1e6))
-        if filtered:  # without this, searching for an unknown name would take longest
+        if filtered:  # otherwise, the search for an unknown name would read all rows of the period
             known = f"FROM sums WHERE {' AND '.join(filtered)}"
             conditions.append(
                 f"ended_us BETWEEN (SELECT min(first_us) {known}) AND (SELECT max(last_us) {known})"
@@ -81,8 +82,8 @@ def newest_id(database: sqlite3.Connection) -> int:
 
 
 def clients_since(database: sqlite3.Connection, first: date, key: str | None) -> list[ClientUse]:
-    """Return the clients seen since a local day, latest first; with `key`, only those that used
-    that API key."""
+    """Return the clients seen since a local day, latest first. With `key`, return only those that
+    used that API key."""
     scope = " AND key = ?" if key is not None else ""
     found = database.execute(
         "SELECT client, max(last_us), sum(requests), sum(nano_aiu) FROM sums "  # noqa: S608

@@ -6,10 +6,10 @@ from typing import Final
 from copilot_proxy.cost.prompt_cache import TTL
 
 _RECENT: Final = 2000
-"""The number of rows to read: enough to cover several days, yet quick to read."""
+"""The number of rows to read, which usually cover several days."""
 _MIN_SHARE_READ: Final = 0.8
-"""The share of the previous prompt that must be read from the cache; its beginning alone is not
-enough."""
+"""A prompt counts as cached if at least this share of the previous prompt was read from the
+cache."""
 _ROWS: Final = """
 SELECT model, session, started_us, cache_verdict, ifnull(cache_read_tokens, 0),
     ifnull(input_tokens, 0) + ifnull(cache_read_tokens, 0) + ifnull(cache_write_tokens, 0),
@@ -21,10 +21,10 @@ ORDER BY id
 
 
 def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
-    """Return each model's longest pause in seconds after which its prompt was still cached.
+    """Return, for each model, the longest pause in seconds after which a prompt was still cached.
 
-    A pause counts only if it is longer than `TTL`, and if no prompt had left the cache after an
-    equal or shorter pause. Sessions that requested a TTL of one hour do not count.
+    Pauses of up to `TTL` do not count, nor do sessions that requested a TTL of one hour. If a
+    prompt has left the cache after a pause, only shorter pauses count.
     """
     before: dict[tuple[str, str], tuple[int, int]] = {}
     for_an_hour: set[tuple[str, str]] = set()

@@ -11,9 +11,9 @@ from copilot_proxy.ledger.schema import MISSED
 from copilot_proxy.ledger.sources import conditions
 
 _NUMBERED: Final = ("message",)
-"""The kinds of blocks whose numbers mean nothing in other requests."""
+"""Kinds of blocks that are listed without their number, which differs from request to request."""
 _RECENT_SECONDS: Final = 3600
-"""Sessions used within this many seconds count as open."""
+"""A session counts as open for this many seconds after its last use."""
 
 
 class Loss(NamedTuple):
@@ -42,11 +42,12 @@ class NextTurn(NamedTuple):
     cold_nano_aiu: int | None
     """The cost once the prompt has left the cache."""
     seconds_left: int
-    """Minimum seconds for which the prompt will stay cached; 0 if it may have left the cache."""
+    """The prompt will stay cached for at least this long, in seconds; 0 if it may have left the
+    cache."""
     cache_seconds: int
     """Seconds for which the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]
-    """``observed`` if the ledger shows a cache read after a pause longer than the default."""
+    """``observed`` if, according to the ledger, prompts stay cached for longer than the default."""
 
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:

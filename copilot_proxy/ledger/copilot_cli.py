@@ -28,8 +28,8 @@ _BATCH: Final = 1000
 """The number of rows to write in one transaction, so that a server does not have to wait long."""
 _MAX_TEXT: Final = 200
 _IMPORTED: Final = (f"{CLIENT}-", f"{CLIENT}.")
-"""The ids of imported requests are between these two values. The client's name does not identify
-them, since `run` starts the CLI under the same name."""
+"""The ids of imported requests are between these two values. The client's name is no criterion,
+since the CLI has the same name when `run` starts it."""
 _SAME_US: Final = 120 * 1_000_000
 """Maximum difference between the times that the CLI and this server record for a request."""
 _APIS: Final = (("messages", "messages"), ("responses", "responses"), ("chat", "chat_completions"))
@@ -37,7 +37,7 @@ _APIS: Final = (("messages", "messages"), ("responses", "responses"), ("chat", "
 
 
 class Imported(NamedTuple):
-    """The numbers of requests in an import."""
+    """How many requests an import has added or skipped."""
 
     added: int
     known: int
@@ -145,7 +145,8 @@ def _clean(name: str, value: object) -> object:
 
 
 def _usage(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the token counts in Chat Completions' format; `prompt_tokens` include cached ones."""
+    """Return the token counts in Chat Completions' format. `prompt_tokens` includes cached
+    tokens."""
     return {
         "prompt_tokens": event["input_tokens"],
         "completion_tokens": event["output_tokens"],
@@ -184,7 +185,7 @@ def _copilot_usage(event: Mapping[str, Any]) -> dict[str, Any] | None:
 def _is_own(ledger: Database, row: Row, used: set[str]) -> bool:
     """Return whether the ledger already has the request, because it was sent through this server.
 
-    Requests with the same nano-AIU and tokens at the same time are considered the same. Each row of
+    Two requests are considered the same if their costs, output tokens and times match. Each row of
     the ledger matches at most one request; the id of a matched row is added to `used`.
     """
     values = dict(zip(COLUMNS, row, strict=True))

@@ -22,7 +22,8 @@ Database = sqlite3.Connection
 BUSY_SECONDS: Final = 5.0
 """Seconds to wait while another process writes."""
 _CACHE_KIB: Final = 512
-"""Memory in KiB for a writer's page cache; new rows always change the same few pages."""
+"""Memory in KiB for a writer's page cache. New rows change only a few pages, always the same
+ones."""
 _CREATING: Final = threading.Lock()
 """Held while creating the file, because closing it releases the locks that SQLite holds in other
 threads."""
@@ -36,15 +37,16 @@ def _unchanged(value: None) -> None:
     return value
 
 
-# Without an adapter, sqlite3 searches for one for every null, which takes a quarter of the time
-# needed to write a row.
+# Without this adapter, sqlite3 would search for one at every null, which takes a quarter of the
+# time needed to write a row.
 sqlite3.register_adapter(type(None), _unchanged)
 
 
 def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Database:
-    """Open the ledger, or an empty one in memory if there is none yet; with `create`, create it.
+    """Open the ledger.
 
-    Raises `CopilotProxyError`.
+    If there is none yet, create it or, without `create`, open an empty one in memory. Raises
+    `CopilotProxyError`.
     """
     try:
         if create or (write and path.exists()):
@@ -90,7 +92,7 @@ def _unreadable(path: Path, error: Exception) -> CopilotProxyError:
 
 
 def stored_path(database: Database) -> Path | None:
-    """Return the ledger's file, or None if there was no file and the ledger is in memory."""
+    """Return the ledger's file, or None if the ledger is in memory."""
     path = database.execute("PRAGMA database_list").fetchone()[2]
     return Path(path) if path else None
 
@@ -145,7 +147,7 @@ def open_in_memory() -> sqlite3.Connection:
 
 
 def file_id(path: Path) -> tuple[int, int] | None:
-    """Return a value that distinguishes the file from one that replaces it; None if there is no
+    """Return a value that changes when the file is replaced by another, or None if there is no
     file."""
     try:
         status = os.stat(path)

@@ -1,4 +1,5 @@
-"""The key of this installation's digests; without the key, they reveal nothing about a prompt."""
+"""The secret key for this installation's digests. Without it, digests reveal nothing about a
+prompt."""
 
 import os
 import secrets
@@ -13,7 +14,7 @@ _BYTES: Final = 32
 
 
 def read_key(folder: Path) -> bytes:
-    """Return the key in `folder`, creating it if there is none. Raises `OSError`."""
+    """Return the key in `folder`, creating it if necessary. Raises `OSError`."""
     path = folder / NAME
     make_folder(folder)
     # Written under a different name first, so that other processes never read an incomplete file.

@@ -33,5 +33,5 @@ def hashed_part(row: Row) -> bytes:
 
 
 def hash_of(previous: bytes, part: bytes) -> bytes:
-    """Return a row's hash, given the previous hash and the row's hashed part."""
+    """Return the hash of a row from the previous hash and the hashed part of the row."""
     return sha256(previous + part).digest()

@@ -30,7 +30,7 @@ class LedgerHealth(NamedTuple):
 
 
 def examine(path: Path) -> LedgerHealth | None:
-    """Return the facts about the ledger, or None if there is none.
+    """Return the facts about the ledger, or None if there is no ledger.
 
     Raises `DamagedLedger`, `NewerLedger`, or another `CopilotProxyError`.
     """

@@ -12,8 +12,8 @@ from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS, GROUPS, INDEX, Row, to
 
 _Value = TypeVar("_Value")
 _CHUNKS: Final = (64, 8, 1)
-"""Numbers of rows per statement. Between statements, Python's global lock passes to the event loop
-and back, which costs more than the statement."""
+"""Possible numbers of rows per statement. Between statements, Python's global lock passes to the
+event loop and back, which takes longer than the statement."""
 _KNOWN: Final = {
     size: f"SELECT request_id FROM requests WHERE request_id IN ({', '.join('?' * size)})"  # noqa: S608
     for size in _CHUNKS
@@ -36,12 +36,13 @@ _LOST: Final = INDEX["cache_lost_nano_aiu"]
 def insert(database: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Write `rows` in one transaction, skipping rows whose requests are already in the ledger.
 
-    Raises `sqlite3.Error`; nothing is written in that case.
+    Raises `sqlite3.Error`, in which case nothing is written.
     """
     try:
         _insert(database, rows, set())
     except sqlite3.IntegrityError:
-        # Probably caused by known requests, which are too rare to look up in advance.
+        # Some requests are probably in the ledger already. This is too rare to be checked in
+        # advance.
         _insert(database, rows, known(database, [row[0] for row in rows]))
 
 
@@ -125,7 +126,7 @@ def _layout(used: tuple[bool, ...]) -> tuple[tuple[str, ...], Callable[[Row], Ro
 
 @lru_cache(maxsize=64)
 def _statement(columns: tuple[str, ...], rows: int) -> str:
-    """Return the statement that inserts this many rows with these columns and a hash."""
+    """Return the statement that inserts this many rows, each with these columns and a hash."""
     values = ", ".join([f"({', '.join('?' * (len(columns) + 1))})"] * rows)
     return f"INSERT INTO requests ({', '.join(columns)}, chain) VALUES {values}"  # noqa: S608  # constants
 

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 _INTERVAL: Final = 0.2
 """Seconds between batches. The first request after a pause is written immediately."""
 _BATCH: Final = 256
-"""The number of waiting requests at which a batch is written early, because each record takes a few
-KiB until it is written. A large request is written immediately, since its record holds the entire
+"""The number of waiting requests at which a batch is written early. Until then, each record takes a
+few KiB of memory. A large request is written immediately, since its record holds the entire
 conversation."""
 _CHECK: Final = 64
 """The number of waiting requests after which to check whether the thread has ended."""
@@ -68,7 +68,7 @@ class Ledger:
     def __call__(self, record: RequestRecord) -> None:
         """Record a completed request. Must be called on the event loop."""
         if record.error == "not_signed_in" and record.reserved is None:
-            return  # nothing was sent, so no account can be charged
+            return  # nothing was sent, so nothing was charged
         entries = self._entries
         entries.append((record, time.time_ns() // 1000))
         count = len(entries)
@@ -135,8 +135,8 @@ class Ledger:
     def _rows(
         self, entries: Iterable[_Entry], release: Callable[[str], None]
     ) -> tuple[list[RequestRecord], "list[Row]"]:
-        """Return the records and rows of `entries`. Calls `release` with the id of each request
-        that has a reservation, but gets no row."""
+        """Return the records and rows of `entries`. Some requests get no row; if they have a
+        reservation, `release` is called with their ids."""
         from copilot_proxy.ledger.rows import row_of
 
         records: list[RequestRecord] = []

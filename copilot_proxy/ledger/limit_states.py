@@ -11,7 +11,7 @@ from copilot_proxy.ledger.reservation import target_of, targets_of
 from copilot_proxy.ledger.reservation_file import stored_reservations
 
 _OWN_SUMS: Final = "(SELECT * FROM sums WHERE account = '')"
-"""The sums of the server's own account."""
+"""The rows of `sums` for the server's own account."""
 _CHAINS: Final = "SELECT day, chain FROM days WHERE day BETWEEN ? AND ?"
 
 _Key = tuple[Limit, str, str, str]
@@ -19,7 +19,7 @@ _Key = tuple[Limit, str, str, str]
 
 
 class State(NamedTuple):
-    """How many nano-AIU of a limit are used."""
+    """The nano-AIU that count toward a limit."""
 
     spent: int
     reserved: int
@@ -29,7 +29,7 @@ class SpentSums:
     """Caches how much of each limit has been spent, as read by one connection.
 
     Computing a sum takes longer than a request, and the result changes only when a batch of rows is
-    written. SQLite counts the changes of other connections; `clear` must be called after the
+    written. `refresh` notices the changes of other connections; `clear` must be called after the
     connection's own changes.
     """
 
@@ -41,8 +41,8 @@ class SpentSums:
         self.version = object()
         self._known: dict[_Key, int] = {}
         self._by_day: dict[Limit, dict[tuple[str, str], tuple[bytes, int]]] = {}
-        """Limit -> (month, day) -> the day's chain of hashes and the amount spent on that day. Any
-        new row changes the chain, so a sum is valid as long as the chain is the same."""
+        """Limit -> (month, day) -> the day's last hash and the amount spent on that day. Any new
+        row changes the hash, so an amount is valid as long as the hash is the same."""
 
     def clear(self) -> None:
         """Forget all sums that may have changed."""
@@ -98,7 +98,7 @@ def state(
 
 
 def costliest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:
-    """Return the day's most expensive session, or "" if there is none."""
+    """Return the day's most expensive session, or "" if no session was used."""
     scope = f" AND {limit.kind} = ?" if limit.kind else ""
     found = database.execute(
         f"SELECT session FROM {_OWN_SUMS} WHERE day = ? AND session <> ''{scope} "  # noqa: S608
@@ -127,6 +127,6 @@ def _condition(key: _Key) -> tuple[str, list[str]]:
 
 
 def _days_of(month: str) -> tuple[str, str]:
-    """Return the first and last local day of a range that covers a UTC month."""
+    """Return two local days between which the entire UTC month lies."""
     first = date.fromisoformat(f"{month}-01")
     return str(first - timedelta(days=1)), str(first + timedelta(days=32))

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from copilot_proxy.errors import UsageError
 
 _YEARS: Final = range(1971, 9999)
-"""The years allowed in a date; outside them, time zones and the next day cannot be computed."""
+"""The years allowed in a date. Outside this range, time zones and the next day cannot be
+computed."""
 _LAST: Final = re.compile(r"(\d{1,4})\s*([hdw])")
 
 

@@ -1,8 +1,7 @@
-"""Remembers the latest prompts of each conversation, as digests, and compares new prompts with
-them.
+"""Remembers digests of each conversation's latest prompts, and compares new prompts with them.
 
-Runs in the thread of `Ledger`, after the answer. The prompts are stored in the ledger's file, so
-that all workers and servers share them.
+Runs in the thread of `Ledger`, after the request has been answered. The digests are stored in the
+ledger's file, so that all workers and servers share them.
 """
 
 import logging
@@ -40,7 +39,7 @@ _MAX_PROMPTS: Final = 1000
 _MAX_EARLIER: Final = 8
 """The maximum number of earlier prompts that a request is compared with."""
 _BATCH: Final = 256
-"""Number of blocks after which other threads can run."""
+"""Number of blocks to process before other threads can run."""
 _MAX_NAME: Final = 64
 _prompt_of: Final = itemgetter(
     *(INDEX[f"{kind}_tokens"] for kind in ("input", "cache_read", "cache_write", "cache_write_1h"))
@@ -92,8 +91,8 @@ class PromptComparer:
     def try_comparing(
         self, writer: Writer, records: Sequence[RequestRecord], rows: list[Row]
     ) -> list[Row]:
-        """Return `rows` with the reasons for their cache misses, or unchanged if that fails.
-        Releases the prompts in either case."""
+        """Return `rows` with the reasons for their cache misses, or unchanged if that fails. In
+        either case, the prompts are removed from `records`."""
         try:
             compared = writer.attempt(lambda database: self.compared(database, records, rows))
         except Exception:  # unexpected data from a client must not end the thread

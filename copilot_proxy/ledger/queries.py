@@ -20,8 +20,8 @@ UNKNOWN: Final = "unknown"
 
 
 class Filters(NamedTuple):
-    """Selects requests by their values. A filter that is None selects all of them; "" selects those
-    whose value is unknown."""
+    """Selects requests by their values. A field that is None excludes nothing; "" selects the
+    requests whose value is unknown."""
 
     model: str | None = None
     client: str | None = None
@@ -32,7 +32,7 @@ class Filters(NamedTuple):
     session: str | None = None
 
     def conditions(self) -> tuple[list[str], list[Any]]:
-        """Return the conditions of a query, and their values."""
+        """Return the conditions of an SQL query, and the values of their parameters."""
         conditions, values = [], []
         for name, value in self._asdict().items():
             if value == "":
@@ -114,7 +114,7 @@ def total(rows: Sequence[Sums], name: str | None = None) -> Sums:
 
 
 def month_total(database: sqlite3.Connection, now: datetime) -> Sums:
-    """Return the sum of this month's requests with the server's own account."""
+    """Return the sums for this month's requests with the server's own account."""
     return total(sums_by(database, "month", this_month(now), Filters(account="")))
 
 
@@ -132,7 +132,8 @@ def week_of(day: str) -> str:
 
 
 def selection(conditions: Sequence[str], filters: Filters) -> tuple[str, list[Any]]:
-    """Return the ``WHERE`` clause for the conditions and the filters, and its values."""
+    """Return the ``WHERE`` clause for the conditions and the filters, and the values of its
+    parameters."""
     filtered, values = filters.conditions()
     found = [*filtered, *conditions]
     return f"WHERE {' AND '.join(found)}" if found else "", values
@@ -163,7 +164,8 @@ def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
 
 
 def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, Any]]:
-    """Return up to two requests whose id starts with `start`, and the first one's corrections.
+    """Return up to two requests whose id starts with `start`. If there is only one, its corrections
+    follow.
 
     Each request is a dictionary of all columns.
     """

@@ -15,6 +15,6 @@ ORDER BY id
 
 
 def recent_outputs(database: sqlite3.Connection) -> Sequence[tuple[str, int]]:
-    """Return the models and output tokens of recent answers, oldest first; raises
+    """Return the models and output tokens of recent answers, oldest first. Raises
     `sqlite3.Error`."""
     return database.execute(_QUERY, (_MAX_ROWS,)).fetchall()

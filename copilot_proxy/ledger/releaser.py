@@ -1,7 +1,7 @@
 """Releases reservations, for the thread that writes the rows of requests.
 
-A reservation is released after the row has been written: the cost briefly counts twice, but is
-never missing. This process's own reservations are released by its reserver, which locks the file
+A reservation is released after the row has been written, so the cost briefly counts twice, but is
+never missing. The reservations of this process are released by its reserver, which locks the file
 anyway.
 """
 
@@ -38,7 +38,7 @@ class Releaser:
         """The requests whose reservations must be released."""
         self._has_failed = False
         self._lost: set[str] = set()
-        """The requests whose rows were lost, and whose reservations still contain their cost."""
+        """Requests whose rows were lost; only their reservations still contain the cost."""
 
     def keep(self, request_ids: Iterable[str]) -> None:
         """Keep the reservations of requests whose rows were lost, so that their cost still counts.
@@ -66,7 +66,7 @@ class Releaser:
         self._ended.clear()
 
     def settle_abandoned(self, database: sqlite3.Connection) -> None:
-        """Convert the reservations of dead processes, and of requests whose rows were lost, to
+        """Replace the reservations of dead processes, and of requests whose rows were lost, with
         rows. Raises `sqlite3.Error`."""
         try:
             if file := self._open():

@@ -1,7 +1,7 @@
-"""Reads the data that the sums lack for computing the cost with another model.
+"""Reads the data that, besides the sums, is needed to compute the cost with another model.
 
 Most requests can be priced from the sums. The others have a long prompt, which may cost more per
-token, or wrote to the one-hour cache, or have an unknown cost. They have their own index.
+token, or wrote to the one-hour cache, or have an unknown cost. An index covers only them.
 """
 
 import sqlite3
@@ -28,7 +28,7 @@ class Uneven(NamedTuple):
     long: Tokens = Tokens()
     """The tokens of all requests whose prompts are longer than the threshold."""
     written_1h: int = 0
-    """The tokens that requests with shorter prompts wrote to the one-hour cache."""
+    """The tokens that all other requests wrote to the one-hour cache."""
     unknown_requests: int = 0
     """The number of requests whose tokens and cost are unknown."""
 
@@ -40,7 +40,7 @@ def uneven_requests(
     filters: Filters,
     threshold: int | None,
 ) -> dict[str | None, Uneven]:
-    """Return each group's requests that cannot be priced from the sums, by the group's name.
+    """Return the data of the requests that cannot be priced from the sums, by group name.
 
     Prompts with more than `threshold` tokens have prices of their own.
     """

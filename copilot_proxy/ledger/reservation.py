@@ -13,8 +13,7 @@ from copilot_proxy.ledger.reservation_request import Plan
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 MAX_AGE_US: Final = 24 * 3600 * 1_000_000
-"""Age of a reservation, in microseconds, after which its process is assumed to have ended: one day.
-"""
+"""One day in microseconds: the process of an older reservation is assumed to have ended."""
 _LOADED_US: Final = time.time_ns() // 1000
 """When this process loaded the module, which is before its first reservation."""
 _MAX_BYTES: Final = 120
@@ -22,8 +21,8 @@ _MAX_BYTES: Final = 120
 `reservation_file`."""
 
 Target = tuple[str, str, str, str]
-"""What a limit applies to: its kind of period; the day, month or session; its kind of scope; and
-the scope's name."""
+"""What a limit applies to: the kind of period; the day, month or session; the kind of scope; and
+the name of the scope."""
 Group = tuple[str, str, str, str, str, str]
 """The day, month, key, client, project and session of a reservation."""
 
@@ -90,7 +89,7 @@ def targets_of(group: Group) -> Iterator[Target]:
 
 @lru_cache(maxsize=256)  # most strings are the same as in the previous plan
 def short(text: str | None) -> str:
-    """Return a string that fits into a reservation: `text` or, if it is too long, its hash."""
+    """Return `text` or, if it is too long for a reservation, its hash."""
     encoded = (text or "").encode("utf-8", "replace")
     return encoded.decode() if len(encoded) <= _MAX_BYTES else sha256(encoded).hexdigest()
 
@@ -141,7 +140,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def row_of_abandoned(one: Reservation, now_us: int, *, is_lost: bool = False) -> Row:
-    """Return the row for a request whose process has ended, since it may have been charged.
+    """Return a row for a request whose process has ended, since the request may have been charged.
 
     With `is_lost`, the process is still running, but the actual row was lost.
     """

@@ -1,9 +1,9 @@
 """The file with the reservations of running requests, shared by all processes that use the ledger.
 
-Each reservation has a slot of `SLOT` bytes, so a single small write is enough for it, and a killed
-process leaves either a complete slot or none. The header names the process that used the file last;
-if that is the current process, it does not need to read the slots again. The file is used only
-under its lock. It is not mapped into memory, since a full disk could then kill the process.
+Each reservation has a slot of `SLOT` bytes. A single small write fills a slot, so a killed process
+leaves either a complete slot or none. The header names the process that used the file last, so that
+this process does not need to read the slots again. The file is used only under its lock. It is not
+mapped into memory, since a full disk could then kill the process.
 """
 
 import errno
@@ -52,8 +52,8 @@ def path_for(ledger: Path) -> Path:
 
 
 class ReservationFile:
-    """The open file, for one thread at a time. Methods raise `OSError` and, except for `lock`
-    itself, require the lock."""
+    """The open file, for use by one thread at a time. Methods raise `OSError`. Unless stated
+    otherwise, they require the lock."""
 
     def __init__(self, ledger: Path) -> None:
         """Open the file, creating it if it does not exist."""
@@ -78,8 +78,7 @@ class ReservationFile:
             return False
 
     def lock(self, *, wait: bool = False) -> bool:
-        """Lock the file, and read the changes made by others; return False if others have locked
-        it.
+        """Lock the file, and read the changes made by others. Return False if the file is in use.
 
         With `wait`, wait for the lock, and raise `TimeoutError` if that takes too long. Raises
         `DamagedReservations`, in which case the file is not locked.
@@ -101,7 +100,7 @@ class ReservationFile:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the file for the block, like `lock`, waiting for the lock."""
+        """Lock the file for the block. Waits and raises errors like `lock`."""
         self.lock(wait=True)
         try:
             yield
@@ -130,8 +129,8 @@ class ReservationFile:
             os.ftruncate(self._file, (size + 1) * SLOT)
 
     def set_aside(self) -> Path | None:
-        """If the file is damaged, copy it, empty it, and return the path of the copy; otherwise
-        return None.
+        """Copy and empty the file if it is damaged. Return the path of the copy, or None if it is
+        not.
 
         Does not require the lock.
         """

@@ -1,6 +1,6 @@
 """Prepares a plan, so that its reservations can be made quickly.
 
-The result is valid until rows are written or the reservations are summed up again.
+The result is valid until new rows are written or the reservations are summed up again.
 """
 
 import sqlite3
@@ -17,7 +17,8 @@ from copilot_proxy.ledger.slot_table import SlotTable
 def prepared(
     plan: Plan, database: sqlite3.Connection, spent: SpentSums, sums: ReservedSums
 ) -> Prepared:
-    """Prepare a plan, store the result in it and return it; raises `sqlite3.Error`."""
+    """Prepare a plan, and return the result, which is also stored in the plan. Raises
+    `sqlite3.Error`."""
     common = common_of(plan)
     day, month, session = plan.day, plan.month, plan.sender.session or ""
     uses = [
@@ -37,12 +38,12 @@ def prepared(
 def reduced(
     uses: Sequence[LimitUse], guess: int, least: int, table: SlotTable, ended: Collection[str]
 ) -> int:
-    """Return the amount to reserve for a request whose cost is only a `guess`, but at least
-    `least`.
+    """Return the amount to reserve for a request whose cost is only a `guess`.
 
-    If a limit is lower than the guess, it would not allow any request, so nothing would be learned.
-    The guess is therefore reduced to what is left, but only if all reservations belong to requests
-    that have `ended`, since their cost is known.
+    A limit below the guess would not allow any request, so nothing would be learned about the
+    actual cost. The guess is therefore reduced to what is left of the limits, if that is at least
+    `least`. It is not reduced while there are reservations of requests that have not `ended`, since
+    their cost is not known yet.
     """
     if all(guess <= use.allowed for use in uses):
         return guess

@@ -25,7 +25,7 @@ Used = tuple[int, int]
 
 
 class Refusal(NamedTuple):
-    """A limit that a request does not fit."""
+    """A limit that a request would exceed."""
 
     limit: Limit
     allowed: int
@@ -42,19 +42,19 @@ class LimitUse(NamedTuple):
     allowed: int
     spent: int
     reserved: list[int]
-    """A list with a single amount, which is changed in place."""
+    """A list with one amount, so that it can be changed in place."""
 
 
 class Prepared(NamedTuple):
     """The reserver's data for a plan; see `reservation_plan`."""
 
     spent: object
-    """The `version` of the `SpentSums` that the spent amounts are from."""
+    """The `version` of `SpentSums` when the spent amounts were read."""
     sums: object
-    """The `ReservedSums` that `totals` and the lists in `uses` are from."""
+    """The `ReservedSums` that contain `totals` and the `reserved` lists of `uses`."""
     uses: Sequence[LimitUse]
     totals: Sequence[list[int]]
-    """The single-amount lists that a reservation must be added to."""
+    """The totals that a reservation must be added to."""
     common: bytes
     """The encoded `Common`, as in the file."""
 
@@ -62,7 +62,7 @@ class Prepared(NamedTuple):
 class Plan:
     """The data shared by a sender's requests, as long as the limits and the day stay the same.
 
-    It is kept for the next requests, since most of them resemble an earlier one.
+    It is kept because most requests resemble an earlier one.
     """
 
     __slots__ = ("day", "limits", "month", "prepared", "sender")
@@ -70,7 +70,7 @@ class Plan:
     def __init__(
         self, sender: Sender, limits: Sequence[tuple[Limit, int]], day: str, month: str
     ) -> None:
-        """`limits` are the limits that apply, each with the nano-AIU that it currently allows;
+        """`limits` are the limits that apply, each with the nano-AIU that it currently allows.
         `day` is the current day in local time, and `month` the current month in UTC."""
         self.sender = sender
         self.limits = limits

@@ -13,9 +13,9 @@ SLOT: Final = 1024
 """Size in bytes of a slot. It divides the page size, so that a slot is written whole or not at
 all."""
 _START: Final = struct.Struct("<BHqq")
-"""The start of a slot: the lengths of the request id and of the encoded `Common`, which follow; the
-time when the request was started; and the reserved amount in nano-AIU. In a free slot, the lengths
-are zero."""
+"""The start of a slot: the lengths of the request id and of the encoded `Common`; the time when the
+request was started; and the reserved amount in nano-AIU. The id and the `Common` follow. In a free
+slot, the lengths are zero."""
 NANO: Final = struct.Struct("<q")
 """The reserved amount, at `NANO_OFFSET` in a slot."""
 NANO_OFFSET: Final = _START.size - NANO.size
@@ -42,7 +42,7 @@ class Slot(msgspec.Struct, gc=False):
         return _pack(len(id), len(common), self.started_us, self.nano) + id + common
 
     def reservation(self, request_id: str) -> Reservation:
-        """Return the reservation with the current amount; raises the same errors as `decoded`."""
+        """Return the reservation with its current amount. Raises `msgspec.MsgspecError`."""
         return reservation_of(request_id, self.started_us, self.nano, self.decoded())
 
     def decoded(self) -> Common:

@@ -8,7 +8,7 @@ from copilot_proxy.ledger.reservation import Group, Target, targets_of
 Total = list[int]
 """A list with a single amount in nano-AIU, so that it can be changed in place."""
 _MAX_UNUSED: Final = 1000
-"""Maximum number of groups without reservations to remember; each session is a group."""
+"""Maximum number of unused groups to remember. Each session is a group of its own."""
 
 
 class ReservedSums:
@@ -19,8 +19,8 @@ class ReservedSums:
         self._of_group: dict[Group, Sequence[Total]] = {}
 
     def is_outdated(self, running: int) -> bool:
-        """Return whether so many groups belong to completed requests that the reservations of the
-        `running` ones should be summed up again."""
+        """Return whether the sums should be computed again, to forget the groups of completed
+        requests. `running` is the number of running requests."""
         return len(self._of_group) > _MAX_UNUSED + running
 
     def of(self, target: Target) -> Total:

@@ -48,9 +48,9 @@ class Reserver:
         """Held while the files are in use."""
         self._files: _Files | None = None
         self._checked_at = float("-inf")
-        """When the files were last found at their paths, on the monotonic clock."""
+        """When the last check for replaced files succeeded, in monotonic time."""
         self._settled: dict[str, int | None] = {}
-        """The costs of completed requests, until they are in the table of slots."""
+        """Costs of completed requests that have not been entered in the table of slots yet."""
         self._recorded: deque[Iterable[str]] = deque()
         """Batches of requests that now have rows, but whose reservations are still in the table."""
         self._awaited: set[str] = set()
@@ -62,7 +62,8 @@ class Reserver:
         """The value of `ReservationFile.reads` when the ledger was last checked."""
 
     def is_open(self) -> bool:
-        """Return whether the files are open and at their paths. Does not wait or raise errors."""
+        """Return whether the files are open and have not been replaced. Does not wait or raise
+        errors."""
         return self._is_current()
 
     def reserve_now(
@@ -95,8 +96,8 @@ class Reserver:
             self._lock.release()
 
     def flush_now(self) -> bool:
-        """Do what `flush` does, but without waiting or raising errors; return whether that was
-        possible."""
+        """Do what `flush` does, but without waiting or raising errors. Return False if that is
+        impossible."""
         if not self._lock.acquire(blocking=False):
             return False
         try:
@@ -120,11 +121,11 @@ class Reserver:
     def reserve(
         self, request_id: str, cost: int, plan: Plan, least: int | None = None
     ) -> list[Used] | Refusal:
-        """Reserve `cost` nano-AIU for a request. Return how much of each limit of its plan is then
-        used, or the limit that the request does not fit.
+        """Reserve `cost` nano-AIU for a request.
 
-        With `least`, `cost` is only a guess: if nothing else is reserved, only `least` must fit,
-        and what is left of the limits is reserved.
+        Returns how much of each limit of the plan is then used, or the limit that the request would
+        exceed. With `least`, `cost` is only a guess, which may be reduced to what is left of the
+        limits; see `reservation_plan.reduced`.
         """
         with self._waiting() as files, files.reservations.locked():
             outcome = self._reserve(files, request_id, cost, plan, time.monotonic(), least)
@@ -142,11 +143,11 @@ class Reserver:
                 return self._reserve(files, request_id, cost, plan, time.monotonic(), least)
 
     def settle(self, request_id: str, nano: int | None) -> None:
-        """Replace the estimate of a request with its actual cost in nano-AIU, if it is known.
+        """Replace the estimate of a request with its actual cost in nano-AIU, if that is known.
 
-        The cost stays reserved until the request's row is written. This process applies it with its
-        next reservation; others see it after `flush_now` or `flush`. Does not wait and raises no
-        errors.
+        The cost stays reserved until the request's row is written. In this process, the change
+        takes effect with the next reservation; others see it after `flush_now` or `flush`. Does not
+        wait and raises no errors.
         """
         self._settled[request_id] = nano
 
@@ -157,7 +158,7 @@ class Reserver:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether some completed requests still have their reservations."""
+        """Whether any completed request still has a reservation."""
         return bool(self._settled or self._recorded or self._awaited)
 
     def flush(self) -> None:
@@ -171,7 +172,8 @@ class Reserver:
                 files.reservations.save()
 
     def _update(self, table: SlotTable) -> bool:
-        """Apply settled and released amounts to the table; return whether the file is outdated."""
+        """Apply settled and released amounts to the table. Return whether the file is then
+        outdated."""
         settled, awaited = self._settled, self._awaited
         while settled:
             request_id, nano = settled.popitem()
@@ -203,8 +205,8 @@ class Reserver:
             self._close()
 
     def ended(self, plan: Plan, index: int) -> int:
-        """Return the cost of this process's requests that have ended, have no rows yet, and count
-        toward the plan's limit at `index`; 0 if another thread is using the files."""
+        """Return how much of the plan's limit at `index` is reserved for requests of this process
+        that have ended, but have no rows yet. Returns 0 if another thread is using the files."""
         ready, files = plan.prepared, self._files
         if ready is None or files is None or not self._lock.acquire(blocking=False):
             return 0
@@ -224,8 +226,8 @@ class Reserver:
     ) -> list[Used] | Refusal:
         """Do the work of `reserve`; requires the file's lock. It makes few calls, because it runs
         for every request that has limits."""
-        # A reservation is only released after its row has been written. Reading the reservations
-        # first ensures that the amount spent includes any released ones.
+        # A reservation is only released after its row has been written. The reservations are read
+        # first, so that the amount spent includes the cost of released ones.
         file = files.reservations
         table = file.table
         if self._settled or self._recorded:

@@ -22,7 +22,7 @@ _NO_TOKENS: Final = (None,) * len(Tokens._fields)
 def row_of(record: RequestRecord, ended_us: int) -> Row:
     """Return the row for a request that ended at `ended_us`, in microseconds since 1970."""
     cost = cost_of(record)
-    # A model that the account does not have, such as a mistyped name, cannot have cost anything.
+    # A model that the account does not have, such as a misspelled one, cannot have cost anything.
     model = None if record.listed is None and cost.source == "free" else record.model
     sender, quota = record.attribution, record.quota
     details = record.copilot_usage

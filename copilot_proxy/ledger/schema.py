@@ -76,10 +76,11 @@ _TOKENS: Final = (
     *("output_tokens", "reasoning_tokens"),
 )
 tokens_of: Final = itemgetter(*(INDEX[name] for name in _TOKENS))
-"""Returns the token counts of a `Row`, in the order of `cost.tokens.Tokens`; None if unknown."""
+"""Returns the token counts of a `Row` in the order of `cost.tokens.Tokens`. Unknown counts are
+None."""
 
 CALLER: Final = "caller"
-"""The account of a request with the client's own sign-in; the server's own account has no name."""
+"""The account of requests with the client's own sign-in. The server's own account has no name."""
 GROUPS: Final = ("day", "month", "account", "client", "model", "key", "project", "session")
 """The key of a row in `sums`. Unknown values are "", since SQLite's keys cannot be null."""
 AMOUNTS: Final = (
@@ -104,10 +105,10 @@ PROMPT: Final = (
 )
 """The length of a request's prompt in tokens."""
 LONG_PROMPT: Final = 100_000
-"""The length in tokens above which a prompt counts as long here. Models that charge more for long
-prompts do so above a threshold of at least this many tokens."""
+"""The length in tokens above which a prompt counts as long here. No model charges more for prompts
+that are shorter than this."""
 UNEVEN: Final = f"({PROMPT} > {LONG_PROMPT} OR cache_write_1h_tokens > 0 OR nano_aiu IS NULL)"
-"""Condition for requests whose cost with another model does not follow from the sums."""
+"""Condition for requests whose cost with another model cannot be computed from the sums."""
 
 _FIRST_VERSION: Final = f"""
 CREATE TABLE requests (

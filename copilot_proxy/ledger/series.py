@@ -18,7 +18,7 @@ _HOUR: Final = 3_600_000_000
 
 
 class Spent(NamedTuple):
-    """The amounts spent under one name, one for each of `Series.starts`."""
+    """The amounts spent under one name. Each list has one entry for each of `Series.starts`."""
 
     name: str | None
     """The client, model, key or project; None if it is unknown."""
@@ -40,7 +40,8 @@ class Series(NamedTuple):
 def series(
     database: sqlite3.Connection, span: Span, by: Dimension, filters: Filters, now: datetime
 ) -> Series:
-    """Return the amounts spent in the last 24 hours, by hour, or in recent days, by local day.
+    """Return the amounts spent in each of the last 24 hours, or on each of several recent local
+    days.
 
     `now` has a time zone.
     """

@@ -12,7 +12,8 @@ from copilot_proxy.ledger.reservation_file import ReservationFile
 def settle_abandoned(
     database: sqlite3.Connection, file: ReservationFile, lost: Collection[str] = ()
 ) -> None:
-    """Convert the reservations of dead processes, and of requests whose rows were `lost`, to rows.
+    """Replace the reservations of dead processes, and of requests whose rows were `lost`, with
+    rows.
 
     These requests may have been charged. The reservation contains the actual cost if the request
     ended before its process did, and the estimate otherwise. Raises `sqlite3.Error`, `OSError` or

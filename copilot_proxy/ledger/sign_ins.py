@@ -18,7 +18,7 @@ GROUP BY name ORDER BY min(since_us)
 
 
 def add_sign_in(database: sqlite3.Connection, name: str, now_us: int) -> None:
-    """Remember that the account `name` signs in. Raises `sqlite3.Error`."""
+    """Remember that the account `name` has just signed in. Raises `sqlite3.Error`."""
     latest = database.execute("SELECT name FROM sign_ins ORDER BY since_us DESC LIMIT 1").fetchone()
     if latest != (name,):
         database.execute("INSERT OR REPLACE INTO sign_ins VALUES (?, ?)", (now_us, name))

@@ -1,5 +1,8 @@
-"""The slots of the reservation file, as known to one process, including changes that are not in the
-file yet: the cost of completed requests, and which of them have rows."""
+"""The slots of the reservation file, as known to one process.
+
+The table includes changes that are not in the file yet: the actual cost of completed requests, and
+released reservations.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -56,10 +59,10 @@ class SlotTable:
         return [slot.reservation(request_id) for request_id, slot in self.slots.items()]
 
     def take(self, content: bytes) -> None:
-        """Replace the table with the `content` of the file without its header.
+        """Replace the slots with those in `content`, which is the file without its header.
 
-        Unsaved changes and slots that are still the same are kept. Raises `struct.error`,
-        `ValueError` or `msgspec.MsgspecError` if the content is damaged.
+        Unsaved changes are kept. Raises `struct.error`, `ValueError` or `msgspec.MsgspecError` if
+        the content is damaged.
         """
         found = parse(content)
         self._ended = {
@@ -96,8 +99,8 @@ class SlotTable:
     def next_slot(self) -> int:
         """Return the number of the slot for the next reservation.
 
-        A slot whose old reservation is still in the file comes first, since overwriting it also
-        removes the old one.
+        A slot whose old reservation is still in the file comes first, since the new reservation
+        overwrites the old one.
         """
         if self._ended:
             return next(iter(self._ended))
@@ -114,8 +117,7 @@ class SlotTable:
         self.slots[request_id] = slot
 
     def settle(self, request_id: str, nano: int) -> None:
-        """Replace the reserved amount of a request with its cost; does nothing if it has no
-        slot."""
+        """Replace the reserved amount of a request with its cost, if it has a slot."""
         slot = self.slots.get(request_id)
         if slot is not None and slot.nano != nano:
             slot.change(nano - slot.nano)
@@ -139,8 +141,8 @@ class SlotTable:
             yield first * SLOT, bytes(size * SLOT)
 
     def mark_saved(self) -> int | None:
-        """Note that everything was written. Return the number of slots to keep if the file has too
-        many free ones at its end; otherwise None."""
+        """Note that everything was written. If the file has too many free slots at its end, return
+        the number of slots to keep."""
         self._settled.clear()
         if not self._ended:
             return None

@@ -17,13 +17,13 @@ _ROWS: Final = f"""
         ifnull(cache_lost_nano_aiu, 0) cache_lost_nano_aiu
     FROM requests
 """  # noqa: S608  # constants
-"""Selects rows, in the form of the table `sums`."""
+"""Selects requests, with the columns of the table `sums`."""
 _SUMS: Final = f"SELECT {', '.join((*GROUPS, *AMOUNTS))} FROM sums"  # noqa: S608  # constants
 _DAY: Final = timedelta(days=1)
 _EAST: Final = timedelta(hours=14)
 _WEST: Final = timedelta(hours=12)
-"""How far local time can be ahead of UTC, and behind it. The time zone may have been different when
-a row was written."""
+"""How far local time can be ahead of UTC (`_EAST`) or behind it (`_WEST`). The time zone may have
+been different when a row was written."""
 
 
 def sums_source(period: Period) -> tuple[str, list[str]]:
@@ -37,8 +37,8 @@ def sums_source(period: Period) -> tuple[str, list[str]]:
 
 
 def conditions(period: Period) -> list[str]:
-    """Return the conditions for the requests of a period. If it is a month or consists of whole
-    days, they also apply to the sums."""
+    """Return the conditions for the requests of a period. For a month or whole days, the same
+    conditions select rows of the table `sums`."""
     if period.month is not None:
         # The key of `sums` starts with the local day, which can differ by one from the UTC day.
         first = date.fromisoformat(f"{period.month}-01")
@@ -51,8 +51,8 @@ def conditions(period: Period) -> list[str]:
 
 
 def _between(since: datetime | None, until: datetime | None) -> str:
-    """Return a table with the sums of the days that are entirely between two moments, and the rows
-    of the days that are only partly between them."""
+    """Return a table with the sums of all full days between two moments, and the rows of the
+    partial days at either end."""
     if since is None and until is None:
         return "sums"
     first = None if since is None else (since.astimezone(UTC) + _EAST).date() + _DAY
@@ -74,8 +74,8 @@ def _rows(conditions: list[str]) -> str:
 
 
 def _limits(since: datetime | None, until: datetime | None) -> list[str]:
-    """Return the conditions for rows that ended between two moments. The conditions on the day are
-    redundant, but it is the first column of an index."""
+    """Return the conditions for requests that ended between two moments. The conditions on the day
+    are redundant, but the day is the first column of an index."""
     limits = []
     if since is not None:
         first = (since.astimezone(UTC) - _WEST).date()

@@ -68,7 +68,7 @@ def _verify(database: sqlite3.Connection) -> Findings:
 
 
 def _difference(row: Row) -> str | None:
-    """Return a sentence if the cost of a row is not the sum of its details, otherwise None."""
+    """Return a sentence if the cost of a row is not the sum of its details."""
     details, nano = row[INDEX["details_json"]], row[INDEX["nano_aiu"]]
     if details is None or row[INDEX["cost_source"]] not in ("reported", "details"):
         return None

@@ -57,7 +57,8 @@ class Writer:
         return bool(self._waiting)
 
     def write(self, rows: Sequence[Row], *, is_last: bool = False) -> None:
-        """Write `rows` and the waiting rows; with `is_last`, even if writing has just failed."""
+        """Write `rows` and the waiting rows. If writing has just failed, only try again if
+        `is_last`."""
         self._waiting += rows
         if (lost := len(self._waiting) - MAX_WAITING) > 0:
             log.error("The ledger %s cannot be written. Lost rows: %d", self._path, lost)
@@ -179,7 +180,7 @@ class Writer:
 
 
 def reserved_ids(rows: Iterable[Row]) -> list[str]:
-    """Return the ids of the requests that have reservations."""
+    """Return the ids of the requests in `rows` that have reservations."""
     return [row[0] for row in rows if row[_RESERVED] is not None]
 
 

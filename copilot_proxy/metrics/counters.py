@@ -1,7 +1,7 @@
 """The counters of a process, and their sums across several processes.
 
-Labels have few values: the number of counters for values that clients can make up is limited, and
-there are no labels for requests or sessions.
+Labels have few values: there are no labels for requests or sessions, and the number of clients and
+models is limited, since clients could make up any names.
 """
 
 from bisect import bisect_left
@@ -20,7 +20,7 @@ Labels = tuple[str, ...]
 MAX_CLIENTS: Final = 50
 MAX_MODELS: Final = 200
 OTHER: Final = "other"
-"""The label for models that Copilot does not list, and for values beyond the limit."""
+"""The label for models that Copilot does not list, and for clients and models beyond the limit."""
 SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """The upper bounds of the buckets in the histograms of times."""
 TOKENS: Final = tuple(4.0**power for power in range(14))
@@ -29,13 +29,13 @@ _UNKNOWN: Final = Cost(None, "unknown")
 
 
 class Histogram:
-    """Counts values in buckets with the upper `bounds`, for each combination of labels."""
+    """Counts values in buckets, for each combination of labels. `bounds` are the upper bounds."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
         self.series: dict[Labels, tuple[list[int], float]] = {}
-        """Labels -> the counts of the buckets, the last of which has no bound, and the sum of the
-        values."""
+        """Labels -> the count of each bucket, and the sum of the values. The last bucket has no
+        bound."""
 
     def observe(self, labels: Labels, value: float) -> None:
         """Count a value."""
@@ -74,7 +74,7 @@ class Metrics:
         """Count a request."""
         model = _bounded(self._models, record.listed.id if record.listed else OTHER, MAX_MODELS)
         client = _bounded(self._clients, record.attribution.client or "unknown", MAX_CLIENTS)
-        # Estimating the cost of a large request would take too long here. The ledger has the cost.
+        # Estimating the cost of a large request would take too long here; the ledger does that.
         is_slow = record.unmetered is not None and record.size >= LARGE
         cost = _UNKNOWN if is_slow else cost_of(record)
         status = f"{record.status // 100}xx"

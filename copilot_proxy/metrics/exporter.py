@@ -1,7 +1,7 @@
-"""Sends requests, as traces, and counters to an OpenTelemetry collector in the background.
+"""Sends counters and traces of requests to an OpenTelemetry collector in the background.
 
 A request only adds an entry to a queue. If the collector is slow or unreachable, the oldest entries
-are dropped; requests never wait.
+are dropped, so requests never wait.
 """
 
 import asyncio
@@ -95,7 +95,7 @@ class OtlpExporter:
         while self._spans:
             batch = [self._spans.popleft() for _ in range(min(len(self._spans), _MAX_BATCH))]
             if not await self._send("traces", otlp.traces(batch, self._resource)):
-                # Send them with the next batch, unless there are too many by then.
+                # Send these requests with the next batch, unless too many are waiting by then.
                 room = _MAX_SPANS - len(self._spans)
                 self._spans.extendleft(reversed(batch[-room:] if room else []))
                 return

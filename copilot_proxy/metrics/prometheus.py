@@ -21,7 +21,7 @@ class Gauge(NamedTuple):
     label: str = ""
     """The name of the only label, or "" if there is none."""
     values: Mapping[str, float] = {}
-    """Value of the label -> value of the gauge."""
+    """Label value -> gauge value."""
 
 
 def text_of(metrics: Metrics, gauges: Iterable[Gauge]) -> str:

@@ -24,7 +24,8 @@ class Telemetry:
 
 
 def telemetry_for(settings: Settings, metrics: Metrics) -> Telemetry | None:
-    """Return the exporter of `metrics` and requests if a collector is set. Raises `UsageError`."""
+    """Return an exporter of `metrics` and requests if the settings name a collector. Raises
+    `UsageError`."""
     target = otlp_target(settings, os.environ)
     if target is None:
         return None

@@ -1,10 +1,8 @@
 """Shares the counters of worker processes: each process writes its counters to a file, and reads
-those of the others.
+the files of the others.
 
-Requests are counted in batches, which makes better use of the processor's caches.
-
-A worker that replaces a dead one continues the dead worker's counters, so that no counter ever goes
-down.
+Requests are counted in batches, which is faster. A worker that replaces a dead one continues the
+dead worker's counters, so that no counter ever goes down.
 """
 
 import asyncio
@@ -30,14 +28,15 @@ immediately, since its record holds the entire conversation."""
 
 
 class SharedMetrics:
-    """The counters of a server. Without a `folder`, the server has only one process."""
+    """The counters of a server. `folder` contains the files; it is None if there is only one
+    process."""
 
     def __init__(self, folder: Path | None = None, number: int = 1) -> None:
         self._own = Metrics()
         self._ended: list[RequestRecord] = []
         """The requests that have not been counted yet."""
         self._before = Metrics()
-        """The counters of the processes that this one has replaced."""
+        """The counters of the dead processes that this process has replaced."""
         self._folder = folder
         self._file = None if folder is None else folder / f"{number}.json"
         self._timer: asyncio.TimerHandle | None = None
@@ -59,7 +58,8 @@ class SharedMetrics:
         return self._own
 
     def total(self) -> Metrics:
-        """Return the sums over all processes; those of other processes may be a second old."""
+        """Return the sums over all processes. The counters of other processes may be a second
+        old."""
         if self._folder is None:
             return self.own
         total = self._with_before()
@@ -85,7 +85,7 @@ class SharedMetrics:
         for record in ended:
             try:
                 self._own(record)
-            except Exception:  # an earlier request's record must not fail the current request
+            except Exception:  # must not fail the current request
                 log.exception("Request %s was not counted in the metrics.", record.request_id)
 
     def _update(self) -> None:

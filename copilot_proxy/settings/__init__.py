@@ -1,4 +1,5 @@
-"""The settings, and where each value came from; other folders import them from here."""
+"""The settings, and where each value came from. Modules outside this folder import them from
+here."""
 
 from copilot_proxy import ENVIRONMENT_PREFIX
 from copilot_proxy.settings.folders import config_dir, state_dir

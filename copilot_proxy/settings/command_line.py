@@ -5,9 +5,9 @@ import shlex
 
 
 def command_line(value: object) -> tuple[str, ...]:
-    """Return the program and its arguments, from a list or from text with quotes as in a shell.
+    """Return the program and its arguments from a list, or from a string with quotes as in a shell.
 
-    On Windows, backslashes in the text are literal. Raises `ValueError`.
+    On Windows, backslashes in the string are literal. Raises `ValueError`.
     """
     if isinstance(value, str):
         if os.name == "posix":

@@ -1,4 +1,4 @@
-"""Reads ``config.toml``, and files with one secret."""
+"""Reads ``config.toml``, and files that contain a secret."""
 
 from pathlib import Path
 

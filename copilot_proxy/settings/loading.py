@@ -1,8 +1,8 @@
-"""Loads the settings.
+"""Loads the settings from flags, the environment, ``config.toml`` and the defaults.
 
-Flags override the environment (``COPILOT_PROXY_`` plus the uppercase name), which overrides
-``config.toml``, which overrides the defaults. In ``config.toml``, the table of the profile in use
-overrides the settings above it.
+Each of these sources overrides the ones after it. In the environment, a setting's name is in
+uppercase, after ``COPILOT_PROXY_``. In ``config.toml``, the table of the profile in use overrides
+the settings at the top level.
 """
 
 import os
@@ -25,8 +25,8 @@ from copilot_proxy.settings.tables import check_distinct
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
 """The variable with a service's id; it is not a setting."""
 _SECRETS: Final = ("github_token", "api_key")
-"""Settings whose value may be in a file that the variable ``…_FILE`` names, for secrets in
-containers."""
+"""Settings whose value may be in a file, for secrets in containers. The variable ``…_FILE`` names
+the file."""
 _FILE: Final = "_FILE"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 _SIMILAR: Final = 0.75
@@ -38,7 +38,8 @@ _OnError = Callable[[UsageError], None]
 
 
 def setting_names() -> dict[str, str]:
-    """Return the help text of each setting by its name in lowercase, in documentation order."""
+    """Return the help text of each setting, by the setting's name, in the order of the
+    documentation."""
     return {f.name: f.metadata["help"] for f in fields(Settings) if "parse" in f.metadata}
 
 
@@ -66,7 +67,8 @@ def load_settings_with_errors(
 
 
 def _load(flags: Mapping[str, object], environ: Mapping[str, str], on_error: _OnError) -> Settings:
-    """Return the settings, leaving out invalid ones if `on_error` does not raise."""
+    """Return the settings. Invalid ones are passed to `on_error` and, unless it raises, left
+    out."""
     parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
     given = _flags_and_variables(parsers, flags, environ, on_error)
     values: dict[str, Any] = {}
@@ -81,7 +83,7 @@ def _load(flags: Mapping[str, object], environ: Mapping[str, str], on_error: _On
     for name in ("home_dir", "profile"):
         if name in given:
             read(name)
-    read_at = time.time()  # must precede reading the file, or a later change would be missed
+    read_at = time.time()  # must be set before the file is read, or a later change would be missed
     home, profile = values.get("home_dir"), values.get("profile")
     config_file = config_dir(home) / "config.toml"
     config = _config(config_file, parsers, on_error)
@@ -152,7 +154,7 @@ def _config(file: Path, known: Mapping[str, object], on_error: _OnError) -> prof
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable with our prefix that is not a setting."""
-    # Compared without the prefix, which would make all of them look similar.
+    # Names are compared without the prefix, which would make all of them look similar.
     known = {name.upper(): "" for name in setting_names()}
     known |= {f"{name.upper()}{_FILE}": "" for name in _SECRETS}
     names = [

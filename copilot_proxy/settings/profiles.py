@@ -27,18 +27,18 @@ def profile(value: object) -> str | None:
 
 
 def default_port(name: str) -> int:
-    """Return the port for a profile that does not set one: 8100 to 8999, always the same for a
-    name."""
+    """Return the port of a profile that does not set one. It is from 8100 to 8999, and depends only
+    on the name."""
     return _FIRST_PORT + crc32(name.encode()) % _PORTS
 
 
 def folder_of(top: Path, name: str | None) -> Path:
-    """Return a profile's part of the folder `top`; for the default profile, `top` itself."""
+    """Return the profile's folder in `top` or, for the default profile, `top` itself."""
     return top / "profiles" / name if name else top
 
 
 def names_in(*tops: Path) -> list[str]:
-    """Return the names of all profiles, except the default, that have a folder in any of `tops`."""
+    """Return the names of all named profiles that have a folder in any of `tops`."""
     folders = [top / "profiles" for top in tops]
     found = {one.name for folder in folders if folder.is_dir() for one in folder.iterdir()}
     return sorted(name for name in found if _NAME.fullmatch(name))
@@ -46,7 +46,7 @@ def names_in(*tops: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Config:
-    """The settings in ``config.toml``: those at the top, and the table of each profile."""
+    """The settings in ``config.toml``: those at the top level, and the table of each profile."""
 
     top: Mapping[str, object]
     tables: Mapping[str, Mapping[str, object]]

@@ -26,7 +26,7 @@ DEFAULT_GITHUB_API_URL: Final = "https://api.github.com"
 def _setting(
     default: Any, parser: Callable[[object], object], help: str, *, own: bool = False
 ) -> Any:
-    """Declare a setting. If it is `own`, named profiles do not inherit it from the top level of
+    """Declare a setting. Named profiles do not inherit an `own` setting from the top level of
     ``config.toml``, because it belongs to one account or cannot be shared by two servers."""
     return field(default=default, metadata={"parse": parser, "help": help, "own": own})
 
@@ -291,5 +291,6 @@ class Settings:
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger's file; the simulator has its own, since it does not charge real money."""
+        """The ledger's file. The simulator has a separate one, since it does not charge real
+        money."""
         return self.state_dir / f"ledger{'-simulated' if self.simulated else ''}.sqlite3"

@@ -32,9 +32,10 @@ class OtlpTarget:
 
 
 def otlp_target(settings: Settings, environ: Mapping[str, str]) -> OtlpTarget | None:
-    """Return the collector, or None if the setting `otlp_endpoint` is not set.
+    """Return the collector. Raises `UsageError`.
 
-    Without the setting, the variables in `environ` are ignored. Raises `UsageError`.
+    If the setting `otlp_endpoint` is not set, the variables in `environ` are ignored, and the
+    result is None.
     """
     endpoint = settings.otlp_endpoint
     if endpoint is None:
@@ -56,7 +57,7 @@ def otlp_target(settings: Settings, environ: Mapping[str, str]) -> OtlpTarget | 
 
 
 def _pairs(environ: Mapping[str, str], name: str) -> dict[str, str]:
-    """Return the pairs of a variable such as ``a=1,b=2``, whose values are percent-encoded."""
+    """Return the pairs in a variable such as ``a=1,b=2``. The values are percent-encoded."""
     found = {}
     for part in filter(str.strip, environ.get(name, "").split(",")):
         key, equals, value = part.partition("=")

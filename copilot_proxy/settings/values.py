@@ -62,8 +62,8 @@ def token(value: object) -> Secret | None:
 
 
 def key(value: object) -> Secret:
-    """Parse an API key. Empty keys are an error, because an environment variable that was left
-    empty by mistake must not disable authentication."""
+    """Parse an API key, which must not be empty: a variable that was left empty by mistake must not
+    disable authentication."""
     if (api_key := secret(value)) is None:
         raise ValueError("it is empty")
     return api_key
@@ -88,7 +88,7 @@ def integer(value: object) -> int:
 
 
 def _quoted(value: object) -> str:
-    """Return the value as quoted in a message. Must not be used for values that may be secret."""
+    """Return the value in quotes, for a message. Must not be used for values that may be secret."""
     return repr(mask(str(value)[:40]))
 
 
@@ -181,7 +181,7 @@ def collector(value: object) -> str | None:
 
 
 def _url_parts(text: str) -> SplitResult | None:
-    """Return the parts of an HTTP or HTTPS URL, or None if it is not one."""
+    """Return the parts of an HTTP or HTTPS URL, or None if `text` is not such a URL."""
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises ValueError if the port is not a number
