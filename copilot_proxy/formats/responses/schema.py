@@ -15,8 +15,8 @@ class InputItem(Struct):
     """A message, a call, its output, or reasoning, depending on `type`; without a `type`, a
     message.
 
-    An ``item_reference`` refers to the remembered item with the same `id`. The parts of a `content`
-    or an `output` are ``input_text``, ``input_image`` (a ``data:`` URL), ``input_file`` (with
+    An ``item_reference`` refers to the remembered item with the same `id`. The parts of `content`
+    and `output` are ``input_text``, ``input_image`` (a ``data:`` URL), ``input_file`` (with
     `file_data` and `filename`), ``output_text`` and ``refusal``.
     """
 

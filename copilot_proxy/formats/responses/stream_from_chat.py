@@ -54,7 +54,7 @@ class ChatToResponses:
         may alternate."""
         self._tag = ""
         self._pending_opaque = ""
-        """Encrypted reasoning without an open item, such as hidden thinking; it becomes an item."""
+        """Encrypted reasoning without an open item, such as hidden thinking."""
         self._finish: str | None = None
         self._copilot_usage: CopilotUsage | None = None
 

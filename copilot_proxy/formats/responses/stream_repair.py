@@ -61,10 +61,10 @@ class ResponsesRepair:
     """Repairs a response from Copilot's Responses API, event by event.
 
     `feed` accepts the decoded JSON of an event, or of a whole response, and returns the events for
-    the client; `close` must be called once, when upstream's response has ended. Both raise
-    `UpstreamError` if the response is broken; `fail` returns the events that report an error.
-    `request` is the client's original request; `tool_names` maps the tool names sent to the model
-    to the client's names; `now` is in seconds since 1970.
+    the client. `close` must be called once, when upstream's response has ended. Both raise
+    `UpstreamError` if the response is broken. `fail` returns the events that report an error.
+    `request` is the client's original request. `tool_names` maps the tool names sent to the model
+    to the client's names. `now` is in seconds since 1970.
 
     An error that upstream reports as an event is passed on, and kept in `failure`. `usage` is in
     the format of Chat Completions; `response` is the response in the final event.
@@ -247,6 +247,6 @@ class ResponsesRepair:
 
 
 def _code(error: Json, failure: CopilotProxyError) -> object:
-    """Return Copilot's code or, for a prompt that is too long, OpenAI's code, which makes clients
-    compact the conversation."""
+    """Return Copilot's error code, or OpenAI's if the prompt is too long: it makes clients compact
+    the conversation."""
     return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")

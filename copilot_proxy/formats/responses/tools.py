@@ -80,7 +80,7 @@ class ToolNames:
                 self._add(inner, _text(space.get("name")))
 
     def client_tool(self, name: str) -> ClientTool:
-        """Return the client's tool with this flat name; an unknown name is a plain function."""
+        """Return the client's tool with this flat name; an unknown name becomes a plain function."""
         return self._tools.get(name) or ClientTool("function", name)
 
     def flat(self, tool: ClientTool) -> str:
@@ -101,8 +101,7 @@ class ToolNames:
 
 
 def as_tool(definition: Json, namespace: str | None = None) -> ClientTool | None:
-    """Return the client's tool that a definition, call or choice refers to, or None if there is
-    none."""
+    """Return the client's tool that a definition, call or choice refers to, if any."""
     kind = definition.get("type")
     if kind == TOOL_SEARCH:
         return (
