@@ -132,8 +132,8 @@ def _user(
 def _rich_result(
     block: Json, number: int, path: str, unique_notes: set[str], offered: Collection[str]
 ) -> tuple[Json, list[Json]]:
-    """Return the message for a tool result that is a list of blocks, and the user parts with its
-    images and PDFs.
+    """Return the message for a tool result that is a list of blocks, and parts with its images and
+    PDFs.
 
     The parts refer to the result by its position, because later rules may change the ids of calls.
     """

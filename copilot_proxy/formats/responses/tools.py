@@ -80,7 +80,7 @@ class ToolNames:
                 self._add(inner, _text(space.get("name")))
 
     def client_tool(self, name: str) -> ClientTool:
-        """Return the client's tool with this flat name; an unknown name becomes a plain function."""
+        """Return the client's tool with this flat name; an unknown name is a plain function."""
         return self._tools.get(name) or ClientTool("function", name)
 
     def flat(self, tool: ClientTool) -> str:
