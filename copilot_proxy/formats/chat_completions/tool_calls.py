@@ -8,8 +8,8 @@ starts another.
 Some models, such as Kimi K3, reuse the same ids in every turn. Clients match results to calls by
 id, so a number is appended to an id that was already used.
 
-A call of a custom tool has text instead of arguments. Models that only support functions call a
-function of the same name, whose only argument is the text. The client receives this as a call of
+A call to a custom tool has text instead of arguments. Models that only support functions call a
+function of the same name, whose only argument is the text. The client receives this as a call to
 its custom tool.
 """
 

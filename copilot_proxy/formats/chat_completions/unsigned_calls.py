@@ -11,7 +11,8 @@ def replace_unsigned_calls(turns: list[Json]) -> list[Json]:
     """Return the messages with each unsigned call of the current turn, and its result, as text.
 
     Every result must directly follow its call. The two become a single user message, because a
-    model that sees calls as text in its own messages may imitate them.
+    model that sees calls as text in its own messages may imitate them. If there is nothing to
+    replace, `turns` itself is returned.
     """
     start = max((i for i, turn in enumerate(turns) if turn["role"] == "user"), default=-1) + 1
     if not any(_is_unsigned(turn) for turn in turns[start:]):

@@ -23,7 +23,7 @@ _FIVE_MINUTES: Final = {"type": "ephemeral", "ttl": "5m"}
 def limit_marks(
     body: MessagesRequest, max_marks: int, notes: list[str], *, one_hour: bool = False
 ) -> None:
-    """Reduce the marks in `body` to the fields that Copilot accepts, and to `max_marks` marks.
+    """Keep at most `max_marks` marks in `body`, with only the fields that Copilot accepts.
 
     If `one_hour` is True, a mark may keep its ``ttl`` of one hour. Changes the blocks in place.
     """
@@ -74,9 +74,9 @@ def mark_stable_prefix(body: MessagesRequest) -> None:
 
     The last tool and the last system block are marked because all conversations of a client share
     them. The last two user messages are marked: the last mark writes what the next request will
-    read, and the mark before it reads what the previous request wrote. A system message that
-    follows is not marked, because many clients do not repeat it. Writing to the cache costs a
-    quarter more, so a first question without tools, which is often the only one, is not marked.
+    read, and the mark before it reads what the previous request wrote. A system message after them
+    is not marked, because many clients do not repeat it. Writing to the cache costs a quarter more,
+    so a first question without tools, which is often the only one, is not marked.
     """
     for section in ("tools", "system"):
         if body.get(section):

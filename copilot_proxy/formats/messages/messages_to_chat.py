@@ -28,7 +28,7 @@ FAILED: Final = "The tool failed:"
 
 
 def system_message(system: Any, notes: list[str]) -> list[Json]:
-    """Return the system prompt, given as a string or blocks, as a list of at most one message."""
+    """Return a list with the system message, or [] if the system prompt is empty."""
     if isinstance(system, list):
         blocks = without_billing(system, notes)
         system = "\n\n".join(text for block in blocks if (text := block.get("text")))

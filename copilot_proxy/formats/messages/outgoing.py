@@ -273,7 +273,7 @@ def _has_effect(message: Json) -> bool:
 
 
 def _split(message: Json, index: int) -> list[Segment]:
-    """Return a segment for each tool result, and for the blocks before, between and after them."""
+    """Return one segment for each tool result, and one for each sequence of other blocks."""
     segments: list[Segment] = []
     others: list[Json] = []
     for block in message["content"]:

@@ -29,8 +29,8 @@ TOOL_CHOICES: Final = ("auto", "any", "tool", "none", "validated")
 Gemini."""
 _THINKING_TYPES: Final = ("enabled", "disabled", "adaptive")
 _DISPLAYS: Final = ("summarized", "omitted", "updates")
-"""How thinking can be shown. ``updates`` requires a beta; Claude Code requests it if its output is
-streamed JSON."""
+"""How thinking can be shown. Claude Code requests ``updates``, which requires a beta, if its output
+is streamed JSON."""
 _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "image": ("source",),

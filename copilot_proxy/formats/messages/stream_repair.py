@@ -235,7 +235,7 @@ def _without_additions(value: Json) -> Json:
 
 
 def _renamed(block: Any, names: Mapping[str, str]) -> Any:
-    """Return the block; if it is a call, with the client's name for the tool."""
+    """Return the block, with the client's name for the tool if it is a call."""
     name = block.get("name") if isinstance(block, dict) else None
     return {**block, "name": names[name]} if isinstance(name, str) and name in names else block
 

@@ -1,8 +1,8 @@
 """Compacts conversations, for ``POST /v1/responses/compact`` and for ``compaction_trigger`` items.
 
 The model is asked for a summary, because not every model can compact a conversation. The client
-receives it as a compaction item, which it sends back without reading it; the model then receives
-the summary as a message.
+receives it as a compaction item, which it sends back unread; the model then receives the summary as
+a message.
 """
 
 import base64

@@ -44,7 +44,7 @@ class EventIndexes:
         """Whether the latest item is unfinished."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> ResponsesEvent:
-        """Return the event of type `kind` with any missing indexes added."""
+        """Return the event of type `kind` with its indexes: `event` itself if none were missing."""
         part = _PARTS.get(kind)
         index = event.get("output_index")
         if type(index) is not int:

@@ -1,6 +1,6 @@
 """Converts conversation items that Copilot's models do not support.
 
-Calls of tools that the client runs become function calls. Other items become text.
+Calls to tools that the client runs become function calls. Other items become text.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -35,7 +35,7 @@ _HOSTED: Final = (
     "program",
     "program_output",
 )
-"""Calls of tools that OpenAI runs, which Copilot does not support."""
+"""Calls to tools that OpenAI runs, which Copilot does not support."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
 """Fields left out of an item's text: they are useless to the model or contain an entire image."""
 _KNOWN: Final = ("function_call", "function_call_output", "message", "reasoning")

@@ -1,4 +1,4 @@
-"""Repairs the output items of a Responses stream: their ids, and calls of the client's tools."""
+"""Repairs the output items of a Responses stream: their ids, and calls to the client's tools."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -176,7 +176,7 @@ def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
 
 
 def _for_client(item: Json, state: _Item) -> Json:
-    """Return the item with the id that all its events have, and a call in the form of its tool."""
+    """Return the item with the id used in its events. A call becomes a call to the client's tool."""
     out = {**item, "id": state.id}
     tool = state.tool
     if tool is None or tool.is_plain or item.get("type") != "function_call":

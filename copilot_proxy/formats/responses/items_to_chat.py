@@ -72,7 +72,7 @@ class MessagesBuilder:
         return out
 
     def add_message(self, message: Json) -> None:
-        """Add a message whose role is not the assistant's."""
+        """Add a message that is not from the assistant."""
         self._current = None
         self._turns.append(_Turn(message))
 

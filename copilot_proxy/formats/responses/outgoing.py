@@ -152,7 +152,7 @@ class ResponsesBody(OutgoingBody):
         return lift_additional_tools(self.body)
 
     def _decode_calls(self) -> None:
-        """Decode the items if the calls of some tools may need to be changed."""
+        """Decode the items if calls to some tools may need to be changed."""
         if self.is_settled and not self._names.is_plain:
             self.decode_turns()
 
@@ -196,7 +196,7 @@ class ResponsesBody(OutgoingBody):
 def _kind(item: Json) -> Literal["assistant", "result"] | None:
     """Return "assistant" for a call, "result" for a result, and None for any other item."""
     kind = _KINDS.get(item.get("type"))
-    # Calls of searches that Copilot runs have no call id, and need no result.
+    # Searches that Copilot runs have no call id, and their calls need no result.
     return kind if kind is not None and isinstance(item.get("call_id"), str) else None
 
 

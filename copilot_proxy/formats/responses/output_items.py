@@ -147,7 +147,7 @@ class MessageItem(OpenItem):
 
 
 class CallItem(OpenItem):
-    """A call of the client's `tool`: a function, a custom tool or a tool search."""
+    """A call to the client's `tool`: a function, a custom tool or a tool search."""
 
     def __init__(self, index: int, call_id: str, tool: ClientTool) -> None:
         self.kind = CALL_TYPES[tool.kind]

@@ -99,8 +99,7 @@ def _plain(items: list[Any]) -> PlainTurns | None:
 
 
 def _is_valid(item: _Item) -> bool:
-    """Return whether an item has the fields of its type, and no fields that must not be combined
-    with them."""
+    """Return whether an item has the fields of its type, and no conflicting fields."""
     kind = item.type
     if kind is UNSET or kind == "message":
         return item.role is not UNSET and item.content is not None and item.call_id is UNSET

@@ -140,7 +140,7 @@ class CompactRequest(Struct):
 
 
 class OutputItem(Struct):
-    """A message, reasoning, or a call of a function or custom tool, depending on `type`."""
+    """A message, reasoning, or a call to a function or custom tool, depending on `type`."""
 
     type: str
     id: str | None = None

@@ -109,8 +109,8 @@ class ResponsesToChat(ChunkTranslator):
         return self._event(kind, data)
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream. Must be called once, when upstream's response has
-        ended."""
+        """Return the chunks that end the stream. Must be called once, when the upstream response
+        has ended."""
         return self._chunks.end(self.finish_reason, self._calls, self.usage, self.copilot_usage)
 
     def _event(self, kind: str, data: ResponsesEvent) -> list[ChatChunk]:

@@ -53,7 +53,7 @@ class ClientTool(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the client receives calls of the tool as Copilot sends them."""
+        """Whether the client receives calls to the tool as Copilot sends them."""
         return self.kind == "function" and self.namespace is None
 
 

@@ -1,7 +1,7 @@
 """Adds missing events at the start and end of the output items of a Responses stream.
 
 Some servers send the deltas of an item without announcing it, or send an item only in the final
-event. Clients such as Codex ignore the deltas of unknown items, and never run their calls.
+event. Clients such as Codex ignore the deltas of unknown items, and never run unknown calls.
 """
 
 from collections.abc import Iterator
@@ -77,8 +77,8 @@ class UnannouncedItems:
             added = {"type": "response.output_item.added", "output_index": index, "item": item}
             events.append(added)
         if kind != _DELTA:
-            # Upstream's events that open or close a part are dropped, since they are written here,
-            # once each.
+            # Upstream events that open or close a part are dropped, because each is written here
+            # once.
             return events
         parts, number = self._texts[index], event.get("content_index")
         number = number if type(number) is int else 0
