@@ -176,7 +176,7 @@ def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
 
 
 def _for_client(item: Json, state: _Item) -> Json:
-    """Return the item with the id used in its events. A call becomes a call to the client's tool."""
+    """Return the item with the id used in its events; a call becomes one to the client's tool."""
     out = {**item, "id": state.id}
     tool = state.tool
     if tool is None or tool.is_plain or item.get("type") != "function_call":
