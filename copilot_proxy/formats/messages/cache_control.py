@@ -17,7 +17,7 @@ MARK: Final = "cache_control"
 EPHEMERAL: Final = {"type": "ephemeral"}
 ONE_HOUR: Final = {"type": "ephemeral", "ttl": "1h"}
 _FIVE_MINUTES: Final = {"type": "ephemeral", "ttl": "5m"}
-"""The default, spelled out."""
+"""The default mark, with its ``ttl`` spelled out."""
 
 
 def limit_marks(

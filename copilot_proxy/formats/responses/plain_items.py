@@ -163,7 +163,7 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _has_wrong_type(item: _Item) -> bool:
-    """Return whether the item has an image that is declared with the wrong type."""
+    """Return whether the item has an image whose declared type is wrong."""
     lists = [parts for parts in (item.content, item.output) if type(parts) is list]
     images = [part for parts in lists for part in parts if part.type == "input_image"]
     return any(wrong_type(msgspec.to_builtins(image)) for image in images)

@@ -53,9 +53,10 @@ _TRANSLATED: Final = frozenset(
 _REASONS: Final[Mapping[str, str]] = {
     "thinking_budget": "the model uses reasoning_effort instead",
 }
-"""Field -> why it is dropped, for reasons other than a lack of support.
+"""Field -> why it is dropped. Fields without a reason are dropped because the API does not support
+them.
 
-The Responses API does not support seed, logprobs, logit_bias, penalties, or prediction.
+Examples are seed, logprobs, logit_bias, penalties, and prediction.
 """
 
 

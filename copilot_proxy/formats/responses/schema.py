@@ -1,7 +1,7 @@
 """The types of the Responses API, for validating requests and for the OpenAPI page.
 
-Requests are validated against these types, but passed on as decoded JSON. Unknown fields, and items
-and tools of unknown types, are allowed; known fields must have the right type.
+Requests are validated against these types, but passed on as decoded JSON. Unknown fields and
+unknown types of items and tools are allowed; known fields must have the right type.
 """
 
 from typing import Literal

@@ -33,7 +33,7 @@ class ChatToResponses:
 
     `feed` accepts a chunk and returns its events, `close` returns the events that end the stream,
     and `fail` returns the events that end it with an error. `request` is the client's original
-    request; `model` is the response's `model`; `now` is in seconds since 1970.
+    request. `model` is the response's `model`. `now` is in seconds since 1970.
     """
 
     def __init__(self, request: ResponsesRequest, model: str, *, now: int | None = None) -> None:

@@ -43,7 +43,7 @@ _Key = tuple[str, int, int]
 class ResponsesToChat(ChunkTranslator):
     """Translates a response from Copilot's Responses API, event by event.
 
-    `feed` accepts the decoded JSON of an event, or of a whole response, and returns its chunks;
+    `feed` accepts the decoded JSON of an event, or of a whole response, and returns its chunks.
     `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
     response is broken or is an error. `usage` and `copilot_usage` are Copilot's counts so far.
     `now` is in seconds since 1970.
