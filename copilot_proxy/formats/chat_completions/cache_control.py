@@ -1,7 +1,7 @@
 """Marks the stable part of a conversation for Claude's prompt cache.
 
 GPT and Gemini cache prompts without marks. Claude caches everything before a mark, and allows four
-marks; cached input costs a tenth of the normal price.
+marks. Cached input costs a tenth of the normal price.
 """
 
 from typing import Final
@@ -28,7 +28,7 @@ def mark_stable_prefix(messages: list[Json]) -> None:
 
 
 def unsupported_parts(mark: object) -> set[str]:
-    """Return the parts of a client's mark that Copilot does not support, as a note names them."""
+    """Return the parts of a client's mark that Copilot does not support, to be named in a note."""
     fields = mark if isinstance(mark, dict) else {"type": mark}
     return {
         f"{name} {value}"[:40] if name in ("ttl", "type") else str(name)[:40]

@@ -76,7 +76,7 @@ class Chunks:
         """Return the last chunks: the end of the tool calls, the finish reason, and the usage.
 
         `reason` is an OpenAI finish reason, ``error`` if the model failed, or None if the stream
-        ended without a reason. Raises `BrokenResponse` for ``error`` and for None.
+        ended without a reason. Raises `BrokenResponse` if it is ``error`` or None.
         """
         if reason is None and not self.has_started:
             raise broken_responses.empty_answer()

@@ -10,10 +10,7 @@ _PLACEHOLDER: Final = "(an image, shown in the next message)"
 
 
 def read_files(messages: list[Json]) -> list[Json]:
-    """Return the messages with the text of files inserted, and with each PDF as a ``data:`` URL.
-
-    If there are no files, `messages` itself is returned.
-    """
+    """Return the messages with the text of files inserted, and with each PDF as a ``data:`` URL."""
     parted = [message for message in messages if isinstance(message.get("content"), list)]
     if not any(map(_has_files, parted)):
         return messages
@@ -47,9 +44,8 @@ def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
     """Return the messages with the images of tool results moved to a user message after the
     results.
 
-    Chat Completions accepts images only in user messages. Text before the images gives the
-    position of the result that they came from. If there is nothing to move, `messages` itself is
-    returned.
+    Chat Completions accepts images only in user messages. Text before the images gives the position
+    of the result that they came from.
     """
     parted = [message for message in messages if isinstance(message.get("content"), list)]
     if not any(map(_has_images, parted)):

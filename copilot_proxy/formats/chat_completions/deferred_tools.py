@@ -11,7 +11,7 @@ _NOTE: Final = (
 
 
 def load_deferred(request: ChatRequest, notes: list[str]) -> ChatRequest:
-    """Return the request with all tools loaded, or the same object if none is deferred.
+    """Return the request with all tools loaded.
 
     The field that defers a tool is either next to the tool's type or in its definition.
     """

@@ -9,7 +9,7 @@ from copilot_proxy.masking import mask
 def error_status(error: CopilotProxyError) -> int:
     """Return the status for OpenAI's clients.
 
-    Clients stop at a 400 and show it, whereas some retry a 402 as often as a 429.
+    Clients stop at a 400 and show it, but some retry a 402 as often as a 429.
     """
     return 400 if error.status == 402 else error.status
 

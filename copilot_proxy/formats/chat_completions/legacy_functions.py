@@ -1,8 +1,7 @@
 """Lets clients use `functions` and `function_call`, the predecessors of `tools`.
 
 The request is converted to the new form when it is parsed, and the answer is converted to the old
-form. Calls in the old form have no ids, so each receives an id based on its position, which is the
-same in every request.
+form. Calls in the old form have no ids, so each is given an id that depends on its position.
 """
 
 from typing import Any, Final
@@ -14,7 +13,7 @@ from copilot_proxy.formats.stop_sequences import STOP_SEQUENCE
 from copilot_proxy.formats.types import ChatChunk, ChatCompletion, ChatRequest, ErrorBody, Json
 
 _LEGACY: Final = "legacy_functions"
-"""Marks a request whose client expects calls in the old form; never leaves the program."""
+"""Marks a request whose client expects calls in the old form; removed before sending."""
 
 
 def read_functions(request: ChatRequest) -> None:

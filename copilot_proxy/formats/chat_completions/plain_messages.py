@@ -1,7 +1,7 @@
 """Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
 
-See `formats.plain_turns`. The structs have exactly the fields and types that need no changes, so
-the decoder rejects anything unusual, and the request is then parsed in the general way.
+See `formats.plain_turns`. The structs only have the fields and types that need no changes. If the
+decoder finds anything else, the request is parsed in the usual way.
 """
 
 from itertools import pairwise
@@ -223,7 +223,7 @@ def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
 
 
 def _normalized(turns: PlainTurns) -> PlainTurns:
-    """Return the messages with the roles and the empty contents that Copilot accepts."""
+    """Return the messages with roles and empty contents replaced by those that Copilot accepts."""
     if all(map(_is_normal, turns)):
         return turns
     return turns.replaced(one if _is_normal(one) else _normal(one) for one in turns)

@@ -24,8 +24,8 @@ _TEXT: Final = re.compile(
 
 _PLAIN: Final = {"content", "role"}
 _MAX_KNOWN: Final = 16
-"""The number of different chunks to learn: chunks may alternate between a few sets of fields, or
-have different fields every time."""
+"""The number of different chunks to learn. Some streams alternate between a few kinds of chunks;
+others have different fields in every chunk."""
 _encode: Final = msgspec.json.Encoder().encode
 
 _Around = tuple[bytes, bytes]
@@ -85,8 +85,8 @@ class RepeatedChunks:
 
 
 def _only_text(event: object) -> str | None:
-    """Return a chunk's text, or None if it has none or if it affects how later chunks are
-    repaired."""
+    """Return a chunk's text. Returns None if there is no text, or if the chunk affects the repair
+    of later chunks."""
     if not isinstance(event, dict) or event.get("usage") is not None or "copilot_usage" in event:
         return None
     choices = event.get("choices")
@@ -101,7 +101,7 @@ def _only_text(event: object) -> str | None:
 
 
 def _decoded_text(data: bytes) -> str | None:
-    """Return the text of a chunk, or None if it is not valid JSON."""
+    """Return the text of a chunk, or None if the chunk is not valid JSON."""
     try:
         return _only_text(msgspec.json.decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -48,7 +48,7 @@ _ANY_MESSAGE: Final[Json] = {"role": "user", "content": ""}
 def check_request(request: ChatRequest) -> None:
     """Raise `RequestError` if the request is invalid, or if no model could answer it."""
     _check_fields(request)
-    # Paths are only built where there is something to check, because a conversation can be long.
+    # Paths are only built if there is something to check, because a conversation can be long.
     for i, message in enumerate(request["messages"]):
         content = message.get("content")
         if isinstance(content, list):
@@ -94,7 +94,7 @@ def _check_foreign_parts(request: ChatRequest) -> None:
 
 
 def output_limit(chat: ChatRequest, notes: list[str]) -> int | None:
-    """Return the output limit in tokens, or None if there is none.
+    """Return the output limit in tokens, if there is one.
 
     `max_completion_tokens` takes precedence over `max_tokens`, unless it is 0 or negative, which
     many clients send to mean no limit.
@@ -196,7 +196,7 @@ def _turn(message: Json) -> TurnKind | None:
 
 
 def count_images(value: object) -> int:
-    """Return the number of images in the messages, including old and nested ones."""
+    """Return the number of images in the messages, including nested images."""
     if isinstance(value, PlainTurns):
         return value.images
     count = 0

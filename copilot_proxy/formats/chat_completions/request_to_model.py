@@ -120,8 +120,7 @@ def _normalize_assistant(message: Json) -> None:
     _copy_calls(message)
     _drop_nulls(message)
     if str(message.get("reasoning_opaque", "")).startswith(OTHER_APIS):
-        # The reasoning is from another vendor, so this model can use neither the encrypted form nor
-        # the text.
+        # The reasoning is from another vendor, so this model cannot use it, even as text.
         del message["reasoning_opaque"]
         message.pop("reasoning_text", None)
         reasoning = None

@@ -1,4 +1,4 @@
-"""The types of Chat Completions responses (whole, streamed, and errors), for the OpenAPI page.
+"""The types of Chat Completions responses, chunks and errors, for the OpenAPI page.
 
 All paths except Anthropic's use these errors.
 """

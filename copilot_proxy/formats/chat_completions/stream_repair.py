@@ -1,7 +1,7 @@
 """Repairs Copilot's Chat Completions responses so that they match OpenAI's schema.
 
 `ChatRepair` accepts Copilot's events and returns OpenAI's chunks. A whole response is handled as a
-single event whose chunks `completion_from_chunks` combines, so that the same code repairs both.
+single event; `completion_from_chunks` combines its chunks.
 """
 
 from collections.abc import Collection, Mapping
@@ -95,8 +95,8 @@ class ChatRepair(ChunkTranslator):
     def close(self, *, done: bool = False) -> list[ChatChunk]:
         """Return the chunks that end the stream. Must be called once, after Copilot's last event.
 
-        With `done`, a response without a finish reason counts as complete. A response that has only
-        token counts is treated as an empty answer; Copilot sends it if the output limit leaves no
+        With `done`, a response without a finish reason counts as complete. A response with only
+        token counts is treated as an empty answer. Copilot sends one if the output limit leaves no
         room for text.
         """
         chunks: list[ChatChunk] = []
@@ -209,7 +209,7 @@ def _from_anthropic(body: Message) -> ChatCompletion:
 
 
 def _text(value: object) -> str:
-    """Return a string, or the joined text of a list of parts; "" for anything else."""
+    """Return a string unchanged, the joined text of a list of parts, or "" for any other value."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):

@@ -2,15 +2,15 @@
 
 The index that Copilot's models send is unreliable: some start at 1, some send 0 for every call, and
 some send none. Therefore, a new id starts a new call. A fragment without an id belongs to the call
-that last used its index. If no call has used it, the fragment belongs to the last call, unless that
-call is complete and the fragment starts another.
+that last used its index. If no call has used it, the fragment belongs to the last call, unless it
+starts another.
 
 Some models, such as Kimi K3, reuse the same ids in every turn. Clients match results to calls by
 id, so a number is appended to an id that was already used.
 
-A call of a custom tool has text instead of arguments. Models that only support functions call a
-function of the same name, whose argument is the text; the client receives a call of its custom
-tool.
+A call to a custom tool has text instead of arguments. Models that only support functions call a
+function of the same name, whose only argument is the text. The client receives this as a call to
+its custom tool.
 """
 
 import uuid
@@ -43,7 +43,7 @@ class _Call:
 
 
 class ToolCalls:
-    """The tool calls of one response; turns Copilot's fragments into OpenAI's deltas."""
+    """The tool calls of one response. Turns Copilot's fragments into OpenAI's deltas."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class ToolCalls:
     ) -> None:
         """Prepare for a response.
 
-        `tool_names` maps the tool names sent to the model to the client's names; `custom_tools` are
-        the client's names for its custom tools; `used_ids` are the ids of the calls in the
+        `tool_names` maps the tool names sent to the model to the client's names. `custom_tools` are
+        the client's names for its custom tools. `used_ids` are the ids of the calls in the
         conversation so far.
         """
         self._tool_names = tool_names or {}

@@ -7,14 +7,14 @@ from copilot_proxy.formats.types import Json
 
 
 def tool_name(tool: Any) -> str:
-    """Return the name in a tool, or in a choice of a tool; "" if there is none."""
+    """Return the name in a tool or in a tool choice, or "" if it has no name."""
     definition = (tool.get("custom") or tool.get("function")) if isinstance(tool, dict) else None
     name = definition.get("name") if isinstance(definition, dict) else None
     return name if isinstance(name, str) else ""
 
 
 def apply_allowed_tools(tools: list[Json], choice: Any) -> tuple[list[Json], Any]:
-    """Return the tools that the choice allows, and the choice without a list of allowed tools."""
+    """Return the tools that the choice allows, and the choice without its list of allowed tools."""
     if not isinstance(choice, dict) or choice.get("type") != "allowed_tools":
         return tools, choice
     allowed = choice.get("allowed_tools")

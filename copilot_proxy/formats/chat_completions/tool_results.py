@@ -13,8 +13,7 @@ _TEXTS: Final = ("input_text", "output_text")
 
 
 def resolve_results(request: ChatRequest) -> ChatRequest:
-    """Return the request with tool results that only contain text and images; the same object if
-    they already do."""
+    """Return the request with unsupported parts of tool results converted to text."""
     messages = request["messages"]
     parted = [message for message in messages if isinstance(message.get("content"), list)]
     if not any(map(_has_other_parts, parted)):

@@ -10,7 +10,7 @@ _NUMBERS: Final = (int, float)
 def repair_usage(usage: object) -> ChatUsage | None:
     """Return all fields of OpenAI's usage, or None if `usage` is not an object.
 
-    Gemini sends reasoning tokens outside the details, and includes them in the total but not in the
+    Gemini sends reasoning tokens outside the details. It includes them in the total, but not in the
     completion tokens. They are added to the completion tokens, so that prompt and completion tokens
     sum to the total.
     """
@@ -56,7 +56,7 @@ def _counts(values: object) -> dict[str, int]:
 
 
 def count_of(usage: ChatUsage, name: str) -> int:
-    """Return the number under `name`, or 0 if there is none."""
+    """Return the number under `name`, or 0 if it is missing."""
     value = usage.get(name)
     if type(value) is int:  # the usual case
         return value if value > 0 else 0

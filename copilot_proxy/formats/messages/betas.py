@@ -46,8 +46,7 @@ class Beta(NamedTuple):
     name: str
     source: str
     is_needed: Callable[[MessagesRequest], bool] | None = None
-    """Whether a request needs the beta even if the client did not name it; None if no request
-    does."""
+    """Returns whether a request needs the beta, even if the client did not name it."""
     is_refused_alone: bool = False
     """Whether Copilot rejects the beta in a request that does not need it."""
 
@@ -118,8 +117,7 @@ def wants_long_context(header_values: Iterable[str]) -> bool:
 def select_betas(
     header_values: Iterable[str], request: MessagesRequest
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the beta names to send with `request`, and the client's dropped names with the
-    reasons.
+    """Return the betas to send with `request`, and the dropped betas with the reasons.
 
     `header_values` are the values of all the client's ``anthropic-beta`` headers; each is a
     comma-separated list. `request` is the body as it is sent to Copilot.

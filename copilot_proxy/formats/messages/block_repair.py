@@ -25,7 +25,7 @@ class BlockRepair:
         self._open: dict[int, int] = {}
         """Copilot's index of each unfinished block -> the client's index."""
         self._inputs: dict[int, Json] = {}
-        """Copilot's index -> the input in the block's start event, until it is sent."""
+        """Copilot's index -> the unsent input from the start event of the block."""
         self._count = 0
         self.has_call = False
 
@@ -85,7 +85,7 @@ class BlockRepair:
 def true_reason(reason: object, *, has_call: bool) -> object:
     """Return the stop reason, corrected to match whether the answer calls a client tool.
 
-    After `end_turn`, a client would not run the tools, and after `tool_use` without calls, it would
+    A client would not run the tools after `end_turn`. After `tool_use` without calls, it would
     hang.
     """
     if has_call:

@@ -17,13 +17,13 @@ MARK: Final = "cache_control"
 EPHEMERAL: Final = {"type": "ephemeral"}
 ONE_HOUR: Final = {"type": "ephemeral", "ttl": "1h"}
 _FIVE_MINUTES: Final = {"type": "ephemeral", "ttl": "5m"}
-"""The default, spelled out."""
+"""The default mark, with its ``ttl`` spelled out."""
 
 
 def limit_marks(
     body: MessagesRequest, max_marks: int, notes: list[str], *, one_hour: bool = False
 ) -> None:
-    """Reduce the marks in `body` to the fields that Copilot accepts, and to `max_marks` marks.
+    """Keep at most `max_marks` marks in `body`, with only the fields that Copilot accepts.
 
     If `one_hour` is True, a mark may keep its ``ttl`` of one hour. Changes the blocks in place.
     """
@@ -50,9 +50,8 @@ def limit_marks(
 def _drop_marks(marked: dict[str, list[Json]], max_marks: int) -> None:
     """Keep the `max_marks` most useful marks.
 
-    These are the last mark of the tools and the last mark of the system prompt, which all
-    conversations of a client share, followed by the last marks of the messages, since a mark covers
-    everything before it.
+    These are the last mark of the tools, the last mark of the system prompt, and the last marks of
+    the messages, because a mark covers everything before it.
     """
     tools, system, messages = marked["tools"], marked["system"], marked["messages"]
     by_use = [*tools[-1:], *system[-1:], *reversed(messages), *system[-2::-1], *tools[-2::-1]]
@@ -75,9 +74,9 @@ def mark_stable_prefix(body: MessagesRequest) -> None:
 
     The last tool and the last system block are marked because all conversations of a client share
     them. The last two user messages are marked: the last mark writes what the next request will
-    read, and the mark before it reads what the previous request wrote. A system message that
-    follows is not marked, because many clients do not repeat it. A first question without tools is
-    often the only one, and writing to the cache costs a quarter more, so it is not marked.
+    read, and the mark before it reads what the previous request wrote. A system message after them
+    is not marked, because many clients do not repeat it. Writing to the cache costs a quarter more,
+    so a first question without tools, which is often the only one, is not marked.
     """
     for section in ("tools", "system"):
         if body.get(section):

@@ -19,9 +19,8 @@ def is_hosted_search(tool: Json) -> bool:
 
 
 def offered_tools(request: MessagesRequest, notes: list[str]) -> list[Json]:
-    """Return the client's tools that the model may call.
-
-    If Anthropic would run the search, the deferred tools could never be found, so all are offered.
+    """Return the client's tools that the model may call. All are offered if the search is
+    Anthropic's, because Copilot does not run it.
     """
     tools: list[Json] = request.get("tools") or []
     own = [tool for tool in tools if is_client_tool(tool)]

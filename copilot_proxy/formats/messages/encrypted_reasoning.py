@@ -124,7 +124,7 @@ def to_signature(opaque: str) -> str:
 
 
 def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
-    """Return the reasoning text and the opaque value of a client's thinking blocks.
+    """Return the reasoning text and the opaque value for a client's thinking blocks.
 
     An opaque value cannot combine blocks from different APIs, so only those of the first block's
     API are kept.

@@ -39,9 +39,9 @@ _FILTERS: Final = ("content_filter", "cyber_policy")
 def error_status(error: CopilotProxyError) -> int:
     """Return the status of an error response.
 
-    Claude Code retries any 400 five times within a second, in three variants, to find out which
-    field is refused. Content that GitHub's filters refuse must not be sent that often, so the error
-    has a status at which Claude Code and other clients stop and show the message.
+    Claude Code retries any 400 five times within a second, to find out which field is refused.
+    Content that GitHub's filters refuse must not be sent that often. Its error has a status that
+    makes clients stop and show the message.
     """
     return 424 if error.status == 400 and error.code in _FILTERS else error.status
 

@@ -18,10 +18,9 @@ def translate_messages(
 ) -> tuple[list[Json], list[Json]]:
     """Return the blocks of the system prompt, and the messages ``{"role", "content": [block]}``.
 
-    System messages after the first other message stay in place: if they were moved to the front,
-    each new one would invalidate the entire prompt cache. `formats.rules` moves them for models
-    that require it.
-    Raises `RequestError` for an image that is not base64.
+    System messages in the middle of the conversation stay in place: if they were moved to the
+    front, each new one would invalidate the entire prompt cache. `formats.rules` moves them for
+    models that require it. Raises `RequestError` for an image that is not base64.
     """
     unique_notes: set[str] = set()
     system: list[Json] = []

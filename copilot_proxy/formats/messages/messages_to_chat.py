@@ -28,7 +28,7 @@ FAILED: Final = "The tool failed:"
 
 
 def system_message(system: Any, notes: list[str]) -> list[Json]:
-    """Return the system prompt, given as a string or blocks, as a list of at most one message."""
+    """Return a list with the system message, or [] if the system prompt is empty."""
     if isinstance(system, list):
         blocks = without_billing(system, notes)
         system = "\n\n".join(text for block in blocks if (text := block.get("text")))
@@ -132,8 +132,8 @@ def _user(
 def _rich_result(
     block: Json, number: int, path: str, unique_notes: set[str], offered: Collection[str]
 ) -> tuple[Json, list[Json]]:
-    """Return the message for a tool result that is a list of blocks, and the user parts with its
-    images and PDFs.
+    """Return the message for a tool result that is a list of blocks, and parts with its images and
+    PDFs.
 
     The parts refer to the result by its position, because later rules may change the ids of calls.
     """

@@ -21,11 +21,10 @@ from copilot_proxy.formats.types import Json, MessagesRequest
 class MessagesBody(OutgoingBody):
     """The view of a body whose messages, blocks and tools are copies.
 
-    `fields` are the client's field names if the body was translated from a chat request, whose
-    client cannot set cache marks. `thinking_from` is the field of that request that determined the
-    thinking. `moved` is the number of leading messages that were moved to the system prompt.
-    `end_mark` is the cache mark for the end of the prompt. `shows_reasoning` is True if the client
-    shows the model's reasoning.
+    If the body was translated from a chat request, `fields` are the client's field names, and
+    `thinking_from` is the field that determined the thinking. `moved` is the number of leading
+    messages that were moved to the system prompt. `end_mark` is the cache mark for the end of the
+    prompt. `shows_reasoning` is True if the client shows the model's reasoning.
     """
 
     api = "messages"
@@ -268,13 +267,13 @@ class MessagesBody(OutgoingBody):
 
 
 def _has_effect(message: Json) -> bool:
-    """Return whether a message has content, or configures the rest of the conversation."""
+    """Return whether a message has content or configures the rest of the conversation."""
     configures = message["role"] == "system" and message.get("output_config") is not None
     return bool(message["content"]) or configures
 
 
 def _split(message: Json, index: int) -> list[Segment]:
-    """Return a segment for each tool result, and for the blocks before, between and after them."""
+    """Return one segment for each tool result, and one for each sequence of other blocks."""
     segments: list[Segment] = []
     others: list[Json] = []
     for block in message["content"]:

@@ -1,7 +1,7 @@
 """Reads long requests whose messages are plain, and checks whether a model accepts them unchanged.
 
-See `formats.plain_turns`. The structs have the fields and types that agents send and Copilot
-accepts, so the decoder rejects anything unusual, and the request is then parsed in the usual way.
+See `formats.plain_turns`. The structs only have the fields and types that agents send and Copilot
+accepts. If the decoder finds anything else, the request is parsed in the usual way.
 """
 
 from itertools import pairwise
@@ -175,8 +175,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
     """Return the messages; those that must be changed are decoded JSON.
 
-    These are the messages with marks and, if the model does not accept empty results, those with
-    empty results: the empty contents are removed.
+    Messages with marks are changed. If the model does not accept empty results, so are messages
+    with empty results: the empty contents are removed.
     """
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
     changed |= {
@@ -230,8 +230,8 @@ def _are_roles_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:
 
 
 def _is_readable(block: Any) -> bool:
-    """Return whether thinking is signed by Claude, and in the form that is sent to Copilot. True
-    for any other block."""
+    """Return whether a thinking block is signed by Claude and has the form that is sent to Copilot.
+    Other blocks are always readable."""
     kind = type(block)
     if kind is _Thinking:
         return block.thinking != PLACEHOLDER and _is_signature(block.signature)

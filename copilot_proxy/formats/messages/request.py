@@ -29,8 +29,8 @@ TOOL_CHOICES: Final = ("auto", "any", "tool", "none", "validated")
 Gemini."""
 _THINKING_TYPES: Final = ("enabled", "disabled", "adaptive")
 _DISPLAYS: Final = ("summarized", "omitted", "updates")
-"""How thinking can be shown. ``updates`` requires a beta; Claude Code requests it if its output is
-streamed JSON."""
+"""How thinking can be shown. Claude Code requests ``updates``, which requires a beta, if its output
+is streamed JSON."""
 _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("text",),
     "image": ("source",),
@@ -82,7 +82,7 @@ def _check_messages(messages: list[Json]) -> None:
 
 
 def check_values(request: MessagesRequest) -> None:
-    """Reject values that Claude would reject, for models that would ignore them.
+    """Reject values that Claude would reject and other models would ignore.
 
     Raises `RequestError` with Anthropic's message.
     """
@@ -149,7 +149,7 @@ def _check_tools(tools: list[Json], *, forced: bool) -> None:
 
 
 def _is_plainly_valid(block: Json) -> bool:
-    """Return whether a block is text, a call or a result without any errors; False if in doubt."""
+    """Return whether a block is certainly valid text, or a valid call or result."""
     kind = block["type"]
     if kind == "tool_result":
         return block.get("tool_use_id") is not None and isinstance(block.get("content"), str)
@@ -178,7 +178,7 @@ def _check_blocks(content: list[Json], path: str) -> None:
 
 
 def _check_inner(content: Any, path: str) -> None:
-    """Check the content of a tool result or document: none, a string, or blocks."""
+    """Check the content of a tool result or document, which may be missing, a string, or blocks."""
     if content is None or isinstance(content, str):
         return
     try:

@@ -48,11 +48,10 @@ def messages_for_model(
 ) -> AdaptedBody:
     """Return the body for Copilot's Messages API, as close to the client's as the model allows.
 
-    Adds a line to `notes` for each change that may matter. `kinds` are the types and fields in the
-    client's conversation, if already known. With `counting`, `request` only asks for a token count.
-    The body's `stream` can be true even if the client's is not, because above a certain output
-    limit, Copilot sends responses only as a stream; `stream_repair.message_from_events` then
-    returns the message. Raises `RequestError`.
+    If the output limit is high, the body's `stream` is true even if the client's is not, because
+    Copilot only streams such responses. Adds a line to `notes` for each change that may matter.
+    `kinds` are the types and fields in the client's conversation, if already known. With
+    `counting`, `request` only asks for a token count. Raises `RequestError`.
     """
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:
@@ -121,7 +120,7 @@ def _adapt_messages(body: MessagesRequest, profile: ModelProfile, notes: list[st
 
 
 def _thinking_field(chat: ChatRequest, fields: ClientFields) -> str:
-    """Return the client's name for the field from which `from_chat` determines the thinking."""
+    """Return the client's name for the field that determines the thinking in `from_chat`."""
     names = {"thinking": "thinking", "thinking_budget": "thinking_budget"}
     names["reasoning_effort"] = fields.effort
     return next((shown for name, shown in names.items() if chat.get(name) is not None), "thinking")
@@ -140,7 +139,7 @@ def _move_output_format(body: MessagesRequest) -> None:
 
 
 def _drop_unsupported_edits(body: MessagesRequest, notes: list[str]) -> None:
-    """Drop context edits that Copilot does not support, or that need thinking when it is off."""
+    """Drop context edits that Copilot does not support, or that need thinking if it is off."""
     context = body.get("context_management")
     if context is None:
         return

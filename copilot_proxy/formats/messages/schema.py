@@ -119,7 +119,8 @@ class MessagesRequest(Struct):
 
 
 class MessagesUsage(Struct):
-    """The token counts of a request; `input_tokens` exclude cached tokens, read or written."""
+    """The token counts of a request; `input_tokens` exclude tokens read from or written to the
+    cache."""
 
     input_tokens: int
     output_tokens: int

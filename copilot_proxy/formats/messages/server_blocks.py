@@ -1,7 +1,8 @@
 """Converts the blocks of Anthropic's server tools to text, which every model can read.
 
 Copilot does not run these tools, and refuses the blocks. They occur in conversations that were
-started with another provider: searches, code, MCP calls, and summaries of earlier messages.
+started with another provider. Examples are searches, code, MCP calls, and summaries of earlier
+messages.
 """
 
 from typing import Any, Final

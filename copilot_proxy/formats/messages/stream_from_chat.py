@@ -1,7 +1,7 @@
 """Translates repaired chat chunks to the events of a Messages stream, or to one message.
 
 As in Anthropic's own streams, a block ends before the next one starts, even if the chunks alternate
-between them: deltas for a later block wait until the previous block is complete.
+between them. Deltas for a later block wait until the previous block is complete.
 """
 
 import uuid
@@ -60,17 +60,16 @@ class _Block:
 class ChatToMessages:
     """Translates one response for an Anthropic client.
 
-    `feed` accepts a chunk and returns its events, `close` returns the last events, `fail` returns
-    the events that end a broken stream, and `whole` assembles a message from all events. `feed` and
-    `close` raise `BrokenResponse` if the chunks do not form a response.
+    `feed` accepts a chunk and returns its events, and `close` returns the last events. `fail`
+    returns the events that end a broken stream. `whole` assembles a message from all events. `feed`
+    and `close` raise `BrokenResponse` if the chunks do not form a response.
 
     Thinking is only sent to clients that enabled it. Other clients receive only the encrypted form,
     and only before a tool call, because the model needs it together with the result.
     """
 
     def __init__(self, request: MessagesRequest, model: str, input_tokens: int = 0) -> None:
-        """`input_tokens` is the estimate for the first event; the last event has the actual
-        count."""
+        """`input_tokens` is an estimate for the first event; the last one has the actual count."""
         self._model = model
         self._input_tokens = input_tokens
         self._shows_thinking = is_thinking_enabled(request)
@@ -155,7 +154,7 @@ class ChatToMessages:
         return {"type": "message_start", "message": message}
 
     def _counts(self) -> Json:
-        """Return Copilot's counts, or the estimate of the input until they have arrived."""
+        """Return Copilot's counts, or an estimate until they arrive."""
         if self._usage is not None:
             return usage_from_chat(self._usage)
         return {**usage_from_chat(None), "input_tokens": self._input_tokens}
@@ -179,8 +178,8 @@ class ChatToMessages:
             self._last_thinking().deltas.append(delta)
 
     def _add_opaque(self, opaque: str) -> None:
-        # After text, hold the value back until there is a call: otherwise, it is not needed, and
-        # clients such as Claude Code treat the last block as the answer.
+        # After text, hold the value back until there is a call. Without a call, it is not needed,
+        # and clients such as Claude Code would treat its block as the answer.
         is_late = bool(self._blocks) and self._blocks[-1].type == "text"
         if self._shows_thinking and not is_late:
             self._last_thinking().opaque += opaque
@@ -215,8 +214,8 @@ class ChatToMessages:
             block.deltas.append({"type": "input_json_delta", "partial_json": text})
 
     def _send(self, events: list[MessagesEvent], *, closing: bool = False) -> None:
-        """Move the first block's deltas to `events`; if that block is complete, also the deltas of
-        the next block."""
+        """Move the deltas of the first block, and of each block that follows a complete one, to
+        `events`."""
         while self._blocks:
             block = self._blocks[0]
             self._send_block(block, events)

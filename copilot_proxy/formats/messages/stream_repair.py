@@ -22,7 +22,7 @@ _ADDITIONS: Final = frozenset(("copilot_annotations", "amazon-bedrock-invocation
 
 _ENDS: Final = ("message_delta", "message_stop")
 _NESTED: Final = ("delta", "content_block", "message")
-"""The fields of an event whose values may also contain such additions."""
+"""The fields of an event to which Copilot may also add fields."""
 
 _UNSTATED_END: Final[MessagesEvent] = {
     "type": "message_delta",
@@ -35,15 +35,14 @@ class MessagesRepair:
     """Repairs one response, event by event.
 
     `feed` accepts the decoded JSON of an event, or of a whole message, and returns the events for
-    the client; `close` returns the last events. Both raise `UpstreamError` if the response is
-    broken or an error. If an error occurs after the start of the message, it is passed on as an
+    the client. `close` returns the last events. Both raise `UpstreamError` if the response is
+    broken or is an error. If an error occurs after the start of the message, it is passed on as an
     event instead, and `failure` is set.
 
     `usage` contains the token counts so far, in the format of Chat Completions. `tool_names` maps
     the tool names sent to the model to the client's names. `unrequested` are the fields to leave
-    out, from `unrequested_fields`. `model` is the client's name for the model, which replaces
-    Copilot's, because older versions of Claude Code only send thinking back if the response had the
-    requested name.
+    out. `model` is the client's name for the model, which replaces Copilot's: older versions of
+    Claude Code only send thinking back if the response has the requested name.
     """
 
     repeated: RepeatedEvents | None = None
@@ -134,7 +133,8 @@ class MessagesRepair:
         return []
 
     def _passed(self, data: MessagesEvent) -> list[MessagesEvent]:
-        """Return the events for an event, without additions and with the client's names."""
+        """Return the client's events for an event: without Copilot's additions, and with the
+        client's names."""
         event = without_additions(data)
         if data["type"] == "message_start" and isinstance(event.get("message"), dict):
             return [{**event, "message": self._named(event["message"])}]
@@ -219,7 +219,7 @@ def is_message(data: Json) -> bool:
 
 
 def without_additions(event: MessagesEvent) -> MessagesEvent:
-    """Return the event without Copilot's additions; the same object if there are none."""
+    """Return the event without Copilot's additions."""
     event = _without_additions(event)
     for name in _NESTED:
         value = event.get(name)
@@ -235,7 +235,7 @@ def _without_additions(value: Json) -> Json:
 
 
 def _renamed(block: Any, names: Mapping[str, str]) -> Any:
-    """Return the block; if it is a call, with the client's name for the tool."""
+    """Return the block, with the client's name for the tool if it is a call."""
     name = block.get("name") if isinstance(block, dict) else None
     return {**block, "name": names[name]} if isinstance(name, str) and name in names else block
 

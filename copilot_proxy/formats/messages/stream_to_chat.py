@@ -29,9 +29,9 @@ _PAUSED_NOTE: Final = (
 class MessagesToChat(ChunkTranslator):
     """Translates one response of Copilot's Messages API, event by event.
 
-    `feed` accepts the decoded JSON of an event, or of a whole message, and returns its chunks;
+    `feed` accepts the decoded JSON of an event, or of a whole message, and returns its chunks.
     `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
-    response is broken or an error. `usage` and `copilot_usage` are Copilot's counts so far.
+    response is broken or is an error. `usage` and `copilot_usage` are Copilot's counts so far.
     """
 
     def __init__(

@@ -35,6 +35,5 @@ def add_instruction(body: MessagesRequest, text: str) -> None:
 
 
 def schema_instruction(schema: Any) -> str:
-    """Return the instruction to answer with JSON, which must match `schema` unless `schema`
-    is empty."""
+    """Return the instruction to answer with JSON, which must match `schema` if it is not empty."""
     return BY_SCHEMA + msgspec.json.encode(schema).decode() if schema else ANY_JSON

@@ -22,8 +22,8 @@ _FIELDS: Final = (
 """The fields of a tool that Copilot accepts; it may reject requests with other fields."""
 
 _WANTED: Final = re.compile(r"code_execution_\d|mcp_toolset")
-"""Anthropic's server tools that clients request deliberately. Clients send others, such as
-searches, by default, in addition to their own tools."""
+"""Anthropic's server tools that clients request deliberately. Other server tools, such as searches,
+are sent by default, in addition to the client's own."""
 _DATE: Final = re.compile(r"_\d+$")
 
 

@@ -26,8 +26,7 @@ def unrequested_fields(request: MessagesRequest) -> tuple[str, ...]:
 
 
 def without_fields(event: MessagesEvent, names: Collection[str]) -> MessagesEvent:
-    """Return an event or whole message without the fields `names`; the same object if it has
-    none."""
+    """Return an event or whole message without the fields `names`."""
     for outer in _NESTED:
         inner = event.get(outer)
         if isinstance(inner, dict) and (kept := _without(inner, names)) is not inner:

@@ -11,8 +11,7 @@ from copilot_proxy.formats.messages.server_blocks import SERVER_BLOCKS, block_te
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 _SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
-"""Block type -> the field that contains the signature of the thinking, or the redacted thinking
-itself."""
+"""Block type -> the field with the signature or the redacted thinking."""
 _CONTENTS: Final = ("text", "image")
 """The types of blocks that a document can consist of."""
 _FAILED: Final = "The tool failed."
@@ -83,8 +82,8 @@ def _signature(block: Json) -> Any:
 
 
 def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:
-    """Move system messages at the start of the conversation to the end of the system prompt, where
-    they have the same effect; return their number.
+    """Move system messages at the start of the conversation to the end of the system prompt; return
+    their number.
 
     Later system messages stay in place, which requires a beta (`betas`). At the front, they would
     take effect too early, and each new one would invalidate the entire prompt cache.

@@ -52,7 +52,7 @@ def usage_to_chat(usage: Mapping[str, Any]) -> ChatUsage:
 
 
 def usage_from_chat(usage: ChatUsage | None) -> Json:
-    """Return Chat Completions usage in Anthropic's format, or zeros if there is none."""
+    """Return Chat Completions usage in Anthropic's format, or zeros if it is missing."""
     usage = usage or {}
     details = usage.get("prompt_tokens_details")
     details = details if isinstance(details, dict) else {}

@@ -1,8 +1,8 @@
 """Compacts conversations, for ``POST /v1/responses/compact`` and for ``compaction_trigger`` items.
 
 The model is asked for a summary, because not every model can compact a conversation. The client
-receives it as a compaction item, which it sends back without reading it; the model then receives
-the summary as a message.
+receives it as a compaction item, which it sends back unread; the model then receives the summary as
+a message.
 """
 
 import base64
@@ -88,9 +88,9 @@ def compacted_conversation(request: ResponsesRequest, compaction: Response) -> J
 
 
 def summary_of(encrypted: object) -> str | None:
-    """Return the message for the model, or None if `encrypted` is not one of our own compactions.
+    """Return the summary in one of our own compactions, as the text of a message.
 
-    Content that only looks like ours is not an error.
+    Returns None for any other content, even if it looks like ours.
     """
     if not isinstance(encrypted, str) or not encrypted.startswith(_LABEL):
         return None

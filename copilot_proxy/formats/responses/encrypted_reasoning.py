@@ -1,4 +1,4 @@
-"""Labels encrypted reasoning with the API that produced it, so that it is only sent back there.
+"""Labels encrypted reasoning with the API that produced it, so that no other API receives it.
 
 In chat messages, the labeled reasoning is in `reasoning_opaque`: ``responses:A B`` is the encrypted
 content of two Responses items, ``messages:A`` is one of Anthropic's signatures, and reasoning from
@@ -16,10 +16,9 @@ def tag_of(opaque: str) -> str:
 
 
 def opaque_piece(encrypted: str, *, first: bool) -> str:
-    """Return one item's `encrypted` as a part of an opaque value; the first part has the label.
+    """Return `encrypted` as a part of an opaque value; only the first part has the label.
 
-    Returns "" if `encrypted` contains whitespace: spaces separate the parts, and encrypted content
-    from the real API has none.
+    Returns "" if `encrypted` contains whitespace, because spaces separate the parts.
     """
     if encrypted.split() != [encrypted]:
         return ""
@@ -34,8 +33,8 @@ def encrypted_contents(opaque: object) -> list[str]:
 
 
 def to_client(opaque: str, tag: str) -> str:
-    """Return an opaque value as `encrypted_content`; a later part of a value is labeled with
-    `tag`."""
+    """Return an opaque value as `encrypted_content`; if it has no label, it gets `tag` or
+    ``chat:``."""
     text = opaque.strip()
     if tag_of(text):
         return text

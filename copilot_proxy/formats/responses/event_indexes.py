@@ -27,8 +27,7 @@ _PARTS: Final = {
     }.items()
     for kind in kinds
 }
-"""Type of an event about an item -> the field with the index of a part, or "" if items of this type
-have no parts."""
+"""Event type -> the field with the index of the part, or "" if the item has no parts."""
 
 
 class EventIndexes:
@@ -45,7 +44,7 @@ class EventIndexes:
         """Whether the latest item is unfinished."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> ResponsesEvent:
-        """Return the event of type `kind` with its indexes; the same object if none are missing."""
+        """Return the event of type `kind` with its indexes: `event` itself if none were missing."""
         part = _PARTS.get(kind)
         index = event.get("output_index")
         if type(index) is not int:

@@ -1,6 +1,6 @@
 """Converts conversation items that Copilot's models do not support.
 
-Calls of tools that the client runs become function calls. Other items become text.
+Calls to tools that the client runs become function calls. Other items become text.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -35,10 +35,9 @@ _HOSTED: Final = (
     "program",
     "program_output",
 )
-"""Calls of tools that OpenAI runs, which Copilot does not support."""
+"""Calls to tools that OpenAI runs, which Copilot does not support."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
-"""Fields that are left out of an item's text: useless to the model, or containing an entire
-image."""
+"""Fields left out of an item's text: they are useless to the model or contain an entire image."""
 _KNOWN: Final = ("function_call", "function_call_output", "message", "reasoning")
 """The most common items, which Copilot's models support."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
@@ -77,7 +76,7 @@ def replacements_for(item: Json, notes: list[str]) -> list[Json] | None:
 
 
 def compacted_message() -> Json:
-    """Return the message that replaces a compaction item for models of other APIs."""
+    """Return the message that replaces a compaction item for models on other APIs."""
     return _message("user", COMPACTED)
 
 
@@ -92,7 +91,7 @@ def item_contents(request: ResponsesRequest) -> list[str]:
 def without_encrypted_items(
     request: ResponsesRequest, contents: Collection[str]
 ) -> ResponsesRequest:
-    """Return a client's request without the items that have any of the encrypted `contents`.
+    """Return a client's request without the items that contain any of the encrypted `contents`.
 
     Compactions and the encrypted parts of tool results are replaced by a note that they existed.
     """
@@ -116,10 +115,10 @@ def _encrypted(item: Json) -> Any:
 
 
 def with_readable_output(item: Json, contents: Collection[str] | None = None) -> Json:
-    """Return an item with its encrypted output parts, or only those in `contents`, replaced by
-    text.
+    """Return an item with its encrypted output parts replaced by text.
 
-    Codex has such parts in the results of the agents that it starts.
+    If `contents` is given, only the parts with these contents are replaced. Codex has encrypted
+    parts in the results of the agents that it starts.
     """
     parts = [
         part
@@ -218,7 +217,7 @@ def _agent_message(item: Json, notes: list[str]) -> list[Json]:
 
 
 def _context_compaction(item: Json, notes: list[str]) -> list[Json]:
-    """Return Codex's compaction item under OpenAI's name, or no item if it has no content."""
+    """Return Codex's compaction item with OpenAI's type, or [] if the item has no content."""
     encrypted = item.get("encrypted_content")
     return [{"type": "compaction", "encrypted_content": encrypted}] if encrypted else []
 

@@ -59,7 +59,7 @@ def item_page(exchange: Exchange, query: PageQuery) -> Json:
 
 
 def _whole_input(last: Exchange) -> Iterator[Json]:
-    """Yield the items in order; an item without an id is given the same id every time."""
+    """Yield the items in order; an item without an id gets an id that is the same every time."""
     for exchange in last.chain():
         output = () if exchange is last else exchange.output
         for position, item in enumerate(decoded((*exchange.input, *output))):

@@ -1,4 +1,4 @@
-"""Repairs the output items of a Responses stream: their ids, and calls of the client's tools."""
+"""Repairs the output items of a Responses stream: their ids, and calls to the client's tools."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,7 +25,7 @@ _PREFIXES: Final = (
 
 
 class _Item:
-    """An output item: its fixed id, the tool that it calls, and the completed item (`done`)."""
+    """An output item. All its events have the same `id`; `done` is the completed item."""
 
     def __init__(
         self, id: str, kind: object = None, call_id: object = None, tool: ClientTool | None = None
@@ -176,7 +176,7 @@ def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
 
 
 def _for_client(item: Json, state: _Item) -> Json:
-    """Return the item with its fixed id; a call takes the form of the client's tool."""
+    """Return the item with the id used in its events; a call becomes one to the client's tool."""
     out = {**item, "id": state.id}
     tool = state.tool
     if tool is None or tool.is_plain or item.get("type") != "function_call":

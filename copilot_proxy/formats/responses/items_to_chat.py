@@ -31,7 +31,7 @@ class _Turn:
         self.results: list[Json] = []
 
     def messages(self) -> list[Json]:
-        """Return the message and its results; an empty list for an empty assistant message."""
+        """Return the message and its results, or [] for an empty assistant message."""
         if self.message is not None:
             return [self.message]
         if not (self.texts or self.refusals or self.calls):
@@ -59,7 +59,7 @@ class MessagesBuilder:
         self._current: _Turn | None = None
         """The assistant message that items are being added to."""
         self._turns_by_call: dict[str, _Turn] = {}
-        """Call id -> the turn that made the call; the latest turn if an id was reused."""
+        """Call id -> the latest turn that made a call with this id."""
 
     def build(self) -> list[Json]:
         """Return the messages in order."""
@@ -72,7 +72,7 @@ class MessagesBuilder:
         return out
 
     def add_message(self, message: Json) -> None:
-        """Add a message whose role is not the assistant's."""
+        """Add a message that is not from the assistant."""
         self._current = None
         self._turns.append(_Turn(message))
 

@@ -35,7 +35,7 @@ _WITHOUT_TOOLS: Final = (None, "message", "reasoning")
 
 
 class ResponsesBody(OutgoingBody):
-    """The view of a Responses body; its items and tools are copies, and its input may be a string.
+    """The view of a Responses body. The body's items and tools must be copies.
 
     `names` are the flat names of the client's tools. `fields` are the client's field names, for a
     translated request.
@@ -67,8 +67,8 @@ class ResponsesBody(OutgoingBody):
         return calls, [item for item in called if _KINDS.get(item.get("type")) == "result"]
 
     def _has_calls(self) -> bool:
-        # `calls` is not used here, since the first rules replace items, and since other items can
-        # contain tools.
+        # `calls` is not used here, because the first rules replace items, and because items other
+        # than calls can contain tools.
         return any(item.get("type") not in _WITHOUT_TOOLS for item in self.turns)
 
     def _steps(self) -> Steps:
@@ -152,7 +152,7 @@ class ResponsesBody(OutgoingBody):
         return lift_additional_tools(self.body)
 
     def _decode_calls(self) -> None:
-        """Decode the items if the calls of some tools may need to be changed."""
+        """Decode the items if calls to some tools may need to be changed."""
         if self.is_settled and not self._names.is_plain:
             self.decode_turns()
 
@@ -196,7 +196,7 @@ class ResponsesBody(OutgoingBody):
 def _kind(item: Json) -> Literal["assistant", "result"] | None:
     """Return "assistant" for a call, "result" for a result, and None for any other item."""
     kind = _KINDS.get(item.get("type"))
-    # Searches run by Copilot have no id, and their calls need no result.
+    # Searches that Copilot runs have no call id, and their calls need no result.
     return kind if kind is not None and isinstance(item.get("call_id"), str) else None
 
 

@@ -46,8 +46,8 @@ class OpenItem:
 class ReasoningItem(OpenItem):
     """Reasoning: a summary with a single part, and the encrypted content.
 
-    `opaque` is the `reasoning_opaque` of the chat message; `tag` is its label, which later parts do
-    not repeat.
+    `opaque` is this item's part of the chat message's `reasoning_opaque`. `tag` is the label at the
+    start of that value.
     """
 
     kind = "reasoning"
@@ -97,11 +97,10 @@ class MessageItem(OpenItem):
         self.texts: list[str] = []
         """The deltas of the open part so far."""
         self.text_event: ResponsesEvent | None = None
-        """An event with a delta of the open part, if that part is text; later events differ only in
-        the delta."""
+        """An event with a delta of the open text part; later events differ only in the delta."""
 
     def add(self, text: str, *, kind: str = "output_text") -> list[ResponsesEvent]:
-        """Return the events for a delta of text, or of a part of another `kind`."""
+        """Return the events for a delta of a part of type `kind`."""
         events = []
         if kind != self._kind:
             events += self._close_part()
@@ -148,7 +147,7 @@ class MessageItem(OpenItem):
 
 
 class CallItem(OpenItem):
-    """A call of the client's `tool`: a function, a custom tool or a tool search."""
+    """A call to the client's `tool`: a function, a custom tool or a tool search."""
 
     def __init__(self, index: int, call_id: str, tool: ClientTool) -> None:
         self.kind = CALL_TYPES[tool.kind]

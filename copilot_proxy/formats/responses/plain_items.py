@@ -1,7 +1,7 @@
 """Reads long requests whose items are plain, and checks whether a model accepts them unchanged.
 
-See `formats.plain_turns`. The structs have the fields and types that agents send and Copilot
-accepts, so the decoder rejects anything unusual, and the request is then parsed in the usual way.
+See `formats.plain_turns`. The structs only have the fields and types that agents send and Copilot
+accepts. If the decoder finds anything else, the request is parsed in the usual way.
 """
 
 from copy import copy
@@ -76,7 +76,7 @@ class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
 
 
 def _plain(items: list[Any]) -> PlainTurns | None:
-    """Return plain items; those that add tools become decoded JSON, and are not checked."""
+    """Return the items, or None if any is not plain; those that add tools are not checked."""
     lists = [one.content for one in items if type(one.content) is list]
     lists += [one.output for one in items if type(one.output) is list]
     parts = [part for parts in lists for part in parts]
@@ -99,8 +99,7 @@ def _plain(items: list[Any]) -> PlainTurns | None:
 
 
 def _is_valid(item: _Item) -> bool:
-    """Return whether an item has the fields of its type, and none that rules check only on other
-    types."""
+    """Return whether an item has the fields of its type, and no conflicting fields."""
     kind = item.type
     if kind is UNSET or kind == "message":
         return item.role is not UNSET and item.content is not None and item.call_id is UNSET
@@ -164,7 +163,7 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _has_wrong_type(item: _Item) -> bool:
-    """Return whether the item has an image that is declared with the wrong type."""
+    """Return whether the item has an image whose declared type is wrong."""
     lists = [parts for parts in (item.content, item.output) if type(parts) is list]
     images = [part for parts in lists for part in parts if part.type == "input_image"]
     return any(wrong_type(msgspec.to_builtins(image)) for image in images)
@@ -189,7 +188,7 @@ def _are_calls_accepted(calls: list[Any], profile: ModelProfile) -> bool:
 
 
 def _is_readable(item: _Item) -> bool:
-    """Return whether reasoning was encrypted by this API, and is complete."""
+    """Return whether reasoning is complete and was encrypted by this API."""
     content = item.encrypted_content
     is_own = isinstance(content, str) and responses_contents(content) == [content]
     return is_own and item.summary is not UNSET

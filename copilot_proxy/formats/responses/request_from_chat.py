@@ -44,7 +44,7 @@ _TRANSLATED: Final = frozenset(
         "tool_choice",
         # The Responses API always returns usage.
         "stream_options",
-        # The only value that can arrive here is 1.
+        # By now, this can only be 1.
         "n",
         REASONING_SUMMARY,
     }
@@ -53,9 +53,10 @@ _TRANSLATED: Final = frozenset(
 _REASONS: Final[Mapping[str, str]] = {
     "thinking_budget": "the model uses reasoning_effort instead",
 }
-"""Field -> why it is dropped, for reasons other than a lack of support.
+"""Field -> why it is dropped. Fields without a reason are dropped because the API does not support
+them.
 
-The Responses API does not support seed, logprobs, logit_bias, penalties, or prediction.
+Examples are seed, logprobs, logit_bias, penalties, and prediction.
 """
 
 
@@ -67,8 +68,8 @@ def from_chat(
 ) -> ResponsesRequest:
     """Return the Responses request for `chat`, a chat request validated by `check_request`.
 
-    The model's own rules are applied later. `profile` only determines whether the model reasons; if
-    so, a summary is requested. `names` are the client's names for the fields.
+    The model's own rules are applied later. A summary is requested if the model in `profile`
+    reasons. `names` are the client's names for the fields.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     for name in fields:

@@ -3,10 +3,10 @@
 Each response is kept for the caller that received it. If there are too many responses or bytes, the
 least recently used responses are forgotten. So are responses that have not been used for a while.
 
-Items are kept as JSON bytes, which take a third of the memory of objects, are ignored by the
-garbage collector, and are decoded into copies that can be changed. Items of a long plain
-conversation stay structs, and are encoded only if a request refers to them. Agents that send their
-entire conversation each time never refer to them.
+Items are kept as JSON bytes, which take a third of the memory of objects and are ignored by the
+garbage collector. Items of a long plain conversation stay structs. They are encoded only if a
+request refers to them, which never happens with agents that send their entire conversation each
+time.
 """
 
 import time
@@ -34,7 +34,7 @@ _OVERHEAD: Final = 1000
 
 
 class PlainItems:
-    """The items of a plain conversation, as structs; as JSON, they have about `json_size` bytes."""
+    """The items of a plain conversation, as structs; their JSON has about `json_size` bytes."""
 
     __slots__ = ("_items", "size")
 

@@ -1,7 +1,7 @@
 """The types of the Responses API, for validating requests and for the OpenAPI page.
 
-Requests are validated against these types, but passed on as decoded JSON. Unknown fields, and items
-and tools of unknown types, are allowed; known fields must have the right type.
+Requests are validated against these types, but passed on as decoded JSON. Unknown fields and
+unknown types of items and tools are allowed; known fields must have the right type.
 """
 
 from typing import Literal
@@ -15,8 +15,8 @@ class InputItem(Struct):
     """A message, a call, its output, or reasoning, depending on `type`; without a `type`, a
     message.
 
-    An ``item_reference`` refers to the remembered item with the same `id`. The parts of a `content`
-    or an `output` are ``input_text``, ``input_image`` (a ``data:`` URL), ``input_file`` (with
+    An ``item_reference`` refers to the remembered item with the same `id`. The parts of `content`
+    and `output` are ``input_text``, ``input_image`` (a ``data:`` URL), ``input_file`` (with
     `file_data` and `filename`), ``output_text`` and ``refusal``.
     """
 
@@ -140,7 +140,7 @@ class CompactRequest(Struct):
 
 
 class OutputItem(Struct):
-    """A message, reasoning, or a call of a function or custom tool, depending on `type`."""
+    """A message, reasoning, or a call to a function or custom tool, depending on `type`."""
 
     type: str
     id: str | None = None

@@ -102,7 +102,7 @@ def parse_message(data: bytes | str, limit: int) -> ClientMessage:
     if kind not in _KINDS:
         raise MessageError.of(_unknown_kind(kind), lane)
     if generate is not None and not isinstance(generate, bool):
-        # If this were not recognized as a warm-up, it would be a normal request, which is billed.
+        # Without this error, an intended warm-up would become a normal request, which is billed.
         raise MessageError.of(
             RequestError(
                 "Invalid 'generate': expected true or false.",

@@ -33,7 +33,7 @@ class ChatToResponses:
 
     `feed` accepts a chunk and returns its events, `close` returns the events that end the stream,
     and `fail` returns the events that end it with an error. `request` is the client's original
-    request; `model` is the response's `model`; `now` is in seconds since 1970.
+    request. `model` is the response's `model`. `now` is in seconds since 1970.
     """
 
     def __init__(self, request: ResponsesRequest, model: str, *, now: int | None = None) -> None:
@@ -54,7 +54,7 @@ class ChatToResponses:
         may alternate."""
         self._tag = ""
         self._pending_opaque = ""
-        """Encrypted reasoning without an open item, such as hidden thinking; it becomes an item."""
+        """Encrypted reasoning without an open item, such as hidden thinking."""
         self._finish: str | None = None
         self._copilot_usage: CopilotUsage | None = None
 

@@ -1,7 +1,7 @@
 """Repairs the responses of models that Copilot serves on the Responses API.
 
 Copilot sends a different id for the same item in every event, which confuses clients that rely on
-ids. Calls of tools that were sent to Copilot as functions are converted back to calls of the
+ids. Calls to tools that were sent to Copilot as functions are converted back to calls to the
 client's tools.
 """
 
@@ -61,10 +61,10 @@ class ResponsesRepair:
     """Repairs a response from Copilot's Responses API, event by event.
 
     `feed` accepts the decoded JSON of an event, or of a whole response, and returns the events for
-    the client; `close` must be called once, when upstream's response has ended. Both raise
-    `UpstreamError` if the response is broken; `fail` returns the events that report an error.
-    `request` is the client's original request; `tool_names` maps the tool names sent to the model
-    to the client's names; `now` is in seconds since 1970.
+    the client. `close` must be called once, when the upstream response has ended. Both raise
+    `UpstreamError` if the response is broken. `fail` returns the events that report an error.
+    `request` is the client's original request. `tool_names` maps the tool names sent to the model
+    to the client's names. `now` is in seconds since 1970.
 
     An error that upstream reports as an event is passed on, and kept in `failure`. `usage` is in
     the format of Chat Completions; `response` is the response in the final event.
@@ -153,7 +153,8 @@ class ResponsesRepair:
 
     def _numbered(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
         for event in events:
-            # Upstream's numbers are no longer consecutive, since some calls now have fewer events.
+            # The upstream numbers are no longer consecutive, since some calls now have fewer
+            # events.
             event["sequence_number"] = self._number
             self._number += 1
         return events
@@ -247,6 +248,6 @@ class ResponsesRepair:
 
 
 def _code(error: Json, failure: CopilotProxyError) -> object:
-    """Return Copilot's code or, for a prompt that is too long, OpenAI's code, which makes clients
-    compact the conversation."""
+    """Return Copilot's error code, or OpenAI's if the prompt is too long, because that code makes
+    clients compact the conversation."""
     return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")

@@ -32,7 +32,7 @@ _TEXTS: Final = {
 }
 _STATUSES: Final = {event: status for status, event in TERMINAL.items()}
 _ARGUMENTS: Final = {
-    # The event's field for all arguments, or for the whole input.
+    # The event's field for the complete arguments or input.
     "response.function_call_arguments": "arguments",
     "response.custom_tool_call_input": "input",
 }
@@ -43,10 +43,10 @@ _Key = tuple[str, int, int]
 class ResponsesToChat(ChunkTranslator):
     """Translates a response from Copilot's Responses API, event by event.
 
-    `feed` accepts the decoded JSON of an event, or of a whole response, and returns its chunks;
+    `feed` accepts the decoded JSON of an event, or of a whole response, and returns its chunks.
     `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
-    response is broken or an error. `usage` and `copilot_usage` are Copilot's counts so far. `now`
-    is in seconds since 1970.
+    response is broken or is an error. `usage` and `copilot_usage` are Copilot's counts so far.
+    `now` is in seconds since 1970.
     """
 
     def __init__(
@@ -67,8 +67,7 @@ class ResponsesToChat(ChunkTranslator):
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
         """The type, output index and fields of the last event that had all its indexes."""
         self._sent: dict[_Key, list[str]] = {}
-        """The text deltas of each part so far, so that only the unsent rest of the final text is
-        added."""
+        """The text deltas of each part so far; only the rest of the final text is added to them."""
         self._arguments: dict[int, list[str]] = {}
         """The deltas of each call's arguments so far, by output index, because ids change."""
         self._custom: set[int] = set()
@@ -110,8 +109,8 @@ class ResponsesToChat(ChunkTranslator):
         return self._event(kind, data)
 
     def close(self, *, done: bool = False) -> list[ChatChunk]:
-        """Return the chunks that end the stream. Must be called once, when upstream's response has
-        ended."""
+        """Return the chunks that end the stream. Must be called once, when the upstream response
+        has ended."""
         return self._chunks.end(self.finish_reason, self._calls, self.usage, self.copilot_usage)
 
     def _event(self, kind: str, data: ResponsesEvent) -> list[ChatChunk]:

@@ -1,6 +1,6 @@
 """Collects the text that counts as tokens in a Responses request; see `formats.token_estimate`.
 
-Encrypted reasoning is not counted, because its length says little about the model's tokens.
+Encrypted reasoning is not counted, because its length says little about the number of tokens.
 """
 
 from typing import Any, Final

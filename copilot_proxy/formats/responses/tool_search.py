@@ -21,11 +21,11 @@ _SEARCHES: Final = ("tool_search_call", "tool_search_output")
 
 
 def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
-    """Turn a search that the client runs into a function; offer only the tools that it has found.
+    """Turn a tool search that the client runs into a function.
 
-    Returns two values: whether the model was asked to search on its own (it cannot, so all tools
-    are offered), and how many deferred tools are left out because the client's search has not found
-    them.
+    Deferred tools that the search has not found are left out. If the model was asked to search on
+    its own, which it cannot do, all tools are offered. Returns whether the model was asked to, and
+    the number of tools left out.
     """
     tools = list(tools_of(body))
     is_hosted = any(_is_hosted_search(tool) for tool in tools)

@@ -53,7 +53,7 @@ class ClientTool(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the client receives calls of the tool as Copilot sends them."""
+        """Whether the client receives calls to the tool as Copilot sends them."""
         return self.kind == "function" and self.namespace is None
 
 
@@ -101,8 +101,7 @@ class ToolNames:
 
 
 def as_tool(definition: Json, namespace: str | None = None) -> ClientTool | None:
-    """Return the client's tool that a definition, call or choice refers to, or None if there is
-    none."""
+    """Return the client's tool that a definition, call or choice refers to, if any."""
     kind = definition.get("type")
     if kind == TOOL_SEARCH:
         return (

@@ -1,7 +1,7 @@
 """Adds missing events at the start and end of the output items of a Responses stream.
 
 Some servers send the deltas of an item without announcing it, or send an item only in the final
-event. Clients such as Codex ignore the deltas of unknown items, and never run their calls.
+event. Clients such as Codex ignore the deltas of unknown items, and never run unknown calls.
 """
 
 from collections.abc import Iterator
@@ -42,8 +42,7 @@ class UnannouncedItems:
         """For each message announced here, the text of its parts, by index."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the event of type `kind`, whose indexes are set, together with any events missing
-        before or after it."""
+        """Return the event, of type `kind`, with any events missing before or after it."""
         index = event.get("output_index")
         if type(index) is int:
             item = event.get("item")
@@ -78,8 +77,8 @@ class UnannouncedItems:
             added = {"type": "response.output_item.added", "output_index": index, "item": item}
             events.append(added)
         if kind != _DELTA:
-            # Upstream's events that open or close a part are dropped, since they are written here,
-            # once each.
+            # Upstream events that open or close a part are dropped, because each is written here
+            # once.
             return events
         parts, number = self._texts[index], event.get("content_index")
         number = number if type(number) is int else 0
@@ -121,8 +120,8 @@ class UnannouncedItems:
                 yield from self._end(index, item)
 
     def _unended(self, output: object) -> Iterator[ResponsesEvent]:
-        """Yield the events that end announced items, with the items from the response; some
-        clients, such as Codex, only look at these events."""
+        """Yield the events that end the announced items. Some clients, such as Codex, only look at
+        these events."""
         items = list(output) if isinstance(output, list) else []
         for index, announced in sorted(self._open.items()):
             item = next((one for one in items if _is_same(one, announced)), None)
@@ -132,7 +131,7 @@ class UnannouncedItems:
 
 
 def _is_same(item: object, announced: Json) -> bool:
-    """Return whether both are the same call, or items of the same type other than calls."""
+    """Return whether both are the same call or, if they are not calls, have the same type."""
     return isinstance(item, dict) and all(
         item.get(name) == announced.get(name) for name in ("type", "call_id")
     )

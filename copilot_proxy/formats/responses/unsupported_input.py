@@ -11,8 +11,8 @@ from copilot_proxy.formats.responses.tools import ADDITIONAL, HOSTED, item_list,
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 _UNSENT: Final = frozenset({"id", "parsed_arguments", "internal_chat_message_metadata_passthrough"})
-"""Item fields that Copilot rejects: ids, unless sent on the connection that they came from; a field
-that the SDK adds and some programs send back; and a field that Codex adds for OpenAI's servers."""
+"""Item fields that Copilot rejects: ids (except on the connection that they came from), a field
+that the SDK adds, and a field that Codex adds for OpenAI's servers."""
 
 
 def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
@@ -34,7 +34,7 @@ def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
 
 
 def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
-    """Return copies of the input items, without nulls or ids, in types that Copilot supports."""
+    """Return copies of the input items without nulls and ids, in types that Copilot supports."""
     return [one for item in input_items(body) for one in _prepared(item, notes)]
 
 

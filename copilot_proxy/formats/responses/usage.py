@@ -5,7 +5,7 @@ from copilot_proxy.formats.types import ChatUsage, Json
 
 
 def usage_to_chat(usage: object) -> ChatUsage | None:
-    """Return Responses usage in the format of Chat Completions, or None if there is none."""
+    """Return Responses usage in the format of Chat Completions, or None if it is missing."""
     if not isinstance(usage, dict):
         return None
     details = usage.get("input_tokens_details")
