@@ -121,7 +121,10 @@ def _replaced(value: Any, texts: dict[str, str]) -> Any:
 
 
 def encode_json(value: Any, size: int) -> bytes:
-    """Return `value` as JSON of about `size` bytes; if large, long strings are encoded in parts."""
+    """Return `value` as JSON of about `size` bytes.
+
+    Long strings in a large value are encoded in parts.
+    """
     return msgspec.json.encode(encode_strings(value) if size >= LARGE else value)
 
 

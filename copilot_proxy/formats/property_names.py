@@ -57,7 +57,7 @@ class KeyRenamer:
         return "".join(self._string or ()) if self._is_key else ""
 
     def _read(self, char: str, out: list[str]) -> None:
-        """Process a character outside of strings."""
+        """Process a character that is outside of any string."""
         if char == '"':
             self._string = [char]
             self._is_key, self._expects_key = self._expects_key, False
