@@ -14,7 +14,8 @@ from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
 from copilot_proxy.formats.wrapped_translator import WrappedTranslator
 
 Names = Mapping[str, Mapping[str, str]]
-"""The client's name for the tool -> the name of a parameter as sent -> the client's name for it."""
+"""The client's name of a tool -> parameter name sent to the model -> the client's parameter
+name."""
 
 
 class KeyRenamer:

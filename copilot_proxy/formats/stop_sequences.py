@@ -83,7 +83,7 @@ class StopSequences:
         return text[: len(text) - held]
 
     def release(self) -> str:
-        """Return the text that was held back, because no text directly follows it."""
+        """Return the text that was held back. To be called when no more text directly follows."""
         held, self._held = self._held, ""
         return held
 

@@ -37,8 +37,7 @@ class MessagesBuilder:
         self._tool_names: dict[str, str] = {}
         """Call id -> name of the called tool."""
         self.opaque: dict[str, str] = {}
-        """The id of a message's first call -> the message's reasoning, encrypted for Chat
-        Completions."""
+        """The id of a message's first call -> encrypted reasoning from Chat Completions."""
 
     def context(self, chat: list[Json], tools: list[Json]) -> Json:
         """Return pi-ai's `TranscriptContext` for chat messages and pi-ai's `tools`.

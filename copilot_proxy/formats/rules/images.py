@@ -112,8 +112,7 @@ _SAMPLE: Final = 24
 
 
 def wrong_type(part: Json) -> tuple[str, str] | None:
-    """Return the declared and the actual type of a base64 image, or None if they are the same or
-    the actual type is unknown."""
+    """Return the declared and the actual type of a base64 image if they are known to differ."""
     match part:
         case {"type": "image", "source": {"media_type": str(declared), "data": str(data)}}:
             sample = data[:_SAMPLE]

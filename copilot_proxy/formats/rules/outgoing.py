@@ -89,9 +89,9 @@ class OutgoingBody(OutgoingConversation):
     budget_field: str = ""
     """The name to use for the thinking budget in notes."""
     has_own_budget: bool = False
-    """Whether the budget was derived from an effort, so that notes do not have to explain it."""
+    """Whether the budget was derived from an effort. If so, notes do not mention changes to it."""
     has_thinking_forms: ClassVar[bool] = False
-    """Whether the API has the forms ``enabled``, ``adaptive`` and ``disabled``."""
+    """Whether the API distinguishes ``enabled``, ``adaptive`` and ``disabled`` thinking."""
 
     @property
     def thinking(self) -> Json | None:

@@ -27,10 +27,10 @@ def inline_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list
 
 
 def with_definitions(schema: Json) -> Json:
-    """Return `schema` with all references pointing to ``$defs``; the same object if they already
-    do.
+    """Return `schema` with all references pointing to ``$defs``.
 
-    References to other documents, or to nothing, are left unchanged.
+    If they already do, the same object is returned. References to other documents, or to nothing,
+    are left unchanged.
     """
     definitions = _Definitions(schema)
     rest = {name: value for name, value in schema.items() if name != "definitions"}

@@ -23,7 +23,7 @@ _FIELDS: Final[Mapping[str, Collection[str]]] = {
 
 
 def replace_forced_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change a forced tool choice that the model refuses to ``auto`` plus an instruction.
+    """Replace a forced tool choice that the model refuses with ``auto`` and an instruction.
 
     Models that always think cannot be forced to call a tool.
     """
