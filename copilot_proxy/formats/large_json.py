@@ -1,8 +1,8 @@
 """Decodes and encodes large JSON bodies in many short steps.
 
-A step that holds Python's global lock stops all other threads, even if it runs in its own thread,
-and its duration grows with its input. Therefore, the number of values is limited, and long strings
-are decoded and encoded in small parts.
+A step that holds Python's global lock stops all other threads, and its duration grows with its
+input. Therefore, the number of values is limited, and long strings are decoded and encoded in small
+parts.
 """
 
 import re

@@ -119,8 +119,8 @@ class ReasoningCache:
     def _make_room(self) -> None:
         """Remove the least recently used reasoning.
 
-        A quarter is removed at once, because each removal changes the start of a prompt, so that
-        the provider cannot read the prompt from its cache.
+        A quarter is removed at once, because each removal changes a prompt, which the provider then
+        cannot read from its cache.
         """
         max_calls, max_characters = self._max_calls * _KEPT, self._max_characters * _KEPT
         while len(self._entries) > 1 and (

@@ -1,7 +1,8 @@
 """Moves the targets of a tool schema's references to ``$defs``, for models that require that.
 
-Kimi refuses an entire request because of a single ``#/definitions/A``, which older schema
-generators produce, or ``#/properties/a``, which generators produce for a schema that occurs twice.
+Kimi refuses an entire request because of a single reference such as ``#/definitions/A`` or
+``#/properties/a``. Older schema generators produce the former; others produce the latter for a
+schema that occurs twice.
 """
 
 import re
