@@ -23,8 +23,8 @@ _REFUSED: Final = re.compile(
 )
 _STEP: Final = re.compile(r"[^.\[\]]+")
 _LISTS: Final = ("messages", "input", "system", "tools")
-"""The fields of a request that contain lists. Fields of the request itself are never removed, since
-clients may rely on them."""
+"""The request fields that contain lists. Top-level fields are never removed, since clients may rely
+on them."""
 _NEEDED: Final = ("content", "role", "type")
 _UNTYPED: Final = "custom"
 """The type of Anthropic's tools that do not state one."""

@@ -57,7 +57,7 @@ class StreamTranslator(Protocol):
 
     @property
     def failure(self) -> CopilotProxyError | None:
-        """An error that Copilot sent as an event, and that was passed on as an event."""
+        """The error that Copilot reported in an event, if that event was passed on."""
         ...
 
     @property

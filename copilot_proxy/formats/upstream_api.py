@@ -28,7 +28,7 @@ class NativePassage(Protocol):
     ) -> AdaptedBody:
         """Return the request, changed only where the model requires it. Raises `RequestError`.
 
-        `kinds` are the kinds in its conversation, if already known.
+        `kinds` are the kinds of parts in the conversation, if already known.
         """
         ...
 

@@ -25,7 +25,7 @@ class OutgoingBody(OutgoingConversation):
     """The names of the output limit; the first one present is used."""
     stop_field: ClassVar[str]
     requested_effort: str | None = None
-    """The effort that the client requested, if its API only supports efforts."""
+    """The effort that the client requested, if its API has no other way to control thinking."""
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 
@@ -40,8 +40,8 @@ class OutgoingBody(OutgoingConversation):
         self.tool_names: dict[str, str] = {}
         """Name sent to Copilot -> the client's name, for each renamed tool."""
         self.property_names: dict[str, dict[str, str]] = {}
-        """The client's name of a tool -> parameter name sent to Copilot -> the client's name, for
-        renamed parameters."""
+        """Renamed parameters: the client's name of a tool -> parameter name sent to Copilot -> the
+        client's parameter name."""
         self.expects_call = False
         """Whether the client forces a call, but the model is only instructed to make one."""
 
