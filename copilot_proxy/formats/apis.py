@@ -36,8 +36,7 @@ def client_apis() -> Sequence[ClientApi]:
 def client_api(path: str, headers: Mapping[bytes, bytes]) -> ClientApi:
     """Return the API that a client speaks, based on the path or, failing that, on the headers.
 
-    Clients that neither of these identifies, such as those that only list models, are treated as
-    OpenAI clients.
+    Other clients, such as those that only list models, are treated as OpenAI clients.
     """
     for api in COPILOT_APIS:
         if api.has_path(path):
@@ -89,8 +88,8 @@ def choose(
 
     `refused` are the APIs on which Copilot has refused to serve the model, earliest refusal first.
     With `has_pdf`, APIs on which the model accepts PDFs are preferred. With `wants_reasoning`,
-    Messages is preferred, since Chat Completions can neither ask Claude to show its thinking nor
-    give every Claude model a budget. Among the remaining APIs, the client's own is preferred.
+    Messages is preferred, since Chat Completions cannot ask Claude to show its thinking. Among the
+    remaining APIs, the client's own is preferred.
     """
     left = _not_refused(client, model, refused)
     if wants_reasoning and model is not None and MESSAGES in left:

@@ -32,8 +32,10 @@ class DataUrl(NamedTuple):
 
 
 def standard_base64(text: str) -> str:
-    """Return base64 in the standard alphabet, padded, without whitespace; the same object if it
-    already has this form. Does not detect invalid base64."""
+    """Return base64 in the standard alphabet, with padding and without whitespace.
+
+    If it already has this form, the same object is returned. Does not detect invalid base64.
+    """
     # Searching for single characters is much faster than a regular expression, and images are
     # large.
     if any(space in text for space in _SPACES):
@@ -69,8 +71,10 @@ def read_data_url(url: str) -> DataUrl | None:
 
 
 def inline_source(source: Any) -> Json | None:
-    """Return a ``base64`` source for a Messages `source` that contains its data, possibly as a
-    data: URL; None for any other source."""
+    """Return a Messages `source` as a ``base64`` source, or None if it contains no data.
+
+    The data may be in a data: URL.
+    """
     match source:
         case {"type": "url", "url": str(url)} if is_data_url(url):
             return {"type": "base64", "data": url}

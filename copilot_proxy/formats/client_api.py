@@ -43,7 +43,7 @@ class StreamFormat(NamedTuple):
     keep_alive: bytes
     """Bytes that clients ignore, sent while there are no events."""
     frame_json: Callable[[bytes], bytes] | None = None
-    """Encodes an event that is already JSON; None if that requires more than the JSON."""
+    """Encodes an event that is already JSON; None if the JSON alone is not enough."""
 
 
 class ClientApi(Protocol):
@@ -115,7 +115,7 @@ class ClientApi(Protocol):
         ...
 
     def conversation(self, request: ClientRequest) -> Conversation:
-        """Return the text of the request, so that it can be recognized by its wording."""
+        """Return the text of the request."""
         ...
 
     def output_limit(self, request: ClientRequest) -> int | None:
@@ -207,7 +207,7 @@ class CountingApi(ClientApi, Protocol):
 
     @property
     def counting(self) -> NativeCounting | None:
-        """How Copilot counts tokens, or None if Copilot has no path for that on this API."""
+        """How Copilot counts tokens, or None if Copilot does not count them for this API."""
         ...
 
     def countable_text(self, request: ClientRequest) -> str:
@@ -215,5 +215,5 @@ class CountingApi(ClientApi, Protocol):
         ...
 
     def media_tokens(self, request: ClientRequest) -> int:
-        """Return the estimated number of tokens of images and documents."""
+        """Return the estimated number of tokens in images and documents."""
         ...

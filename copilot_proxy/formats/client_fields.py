@@ -17,7 +17,7 @@ class ClientFields(NamedTuple):
     effort: str = "reasoning_effort"
     """The field that the reasoning effort was taken from."""
     effort_value: object = None
-    """The client's value of the field `effort` if it was not an effort and had to be converted."""
+    """The client's value of the `effort` field, if it had to be converted to an effort."""
     limit: str | None = None
     """The field with the output limit; None if it has the same name as in the body for Copilot."""
     output_format: str = "response_format"

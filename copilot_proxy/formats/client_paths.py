@@ -1,6 +1,6 @@
 """The paths of APIs that are not imported until a client uses them.
 
-Includes the path of embeddings, whose errors are in OpenAI's format.
+Also contains the path of the embeddings API.
 """
 
 from typing import Final

@@ -214,8 +214,10 @@ def pdf_data(part: Json) -> str:
 
 
 def first_pdf(request: ClientRequest) -> str | None:
-    """Return the path of the first PDF in a validated request of any client API, including its tool
-    results; None if there is no PDF."""
+    """Return the path of the first PDF in a validated request of any client API, or None.
+
+    Tool results are also searched.
+    """
     for root in FIELDS:
         items = request.get(root)
         if isinstance(items, list) and (found := _search(items)) is not None:

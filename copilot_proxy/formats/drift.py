@@ -1,4 +1,6 @@
-"""Finds the names of unknown things that Copilot sends, but never their content.
+"""Finds the names of unknown fields, events and other things that Copilot sends.
+
+Only names are reported, never content.
 
 The known names are from Copilot's API as observed until 2026-11. Unknown things still work: they
 are passed on or ignored. They only suggest that a newer version of this program may support more.
@@ -115,7 +117,7 @@ _ITEMS: Final = _words(
 
 
 def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
-    """Return the unknown fields, values, codes and models in a model list, with repetitions."""
+    """Return the unknown fields, values, codes and models in a model list, including duplicates."""
     found: list[Unknown] = []
     for model in catalogue:
         found += _in_object(model.raw, "")
@@ -132,8 +134,7 @@ def unknown_in_models(catalogue: Catalogue) -> list[Unknown]:
 
 
 def unknown_in_event(api: str, event: Mapping[str, Any]) -> list[Unknown]:
-    """Return the unknown names in an event of Copilot's API `api`. Most APIs name the type of each
-    event; Chat Completions does not."""
+    """Return the unknown names in an event of Copilot's API `api`."""
     kind = event.get("type")
     if api in _EVENTS and isinstance(kind, str):
         if kind not in _EVENTS[api]:
@@ -175,6 +176,6 @@ def _in_type(kind: str, value: object, known: Iterable[str]) -> list[Unknown]:
 
 
 def _unknown(kind: str, name: object) -> Unknown:
-    """Return the unknown thing called `name`, which is hidden if it does not look like a name."""
+    """Return an unknown thing called `name`; anything that does not look like a name is hidden."""
     is_name = isinstance(name, str) and _NAME.fullmatch(name)
     return Unknown(kind, str(name) if is_name else "(not a name)")

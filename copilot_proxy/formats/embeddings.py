@@ -1,7 +1,7 @@
 """Converts embeddings requests and responses between OpenAI's format and Copilot's.
 
-Copilot only accepts lists of strings of limited length, and returns vectors in any order, as
-floats. Source of the formats: https://platform.openai.com/docs/api-reference/embeddings
+Copilot only accepts strings, limits their number, and returns vectors as floats in any order.
+Source of the formats: https://platform.openai.com/docs/api-reference/embeddings
 """
 
 import base64

@@ -277,7 +277,7 @@ def is_foreign_reasoning(code: str | None, message: str) -> bool:
 
 
 def default_hint(status: int) -> str:
-    """Return the hint for an error without one, based on the client's `status`."""
+    """Return the default hint for an error, based on the `status` that the client receives."""
     if status == 404:
         return "The model may not exist. To list the account's models, run: copilot-proxy models"
     if status < 500:

@@ -120,8 +120,9 @@ def check_blob(blob: Json, path: str) -> None:
 
 
 def _checked_type(declared: str, data: str, path: str) -> str:
-    """Return the type of an image in standard base64: the declared type, or the type detected from
-    the first bytes if the declared type is not an image.
+    """Return the type of an image in standard base64.
+
+    If the declared type is not an image type, the type is detected from the first bytes.
 
     Raises `RequestError` for data without an image, or an image that no model accepts.
     """
@@ -154,8 +155,8 @@ def _invalid(path: str, what: str) -> RequestError:
 
 
 def image_hint(advice: str, url: object) -> str:
-    """Return the hint for an image that is not base64: `advice`, to which a period is added. For a
-    web URL, the hint also says how to let the server fetch it."""
+    """Return `advice`, with a period added, as the hint for an image that is not base64. For a web
+    URL, the hint also says how to let the server fetch it."""
     if is_web_url(url):
         return f"{advice}, or start the server with --fetch-images."
     return f"{advice}."

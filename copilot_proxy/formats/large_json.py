@@ -1,8 +1,8 @@
 """Decodes and encodes large JSON bodies in many short steps.
 
-A step that holds Python's global lock stops all other threads, even if it runs in its own thread,
-and its duration grows with its input. Therefore, the number of values is limited, and long strings
-are decoded and encoded in small parts.
+A step that holds Python's global lock stops all other threads, and its duration grows with its
+input. Therefore, the number of values is limited, and long strings are decoded and encoded in small
+parts.
 """
 
 import re
@@ -121,7 +121,10 @@ def _replaced(value: Any, texts: dict[str, str]) -> Any:
 
 
 def encode_json(value: Any, size: int) -> bytes:
-    """Return `value` as JSON of about `size` bytes; if large, long strings are encoded in parts."""
+    """Return `value` as JSON of about `size` bytes.
+
+    Long strings in a large value are encoded in parts.
+    """
     return msgspec.json.encode(encode_strings(value) if size >= LARGE else value)
 
 

@@ -145,7 +145,7 @@ class ModelProfile:
     may_end_with_assistant: bool = True
     """Whether a conversation may end with an assistant message, which the model then continues."""
     may_lack_messages: bool = True
-    """Whether instructions alone are accepted."""
+    """Whether a request may consist of instructions alone."""
     system_in_conversation: bool = True
     """Whether system messages are accepted later in the conversation, not just at its start."""
     system_anywhere: bool = True

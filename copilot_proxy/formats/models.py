@@ -17,10 +17,10 @@ _CREATED: Final = 1_700_000_000
 
 
 class ModelObject(Struct):
-    """A model; limits are in tokens. Its `state` is ``needs_enabling`` until it is enabled.
+    """A model; limits are in tokens. The `state` is ``needs_enabling`` until the model is enabled.
 
-    `deprecated` is set if GitHub has announced its retirement; `retires_on` is the date, such as
-    ``2026-12-14``. `default` is set if it answers requests for the model ``default``.
+    `deprecated` is set if GitHub has announced the model's retirement; `retires_on` is the date,
+    such as ``2026-12-14``. `default` is set if this model answers requests for ``default``.
     """
 
     id: str

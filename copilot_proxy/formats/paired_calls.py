@@ -12,8 +12,8 @@ Steps = Iterator[Step]
 CALL: Final = "call"
 RESULT: Final = "result"
 TURN: Final[Step] = ("turn", "")
-"""The start of a new turn, before which all calls must have results. It is left out where the API
-accepts results at any later point."""
+"""The start of a new turn, before which all calls must have results. It is left out for APIs that
+accept results at any later point."""
 
 
 def are_paired(steps: Iterable[Step], *, in_order: bool = False) -> bool:

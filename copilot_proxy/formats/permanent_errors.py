@@ -1,7 +1,7 @@
 """Rewords permanent errors so that no agent retries a request that would be refused again.
 
-Some agents retry a request for hours, no matter the status, if the error contains certain numbers
-or words: opencode on all APIs, and pi on Messages (source code of opencode 1.18 and pi 1.6).
+If an error contains certain numbers or words, opencode (on all APIs) and pi (on Messages) retry the
+request for hours, no matter the status. Source: the code of opencode 1.18 and pi 1.6.
 """
 
 import re

@@ -42,8 +42,8 @@ class PlainTurns(list[Any]):
         """The bytes of memory that the text may need beyond the size of its JSON; only set for
         Responses.
 
-        A single character such as a curly quotation mark makes Python store an entire string with
-        two bytes per character, an emoji with four, whereas most characters take one byte in JSON.
+        A single curly quotation mark makes Python use two bytes for every character of a string,
+        and an emoji makes it use four.
         """
         self.images = images
         """The number of images in the conversation."""
@@ -56,7 +56,7 @@ class PlainTurns(list[Any]):
         return [turn for turn in self if type(turn) is dict]
 
     def replaced(self, turns: Iterable[Any]) -> "PlainTurns":
-        """Return a different form of the same conversation."""
+        """Return the same conversation with other objects for its messages."""
         other = PlainTurns(turns, self.images, self.text_size)
         other.wide_size = self.wide_size
         return other
@@ -91,7 +91,7 @@ class PlainDecoder:
         self._type = list[turn]
 
     def turns(self, messages: list[dict[str, Any]]) -> PlainTurns | None:
-        """Return decoded messages as structs, or None if they are few or not plain."""
+        """Return decoded messages as structs, or None if they are too few or not plain."""
         if len(messages) < MIN_TURNS:
             return None
         try:
@@ -127,8 +127,10 @@ class PlainDecoder:
 
 
 def expanded(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request with its conversation as decoded JSON; the same object if it is already
-    decoded."""
+    """Return a request with its conversation as decoded JSON.
+
+    If it is already decoded, the same object is returned.
+    """
     plain = [name for name in FIELDS if isinstance(request.get(name), PlainTurns)]
     if not plain and isinstance(request, dict):
         return request

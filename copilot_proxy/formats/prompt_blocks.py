@@ -45,8 +45,8 @@ conversation.
 Blocks = Iterator[tuple[Place, bytes]]
 """The parts of a prompt that are cached as units, with their data.
 
-They are created one at a time, so that each is still in the processor's cache when it is used, and
-its memory is then reused for the next.
+They are created one at a time. Each is then still in the processor's cache when it is used, and its
+memory is reused for the next.
 """
 
 
@@ -116,7 +116,7 @@ def _tools(tools: Any) -> Blocks:
 
 
 def _conversation(messages: list[Any]) -> Blocks:
-    """Return the blocks of messages that start with the system prompt."""
+    """Return the blocks of `messages`, which begin with the system prompt."""
     first = 0
     while first < len(messages) and _role(messages[first]) in ("system", "developer"):
         message = messages[first]

@@ -14,7 +14,8 @@ from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
 from copilot_proxy.formats.wrapped_translator import WrappedTranslator
 
 Names = Mapping[str, Mapping[str, str]]
-"""The client's name for the tool -> the name of a parameter as sent -> the client's name for it."""
+"""The client's name of a tool -> parameter name sent to the model -> the client's parameter
+name."""
 
 
 class KeyRenamer:
@@ -57,7 +58,7 @@ class KeyRenamer:
         return "".join(self._string or ()) if self._is_key else ""
 
     def _read(self, char: str, out: list[str]) -> None:
-        """Process a character outside of strings."""
+        """Process a character that is outside of any string."""
         if char == '"':
             self._string = [char]
             self._is_key, self._expects_key = self._expects_key, False

@@ -1,10 +1,10 @@
 """Caches a model's encrypted reasoning for clients that do not send it back.
 
 If the reasoning before a tool call is missing in the next turn, Gemini rejects the request, and
-Claude and GPT lose it. Few clients send back fields that OpenAI's API does not have, so the
-reasoning is cached by the id of the tool call: in memory, for the most recent calls, and only for
-the model that produced it and the caller that received it. Callers are distinguished by an opaque
-identifier, since two callers may use the same ids.
+Claude and GPT lose their train of thought. Few clients send back fields that OpenAI's API does not
+have, so the reasoning of the most recent tool calls is cached in memory, by the ids of the calls.
+It is only restored for the model that produced it and the caller that received it. Callers are
+distinguished by an opaque identifier, since two callers may use the same ids.
 
 Ollama clients even drop the ids. Their calls receive ids based on their position, which start with
 `POSITION_ID_PREFIX`. Such calls are recognized by their names and arguments; if several calls are
@@ -119,8 +119,8 @@ class ReasoningCache:
     def _make_room(self) -> None:
         """Remove the least recently used reasoning.
 
-        A quarter is removed at once, because each removal changes the start of a prompt, so that
-        the provider cannot read the prompt from its cache.
+        A quarter is removed at once, because each removal changes a prompt, which the provider then
+        cannot read from its cache.
         """
         max_calls, max_characters = self._max_calls * _KEPT, self._max_characters * _KEPT
         while len(self._entries) > 1 and (

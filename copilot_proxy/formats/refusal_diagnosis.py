@@ -74,8 +74,10 @@ def diagnose(
 
 
 def explain_unlisted(error: UpstreamRefusal, *, is_listed: bool) -> None:
-    """Set the hint of `error` if Copilot does not recognize the model, and the client's name for it
-    was sent unchanged because the model list could not be read."""
+    """Set the hint of `error` if Copilot does not know a model that was not found in its list.
+
+    If the list cannot be read, the client's name for a model is sent unchanged.
+    """
     if error.code == "model_not_found" and not is_listed:
         error.hint = (
             "Copilot's list of models cannot be read at the moment, so the name was sent "

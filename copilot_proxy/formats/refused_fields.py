@@ -14,8 +14,8 @@ from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.types import UpstreamBody
 
 FieldPath = tuple[str, ...]
-"""The names on the path to a field; ``*`` stands for each element of a list. A step may also be the
-type of a part, which is not a name."""
+"""The names on the path to a field; ``*`` stands for each element of a list. The type of a part may
+also occur in the path."""
 
 _REFUSED: Final = re.compile(
     r"(?P<extra>[a-z]\S*): Extra inputs are not permitted"
@@ -23,8 +23,8 @@ _REFUSED: Final = re.compile(
 )
 _STEP: Final = re.compile(r"[^.\[\]]+")
 _LISTS: Final = ("messages", "input", "system", "tools")
-"""The fields of a request that contain lists. Fields of the request itself are never removed, since
-clients may rely on them."""
+"""The request fields that contain lists. Top-level fields are never removed, since clients may rely
+on them."""
 _NEEDED: Final = ("content", "role", "type")
 _UNTYPED: Final = "custom"
 """The type of Anthropic's tools that do not state one."""
@@ -43,7 +43,10 @@ def refused_fields(message: str) -> list[FieldPath]:
 
 
 def without_field(body: UpstreamBody, path: FieldPath) -> UpstreamBody:
-    """Return `body` without the field, wherever it occurs; the same object if it does not occur."""
+    """Return `body` without any occurrence of the field.
+
+    If it does not occur, the same object is returned.
+    """
     changed: UpstreamBody = _without(body, path)
     return changed
 

@@ -215,7 +215,7 @@ def refuse_fields(api: str, request: ClientRequest, *, counting: bool = False) -
 
 
 def drop_fields(api: str, request: ClientRequest, notes: list[str]) -> ClientRequest:
-    """Return the request without the fields in the table; the same object if it has none.
+    """Return the request without the fields in the table.
 
     Adds a line to `notes` for each dropped field that may matter to the client.
     """

@@ -70,8 +70,7 @@ def _either(names: list[str]) -> str:
 
 
 def _allowed(schema: Any, path: str) -> list[str]:
-    """Return the allowed values of the field at `path`: the values of its type, or the tags of a
-    union."""
+    """Return the allowed values of the field at `path`, including the tags of a union."""
     # Only needed for errors, and slow to import.
     from msgspec import inspect
 

@@ -1,8 +1,7 @@
 """Ends answers at the stop sequences that the model's API does not accept.
 
-`StopSequences` finds them in text that arrives in chunks. `StopTranslator` applies it to the
-chunks of an answer, between the translator that reads Copilot's events and the client's writer, so
-that it works the same for every client API.
+`StopSequences` finds them in text that arrives in chunks. `StopTranslator` applies it to the chunks
+of an answer before the client's writer receives them, so it works the same for every client API.
 """
 
 import re
@@ -83,7 +82,7 @@ class StopSequences:
         return text[: len(text) - held]
 
     def release(self) -> str:
-        """Return the text that was held back, because no text directly follows it."""
+        """Return the text that was held back. To be called when no more text directly follows."""
         held, self._held = self._held, ""
         return held
 

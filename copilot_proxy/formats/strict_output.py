@@ -28,8 +28,10 @@ _KINDS: Final = frozenset({"type", "anyOf", "$ref", "enum", "const"})
 
 
 def can_be_strict(schema: Any, *, top: bool = True) -> bool:
-    """Return whether the model can be forced to follow the schema, because all properties of all
-    objects are required."""
+    """Return whether the model can be forced to follow the schema.
+
+    All properties of all objects must be required.
+    """
     if not isinstance(schema, dict) or not _KEYWORDS.issuperset(schema):
         return False
     if _KINDS.isdisjoint(schema) or (top and schema.get("type") != "object"):

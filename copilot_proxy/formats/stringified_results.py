@@ -134,4 +134,5 @@ _RESULTS: Final[Mapping[str, Callable[[Json], tuple[list[Json], str]]]] = {
     "responses": _responses_results,
     "messages": _messages_results,
 }
-"""Client API -> a function that returns the objects with a result, and the name of its field."""
+"""Client API -> a function that returns the objects with a result, and the name of the result's
+field."""

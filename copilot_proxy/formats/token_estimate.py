@@ -3,7 +3,7 @@
 The caller counts the tokens of the text. Each image counts as `IMAGE_TOKENS`, which errs on the
 high side: Claude's own rule is width times height divided by 750, but at most 1600. Each document
 that is not text, such as a PDF, counts as `DOCUMENT_TOKENS`, enough for one or two pages, because
-its length is unknown unless it is parsed.
+documents are not parsed.
 """
 
 from collections.abc import Iterator, Mapping

@@ -209,7 +209,7 @@ def _checked(
 def _take_stops(
     chat: ChatRequest, stops: list[str], accepted: Collection[str], notes: list[str]
 ) -> tuple[ChatRequest, list[str]]:
-    """Return the request with only the `accepted` stop sequences, and the other sequences.
+    """Return the request with only the `accepted` stop sequences, and a list of the others.
 
     Raises `RequestError` if the others are too long.
     """

@@ -34,9 +34,9 @@ class StreamTranslator(Protocol):
 
     `feed` accepts the decoded JSON of one of Copilot's events, or of a whole body, and returns the
     resulting events. `close` is called once, after Copilot's response has ended, and returns the
-    last events; `done` is True if Copilot marked the end, in which case a missing finish reason
-    does not mean that the response was cut off. Both raise `UpstreamError` if Copilot's response is
-    an error or invalid.
+    last events. `done` is True if Copilot marked the end; a missing finish reason then does not
+    mean that the response was cut off. Both raise `UpstreamError` if Copilot's response is an error
+    or invalid.
     """
 
     notes: list[str] | None
@@ -57,7 +57,7 @@ class StreamTranslator(Protocol):
 
     @property
     def failure(self) -> CopilotProxyError | None:
-        """An error that Copilot sent as an event, and that was passed on as an event."""
+        """The error that Copilot reported in an event, if that event was passed on."""
         ...
 
     @property

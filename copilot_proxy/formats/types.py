@@ -32,14 +32,14 @@ CopilotUsage = dict[str, Any]
 ResponsesRequest = dict[str, Any]
 """A Responses request: `responses.schema.ResponsesRequest`."""
 ResponsesEvent = dict[str, Any]
-"""An event of a Responses stream, whose `type` says what it is."""
+"""An event of a Responses stream; its `type` says what it is."""
 Response = dict[str, Any]
 """A whole Responses response: `responses.schema.Response`."""
 
 MessagesRequest = dict[str, Any]
 """A Messages request: `messages.schema.MessagesRequest`."""
 MessagesEvent = dict[str, Any]
-"""An event of a Messages stream, whose `type` says what it is."""
+"""An event of a Messages stream; its `type` says what it is."""
 Message = dict[str, Any]
 """A whole Messages response: `messages.schema.Message`."""
 

@@ -28,7 +28,7 @@ class NativePassage(Protocol):
     ) -> AdaptedBody:
         """Return the request, changed only where the model requires it. Raises `RequestError`.
 
-        `kinds` are the kinds in its conversation, if already known.
+        `kinds` are the kinds of parts in the conversation, if already known.
         """
         ...
 
@@ -94,8 +94,8 @@ class UpstreamApi(Protocol):
         """Return a translator from Copilot's response to Chat Completions chunks.
 
         `model` is the model name that the client sent. `tool_names` maps the names of renamed
-        tools, as sent to the model, to the client's names; `custom_tools` are the names of the
-        client's custom tools, which may have been replaced with functions of the same names;
+        tools, as sent to the model, to the client's names. `custom_tools` are the names of the
+        client's custom tools, which may have been replaced with functions of the same names.
         `used_ids` are the ids of the conversation's tool calls.
         """
         ...

@@ -28,7 +28,7 @@ class WrappedTranslator:
 
     @property
     def failure(self) -> CopilotProxyError | None:
-        """An error that Copilot sent as an event, and that was passed on as an event."""
+        """The error that Copilot reported in an event, if that event was passed on."""
         return self._translator.failure
 
     @property

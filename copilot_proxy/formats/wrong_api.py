@@ -1,8 +1,8 @@
 """Recognizes tools, fields and parts of an API other than the one that the client called.
 
-Tools only differ in their notation, so tools of another API are converted. Other fields and parts
-are refused; the error names the API they belong to, and what to send instead. If they were dropped,
-the client would not get what it asked for.
+Tools only differ in their notation, so tools of another API are converted. Fields and parts of
+another API are refused; the error names the API they belong to, and what to send instead. If they
+were dropped, the client would not get what it asked for.
 
 Source: the API references of OpenAI and Anthropic.
 """
@@ -61,8 +61,9 @@ _FIELDS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
         "stop": _Foreign("chat_completions", "stop_sequences"),
     },
 }
-"""The fields of other APIs, by called API. A field is refused only if its equivalent is missing. If
-the equivalent also serves another purpose (`_ALWAYS`), the field is always refused."""
+"""The fields of other APIs, by the API that was called. A field is refused only if its equivalent
+is missing. If the equivalent also serves another purpose (`_ALWAYS`), the field is always
+refused."""
 _ALWAYS: Final = ("instructions", "system")
 
 _PARTS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
@@ -96,7 +97,7 @@ _PARTS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
         "file": _Foreign("chat_completions", "document"),
     },
 }
-"""The content part types of other APIs, by called API."""
+"""The content part types of other APIs, by the API that was called."""
 
 
 def read_request(api: str, request: ClientRequest) -> None:

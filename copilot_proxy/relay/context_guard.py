@@ -2,8 +2,8 @@
 
 Some models have a second, higher price for long prompts. Agents compact a conversation when the
 model refuses it as too long, but not when it becomes expensive. This guard's refusal therefore
-looks like the model's. Requests for a summary are admitted, because this is how agents compact, and
-so are requests without tools, because chat clients cannot compact.
+looks like the model's. Requests for a summary are admitted, because this is how agents compact.
+Requests without tools are also admitted, because chat clients cannot compact.
 """
 
 from typing import Final

@@ -104,7 +104,7 @@ def _bare(event: ClientEvent) -> ClientEvent:
 
 
 def _sum(counts: Sequence[Json]) -> Json:
-    """Return the sums of token counts that have the same structure."""
+    """Add up token counts that have the same structure."""
     names = dict.fromkeys(name for one in counts for name in one)
     total: Json = {}
     for name in names:

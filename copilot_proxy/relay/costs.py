@@ -21,8 +21,10 @@ _REPORTED: Final = "reported_parts"
 
 
 def learn_event_size(record: RequestRecord, sizes: EventSizes) -> None:
-    """Let `sizes` learn from a complete answer, or store in the record of an incomplete one what
-    was learned before."""
+    """Let `sizes` learn from a complete answer.
+
+    For an incomplete answer, set the record's `tokens_per_event` from `sizes`.
+    """
     if not record.events:
         return
     if not is_complete(record):

@@ -67,7 +67,7 @@ class ModelResolver:
         return self._aliases.get(name) or self._aliases.get(name.removesuffix(LATEST_TAG))
 
     async def catalogue(self, caller: Caller = SERVER_USER) -> Catalogue:
-        """Return the models that the caller's account has and the caller's key may use.
+        """Return the models that the caller's account has and that the caller's key may use.
 
         Raises `CopilotProxyError`.
         """

@@ -155,7 +155,7 @@ class RequestRecord:
         return max(self.body_bytes, self.conversation_bytes)
 
     def add_metrics(self, metrics: RequestMetrics) -> None:
-        """Record the size of the request: messages, tools, effort."""
+        """Record the number of messages and tools, and the effort."""
         self.items, self.noun = metrics.items, metrics.noun
         self.tools = metrics.tools
         self.effort = metrics.effort if isinstance(metrics.effort, str) else None

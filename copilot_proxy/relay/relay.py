@@ -158,7 +158,8 @@ class Relay:
         """Return the token count of a validated request, and additional response headers.
 
         Copilot counts the tokens if it serves the model on the client's API and that API has a path
-        for it. Otherwise, the count is an estimate, and a note says so. Raises `CopilotProxyError`.
+        for counting. Otherwise, the count is an estimate, and a note says so. Raises
+        `CopilotProxyError`.
         """
         with self._recording(client, record, request, caller):
             record.add_metrics(client.metrics(request))

@@ -113,8 +113,10 @@ class ResponseMemory:
         return resume() if size < LARGE else await run_in_turn(resume)
 
     def remembering(self, resumed: ResumedRequest, caller: Caller) -> BeforeLast | None:
-        """Return a function that remembers the response in the last event of a reply to the
-        request, or None if it will not be remembered."""
+        """Return a function that remembers the response, given the last event of the reply.
+
+        Returns None if the response will not be remembered.
+        """
         if not resumed.is_remembered:
             return None
 

@@ -1,8 +1,8 @@
 """Sends a conversation to Copilot, and again in a different form if Copilot refuses it.
 
 Copilot does not bill refused requests. A request is only sent again if Copilot refuses the API, the
-reasoning of earlier answers, stop sequences, or message fields that it names, and only once for
-each of these reasons. Without a catalogue, every API is tried.
+reasoning of earlier answers, stop sequences, or message fields that it names. It is sent again at
+most once for each of these reasons. Without a catalogue, every API is tried.
 """
 
 from collections.abc import Collection, Mapping
@@ -49,7 +49,7 @@ class _Attempt:
     refused: list[UpstreamApi] = field(default_factory=list)
     """The APIs on which Copilot has refused the model, earliest refusal first."""
     reroutes: int = 0
-    """The number of times the request was sent on another API after one had refused it."""
+    """The number of times that the request was sent to another API after a refusal."""
     foreign: frozenset[str] = frozenset()
     """The encrypted reasoning that the model has refused."""
     restores_reasoning: bool = True
@@ -199,7 +199,8 @@ class Sender:
         prepared: PreparedRequest,
         record: RequestRecord,
     ) -> _Ready | None:
-        """Return the request without the part that Copilot refused; None if that is impossible."""
+        """Return the request changed so that Copilot may accept it, or None if that is
+        impossible."""
         if error.code == WRONG_API_CODE:
             # Without a catalogue, only refusals reveal which API is the right one.
             if attempt.fixed_api or attempt.reroutes >= (2 if attempt.listed is None else 1):

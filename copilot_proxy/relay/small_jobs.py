@@ -1,9 +1,9 @@
 """Recognizes clients' small jobs, such as writing a title, which a small model can do.
 
 Clients request these in addition to the conversation, often with the same model. They are
-recognized by the client and by a phrase in its instructions, and only if the request offers no
-tools, so that the user's own requests are never mistaken for small jobs. Compacting a conversation
-is not a small job.
+recognized by the client and by a phrase in its instructions. Requests that offer tools are never
+small jobs, so that the user's own requests are not mistaken for them. Compacting a conversation is
+not a small job.
 """
 
 from collections.abc import Mapping

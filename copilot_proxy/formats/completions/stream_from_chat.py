@@ -30,7 +30,7 @@ class ChatToCompletion:
         self._has_started = False
 
     def feed(self, chunk: ChatChunk) -> list[ClientEvent]:
-        """Return the event for the chunk; no event if it has no text, finish reason or usage."""
+        """Return the event for the chunk, if it has text, a finish reason or usage."""
         text, finish = "", None
         if not self._has_started:
             self._has_started = True

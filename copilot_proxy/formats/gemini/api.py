@@ -170,7 +170,7 @@ def _array_frame() -> Callable[[ClientEvent], bytes]:
 
 
 def _without_reasoning(content: Json, encrypted: Collection[str]) -> Json:
-    """Return a `Content`, without its reasoning if its thought signature is in `encrypted`."""
+    """Return a `Content`, without its reasoning if any of its signatures is in `encrypted`."""
     parts = content.get("parts") or []
     if not any(part.get("thoughtSignature") in encrypted for part in parts):
         return content

@@ -147,8 +147,11 @@ class _MessagesBuilder:
             self.notes.add(f"dropped contents[{i}]: it is empty")
 
     def _call_of(self, result: Json, default: str) -> str:
-        """Return the id of the call that `result` belongs to: the call with the same id or, if
-        there is none, the first call with the same name that has no result yet."""
+        """Return the id of the call that `result` belongs to.
+
+        This is the call with the same id. If there is none, it is the first call with the same name
+        that has no result yet.
+        """
         wanted = result.get("id")
         matches = [one for one in self._open if one.id == wanted]
         matches += [one for one in self._open if one.name == result["name"]]

@@ -41,9 +41,9 @@ def error_body(error: CopilotProxyError, request_id: str) -> ErrorBody:
     """Return the body of an error response.
 
     ``{"error": {"code", "message", "status", "details": [...]}}``. The details are Google's
-    ``ErrorInfo`` (its ``reason`` is the code in uppercase, and its ``metadata`` contains the hint),
-    ``BadRequest`` with the field, ``RetryInfo``, and ``RequestInfo`` with the request id. The
-    message ends with the hint, since clients show only the message.
+    ``ErrorInfo``, ``BadRequest`` with the field, ``RetryInfo``, and ``RequestInfo`` with the
+    request id. In ``ErrorInfo``, the ``reason`` is the code in uppercase, and the ``metadata``
+    contains the hint. The message ends with the hint, since clients show only the message.
     """
     default = "INVALID_ARGUMENT" if error.status < 500 else "UNAVAILABLE"
     fields: Json = {

@@ -37,7 +37,7 @@ _REQUEST: Final[Mapping[str, Any]] = {
     "generateContentRequest": _GENERATE,
     "requests": _EMBED,
 }
-"""The objects in a request whose keys Google defines -> the objects nested in them."""
+"""Object in a request -> the objects nested in it; only objects whose keys Google defines."""
 _LISTS: Final = frozenset(
     {"contents", "parts", "tools", "functionDeclarations", "safetySettings", "requests"}
 )

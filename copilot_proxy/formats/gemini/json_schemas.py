@@ -38,7 +38,10 @@ def to_json_schema(schema: Json) -> Json:
 
 
 def with_lower_types(schema: Any, depth: int = 0) -> Any:
-    """Return a JSON schema with its types in lowercase; the same object if they already are."""
+    """Return a JSON schema with its types in lowercase.
+
+    If they already are, the same object is returned.
+    """
     if isinstance(schema, list):
         items = [with_lower_types(one, depth + 1) for one in schema]
         return items if any(a is not b for a, b in zip(items, schema, strict=True)) else schema

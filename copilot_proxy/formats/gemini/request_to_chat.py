@@ -44,7 +44,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "speechConfig": "Copilot's models answer with text only",
     "imageConfig": "Copilot's models answer with text only",
 }
-"""Parameter -> why it is dropped; Copilot simply does not support the others."""
+"""Parameter -> why it is dropped; the default reason is that Copilot does not support it."""
 _FIELDS: Final = (
     "model",
     "stream",
@@ -117,8 +117,10 @@ def _check_modalities(config: Json) -> None:
 
 
 def effort(config: Json) -> str | None:
-    """Return the reasoning effort of a thinking config: its level, or the effort closest to its
-    budget; None to let the model decide. Raises `RequestError`."""
+    """Return the reasoning effort of a thinking config, or None to let the model decide.
+
+    The effort is the config's level, or the effort closest to its budget. Raises `RequestError`.
+    """
     thinking = config.get("thinkingConfig") or {}
     level, budget = thinking.get("thinkingLevel"), thinking.get("thinkingBudget")
     if level and level.upper() != _UNSPECIFIED:
@@ -141,8 +143,9 @@ def shows_thoughts(request: GeminiRequest) -> bool:
 
 
 def output_schema(config: Json) -> Json | None:
-    """Return the JSON schema of the answer, or None for a text answer; an empty schema allows any
-    JSON.
+    """Return the JSON schema of the answer, or None for a text answer.
+
+    An empty schema allows any JSON.
 
     Raises `RequestError` for a type of answer that Copilot does not support.
     """

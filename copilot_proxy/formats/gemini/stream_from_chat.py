@@ -77,7 +77,7 @@ class ChatToGemini:
         self._shows_thoughts = shows_thoughts(request)
         self._is_wrapped = is_wrapped(output_schema(generation_config(request)))
         self._text: list[str] = []
-        """The text received so far of an answer that must be unwrapped."""
+        """The text received so far, if the answer must be unwrapped."""
         self._calls: dict[int, _Call] = {}
         self._reasoning: list[str] = []
         self._opaque: list[str] = []

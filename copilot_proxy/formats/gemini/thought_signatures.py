@@ -2,7 +2,7 @@
 
 A thought signature is base64 of any bytes. Here, it contains the encrypted reasoning with the label
 of the API that produced it (`formats.reasoning_labels`), a line break, and the text of the
-reasoning: some models need the text back unchanged, but clients drop the parts that show it.
+reasoning. Some models need that text back unchanged, but clients drop the parts that show it.
 """
 
 import base64

@@ -24,7 +24,7 @@ def text_of(request: GeminiRequest) -> str:
 
 
 def media_tokens(request: GeminiRequest) -> int:
-    """Return the estimated tokens of images and documents."""
+    """Return the estimated number of tokens in images and documents."""
     return sum(
         IMAGE_TOKENS if is_image(part) else DOCUMENT_TOKENS
         for part in all_parts(request)

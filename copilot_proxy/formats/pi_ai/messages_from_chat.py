@@ -37,7 +37,7 @@ class MessagesBuilder:
         self._tool_names: dict[str, str] = {}
         """Call id -> name of the called tool."""
         self.opaque: dict[str, str] = {}
-        """The id of a message's first call -> its encrypted reasoning from Chat Completions."""
+        """The id of a message's first call -> encrypted reasoning from Chat Completions."""
 
     def context(self, chat: list[Json], tools: list[Json]) -> Json:
         """Return pi-ai's `TranscriptContext` for chat messages and pi-ai's `tools`.
@@ -165,7 +165,7 @@ class MessagesBuilder:
 
 
 def _id(id: str) -> str:
-    """Return the id of a call without ``|``, after which pi-ai expects a second id."""
+    """Return a call's id without ``|``, because pi-ai expects a second id after that character."""
     return id.replace("|", "_")
 
 

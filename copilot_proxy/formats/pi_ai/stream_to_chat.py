@@ -219,7 +219,7 @@ class PiAiToChat(ChunkTranslator):
         self._set_finish(finish, event, chunks)
 
     def _unstated_reason(self, event: PiAiEvent) -> str:
-        """Return the finish reason to use if Copilot sent none, or only pi-ai's own is known.
+        """Return the finish reason to use if Copilot's is unknown.
 
         On Chat Completions, a response without content means that the limit left no room for text.
         """

@@ -24,7 +24,10 @@ def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 
 
 def without_blanks(content: Any) -> Any:
-    """Return a string or list of parts without blank text; the same object if there is none."""
+    """Return a string or list of parts without blank text.
+
+    If there is none, the same object is returned.
+    """
     if isinstance(content, str):
         return "" if content.isspace() else content
     if isinstance(content, list):

@@ -8,7 +8,8 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 def use_nearest_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change an effort to the nearest one that the model offers; drop it if the model offers none.
 
-    An unknown effort is left for Copilot to refuse, since its error lists the supported values.
+    An unknown effort is left for Copilot to refuse, since Copilot's error lists the supported
+    values.
     """
     effort = outgoing.effort
     if effort is None or profile.efforts is None:

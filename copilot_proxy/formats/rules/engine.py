@@ -18,8 +18,8 @@ class AdaptedBody(NamedTuple):
     tool_names: Mapping[str, str] = MappingProxyType({})
     """Name sent to the model -> the client's name, for each renamed tool."""
     property_names: Mapping[str, Mapping[str, str]] = MappingProxyType({})
-    """The client's name of a tool -> parameter name sent to the model -> the client's name, for
-    renamed parameters."""
+    """Renamed parameters: the client's name of a tool -> parameter name sent to the model -> the
+    client's parameter name."""
     expects_call: bool = False
     """Whether the client forces a call, but the model is only instructed to make one."""
 

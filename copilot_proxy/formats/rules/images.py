@@ -56,8 +56,8 @@ def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
     """Replace the oldest images with text if there are too many.
 
     The images of the last message are kept; if that message alone has too many, Copilot reports an
-    error. Other images are replaced in steps of half the limit, so that the start of the prompt,
-    which is cached, stays the same for several turns.
+    error. Other images are replaced in steps of half the limit. The cached start of the prompt
+    therefore stays the same for several turns.
     """
     limit = profile.max_images
     if limit is None or not outgoing.kinds.has_images:
@@ -112,8 +112,7 @@ _SAMPLE: Final = 24
 
 
 def wrong_type(part: Json) -> tuple[str, str] | None:
-    """Return the declared and the actual type of a base64 image, or None if they are the same or
-    the actual type is unknown."""
+    """Return the declared and the actual type of a base64 image if they are known to differ."""
     match part:
         case {"type": "image", "source": {"media_type": str(declared), "data": str(data)}}:
             sample = data[:_SAMPLE]

@@ -104,7 +104,7 @@ def _kind(value: Json, default: str) -> str:
 
 
 def _known_fields(value: Json, kind: str, known: _Known, dropped: _Dropped) -> Json:
-    """Return the value without unknown fields, or the same object if there are none."""
+    """Return the value without unknown fields. If there are none, the same object is returned."""
     fields = known.get(kind)
     if fields is None:
         return value

@@ -1,4 +1,4 @@
-"""Ids of tool calls for models that expect a name and a number, such as Kimi's ``read:0``.
+"""Numbers tool calls for models whose ids are a name and a number, such as Kimi's ``read:0``.
 
 Such a model continues the numbering of the conversation, so its own ids are left alone. If any id
 is from another model, all are renumbered in order, so that the same conversation always has the

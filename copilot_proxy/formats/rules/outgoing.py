@@ -25,7 +25,7 @@ class OutgoingBody(OutgoingConversation):
     """The names of the output limit; the first one present is used."""
     stop_field: ClassVar[str]
     requested_effort: str | None = None
-    """The effort that the client requested, if its API only supports efforts."""
+    """The effort that the client requested, if its API has no other way to control thinking."""
     shows_reasoning: bool = False
     """Whether the client shows the model's reasoning."""
 
@@ -40,8 +40,8 @@ class OutgoingBody(OutgoingConversation):
         self.tool_names: dict[str, str] = {}
         """Name sent to Copilot -> the client's name, for each renamed tool."""
         self.property_names: dict[str, dict[str, str]] = {}
-        """The client's name of a tool -> parameter name sent to Copilot -> the client's name, for
-        renamed parameters."""
+        """Renamed parameters: the client's name of a tool -> parameter name sent to Copilot -> the
+        client's parameter name."""
         self.expects_call = False
         """Whether the client forces a call, but the model is only instructed to make one."""
 
@@ -89,9 +89,9 @@ class OutgoingBody(OutgoingConversation):
     budget_field: str = ""
     """The name to use for the thinking budget in notes."""
     has_own_budget: bool = False
-    """Whether the budget was derived from an effort, so that notes do not have to explain it."""
+    """Whether the budget was derived from an effort. If so, notes do not mention changes to it."""
     has_thinking_forms: ClassVar[bool] = False
-    """Whether the API has the forms ``enabled``, ``adaptive`` and ``disabled``."""
+    """Whether the API distinguishes ``enabled``, ``adaptive`` and ``disabled`` thinking."""
 
     @property
     def thinking(self) -> Json | None:

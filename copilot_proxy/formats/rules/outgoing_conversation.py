@@ -82,8 +82,10 @@ class OutgoingConversation(ABC):
 
     @property
     def is_settled(self) -> bool:
-        """Whether the conversation is known to be accepted, and has not been decoded, so that no
-        rule needs to change its calls, results or text."""
+        """Whether the conversation has not been decoded, and is known to be accepted.
+
+        If so, no rule needs to change its calls, results or text.
+        """
         return isinstance(self.body[self.turns_key], PlainTurns)
 
     @property
@@ -171,8 +173,10 @@ class OutgoingConversation(ABC):
         return False
 
     def move_system_to_front(self) -> bool:
-        """Move later system messages to the system prompt, unless a client put them there on
-        purpose; return whether any were moved."""
+        """Move later system messages to the system prompt; return whether any were moved.
+
+        Messages that a client put later in the conversation on purpose are not moved.
+        """
         return False
 
     def place_system(self, text: str) -> tuple[bool, int]:
@@ -193,8 +197,10 @@ class OutgoingConversation(ABC):
         """Append an instruction to the system prompt."""
 
     def instruct_last(self, text: str) -> bool:
-        """Append to the conversation an instruction for just this request, which leaves the cached
-        prompt unchanged; return False if that is unnecessary or impossible."""
+        """Append an instruction for just this request to the conversation.
+
+        The cached prompt stays unchanged. Returns False if that is unnecessary or impossible.
+        """
         return False
 
     def role(self, turn: Json) -> str:

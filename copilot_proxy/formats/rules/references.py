@@ -1,7 +1,8 @@
 """Moves the targets of a tool schema's references to ``$defs``, for models that require that.
 
-Kimi refuses an entire request because of a single ``#/definitions/A``, which older schema
-generators produce, or ``#/properties/a``, which generators produce for a schema that occurs twice.
+Kimi refuses an entire request because of a single reference such as ``#/definitions/A`` or
+``#/properties/a``. Older schema generators produce the former; others produce the latter for a
+schema that occurs twice.
 """
 
 import re
@@ -27,10 +28,10 @@ def inline_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list
 
 
 def with_definitions(schema: Json) -> Json:
-    """Return `schema` with all references pointing to ``$defs``; the same object if they already
-    do.
+    """Return `schema` with all references pointing to ``$defs``.
 
-    References to other documents, or to nothing, are left unchanged.
+    If they already do, the same object is returned. References to other documents, or to nothing,
+    are left unchanged.
     """
     definitions = _Definitions(schema)
     rest = {name: value for name, value in schema.items() if name != "definitions"}

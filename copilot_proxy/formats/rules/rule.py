@@ -9,7 +9,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 TOOLS: Final = "tools."
 THINKING: Final = "thinking."
 IMAGES: Final = "images."
-"""The name prefixes of rules that are skipped for requests that do not use these features."""
+"""The name prefixes of rules about a feature; such rules are skipped if it is not used."""
 
 Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
 

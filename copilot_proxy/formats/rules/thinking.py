@@ -23,7 +23,7 @@ _FIELDS: Final[Mapping[str, Collection[str]]] = {
 
 
 def replace_forced_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change a forced tool choice that the model refuses to ``auto`` plus an instruction.
+    """Replace a forced tool choice that the model refuses with ``auto`` and an instruction.
 
     Models that always think cannot be forced to call a tool.
     """
@@ -54,7 +54,7 @@ def disable_for_forced_tool(
 def disable_mid_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Disable thinking if the current turn started without it.
 
-    In the middle of a turn, only adaptive thinking can be turned on.
+    In the middle of a turn, only adaptive thinking can be enabled.
     """
     if _kind(outgoing) == "enabled" and outgoing.started_without_thinking:
         _drop(outgoing, "the current turn began without it", notes)

@@ -58,9 +58,10 @@ def merge_unions(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def without_unions(parameters: Json) -> Json:
-    """Return the schema of a tool's parameters, rewritten; the same object if nothing is refused.
+    """Return the rewritten schema of a tool's parameters.
 
-    The result must be an object schema, so an ``anyOf`` at its top level is merged into it.
+    If the model refuses nothing in it, the same object is returned. The result must be an object
+    schema, so an ``anyOf`` at its top level is merged into it.
     """
     schema = _rewrite_inside(parameters, 0)
     if isinstance(schema.get("type"), list):
