@@ -1,4 +1,4 @@
-"""A request: reading its body, sending the response, and noticing a disconnect immediately."""
+"""Reads a request, sends the response, and notices a disconnect immediately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The WebSocket of ``/responses``: requests and events as messages, and remembered responses."""
+"""The WebSocket of ``/responses``, where requests and events are messages."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SocketCall(Call):
         self._deliver(body)
 
     async def refuse(self, refusal: Refusal, headers: Mapping[str, str]) -> None:
-        """Send an error; unlike in SSE, it is nested."""
+        """Send an error; unlike in SSE, its fields are nested under ``error``."""
         await self.start(refusal.status, headers)
         try:
             error = msgspec.json.decode(refusal.body)["error"]

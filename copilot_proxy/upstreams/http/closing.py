@@ -13,7 +13,7 @@ import httpx
 
 
 def shield_close(response: httpx.Response) -> httpx.Response:
-    """Return `response`, whose body is unread, with its closing shielded from cancellation."""
+    """Return `response`, shielded from cancellation while it closes. Its body must be unread."""
     if isinstance(response.stream, httpx.AsyncByteStream):
         response.stream = _ShieldedStream(response.stream)
     return response

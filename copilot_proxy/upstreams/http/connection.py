@@ -43,7 +43,7 @@ class HttpExchange(TimedWaiter[Any]):
         self.unread = 0
         """The size of the unread chunks in bytes."""
         self._process: Callable[[bytes], object] | None = None
-        """The `process` of a `receive` that is waiting."""
+        """The argument of the `receive` call that is waiting."""
 
     async def head(self) -> None:
         """Wait for `status` and `headers`."""

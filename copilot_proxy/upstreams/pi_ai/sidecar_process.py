@@ -54,7 +54,7 @@ class SidecarMessage(msgspec.Struct, omit_defaults=True):
 class SidecarCommand:
     """The command that starts the process, with its complete environment `environ`.
 
-    `repair_hint` is the hint if the process reports that its files are damaged.
+    `repair_hint` is shown if the process reports that its files are damaged.
     """
 
     arguments: Sequence[str]
@@ -77,7 +77,7 @@ class SidecarExchange:
         self._read_count = 0
 
     def put(self, message: SidecarMessage) -> None:
-        """Store a message until it is read; messages after the last one are ignored."""
+        """Store a message until it is read. Any message after one with `end` set is ignored."""
         if not self._is_complete:
             self._is_complete = message.end
             self._messages.append(message)
