@@ -22,7 +22,7 @@ NOT_OF_A_REQUEST = (
     "type", "initiator", "previous_response_id", "agent_task_id", "parent_agent_id", "headers",
 )  # fmt: skip
 """The keys of a message that are not part of the request. The CLI sends the last three: the ids of
-its agents, and what it would send as headers over HTTP."""
+its agents, and the headers that it would send over HTTP."""
 
 
 async def _receive_nothing() -> Json:

@@ -22,7 +22,7 @@ class AccountCooldowns:
         )
 
     def of(self, auth: TokenSource, token: CopilotToken) -> Cooldowns:
-        """Return the cooldowns of `auth`, or new ones if `token` belongs to a different sign-in."""
+        """Return the cooldowns of `auth`, or new ones if `token` belongs to a new sign-in."""
         known = self._accounts.get(auth)
         owner = token.github_token
         if known is None or (known[0] is not owner and known[0] != owner):

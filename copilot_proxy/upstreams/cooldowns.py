@@ -1,11 +1,12 @@
 """Circuit breakers: after a refusal, similar requests are not sent to Copilot for a while.
 
-A refusal with a waiting time starts a cooldown of that length, for its model or, if its code says
-so, for the whole account. A refusal without a waiting time counts as a failure, and the third
-failure in a row within a minute starts a short cooldown. After a cooldown, the breaker is
-half-open: one request, the probe, is sent. If Copilot accepts it, the breaker closes; if not, the
-next cooldown is longer. During a cooldown, requests are answered with the same refusal and the
-remaining time.
+A refusal with a waiting time starts a cooldown of that length. The cooldown applies to the model
+or, for some codes, to the whole account. A refusal without a waiting time counts as a failure, and
+the third failure in a row within a minute starts a short cooldown.
+
+During a cooldown, requests are answered with the same refusal and the remaining time. After a
+cooldown, the breaker is half-open: one request, the probe, is sent. If Copilot accepts it, the
+breaker closes; if not, the next cooldown is longer.
 
 Nothing here waits or sends anything, so tests need no clock and no server.
 """
@@ -64,8 +65,8 @@ _ACCOUNT: Final = _Target()
 
 @dataclass(eq=False)
 class _Breaker:
-    """An open or half-open circuit breaker. Only `probe_at` changes; for other changes, the object
-    is replaced."""
+    """An open or half-open circuit breaker. Only `probe_at` is assigned; any other change
+    replaces the object."""
 
     error: CopilotProxyError
     probe_at: float

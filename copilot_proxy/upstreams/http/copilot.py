@@ -40,7 +40,7 @@ INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
 _MAX_ERROR_BODY: Final = 256 * 1024
 _PERSONAL: Final = b"Personal Access Token"
-"""Part of the body in which Copilot refuses a personal access token, with a 400, 401 or 403."""
+"""Part of the body of a 400, 401 or 403 with which Copilot refuses a personal access token."""
 _MODELS_TIMEOUT: Final = 30.0
 _ERROR_BODY_TIMEOUT: Final = 5.0
 """Seconds for reading the body of an error response; after that, only the status is used."""

@@ -33,7 +33,7 @@ _REQUIRED_SPACE: Final = 200 * 1000**2
 """Bytes that must be free in the data folder."""
 _MAX_AGE: Final = 3600
 """Age in seconds after which a temporary folder must belong to a killed installation, because npm
-is killed long before."""
+is killed long before that."""
 
 
 class Installer:
