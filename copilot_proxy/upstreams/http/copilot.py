@@ -1,6 +1,6 @@
 """The Copilot API over HTTP: endpoints, headers and retries.
 
-A request is only retried if it cannot have been processed, because the connection failed before
+A request is only retried if it cannot have been processed: the connection failed before
 anything was sent, or the token was rejected (401, 421).
 """
 

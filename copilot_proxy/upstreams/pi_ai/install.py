@@ -45,7 +45,7 @@ class Installer:
         self._report = report
 
     def run(self, *, force: bool) -> bool:
-        """Install pi-ai. Unless `force` is true, a usable installation is kept.
+        """Install the pinned pi-ai. Unless `force` is true, a usable installation of it is kept.
 
         Returns whether anything was installed. Raises `CopilotProxyError`.
         """

@@ -194,7 +194,7 @@ class SidecarProcess:
             self.process.stdin.close()
         exit_ = asyncio.ensure_future(self.process.wait())
         # In Python 3.11.2, asyncio.timeout raises no TimeoutError in a task that was cancelled
-        # before, as this one is if the client disconnects while the process starts.
+        # before. This one was cancelled if the client disconnected while the process was starting.
         await asyncio.wait([exit_], timeout=_EXIT_TIMEOUT)
         if not exit_.done():
             self._kill()
