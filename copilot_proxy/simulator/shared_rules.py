@@ -64,7 +64,8 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         found = DATA_URL.fullmatch(url)
         if found is None:
             raise invalid("invalid image data")
-        # The types may include PDFs. Claude accepts them only as documents, but Gemini as images.
+        # The types may include PDFs. Claude accepts them only as documents; Gemini accepts them as
+        # images.
         is_accepted = found[1].startswith("image/") or catalogue.vendor(model) == "gemini"
         if found[1] not in limits["supported_media_types"] or not is_accepted:
             raise copilot(400, "image media type not supported")

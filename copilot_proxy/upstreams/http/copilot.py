@@ -203,7 +203,7 @@ def is_stale_token(status: int, body: bytes) -> bool:
 
 
 async def _read_error_body(response: HttpResponse) -> bytes:
-    """Read the body of an error response, within limits on time and size, and close it."""
+    """Read the body of an error response within time and size limits, and close the response."""
     body = b""
     try:
         async with asyncio.timeout(_ERROR_BODY_TIMEOUT):

@@ -52,7 +52,7 @@ class SidecarMessage(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True)
 class SidecarCommand:
-    """The command that starts the process, with its complete environment `environ`.
+    """The command that starts the process; `environ` is its complete environment.
 
     `repair_hint` is shown if the process reports that its files are damaged.
     """
