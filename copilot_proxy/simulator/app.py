@@ -65,7 +65,7 @@ COPILOT_PATHS = {path for _, path in COPILOT}
 
 
 class Application:
-    """The three hosts as one ASGI application."""
+    """An ASGI application that serves github.com, api.github.com and the Copilot API."""
 
     def __init__(self, state: State) -> None:
         self.state = state

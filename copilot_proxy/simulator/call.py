@@ -1,4 +1,4 @@
-"""A request: reading its body, sending the response, and noticing a disconnect immediately."""
+"""Reads a request, sends the response, and notices a disconnect immediately."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Call:
         self._watcher = asyncio.create_task(self._watch())
 
     def decoded(self) -> Any:
-        """Return the body decoded as JSON or as a form, or None if it is neither."""
+        """Return the decoded JSON or form in the body; None if it is neither."""
         if "x-www-form-urlencoded" in self.headers.get("content-type", ""):
             return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
         try:

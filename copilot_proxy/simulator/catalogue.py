@@ -87,7 +87,7 @@ def is_gemini3(model: Model) -> bool:
 
 
 def backend_name(model: Model) -> str:
-    """Return the model name in answers; unlike the requested id, it often contains a date."""
+    """Return the model name that answers contain; unlike the model id, it often has a date."""
     family, version = claude_version(model)
     if family:
         dashed = f"{version:g}".replace(".", "-")

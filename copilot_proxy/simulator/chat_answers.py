@@ -17,7 +17,7 @@ FAILED = "the stream was ended by the server"
 
 
 def without_choices(facts: ChatFacts) -> Answer:
-    """Return what newer Claude models answer if a single token is requested: only the usage."""
+    """Return the answer of newer Claude models to a request for a single token: only the usage."""
     format_ = FORMATS.get(vendor(facts.model), Azure)(facts)
     body = {"choices": [], **facts.envelope, **format_.costs()}
     return Answer(
@@ -28,7 +28,7 @@ def without_choices(facts: ChatFacts) -> Answer:
 
 
 def with_refusal(body: ChatCompletion) -> ChatCompletion:
-    """Add the explanation to each message in the body that is a refusal; return the body."""
+    """Add the explanation to each refusal in the body, and return the body."""
     for choice in body["choices"]:
         if choice.get("finish_reason") == "refusal":
             choice["message"] |= {"content": None, "refusal": REFUSAL}

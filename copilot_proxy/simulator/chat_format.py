@@ -187,7 +187,7 @@ class ChatFormat:
 
 
 def filter_chunk(results: Json) -> ChatChunk:
-    """Return the chunk, without choices, in which Azure reports the prompt's filter results."""
+    """Return the chunk in which Azure reports the prompt's filter results; it has no choices."""
     return {
         "choices": [],
         "created": 0,

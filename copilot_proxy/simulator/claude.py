@@ -1,4 +1,4 @@
-"""The features of each generation of Claude models: sampling, thinking, bound thinking blocks."""
+"""The features of each generation of Claude models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from . import catalogue
 from .types import Model
 
 NO_SAMPLING = 4.7
-"""The first version that only accepts the default temperature, and hides its thinking."""
+"""The first version that hides its thinking and only accepts the default temperature."""
 ALWAYS_THINKING = {"fable", "mythos"}
 """Families whose models always think, no matter what the request says."""
 LAST_UNBOUND = 5.0

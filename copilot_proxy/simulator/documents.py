@@ -25,7 +25,7 @@ def check_source(source: Json) -> None:
         return
     if kind != "base64":
         raise invalid_request("document.source: only base64 and text are supported")
-    # Copilot's list of media types is about images; Claude accepts PDFs even if they are not
+    # Copilot's list of media types is for images; Claude accepts PDFs even if they are not
     # listed.
     if source.get("media_type") != PDF:
         raise invalid_request(f"document.source.base64.media_type: Input should be '{PDF}'")

@@ -56,4 +56,4 @@ EXCHANGE_ANSWERS: dict[str, FaultAnswer] = {
         lambda value: Refusal(200, "", content_type=refusal.JSON),
     ),
 }
-"""Name of a fault of the token exchange -> its description and response."""
+"""Name of a token exchange fault -> its description and response."""

@@ -206,4 +206,4 @@ ANSWERS: dict[str, FaultAnswer] = {
     ),
     **LIMITS,
 }
-"""Name of a fault of the Copilot API -> its description and response."""
+"""Name of a Copilot API fault -> its description and response."""

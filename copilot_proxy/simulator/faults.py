@@ -125,7 +125,7 @@ class Faults:
     def on(
         self, name: str, *, times: int | None = None, path: str | None = None, value: Any = None
     ) -> None:
-        """Turn on a fault for the next `times` requests (None: all) to `path` (None: any path)."""
+        """Turn on a fault; see `Fault` for the parameters."""
         if name not in CATALOGUE:
             raise ValueError(f"Unknown fault {name!r}. Faults: {', '.join(CATALOGUE)}")
         with self._lock:
@@ -154,7 +154,7 @@ class Faults:
         return {"on": on, "catalogue": CATALOGUE}
 
     def take(self, name: str, path: str) -> Fault | None:
-        """Return the named fault if it applies to a request to `path`, and count that use."""
+        """Return the named fault and count its use if it applies to a request to `path`."""
         with self._lock:
             fault = self._on.get(name)
             if fault is None or (fault.path is not None and fault.path != path):

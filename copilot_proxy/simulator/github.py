@@ -115,8 +115,7 @@ async def _poll(call: Call, login: DeviceCode) -> None:
 
 
 def _step(call: Call, login: DeviceCode) -> str:
-    """Return the outcome of this poll: the scripted one if `device_flow` is set, otherwise the
-    sign-in's."""
+    """Return the outcome of a poll, which is scripted if `device_flow` is set."""
     script = call.state.device_flow
     if script is not None:
         return str(script[min(login.polls, len(script) - 1)])

@@ -84,7 +84,7 @@ def _openai_ids(messages: list[ChatMessage]) -> None:
 
 
 def repeated(ids: list[str], earlier: Collection[str]) -> int | None:
-    """Return the index of the first id that repeats one of `earlier` or a previous one of `ids`."""
+    """Return the index of the first id that is in `earlier` or occurs for the second time."""
     for index, one in enumerate(ids):
         if one in earlier or one in ids[:index]:
             return index

@@ -19,7 +19,7 @@ def _nested(value: Value) -> Refusal:
 
 
 def _session(value: Value) -> Refusal:
-    """Return the refusal for the session limit; the wait of `value` seconds is only in its text."""
+    """Return the refusal for the session limit. Only its text states a wait of `value` seconds."""
     wait = f"Please retry after {value or 840} seconds."
     return copilot(429, f"You have hit your session limit. {wait}", "user_global_rate_limited:pro")
 

@@ -36,8 +36,8 @@ def sign(strings: OpaqueStrings, mark: bytes | None) -> str:
 def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[Json]:
     """Return the entries of ``input_transformations``: one for each dropped block.
 
-    Raises a 400 for an invalid signature, and for a block from another conversation unless the
-    request asks to drop such blocks.
+    Raises a 400 for an invalid signature. Unless the request asks to drop blocks from another
+    conversation, raises a 400 for these too.
     """
     binding = (body.get("thinking") or {}).get("block_binding") or {}
     drops = binding.get("prefix_mismatch_behavior") == "drop_block"
@@ -93,7 +93,7 @@ def _list(content: Any) -> list[Block]:
 
 
 def _plain(value: Any) -> Any:
-    """Return the value without nulls and cache breakpoints, and with strings as blocks."""
+    """Return the value without nulls and cache breakpoints, with strings converted to blocks."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if not isinstance(value, dict):

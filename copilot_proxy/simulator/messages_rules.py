@@ -194,7 +194,7 @@ def _images(body: MessagesRequest, model: Model, call: Call) -> None:
 
 
 def _answered(messages: list[ClaudeMessage]) -> None:
-    """Check that every tool_use has a result in the next message, and every result a tool_use."""
+    """Check that each tool_use has a result in the next message, and each result has a tool_use."""
     calls: list[str] = []
     earlier: set[str] = set()
     for number, message in enumerate(messages):

@@ -48,7 +48,7 @@ def thinks(body: MessagesRequest, model: Model) -> bool:
 
 
 def hides_thinking(body: MessagesRequest, model: Model) -> bool:
-    """Return whether thinking blocks come without their text, as is the default of newer models."""
+    """Return whether thinking blocks have no text, which is the default for newer models."""
     display = (body.get("thinking") or {}).get("display")
     return display == "omitted" or (display is None and claude.is_modern(model))
 

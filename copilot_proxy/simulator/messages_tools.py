@@ -56,7 +56,7 @@ def check(body: MessagesRequest, model: Model, betas: set[str]) -> None:
 
 
 def property_error(number: int, schema: Any) -> str | None:
-    """Return Claude's error if it does not accept a parameter name, otherwise None."""
+    """Return Claude's error if a parameter name is invalid, otherwise None."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     names = properties if isinstance(properties, dict) else ()
     if all(map(PROPERTY_NAME.fullmatch, names)):
@@ -68,7 +68,7 @@ def property_error(number: int, schema: Any) -> str | None:
 
 
 def check_cache_control(body: MessagesRequest, betas: set[str]) -> None:
-    """Check the breakpoints: at most four, only of type ephemeral, a ttl only with its beta."""
+    """Check the breakpoints: at most four, all of type ephemeral; a ttl requires its beta."""
     count = 0
     for path, value in _find(body, ""):
         if not isinstance(value, dict) or value.get("type") != "ephemeral":

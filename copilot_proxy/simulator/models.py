@@ -1,4 +1,4 @@
-"""The models endpoints, and looking up the model that a request names."""
+"""The models endpoints, and the lookup of the model that a request names."""
 
 from __future__ import annotations
 

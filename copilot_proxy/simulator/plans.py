@@ -276,5 +276,5 @@ def quota_headers(plan: Plan, spent: float) -> dict[str, str]:
 
 
 def _encoded(values: dict[str, object]) -> str:
-    """Encode `values`, which need no quoting, as form fields; quoting would slow every response."""
+    """Encode `values` as form fields. They need no quoting, which would slow every response."""
     return "&".join(f"{name}={value}" for name, value in values.items())

@@ -62,8 +62,8 @@ def check_quota(call: Call, model: Model) -> None:
     """Raise a 402 if the account's quota is used up.
 
     Plans that count premium requests or chat messages are charged here, because the charge does not
-    depend on the answer. Only requests made by the user are charged: the model's multiplier, or one
-    message.
+    depend on the answer. A request made by the user costs the model's multiplier or one message; an
+    agent's requests are free.
     """
     account = call.state.account
     billing = model.get("billing", {})

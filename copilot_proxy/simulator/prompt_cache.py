@@ -20,7 +20,7 @@ STEP = 128
 
 
 class PromptCache:
-    """The caches of all models on each machine; set `machine` to route requests to another one."""
+    """The caches of all models on each machine; requests are routed to `machine`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, ttl: float = 300) -> None:
         """`clock` returns seconds; a prompt is kept for `ttl` seconds after its last use."""

@@ -39,7 +39,7 @@ class RecordedRequest:
     done: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set when the request has finished."""
     whole: Callable[[], dict[str, Any]] | None = field(default=None, repr=False)
-    """A function that returns the answer as a single body, or None for a refusal."""
+    """Returns the answer as a single body. The field is None if the request was refused."""
 
     @property
     def charged(self) -> int | None:
@@ -49,7 +49,7 @@ class RecordedRequest:
 
     @property
     def initiator(self) -> str | None:
-        """``user`` or ``agent``, as declared by the client, or None if it did not declare it."""
+        """``user`` or ``agent``, if the client declared it."""
         return self.headers.get("x-initiator")
 
     @property

@@ -73,7 +73,7 @@ def read(body: ResponsesRequest, model: Model) -> Conversation:
 
 
 def text_of(content: Any) -> str:
-    """Return the text of a ``content`` or ``output`` field: a string or a list of parts."""
+    """Return the text of ``content`` or ``output``, which is a string or a list of parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []

@@ -1,4 +1,4 @@
-"""The WebSocket of ``/responses``: requests and events as messages, and remembered responses."""
+"""The WebSocket of ``/responses``, where requests and events are messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_OF_A_REQUEST = (
     "type", "initiator", "previous_response_id", "agent_task_id", "parent_agent_id", "headers",
 )  # fmt: skip
 """The keys of a message that are not part of the request. The CLI sends the last three: the ids of
-its agents, and what it would send as headers over HTTP."""
+its agents, and the headers that it would send over HTTP."""
 
 
 async def _receive_nothing() -> Json:
@@ -82,7 +82,7 @@ class SocketCall(Call):
         self._deliver(body)
 
     async def refuse(self, refusal: Refusal, headers: Mapping[str, str]) -> None:
-        """Send an error; unlike in SSE, it is nested."""
+        """Send an error; unlike in SSE, its fields are nested under ``error``."""
         await self.start(refusal.status, headers)
         try:
             error = msgspec.json.decode(refusal.body)["error"]

@@ -12,8 +12,8 @@ MAX_SIZES = ("maxItems", "maxLength")
 LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 MAPS = ("properties", "$defs", "definitions")
 MAX_MINIMUM = 100_000
-"""The largest minimum size that a schema may require, since an answer of that size must be
-generated."""
+"""The largest minimum size that a schema may require; the simulator has to generate an answer
+of that size."""
 
 
 def is_schema(value: Any) -> bool:

@@ -82,7 +82,7 @@ class _Server(uvicorn.server.Server):
         """Abort every connection, including those that were just accepted.
 
         uvicorn only learns of an accepted connection a few iterations of the event loop later, and
-        an aborted one is closed in the next iteration.
+        an aborted connection is closed in the next iteration.
         """
         for _ in range(_ITERATIONS):
             for connection in list(self.server_state.connections):

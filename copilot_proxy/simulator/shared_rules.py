@@ -19,9 +19,9 @@ MAX_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
 MAX_IMAGES = {"claude": 20, "gemini": 10}
-"""Maximum number of images in a request; Claude's applies to the Messages API only. VS Code
-respects these limits, and sends any number to other models, whatever their `max_prompt_images`
-says."""
+"""Maximum number of images in a request; Claude's limit applies to the Messages API only. VS
+Code respects these limits. It sends any number of images to other models, whatever their
+`max_prompt_images` says."""
 NO_VISION_HEADER = "missing required Copilot-Vision-Request header for vision requests"
 
 
@@ -64,7 +64,8 @@ def check_images(urls: list[str], model: Model, call: Call) -> None:
         found = DATA_URL.fullmatch(url)
         if found is None:
             raise invalid("invalid image data")
-        # The types may include PDFs. Claude accepts them only as documents, but Gemini as images.
+        # The types may include PDFs. Claude accepts them only as documents; Gemini accepts them as
+        # images.
         is_accepted = found[1].startswith("image/") or catalogue.vendor(model) == "gemini"
         if found[1] not in limits["supported_media_types"] or not is_accepted:
             raise copilot(400, "image media type not supported")

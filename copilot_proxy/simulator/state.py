@@ -19,7 +19,7 @@ from .types import Model
 SIMULATED_TOKEN = "ghu_Simu1ated0000000000000000000000000"  # noqa: S105  # opens nothing real
 """An OAuth token that is valid from the start, without a sign-in."""
 FOREIGN_TOKEN = "gho_Foreign00000000000000000000000000"  # noqa: S105
-"""A valid token of an OAuth app that may not exchange it, but may use it directly."""
+"""A valid token of an OAuth app that cannot exchange tokens, but can use them directly."""
 
 EXCHANGING_CLIENTS = {
     "Iv1.b507a08c87ecfe98": "ghu_",
@@ -97,8 +97,8 @@ class Settings:
     expires_in: int = 1800
     """Seconds for which a Copilot token is valid."""
     expires_at: int | None = None
-    """Unix time that token responses state as the expiry instead of now + `expires_in`, as if the
-    clock were wrong."""
+    """The Unix time to state as a token's expiry, as if the clock were wrong; None means now +
+    `expires_in`."""
     minimum_api_version: str = "2025-04-01"
     minimum_editor: tuple[int, int] = (1, 100)
     """The oldest accepted VS Code, as (major, minor)."""
@@ -135,7 +135,7 @@ class State(Settings):
         """The URL of the simulator; set when it starts to listen."""
         self.plan = plan
         self.catalogue = load(catalogue) if isinstance(catalogue, str) else catalogue
-        """The entries of ``GET /models``; `catalogue` may also be the name of a built-in one."""
+        """The entries of ``GET /models``; the parameter may also name a built-in catalogue."""
         self.faults = Faults()
         self.recorder = Recorder()
         self.opaque_strings = OpaqueStrings()
@@ -256,5 +256,5 @@ class State(Settings):
         self.notification = None
 
     def model(self, model_id: str) -> Model | None:
-        """Return the catalogue entry of a model; the first one if an id occurs twice."""
+        """Return the first catalogue entry with this model id."""
         return next((one for one in self.catalogue if one.get("id") == model_id), None)

@@ -96,7 +96,7 @@ class _Writer:
         await self._finish()
 
     def _events(self) -> Iterator[Event | tuple[str, Event]]:
-        """Yield the events and, where a fault is due, its name together with the next event."""
+        """Yield the events, and a tuple (fault name, event) wherever a fault is due."""
         faults = self.faults
         if "empty_stream" in faults:
             return

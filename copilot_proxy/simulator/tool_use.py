@@ -18,11 +18,11 @@ SEVERAL_TOOLS = re.compile(r"\b(?:both|all|every|each|several|two)\b[^.?!\n]{0,2
 
 
 PATCH = "*** Begin Patch"
-"""A string that identifies the grammar of ``apply_patch``, and starts its input."""
+"""The string with which input for ``apply_patch`` starts, and which identifies its grammar."""
 
 
 def call_tools(conversation: Conversation, reply: Reply) -> None:
-    """Add the tool calls and the tool search that the conversation asks for to the reply."""
+    """Add to the reply the tool calls and the tool search that the conversation asks for."""
     visible = [tool for tool in conversation.tools if not tool.deferred]
     hidden = [tool for tool in conversation.tools if tool.deferred]
     if conversation.search is not None and conversation.forced is None and not conversation.results:

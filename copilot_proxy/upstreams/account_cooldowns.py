@@ -22,7 +22,7 @@ class AccountCooldowns:
         )
 
     def of(self, auth: TokenSource, token: CopilotToken) -> Cooldowns:
-        """Return the cooldowns of `auth`, or new ones if `token` belongs to a different sign-in."""
+        """Return the cooldowns of `auth`, or new ones if `token` belongs to a new sign-in."""
         known = self._accounts.get(auth)
         owner = token.github_token
         if known is None or (known[0] is not owner and known[0] != owner):
@@ -37,10 +37,10 @@ class AccountCooldowns:
         model: str,
         ask: Callable[[CopilotToken], Awaitable[_T]],
     ) -> _T:
-        """Return the result of `ask` with `token` or, during a cooldown, with a newer sign-in's
-        token.
+        """Call `ask` with `token` and return the result.
 
-        Raises `CooldownRefusal` during a cooldown if there is no newer sign-in.
+        During a cooldown, the token of a newer sign-in is used instead. Raises `CooldownRefusal` if
+        there is none, or if it has a cooldown too.
         """
         try:
             with self.of(auth, token).guard(api, model):

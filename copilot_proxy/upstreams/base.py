@@ -41,7 +41,7 @@ class Call(NamedTuple):
 
     @property
     def stream(self) -> bool:
-        """Whether a stream is requested; the response may still not be a stream."""
+        """Whether a stream is requested. Even then, the response may be a single body."""
         return self.body.get("stream") is True
 
 

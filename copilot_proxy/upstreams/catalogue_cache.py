@@ -52,7 +52,7 @@ class CatalogueCache:
     async def get(self, auth: TokenSource, max_age: float = MAX_AGE) -> Catalogue:
         """Return the list, from the cache if it is at most `max_age` seconds old.
 
-        If the list cannot be fetched, an expired list is returned; without one, the error is
+        If the list cannot be fetched, an expired list is returned. If there is none, the error is
         raised. There is a delay before the next attempt, so that a failing upstream is not called
         for each request.
         """

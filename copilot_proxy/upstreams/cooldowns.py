@@ -1,11 +1,12 @@
 """Circuit breakers: after a refusal, similar requests are not sent to Copilot for a while.
 
-A refusal with a waiting time starts a cooldown of that length, for its model or, if its code says
-so, for the whole account. A refusal without a waiting time counts as a failure, and the third
-failure in a row within a minute starts a short cooldown. After a cooldown, the breaker is
-half-open: one request, the probe, is sent. If Copilot accepts it, the breaker closes; if not, the
-next cooldown is longer. During a cooldown, requests are answered with the same refusal and the
-remaining time.
+A refusal with a waiting time starts a cooldown of that length. The cooldown applies to the model
+or, for some codes, to the whole account. A refusal without a waiting time counts as a failure, and
+the third failure in a row within a minute starts a short cooldown.
+
+During a cooldown, requests are answered with the same refusal and the remaining time. After a
+cooldown, the breaker is half-open: one request, the probe, is sent. If Copilot accepts it, the
+breaker closes; if not, the next cooldown is longer.
 
 Nothing here waits or sends anything, so tests need no clock and no server.
 """
@@ -53,7 +54,7 @@ _MAX_NAME_LENGTH: Final = 100
 
 
 class _Target(NamedTuple):
-    """The target of a breaker: one API of a model, a model, or (without a model) the account."""
+    """What a breaker applies to: one API of a model, a whole model, or the whole account."""
 
     model: str | None = None
     api: str | None = None
@@ -64,8 +65,8 @@ _ACCOUNT: Final = _Target()
 
 @dataclass(eq=False)
 class _Breaker:
-    """An open or half-open circuit breaker. Only `probe_at` changes; for other changes, the object
-    is replaced."""
+    """An open or half-open circuit breaker. Only `probe_at` is assigned; any other change
+    replaces the object."""
 
     error: CopilotProxyError
     probe_at: float
@@ -80,7 +81,7 @@ class _Breaker:
 
 
 _Probed = tuple[_Target, _Breaker]
-"""A half-open breaker probed by a request."""
+"""A half-open breaker that a request probes, and its target."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Cooldowns:
         return _Guard(self, api, model)
 
     def _begin(self, api: str, model: str) -> list[_Probed]:
-        """Return the half-open breakers that a request probes. Raises an error if one is open."""
+        """Return the half-open breakers that a request probes. Raises an error if any is open."""
         return self._admit(_targets(model, api)) if self._breakers else []
 
     def _succeeded(self, api: str, model: str, probed: list[_Probed]) -> None:
@@ -141,8 +142,7 @@ class Cooldowns:
         ]
 
     def _admit(self, targets: tuple[_Target, ...]) -> list[_Probed]:
-        """Return the half-open breakers that this request probes. Raises an error if one is
-        open."""
+        """Return the half-open breakers to probe. Raises an error if any is open."""
         now = self._now()
         found = [(one, breaker) for one in targets if (breaker := self._breakers.get(one))]
         for target, breaker in found:
@@ -239,8 +239,7 @@ def _targets(model: str, api: str) -> tuple[_Target, ...]:
 
 
 def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
-    """Return the target that `error` applies to; None if it only applies to this request, or is not
-    a refusal."""
+    """Return the target that `error` applies to, or None if it affects no other requests."""
     if isinstance(error, CopilotProxyError) and error.code == "caller_token_refused":
         return _ACCOUNT
     if not isinstance(error, UpstreamRefusal):
@@ -255,7 +254,7 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
     if error.upstream_status == 421 or (error.upstream_status == error.status == 401):
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
-        # The refusal may apply to only this API of the model, such as counting tokens.
+        # Other APIs of the model may still work: for example, only token counting may be refused.
         return _Target(model, api)
     return None
 

@@ -1,8 +1,8 @@
 """Shields the closing of httpx responses from cancellation.
 
-Closing a response returns its connection to httpx's pool. If the closing is cancelled, which
-happens when a client disconnects just as its response completes, the connection stays open and
-counts as busy forever.
+Closing a response returns its connection to httpx's pool. If the closing is cancelled, the
+connection stays open and counts as busy forever. This happens when a client disconnects just as its
+response completes.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import httpx
 
 
 def shield_close(response: httpx.Response) -> httpx.Response:
-    """Return `response`, whose body is unread, with its closing shielded from cancellation."""
+    """Return `response`, shielded from cancellation while it closes. Its body must be unread."""
     if isinstance(response.stream, httpx.AsyncByteStream):
         response.stream = _ShieldedStream(response.stream)
     return response

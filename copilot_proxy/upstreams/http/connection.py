@@ -43,7 +43,7 @@ class HttpExchange(TimedWaiter[Any]):
         self.unread = 0
         """The size of the unread chunks in bytes."""
         self._process: Callable[[bytes], object] | None = None
-        """The `process` of a `receive` that is waiting."""
+        """The argument of the `receive` call that is waiting."""
 
     async def head(self) -> None:
         """Wait for `status` and `headers`."""
@@ -138,8 +138,8 @@ class HttpConnection(asyncio.Protocol):
         self._ends_with_connection = False
         self._head_size = 0
         self.idle_since = (0.0, 0.0)
-        """When the connection became idle, by the monotonic clock, which may stop while the machine
-        sleeps, and by the wall clock."""
+        """When the connection became idle, by the monotonic clock and by the wall clock. The
+        monotonic clock may stop while the machine sleeps."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop has another base class
@@ -177,7 +177,7 @@ class HttpConnection(asyncio.Protocol):
     def send(self, head: bytes, body: bytes, timeout: float | None) -> HttpExchange:
         """Send a request over the connection, which must be idle.
 
-        Raises `httpx.ConnectError` if the connection is closed, so that nothing was sent.
+        Raises `httpx.ConnectError`, without sending anything, if the connection is closed.
         """
         if not self.is_open:
             raise httpx.ConnectError("the connection was closed before anything was sent")

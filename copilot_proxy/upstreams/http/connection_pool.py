@@ -63,7 +63,7 @@ class _UrlParts(NamedTuple):
 class ConnectionPool:
     """A connection pool without a size limit, for direct connections.
 
-    It does not follow redirects, keep cookies, or decompress, and never sends a request twice.
+    It does not follow redirects, keep cookies, decompress bodies, or send a request twice.
     While several requests are running, it keeps a spare connection, so that the next request does
     not wait for a TLS handshake.
     """

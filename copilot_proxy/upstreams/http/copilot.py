@@ -1,6 +1,6 @@
 """The Copilot API over HTTP: endpoints, headers and retries.
 
-A request is only retried if it cannot have been processed, because the connection failed before
+A request is only retried if it cannot have been processed: the connection failed before
 anything was sent, or the token was rejected (401, 421).
 """
 
@@ -40,7 +40,7 @@ INTENT: Final = "conversation-panel"
 _MODELS_INTENT: Final = "model-access"
 _MAX_ERROR_BODY: Final = 256 * 1024
 _PERSONAL: Final = b"Personal Access Token"
-"""Part of the body in which Copilot refuses a personal access token, with a 400, 401 or 403."""
+"""Part of the body of a 400, 401 or 403 with which Copilot refuses a personal access token."""
 _MODELS_TIMEOUT: Final = 30.0
 _ERROR_BODY_TIMEOUT: Final = 5.0
 """Seconds for reading the body of an error response; after that, only the status is used."""
@@ -203,7 +203,7 @@ def is_stale_token(status: int, body: bytes) -> bool:
 
 
 async def _read_error_body(response: HttpResponse) -> bytes:
-    """Read the body of an error response, within limits on time and size, and close it."""
+    """Read the body of an error response within time and size limits, and close the response."""
     body = b""
     try:
         async with asyncio.timeout(_ERROR_BODY_TIMEOUT):

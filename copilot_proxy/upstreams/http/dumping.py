@@ -21,7 +21,7 @@ _CHUNK: Final = 256 * 1024
 
 
 class DumpingTransport:
-    """Wraps `transport` and dumps every attempt of a request that has a dump in `dumps`.
+    """Wraps `transport` and dumps every attempt at a request that has a dump in `dumps`.
 
     Requests that were not caused by a client request, such as those for the model list, are not
     dumped.

@@ -20,7 +20,7 @@ from copilot_proxy.upstreams.http.transport import HttpResponse, receive_by_read
 _Result = TypeVar("_Result")
 
 _MAX_BODY: Final = 64 * 1024 * 1024
-"""Maximum size in bytes of a body that is not streamed; embeddings can take up 20 MB."""
+"""Maximum size in bytes of a body that is not streamed; embeddings can reach 20 MB."""
 _PAUSE_AFTER: Final = 4 * 1024 * 1024
 """Bytes to decompress before other requests get a turn; decompressing them takes about 10 ms."""
 _Read = Callable[[], Awaitable[bytes]]

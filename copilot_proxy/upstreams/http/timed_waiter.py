@@ -29,7 +29,7 @@ class WaitTimer:
         self._waiter: TimedWaiter[Any] | None = None
 
     def watch(self, waiter: "TimedWaiter[Any]", due: float) -> None:
-        """Check `waiter` when the loop's clock reaches `due`, instead of any earlier waiter."""
+        """Check `waiter` when the loop's clock reaches `due`. This replaces any earlier waiter."""
         self._waiter = waiter
         if self._handle is not None and self._due > due:
             self.cancel()

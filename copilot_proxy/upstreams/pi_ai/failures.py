@@ -1,4 +1,4 @@
-"""Maps errors reported by the sidecar, with Node's error codes, to `UpstreamError`."""
+"""Maps the sidecar's errors, which have Node's error codes, to `UpstreamError`."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple

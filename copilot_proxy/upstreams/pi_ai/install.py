@@ -33,7 +33,7 @@ _REQUIRED_SPACE: Final = 200 * 1000**2
 """Bytes that must be free in the data folder."""
 _MAX_AGE: Final = 3600
 """Age in seconds after which a temporary folder must belong to a killed installation, because npm
-may not run that long."""
+is killed long before that."""
 
 
 class Installer:
@@ -45,9 +45,9 @@ class Installer:
         self._report = report
 
     def run(self, *, force: bool) -> bool:
-        """Install pi-ai, unless it is already installed and usable and `force` is false.
+        """Install the pinned pi-ai. Unless `force` is true, a usable installation of it is kept.
 
-        Returns whether it was installed. Raises `CopilotProxyError`.
+        Returns whether anything was installed. Raises `CopilotProxyError`.
         """
         if not force and installed(self._folder) == version():
             if can_load(self._node, self._folder):

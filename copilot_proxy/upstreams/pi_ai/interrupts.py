@@ -12,7 +12,7 @@ _INTERRUPTING: Final = [
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Defer signals that arrive during the block until it ends."""
+    """Defer signals until the block ends."""
     received: list[int] = []
     handlers: dict[int, Any] = {}
     for number in _INTERRUPTING:

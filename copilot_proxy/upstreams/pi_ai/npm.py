@@ -109,7 +109,7 @@ class Npm:
 
 
 def npm_error(output: str) -> CopilotProxyError:
-    """Return the error for npm's output."""
+    """Return the error that npm's output reports."""
     for pattern, message, hint in _ERRORS:
         if re.search(rf"\b(?:{pattern})", output):
             return CopilotProxyError(message, hint=hint)
@@ -120,8 +120,10 @@ def npm_error(output: str) -> CopilotProxyError:
 
 
 def npm_environment(environ: Mapping[str, str], certificate_file: str | None) -> dict[str, str]:
-    """Return the environment for npm: `environ` without our settings, which may contain secrets,
-    and with `certificate_file` as a file of additional certificate authorities."""
+    """Return the environment for npm: `environ` without our settings, which may contain secrets.
+
+    npm also trusts the certificate authorities in `certificate_file`.
+    """
     passed = {name: v for name, v in environ.items() if not name.startswith("COPILOT_PROXY_")}
     if certificate_file:
         passed.setdefault("NODE_EXTRA_CA_CERTS", certificate_file)

@@ -117,7 +117,7 @@ def can_load(node: str, folder: Path) -> bool:
 
 
 def _missing(message: str, hint: str) -> CopilotProxyError:
-    """Return an error for the user at startup, or for a client if it occurs later."""
+    """Return an error to show to the user at startup, or to send to a client later."""
     return CopilotProxyError(
         message, hint=hint, code="server_misconfigured", headers={"x-should-retry": "false"}
     )

@@ -52,9 +52,9 @@ class SidecarMessage(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True)
 class SidecarCommand:
-    """The command that starts the process, with its complete environment `environ`.
+    """The command that starts the process; `environ` is its complete environment.
 
-    `repair_hint` is the hint if the process reports that its files are damaged.
+    `repair_hint` is shown if the process reports that its files are damaged.
     """
 
     arguments: Sequence[str]
@@ -77,7 +77,7 @@ class SidecarExchange:
         self._read_count = 0
 
     def put(self, message: SidecarMessage) -> None:
-        """Store a message until it is read; messages after the last one are ignored."""
+        """Store a message until it is read. Any message after one with `end` set is ignored."""
         if not self._is_complete:
             self._is_complete = message.end
             self._messages.append(message)
@@ -194,7 +194,7 @@ class SidecarProcess:
             self.process.stdin.close()
         exit_ = asyncio.ensure_future(self.process.wait())
         # In Python 3.11.2, asyncio.timeout raises no TimeoutError in a task that was cancelled
-        # before, as this one is if the client disconnects while the process starts.
+        # before. This one was cancelled if the client disconnected while the process was starting.
         await asyncio.wait([exit_], timeout=_EXIT_TIMEOUT)
         if not exit_.done():
             self._kill()
