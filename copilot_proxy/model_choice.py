@@ -1,7 +1,7 @@
 """Chooses models by size and age, for the name of a family, as the default, or as a successor.
 
-Pure. The size is based on GitHub's category of the model, or on its price if it has no category. A
-model that needs enabling or will be retired is chosen only if there is no other.
+A model's size is based on GitHub's category for it, or on its price if it has no category. A model
+that needs enabling or will be retired is chosen only if there is no other.
 """
 
 from collections.abc import Iterable
@@ -60,8 +60,9 @@ def is_ready(model: Model) -> bool:
 
 
 def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return the newest model of a brand and size, or of the nearest size except the most
-    expensive.
+    """Return the newest model of a brand and size.
+
+    If there is none, the nearest size is used, but never the most expensive one.
 
     A model without words in its name, such as ``kimi-k3``, is its brand's main model, and counts as
     mid-sized.
@@ -110,7 +111,7 @@ def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
 
 
 def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return a model of a size: the brand's newest, otherwise the cheapest of all brands.
+    """Return the brand's newest model of a size or, failing that, the cheapest of any brand.
 
     If there is none of that size, return a smaller one if possible, otherwise a larger one.
     """

@@ -1,7 +1,7 @@
 """Decides which of an account's models a name refers to.
 
-Pure. There are no model ids here, because Copilot's models are replaced every few weeks. A name
-refers to the first of these that exists:
+There are no model ids here, because Copilot's models are replaced every few weeks. A name refers to
+the first of these that exists:
 
 1. the model with this id, or with another spelling of it (`spellings`); ``default``, and ``auto``
 if there is no such id, refer to the default model;
@@ -114,8 +114,8 @@ def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution |
 def default(catalogue: Catalogue, wanted: str) -> Model | None:
     """Return the chat model for ``default``: the one in the setting, if it can be used.
 
-    Otherwise, return the successor of the configured model, Copilot's own default, or a mid-sized
-    model, but never the most expensive one unless the setting names it.
+    Otherwise, return the successor of that model, Copilot's own default, or a mid-sized model. The
+    most expensive models are only returned if the setting names them.
     """
     if wanted in ("default", AUTO):
         wanted = ""
@@ -180,7 +180,7 @@ def suggestion(catalogue: Catalogue, name: str) -> str:
 
 
 def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
-    """Return up to three chat model ids that resemble `name`, or a family if there are none.
+    """Return up to three chat model ids that resemble `name` or, failing that, one family name.
 
     If `name` differs from an id only in case, or by a vendor prefix that other services use
     (``openai/gpt-4.1``), returns just that id.
@@ -200,8 +200,7 @@ def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
 
 
 def _by_family(catalogue: Catalogue, parts: ModelName) -> Resolution | None:
-    """Return the newest model of the family `parts`; None if `parts` has a version or there is
-    none."""
+    """Return the newest model of a family, or None. A name with a version is not a family's."""
     if parts.version:
         return None
     if not parts.words and parts.brand in FAMILY_NAMES:  # a brand, or a kind of Claude

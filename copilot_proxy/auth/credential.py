@@ -40,7 +40,7 @@ class CredentialStore(Protocol):
         ...
 
     def load(self) -> Credential | None:
-        """Return the credential, or None if there is none or the store does not exist."""
+        """Return the credential; None if the store is empty or does not exist."""
         ...
 
     def save(self, credential: Credential) -> None:

@@ -24,7 +24,7 @@ class RunningServer:
     url: str
     """The server's URL, without ``/v1``."""
     key: str | None
-    """The API key to send; None if none is needed, according to the settings."""
+    """The API key to send; None if the settings do not require one."""
     simulated: bool
     prefix: str = ""
     """The path that clients add to the URL to identify themselves, such as ``/c/codex``."""

@@ -50,7 +50,7 @@ def on_signals(actions: Mapping[int, Callable[[], None]]) -> Iterator[None]:
 
 
 def ignore_stop_signals() -> None:
-    """From now on, ignore all signals to stop, unless this is not the main thread."""
+    """Ignore all stop signals from now on. Does nothing outside the main thread."""
     for number in _handled_signals():
         with contextlib.suppress(ValueError):  # not possible outside the main thread
             signal.signal(number, signal.SIG_IGN)
