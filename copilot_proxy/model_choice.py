@@ -35,7 +35,7 @@ _CATEGORIES: Final = {
     "versatile": Size.MIDDLE,
     "powerful": Size.LARGE,
 }
-"""GitHub's ``model_picker_category``."""
+"""The sizes for the values of GitHub's ``model_picker_category``."""
 _BY_PRICE: Final = {
     PriceClass.LOW: Size.SMALL,
     PriceClass.MEDIUM: Size.MIDDLE,
@@ -79,8 +79,8 @@ def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
 def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | None:
     """Return the newest model that can replace the model with the name `parts`, or None.
 
-    The successor is newer, and from the same family if possible, otherwise of `kind`'s brand and
-    size. If there is none of that size, the successor has the nearest size, preferably a larger
+    The successor is a newer model: from the same family if possible, otherwise of `kind`'s brand
+    and size. If there is none of that size, the successor has the nearest size, preferably a larger
     one.
     """
     newer = [m for m in _usable(catalogue, kind.brand) if _is_newer(m.parts, parts)]
@@ -106,7 +106,7 @@ def _is_newer(one: ModelName, other: ModelName) -> bool:
 
 
 def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
-    """Return the members of `models` that belong to the family of the name `parts`."""
+    """Return those of `models` that belong to the family that `parts` names."""
     return [model for model in models if model.parts.family == parts.family]
 
 

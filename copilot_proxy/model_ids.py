@@ -39,8 +39,7 @@ class ModelName(NamedTuple):
 
     @property
     def plain(self) -> "ModelName":
-        """The name of the standard model if this is its long-context edition, otherwise this
-        name."""
+        """This name without the long-context suffix."""
         words = tuple(word for word in self.words if word != LONG_CONTEXT_SUFFIX[1:])
         return self._replace(words=words)
 

@@ -34,8 +34,8 @@ from copilot_proxy.model_ids import ModelName, parse_name, spellings
 DEFAULT_FAMILY: Final = "sonnet"
 """The default value of the setting `default_model`."""
 AUTO: Final = "auto"
-"""Clients' name for letting Copilot choose a model for each prompt. Copilot only chooses for
-clients that first ask it to."""
+"""The name with which clients let Copilot choose a model for each prompt. Copilot only does so for
+clients that have first asked it to."""
 _TYPO_CUTOFF: Final = 0.85
 """Minimum similarity, from 0 to 1, at which a name is suggested."""
 

@@ -170,8 +170,7 @@ class CopilotAuth:
         return outcome
 
     def _with_wait(self, error: CopilotProxyError) -> CopilotProxyError:
-        """Return a copy of `error`, with the wait until the next exchange if the error is
-        temporary.
+        """Return a copy of `error`. A temporary error gets the wait until the next exchange.
 
         Without the wait, SDKs would use up their retries before the next exchange.
         """

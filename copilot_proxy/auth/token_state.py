@@ -82,8 +82,7 @@ class TokenState:
         return not self._is_backing_off(has_token=True)
 
     def recent_failure(self) -> CopilotProxyError | None:
-        """Return the last failure if it is too early to try again or to read the store, otherwise
-        None."""
+        """Return the last failure if it is too early to try again or to read the store."""
         if self.failure is None or not self._is_backing_off(has_token=False):
             return None
         is_sign_in = isinstance(self.failure.error, SignInError)

@@ -74,8 +74,7 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
 
 
 def local_proxy_variable(url: str) -> str | None:
-    """Return the variable that makes other programs use a proxy for `url`, which is on this
-    machine.
+    """Return the variable that makes other programs use a proxy for `url`, a URL of this machine.
 
     Unlike this program, many HTTP libraries use a proxy unless NO_PROXY lists the host.
     """

@@ -155,7 +155,7 @@ async def read_body(request: Request, limit: int | None = None) -> bytes:
 async def read_chat_body(request: Request) -> tuple[bytes, list[str]]:
     """Return the decompressed body of a chat API request, and notes about any changes to it.
 
-    If the server fetches images and PDFs, these replace their URLs in the body. Raises
+    If the server fetches images and PDFs, their content replaces their URLs in the body. Raises
     `RequestError`.
     """
     data = await read_body(request)

@@ -3,8 +3,8 @@
 The handshake passes through the application as a GET request, and each ``response.create`` as a
 POST with the headers of the handshake. The same checks, limits and records therefore apply. The
 only difference is that the server-sent events of the answer become messages. As in OpenAI's API,
-messages with the same ``stream_id``, or without one, are handled one after another, and others
-concurrently.
+messages with the same ``stream_id``, or without one, are handled one after another; different
+streams run concurrently.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ if sys.platform == "win32":
 def handle_stop_signals(
     on_stop: Callable[[], None], on_hangup: Callable[[], None]
 ) -> contextlib.AbstractContextManager[None]:
-    """Call these functions on signals, instead of exiting Python, while the block runs.
+    """Call these functions on signals, instead of exiting, while the block runs.
 
     `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. The two differ
     because both the shell and the system send SIGHUP when a terminal is closed, so a second SIGHUP
