@@ -85,7 +85,7 @@ class Resolution(NamedTuple):
 
     model: Model
     is_substitute: bool = False
-    """Whether the account lacks the named model, so that another was chosen by size."""
+    """Whether another model was chosen by size, because the account lacks the named one."""
 
 
 def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution | None:
@@ -143,8 +143,8 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
 def successor(catalogue: Catalogue, name: str, size: Size | None = None) -> Model | None:
     """Return the model that replaces `name`, or None.
 
-    It is a newer model from the same family, otherwise of the same brand and size. `size` is the
-    model's own size, if known; a word in its name, such as ``mini``, takes precedence.
+    It is a newer model from the same family or, failing that, of the same brand and size. `size` is
+    the model's own size, if known; a word in its name, such as ``mini``, takes precedence.
     """
     parts = parse_name(name[:MAX_NAME_LENGTH])
     if not parts.version:
@@ -221,7 +221,7 @@ def _is_brand(parts: ModelName) -> bool:
 
 
 def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
-    """Return a model of the same size for a name that is built into clients, otherwise None."""
+    """Return a model of the same size if the name is built into clients."""
     parts = parse_name(name)
     kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):

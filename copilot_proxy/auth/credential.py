@@ -32,7 +32,7 @@ class CredentialStore(Protocol):
         ...
 
     def unavailable(self) -> str | None:
-        """Return in one sentence why this machine has no such store; None if the store exists."""
+        """Return a sentence that says why this machine has no such store; None if it has one."""
         ...
 
     def check_writable(self) -> None:

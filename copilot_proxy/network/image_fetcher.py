@@ -150,8 +150,8 @@ class _Fetch:
     async def _open(self, url: httpx.URL, accept: str) -> AsyncIterator[httpx.Response]:
         """Provide the response from the first address that accepts a connection.
 
-        The request goes to the checked address, so that a second lookup cannot return a different
-        one, and the certificate is verified against the host name. Each response has its own
+        The request goes to the checked address, because a second lookup might return a different
+        one. The certificate is still verified against the host name. Each response has its own
         client, so that no cookie or connection is shared between hosts.
         """
         host = fetchable_host(url)

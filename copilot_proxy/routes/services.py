@@ -31,8 +31,7 @@ _Body = TypeVar("_Body")
 
 
 class Request(Protocol):
-    """The parts of a request that most routes need, whether it is the framework's or from
-    `direct`."""
+    """The parts of a request that most routes need; provided by the framework and by `direct`."""
 
     @property
     def scope(self) -> Any:
@@ -95,7 +94,7 @@ def get_turn(request: Request) -> WebSocketTurn:
 
 
 def is_handshake(request: Request) -> bool:
-    """Return whether `request` opens a WebSocket, so that it is answered with 101."""
+    """Return whether `request` opens a WebSocket, and is therefore answered with 101."""
     return bool(request.scope["state"].get("web_socket_handshake"))
 
 

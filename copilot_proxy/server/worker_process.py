@@ -135,7 +135,7 @@ def _spawn(program: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Po
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
     }
-    # Ctrl+C signals all processes of a terminal. The worker inherits the blocked signals, and
+    # Ctrl+C signals all processes of a terminal. The worker starts with these signals blocked, and
     # ignores them before it unblocks them; this process receives them when they are unblocked
     # below.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
