@@ -34,8 +34,8 @@ class BodyWriter(Protocol):
         ...
 
     def write(self, data: bytes) -> bool:
-        """Write a part of the body, except the last one, if `is_ready`; return whether it was
-        written."""
+        """Write a part of the body if `is_ready`; return whether it was written. Not for the last
+        part."""
         ...
 
 

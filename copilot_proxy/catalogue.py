@@ -1,7 +1,7 @@
-"""The models of an account: parses Copilot's list.
+"""The models of an account, parsed from Copilot's list.
 
-Pure. Parsing is lenient: a missing or malformed field of a model is treated as unknown, so that
-one malformed entry does not hide the other models.
+A missing or malformed field of a model is treated as unknown, so that one malformed entry does not
+hide the other models.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ EMBEDDINGS_PATH: Final = "/embeddings"
 API_PATHS: Final = frozenset(
     {CHAT_COMPLETIONS_PATH, RESPONSES_PATH, MESSAGES_PATH, EMBEDDINGS_PATH}
 )
-"""Copilot's paths for the APIs that this program can call, as in the model list."""
+"""Copilot's paths for the APIs that this program can call, as the model list spells them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Model:
     limits: Mapping[str, Any]
     raw: Mapping[str, Any] = field(repr=False)
     token_billed: bool = False
-    """Whether the account is billed per token: its list has the price of at least one model."""
+    """Whether the account is billed per token, which is assumed if its model list has any
+    prices."""
     derived: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
     """A cache of data that other modules derive from the model, such as its profiles."""
 

@@ -45,7 +45,7 @@ class CopilotConnection:
 
 @dataclass(frozen=True, kw_only=True)
 class Backend(CopilotConnection):
-    """The objects that handle requests to Copilot, which also work without a server."""
+    """The objects that handle requests to Copilot. They also work without a server."""
 
     relay: "Relay"
     metrics: "SharedMetrics | None" = None
@@ -222,7 +222,7 @@ def make_services(
     simulated: bool = False,
     backend: Backend | None = None,
 ) -> "Services":
-    """Create the services of the server's routes, on `backend` or a new backend."""
+    """Create the services of the server's routes, with a new backend if `backend` is None."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.dashboard.lazy import LazyDashboard
     from copilot_proxy.dumps import dumps_for

@@ -135,8 +135,8 @@ class Dump:
         self._files: list[DumpFile] = []
 
     def add_file(self, message: str, first_line: str, headers: Headers) -> DumpFile:
-        """Create the file of a `message` such as ``client-request``, and write all that precedes
-        the body."""
+        """Create the file for a `message` such as ``client-request``, and write what precedes the
+        body."""
         path = self._dumps.folder / f"{self._name}.{message}.txt"
         self._files.append(DumpFile(self._dumps, path, first_line, headers))
         return self._files[-1]

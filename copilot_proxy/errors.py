@@ -235,7 +235,7 @@ class BrokenResponse(UpstreamError):
 
 @contextmanager
 def never_billed() -> Iterator[None]:
-    """Mark the block's errors as those of requests that are never billed, such as the token
+    """Mark errors in the block as coming from requests that are never billed, such as the token
     exchange, so that clients may retry."""
     try:
         yield
@@ -256,8 +256,7 @@ def with_simulate_flag(hint: str | None) -> str | None:
 
 @contextmanager
 def hints_for_simulator(simulate: bool) -> Iterator[None]:
-    """If `simulate` is true, add ``--simulate`` to the commands in hints of errors that the block
-    raises."""
+    """If `simulate` is true, add ``--simulate`` to commands in the hints of errors in the block."""
     try:
         yield
     except CopilotProxyError as error:

@@ -1,7 +1,7 @@
 """The identity that is sent to GitHub, and the headers of requests to GitHub and Copilot.
 
-Data and pure functions. The versions are settings because GitHub can stop accepting old ones at any
-time (HTTP 466), and a new value should not require a new release.
+The versions are settings because GitHub can stop accepting old ones at any time (HTTP 466), and a
+new value should not require a new release.
 """
 
 import uuid

@@ -11,8 +11,8 @@ _DISTRIBUTION: Final = "g-copilot-proxy"
 def launcher(executable: str = sys.executable) -> str | None:
     """Return the command that the user ran, such as ``pipx run g-copilot-proxy``.
 
-    Returns None if the program is installed. Otherwise, it runs from a launcher's cache, from which
-    it is removed after some days.
+    Returns None if the program is installed. Otherwise, the program runs from a launcher's cache,
+    which keeps it for some days.
     """
     parts = PurePath(executable).parts
     if "pipx" in parts and any(name in parts for name in _CACHES):

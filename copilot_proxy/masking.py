@@ -37,7 +37,7 @@ _MARKERS: Final = (
     "tid%3d",
     "tid\\u003d",
 )
-"""Text that `_SECRETS` matches contains, in lowercase, one of these, which are fast to find."""
+"""Whatever `_SECRETS` matches contains one of these when lowercased; they are fast to find."""
 _MIN_LENGTH: Final = 8
 """The minimum length for a secret to be masked by its value; shorter ones may be ordinary words."""
 _MAX_BUFFER: Final = 64 * 1024
@@ -95,12 +95,12 @@ class _SecretsInUse:
     def __init__(self) -> None:
         self._secrets: dict[int, ref[Secret]] = {}
         self._version = object()
-        """Replaced by another object after each change of the secrets."""
+        """Replaced by a new object whenever the secrets change."""
         self._collected: tuple[object, tuple[str, ...]] = (None, ())
         """The version for which the forms were collected, and the forms."""
 
     def add(self, secret: Secret) -> None:
-        """Add a secret, for as long as it exists."""
+        """Add a secret, which is removed when it is garbage-collected."""
         number = id(secret)
 
         def remove(_: object) -> None:

@@ -1,7 +1,7 @@
 """Chooses models by size and age, for the name of a family, as the default, or as a successor.
 
-Pure. The size is based on GitHub's category of the model, or on its price if it has no category. A
-model that needs enabling or will be retired is chosen only if there is no other.
+A model's size is based on GitHub's category for it, or on its price if it has no category. A model
+that needs enabling or will be retired is chosen only if there is no other.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ _CATEGORIES: Final = {
     "versatile": Size.MIDDLE,
     "powerful": Size.LARGE,
 }
-"""GitHub's ``model_picker_category``."""
+"""The sizes for the values of GitHub's ``model_picker_category``."""
 _BY_PRICE: Final = {
     PriceClass.LOW: Size.SMALL,
     PriceClass.MEDIUM: Size.MIDDLE,
@@ -60,8 +60,9 @@ def is_ready(model: Model) -> bool:
 
 
 def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return the newest model of a brand and size, or of the nearest size except the most
-    expensive.
+    """Return the newest model of a brand and size.
+
+    If there is none, the nearest size is used, but never the most expensive one.
 
     A model without words in its name, such as ``kimi-k3``, is its brand's main model, and counts as
     mid-sized.
@@ -78,8 +79,8 @@ def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
 def successor_of(catalogue: Catalogue, parts: ModelName, kind: Kind) -> Model | None:
     """Return the newest model that can replace the model with the name `parts`, or None.
 
-    The successor is newer, and from the same family if possible, otherwise of `kind`'s brand and
-    size. If there is none of that size, the successor has the nearest size, preferably a larger
+    The successor is a newer model: from the same family if possible, otherwise of `kind`'s brand
+    and size. If there is none of that size, the successor has the nearest size, preferably a larger
     one.
     """
     newer = [m for m in _usable(catalogue, kind.brand) if _is_newer(m.parts, parts)]
@@ -105,12 +106,12 @@ def _is_newer(one: ModelName, other: ModelName) -> bool:
 
 
 def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
-    """Return the members of `models` that belong to the family of the name `parts`."""
+    """Return those of `models` that belong to the family that `parts` names."""
     return [model for model in models if model.parts.family == parts.family]
 
 
 def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return a model of a size: the brand's newest, otherwise the cheapest of all brands.
+    """Return the brand's newest model of a size or, failing that, the cheapest of any brand.
 
     If there is none of that size, return a smaller one if possible, otherwise a larger one.
     """

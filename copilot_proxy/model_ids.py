@@ -1,6 +1,6 @@
 """Splits model names into brand, family and version, without a list of models.
 
-Pure. Copilot's ids are a brand, words and a version, in different orders: ``claude-opus-4.7``,
+Copilot's ids consist of a brand, words and a version, in varying order: ``claude-opus-4.7``,
 ``claude-3.5-sonnet``, ``gpt-5.6-luna``, ``gpt-4o-mini-2024-07-18``, ``kimi-k3``, ``o4-mini``.
 """
 
@@ -39,8 +39,7 @@ class ModelName(NamedTuple):
 
     @property
     def plain(self) -> "ModelName":
-        """The name of the standard model if this is its long-context edition, otherwise this
-        name."""
+        """This name without the long-context suffix."""
         words = tuple(word for word in self.words if word != LONG_CONTEXT_SUFFIX[1:])
         return self._replace(words=words)
 

@@ -1,7 +1,7 @@
 """Decides which of an account's models a name refers to.
 
-Pure. There are no model ids here, because Copilot's models are replaced every few weeks. A name
-refers to the first of these that exists:
+There are no model ids here, because Copilot's models are replaced every few weeks. A name refers to
+the first of these that exists:
 
 1. the model with this id, or with another spelling of it (`spellings`); ``default``, and ``auto``
 if there is no such id, refer to the default model;
@@ -34,8 +34,8 @@ from copilot_proxy.model_ids import ModelName, parse_name, spellings
 DEFAULT_FAMILY: Final = "sonnet"
 """The default value of the setting `default_model`."""
 AUTO: Final = "auto"
-"""Clients' name for letting Copilot choose a model for each prompt. Copilot only chooses for
-clients that first ask it to."""
+"""The name with which clients let Copilot choose a model for each prompt. Copilot only does so for
+clients that have first asked it to."""
 _TYPO_CUTOFF: Final = 0.85
 """Minimum similarity, from 0 to 1, at which a name is suggested."""
 
@@ -85,7 +85,7 @@ class Resolution(NamedTuple):
 
     model: Model
     is_substitute: bool = False
-    """Whether the account lacks the named model, so that another was chosen by size."""
+    """Whether another model was chosen by size, because the account lacks the named one."""
 
 
 def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution | None:
@@ -114,8 +114,8 @@ def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution |
 def default(catalogue: Catalogue, wanted: str) -> Model | None:
     """Return the chat model for ``default``: the one in the setting, if it can be used.
 
-    Otherwise, return the successor of the configured model, Copilot's own default, or a mid-sized
-    model, but never the most expensive one unless the setting names it.
+    Otherwise, return the successor of that model, Copilot's own default, or a mid-sized model. The
+    most expensive models are only returned if the setting names them.
     """
     if wanted in ("default", AUTO):
         wanted = ""
@@ -143,8 +143,8 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
 def successor(catalogue: Catalogue, name: str, size: Size | None = None) -> Model | None:
     """Return the model that replaces `name`, or None.
 
-    It is a newer model from the same family, otherwise of the same brand and size. `size` is the
-    model's own size, if known; a word in its name, such as ``mini``, takes precedence.
+    It is a newer model from the same family or, failing that, of the same brand and size. `size` is
+    the model's own size, if known; a word in its name, such as ``mini``, takes precedence.
     """
     parts = parse_name(name[:MAX_NAME_LENGTH])
     if not parts.version:
@@ -180,7 +180,7 @@ def suggestion(catalogue: Catalogue, name: str) -> str:
 
 
 def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
-    """Return up to three chat model ids that resemble `name`, or a family if there are none.
+    """Return up to three chat model ids that resemble `name` or, failing that, one family name.
 
     If `name` differs from an id only in case, or by a vendor prefix that other services use
     (``openai/gpt-4.1``), returns just that id.
@@ -200,8 +200,7 @@ def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
 
 
 def _by_family(catalogue: Catalogue, parts: ModelName) -> Resolution | None:
-    """Return the newest model of the family `parts`; None if `parts` has a version or there is
-    none."""
+    """Return the newest model of a family, or None. A name with a version is not a family's."""
     if parts.version:
         return None
     if not parts.words and parts.brand in FAMILY_NAMES:  # a brand, or a kind of Claude
@@ -222,7 +221,7 @@ def _is_brand(parts: ModelName) -> bool:
 
 
 def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
-    """Return a model of the same size for a name that is built into clients, otherwise None."""
+    """Return a model of the same size if the name is built into clients."""
     parts = parse_name(name)
     kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):

@@ -1,8 +1,7 @@
 """Reads the price of a model from its entry in Copilot's list.
 
-Pure and lenient: missing or malformed values are treated as unknown. Prices come in three forms: AI
-credits per batch of tokens, in tiers; nano-AIU per batch, without tiers; and multipliers of a
-premium request.
+Missing or malformed values are treated as unknown. Prices come in three forms: AI credits per batch
+of tokens, in tiers; nano-AIU per batch, without tiers; and multipliers of a premium request.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Finds out from a model's entry in Copilot's list whether and when the model will be retired.
 
-Pure and lenient. GitHub announces a retirement in ``warning_messages`` or ``info_messages``, as
-``{"code": "model_pending_deprecation", "message": "... will be retired on 2026-12-14."}``; the text
+GitHub announces a retirement in ``warning_messages`` or ``info_messages``, as
+``{"code": "model_pending_deprecation", "message": "... will be retired on 2026-12-14."}``. The text
 is for humans, so the date may be in various formats.
 """
 

@@ -104,7 +104,7 @@ def replace_private(path: Path, content: bytes) -> None:
 def make_folder(folder: Path) -> None:
     """Create `folder` and its missing parents with mode 0700.
 
-    Raises `UnsafeFileError` if the folder is another user's symbolic link, or another `OSError`.
+    Raises `OSError`, specifically `UnsafeFileError` if the folder is another user's symbolic link.
     """
     if not folder.is_dir():
         if folder.parent != folder:

@@ -46,7 +46,7 @@ except that numbers such as ½ count as letters."""
 
 @cache
 def _ranks() -> dict[bytes, int]:
-    """Return token -> id, in the order of the ids, which is also the order of the merges."""
+    """Map tokens to ids, in the order of the ids, which is also the order of the merges."""
     import gzip  # imported here, since most servers never count tokens
     from importlib.resources import files
 
@@ -81,8 +81,8 @@ def decode(tokens: list[int]) -> str:
 def count(text: str) -> int:
     """Return the number of tokens in `text`, which is an estimate for other encodings.
 
-    For a long text, only `_SAMPLES` parts are counted. Of their pieces that are not tokens
-    themselves, only some are counted. This limits time and memory.
+    To limit time and memory, only `_SAMPLES` parts of a long text are counted, and only some of the
+    pieces that are not tokens themselves.
     """
     if len(text) <= _SAMPLES * _SAMPLE:
         parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]

@@ -161,7 +161,7 @@ def _reset_date(payload: Mapping[str, object], snapshot: Mapping[str, object]) -
 
 
 def _text(value: object) -> str | None:
-    """Return the printable characters of `value`; None if it is not text or has none."""
+    """Return the printable characters in `value`, or None if it contains none."""
     if not isinstance(value, str):
         return None
     return "".join(char for char in value if char.isprintable()).strip() or None

@@ -29,7 +29,7 @@ from copilot_proxy.settings import Settings
 log = logging.getLogger(__name__)
 
 _REFRESH_LEAD: Final = 60.0
-"""How many seconds before `refresh_in` the token is refreshed."""
+"""How many seconds before the end of `refresh_in` the token is refreshed."""
 _MIN_LIFETIME: Final = 30.0
 """Minimum lifetime of a token, and minimum time until its refresh, in seconds; lower values from
 GitHub are raised to this."""
@@ -105,7 +105,7 @@ class CopilotAuth:
         return await self._exchanged()
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return the token of a sign-in newer than that of `token`, or None if there is none.
+        """Return the token of a newer sign-in than that of `token`, or None.
 
         Called when `token` is temporarily unusable. The store is read at most once every few
         seconds.
@@ -126,7 +126,8 @@ class CopilotAuth:
         return outcome if isinstance(outcome, CopilotToken) else None
 
     async def host(self) -> str:
-        """Return the GitHub host from the settings, otherwise that of the stored credential."""
+        """Return the GitHub host from the settings, or from the stored credential if none is
+        set."""
         named = hosts.named_host(self._settings)
         if named is None and self._host is None:
             try:
@@ -169,8 +170,7 @@ class CopilotAuth:
         return outcome
 
     def _with_wait(self, error: CopilotProxyError) -> CopilotProxyError:
-        """Return a copy of `error`, with the wait until the next exchange if the error is
-        temporary.
+        """Return a copy of `error`. A temporary error gets the wait until the next exchange.
 
         Without the wait, SDKs would use up their retries before the next exchange.
         """

@@ -43,7 +43,7 @@ class CopilotToken:
 
 @dataclass(frozen=True)
 class AuthState:
-    """The sign-in state shown by ``/health``, which is public: no names, no secrets."""
+    """The sign-in state. It has no names or secrets, because ``/health`` shows it publicly."""
 
     signed_in: Literal["yes", "no", "unknown"]
     expires_in: float | None
@@ -68,7 +68,7 @@ class TokenSource(Protocol):
         ...
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return the token of a sign-in newer than that of `token`, or None if there is none."""
+        """Return the token of a newer sign-in than that of `token`, or None."""
         ...
 
     def state(self) -> AuthState:

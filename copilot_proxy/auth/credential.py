@@ -32,7 +32,7 @@ class CredentialStore(Protocol):
         ...
 
     def unavailable(self) -> str | None:
-        """Return in one sentence why this machine has no such store; None if the store exists."""
+        """Return a sentence that says why this machine has no such store; None if it has one."""
         ...
 
     def check_writable(self) -> None:
@@ -40,7 +40,7 @@ class CredentialStore(Protocol):
         ...
 
     def load(self) -> Credential | None:
-        """Return the credential, or None if there is none or the store does not exist."""
+        """Return the credential; None if the store is empty or does not exist."""
         ...
 
     def save(self, credential: Credential) -> None:

@@ -42,9 +42,9 @@ async def wait_for_approval(
 ) -> Secret:
     """Poll until the user has entered `code`, and return the GitHub token.
 
-    Raises `LoginFailed` if the code expires or GitHub reports a final error, and GitHub's error if
-    the code would expire during the wait that GitHub asks for. Network errors do not end the wait.
-    May be cancelled at any time.
+    Raises `LoginFailed` if the code expires or GitHub reports a final error. If GitHub asks for a
+    wait during which the code would expire, raises GitHub's error. Network errors do not end the
+    wait. May be cancelled at any time.
     """
     deadline = clock() + code.expires_in
     interval = code.interval

@@ -293,7 +293,7 @@ def _timestamp(http_date: str | None) -> float:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return `value`, a number or text, if it is from 0 seconds to a day, otherwise `default`."""
+    """Return `value` as a number of seconds, or `default` if it is not between 0 and a day."""
     try:
         seconds = float(value)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

@@ -163,7 +163,7 @@ def _is_set(settings: Settings, name: str) -> bool:
 
 
 def _host_name(text: str) -> str:
-    """Return the host of a URL or bare host name in lowercase, or the text if there is none."""
+    """Return the lowercase host in `text`, a URL or host name. If it has none, return all of it."""
     try:
         name = urlsplit(text if "://" in text else f"https://{text}").hostname
     except ValueError:

@@ -132,7 +132,7 @@ def _store_error(error: BaseException) -> StoreError:
 
 
 def _reason_unavailable() -> str | None:
-    """Return in one sentence why there is no keyring; None if there is a keyring."""
+    """Return a sentence that says why there is no keyring; None if there is one."""
     try:
         import keyring
         from keyring.backends import chainer, fail, null

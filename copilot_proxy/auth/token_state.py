@@ -54,9 +54,9 @@ class TokenState:
     """An account's token and the last failure to renew it; either may be missing.
 
     If Copilot rejects a request (401, 421), either the token or the request may be at fault, so a
-    single rejection does not invalidate the token. It is replaced by a new token, or dropped if
-    GitHub says that the sign-in is no longer valid, or if it is rejected again after a failed
-    renewal.
+    single rejection does not invalidate the token. A new token replaces the rejected one. Without a
+    new token, the rejected one is dropped if GitHub says that the sign-in is no longer valid, or if
+    Copilot rejects it again.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -82,8 +82,7 @@ class TokenState:
         return not self._is_backing_off(has_token=True)
 
     def recent_failure(self) -> CopilotProxyError | None:
-        """Return the last failure if it is too early to try again or to read the store, otherwise
-        None."""
+        """Return the last failure if it is too early to try again or to read the store."""
         if self.failure is None or not self._is_backing_off(has_token=False):
             return None
         is_sign_in = isinstance(self.failure.error, SignInError)

@@ -112,7 +112,7 @@ class BackgroundHandler(QueueHandler):
         self._abandon()
 
     def _drop_notice(self) -> logging.LogRecord | None:
-        """Return a record that says how many records were dropped; None if there were none, or if
+        """Return a record that says how many records were dropped. Return None if none were, or if
         other records are still waiting."""
         with self._dropping:
             if self.queue.qsize():
@@ -153,8 +153,8 @@ class _Listener(QueueListener):
 
     def handle(self, record: logging.LogRecord) -> None:
         """Write `record`, and the notice about dropped records if no records are waiting. A record
-        with an event `written` is not written itself. It sets the event, to show that all earlier
-        records have been written."""
+        that has an event `written` is not written itself. Instead, the event is set, to show that
+        all earlier records have been written."""
         written: Event | None = getattr(record, "written", None)
         try:
             if written is None:

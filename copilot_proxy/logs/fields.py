@@ -22,7 +22,7 @@ def token_counts(record: "RequestRecord") -> dict[str, int | None]:
 
 
 def http_fields(entry: logging.LogRecord) -> dict[str, Any] | None:
-    """Return the fields of a request without a `RequestRecord`, or None for any other entry."""
+    """Return the fields of a request that has no `RequestRecord`; None for other log entries."""
     context: RequestContext | None = getattr(entry, "context", None)
     if context is None:
         return None

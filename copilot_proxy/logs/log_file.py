@@ -22,7 +22,7 @@ _MAX_WAITING: Final = 64 * 1024
 
 
 class LogFile(RotatingFileHandler):
-    """Appends lines to `path`, on `flush` or earlier, and never leaves only part of a line in it.
+    """Appends lines to `path`, on `flush` or earlier. Never leaves an incomplete line in the file.
 
     If another program moves the file away, a new one is created. A failure to write or rotate is
     logged to stderr once, and again only after a success. Raises `OSError` if the file cannot be

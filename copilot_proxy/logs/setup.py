@@ -26,7 +26,7 @@ _OMITTED: Final = (
     "No supported WebSocket library",
     "Invalid HTTP request",
 )
-"""The start of uvicorn's messages that duplicate our own log lines."""
+"""The first words of uvicorn's messages that duplicate our own log lines."""
 
 
 @contextmanager

@@ -23,7 +23,7 @@ _MAX_NOTE: Final = 120
 _SHORT_ID: Final = 8
 """The length of a shortened request id, which `usage show` accepts."""
 _BUDGET_EXCEEDED: Final = "budget_exceeded"
-"""The code of an error whose note is advice, which `usage show` repeats."""
+"""An error code whose notes are left out, because `usage show` gives the same advice."""
 _GAP: Final = "  "
 
 

@@ -233,8 +233,7 @@ def _check_single(scope: Scope) -> None:
 
 
 def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
-    """Refuse requests without an Origin from other sites' pages: for images or scripts, or from
-    forms.
+    """Refuse requests that other sites' pages send without an Origin, as for images or forms.
 
     Browsers mark them with Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/). Following a link
     to this server is allowed.

@@ -45,9 +45,9 @@ class LogFilter:
         """Return True for failures, and for GET requests except those to quiet paths, such as the
         dashboard's.
 
-        Requests that call Copilot have a record, which is logged when they end. Of several requests
-        in a row that look up models, or that probe for other servers or parts of an API that this
-        server lacks, only the first is logged.
+        Requests that call Copilot have a record, which is logged when they end. Only the first of
+        several model lookups in a row is logged, and only the first of several probes. A probe asks
+        for a different server, or for a part of an API that this server lacks.
         """
         if context.has_record:
             return False

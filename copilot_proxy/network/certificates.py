@@ -125,7 +125,7 @@ class _Context(ssl.SSLContext):
 
 @cache
 def _ssl_context(file: str | None, folder: str | None) -> ssl.SSLContext:
-    """Return the context for these paths, which is created only once."""
+    """Return the context for these paths; it is created only once."""
     if file is None and folder is None and sys.platform in ("win32", "darwin"):
         import truststore
 

@@ -18,7 +18,7 @@ _CLOSED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 def map_http_error(error: httpx.HTTPError, url: str | None = None) -> UpstreamUnreachable:
     """Return the error for a failed request to `url`, by default the URL in `error`.
 
-    Its `sent` is false only if it is certain that nothing was sent.
+    The error's `sent` is false only if it is certain that nothing was sent.
     """
     host = _host(error) if url is None else httpx.URL(url).netloc.decode("ascii")
     proxy = _proxy(error, url)

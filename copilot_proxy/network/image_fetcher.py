@@ -53,7 +53,7 @@ class ImageFetcher:
     """Replaces the URLs of images and PDFs in requests with their content.
 
     `look_up` resolves host names, `make_client` creates the HTTP client for a single response, and
-    `timeout` is in seconds for all images of a request.
+    `timeout` is the number of seconds for all images of a request.
     """
 
     def __init__(
@@ -150,8 +150,8 @@ class _Fetch:
     async def _open(self, url: httpx.URL, accept: str) -> AsyncIterator[httpx.Response]:
         """Provide the response from the first address that accepts a connection.
 
-        The request goes to the checked address, so that a second lookup cannot return a different
-        one, and the certificate is verified against the host name. Each response has its own
+        The request goes to the checked address, because a second lookup might return a different
+        one. The certificate is still verified against the host name. Each response has its own
         client, so that no cookie or connection is shared between hosts.
         """
         host = fetchable_host(url)
@@ -182,8 +182,10 @@ class _Fetch:
         raise _FetchError(_NOT_ALLOWED)
 
     async def _read(self, response: httpx.Response, limit: int, count: int) -> bytes:
-        """Return the body, of at most `limit` bytes, without decompressing it, to prevent
-        decompression bombs."""
+        """Return the body, which may have at most `limit` bytes.
+
+        It is not decompressed, to prevent decompression bombs.
+        """
         if response.status_code != 200:
             raise _FetchError(f"its server answered with status {response.status_code}")
         data = bytearray()

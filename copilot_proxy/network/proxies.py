@@ -74,8 +74,7 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
 
 
 def local_proxy_variable(url: str) -> str | None:
-    """Return the variable that makes other programs use a proxy for `url`, which is on this
-    machine.
+    """Return the variable that makes other programs use a proxy for `url`, a URL of this machine.
 
     Unlike this program, many HTTP libraries use a proxy unless NO_PROXY lists the host.
     """
@@ -134,7 +133,7 @@ def _unusable(name: str, proxy: str) -> UsageError:
 
 
 def _variable(name: str, proxy: str) -> str | None:
-    """Return the variable that is set to `proxy`, such as ``HTTPS_PROXY`` for the name https."""
+    """Return which variable, such as ``https_proxy`` or ``HTTPS_PROXY``, is set to `proxy`."""
     spellings = (f"{name}_proxy", f"{name.upper()}_PROXY")
     return next((one for one in spellings if os.environ.get(one, "").strip() == proxy), None)
 
@@ -145,7 +144,7 @@ def _without_password(proxy: str) -> str:
 
 
 def _is_excluded(target: SplitResult) -> bool:
-    """Return whether NO_PROXY excludes the host, or the system's settings do if NO_PROXY is unset.
+    """Return whether the host is excluded by NO_PROXY or, if that is unset, the system's settings.
 
     An entry is a domain (which includes its subdomains), an address or a range of addresses, each
     optionally with a port, or ``*``. Invalid entries are ignored, as in other programs.

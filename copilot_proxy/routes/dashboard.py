@@ -1,4 +1,4 @@
-"""``/dashboard/...``: the files and data of the page at ``/``, signing in, and changes.
+"""``/dashboard/...``: files, data, sign-ins and changes for the page at ``/``.
 
 The access middleware has checked the API key or the cookie, except for files and for signing in.
 Code that needs the ledger is imported when the page is first opened.

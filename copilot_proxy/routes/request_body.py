@@ -45,10 +45,10 @@ async def receive_body(
 ) -> bytes:
     """Return the decompressed body; `arrived` is the body as sent, if already known.
 
-    Raises `RequestError` with 413 as soon as it is clear that the body has more than `limit` bytes,
-    408 if it has not arrived within `timeout` seconds plus one second for each 64 KiB received, 415
-    for an unknown content encoding, and 400 for broken compressed data. Raises `ClientGone` if the
-    client disconnects.
+    Raises `RequestError`: 413 as soon as it is clear that the body has more than `limit` bytes; 408
+    if it has not arrived within `timeout` seconds plus one second for each 64 KiB received; 415 for
+    an unknown content encoding; 400 for broken compressed data. Raises `ClientGone` if the client
+    disconnects.
     """
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:

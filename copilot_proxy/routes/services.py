@@ -31,8 +31,7 @@ _Body = TypeVar("_Body")
 
 
 class Request(Protocol):
-    """The parts of a request that most routes need, whether it is the framework's or from
-    `direct`."""
+    """The parts of a request that most routes need; provided by the framework and by `direct`."""
 
     @property
     def scope(self) -> Any:
@@ -95,7 +94,7 @@ def get_turn(request: Request) -> WebSocketTurn:
 
 
 def is_handshake(request: Request) -> bool:
-    """Return whether `request` opens a WebSocket, so that it is answered with 101."""
+    """Return whether `request` opens a WebSocket, and is therefore answered with 101."""
     return bool(request.scope["state"].get("web_socket_handshake"))
 
 
@@ -155,7 +154,7 @@ async def read_body(request: Request, limit: int | None = None) -> bytes:
 async def read_chat_body(request: Request) -> tuple[bytes, list[str]]:
     """Return the decompressed body of a chat API request, and notes about any changes to it.
 
-    If the server fetches images and PDFs, these replace their URLs in the body. Raises
+    If the server fetches images and PDFs, their content replaces their URLs in the body. Raises
     `RequestError`.
     """
     data = await read_body(request)

@@ -213,14 +213,14 @@ class EventStream:
         """Send a large event in parts. A write copies its data, and other requests must not wait
         for that.
 
-        No keep-alive can come between the parts: while one is being sent, keep-alives are held
-        back, and between two, no other code runs.
+        No keep-alive can come between the parts: keep-alives are held back while a part is being
+        sent, and no other code runs between two parts.
         """
         try:
             for start in range(0, len(data), _PIECE):
                 await self._send(send, data[start : start + _PIECE])
         except BaseException:
-            self._ended = True  # no event may follow a part of one
+            self._ended = True  # no event may follow an incomplete one
             raise
 
     async def _start(self, send: Send) -> None:

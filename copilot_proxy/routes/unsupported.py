@@ -72,7 +72,7 @@ _NAMES: Final = {
 """The first one or two segments of other paths -> the part of the API that they belong to."""
 _VERSIONS: Final = ("v1", "v1beta", "v1alpha")
 _SUFFIX: Final = "_not_supported"
-"""The end of the error codes, after the name of what is missing."""
+"""The end of the error codes, which begin with the name of what is missing."""
 
 
 def not_supported(path: str) -> RequestError | None:

@@ -3,8 +3,8 @@
 The handshake passes through the application as a GET request, and each ``response.create`` as a
 POST with the headers of the handshake. The same checks, limits and records therefore apply. The
 only difference is that the server-sent events of the answer become messages. As in OpenAI's API,
-messages with the same ``stream_id``, or without one, are handled one after another, and others
-concurrently.
+messages with the same ``stream_id``, or without one, are handled one after another; different
+streams run concurrently.
 """
 
 import asyncio
@@ -90,8 +90,8 @@ class _WebSocket:
         answer = _HandshakeAnswer()
         raw_path = self._scope.get("raw_path") or b""
         path = normalize_path(split_base(self._scope["path"], raw_path).path)
-        # On other paths, the method is one that no route has, so that a WebSocket cannot open a
-        # page or an event stream.
+        # On other paths, use a method that no route has, so that a WebSocket cannot open a page or
+        # an event stream.
         method = "GET" if path == RESPONSES.client_path else "WEBSOCKET"
         request = self._request(method, self._scope["headers"], {"web_socket_handshake": True})
         await self._app(request, self._until_closed, answer.send)

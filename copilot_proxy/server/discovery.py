@@ -24,7 +24,7 @@ class RunningServer:
     url: str
     """The server's URL, without ``/v1``."""
     key: str | None
-    """The API key to send; None if none is needed, according to the settings."""
+    """The API key to send; None if the settings do not require one."""
     simulated: bool
     prefix: str = ""
     """The path that clients add to the URL to identify themselves, such as ``/c/codex``."""
@@ -32,10 +32,10 @@ class RunningServer:
     instance: str | None = None
     """The id of a service; None if the server is not a service."""
     signed_in: str = "unknown"
-    """As in ``/health``."""
+    """The same values as in ``/health``."""
     last_error: str | None = None
     settings_read_at: float | None = None
-    """Unix time when the server read its settings; None if the server is an older version."""
+    """Unix time when the server read its settings; None for a version without this field."""
 
     def models(self) -> Any:
         """Return the model list. Raises `CopilotProxyError`."""

@@ -2,7 +2,7 @@
 
 By default, every 700 new objects trigger a collection, and some collections scan everything that
 the program has loaded. Imports create a hundred thousand objects and almost no garbage, and a
-streamed event creates a handful of dictionaries that reference counting frees. Such collections
+streamed event creates a handful of dictionaries that reference counting frees. The collections
 would take a tenth of the startup time, and a third of the time of fast streams.
 """
 
@@ -13,8 +13,8 @@ from typing import Final
 
 _STARTUP_THRESHOLD: Final = 100_000
 _SERVING_THRESHOLDS: Final = (20_000, 10, 10)
-"""How many new objects trigger a collection of the youngest generation. For each older generation,
-how many collections of the next younger one trigger a collection of it."""
+"""How many new objects trigger a collection of the youngest generation; then, for each older one,
+how many collections of the previous generation trigger its own."""
 
 
 def tune_gc_for_startup() -> None:

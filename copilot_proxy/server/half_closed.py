@@ -16,7 +16,7 @@ _MAX_WAIT: Final = 5.0
 
 
 class HalfClosedProbe:
-    """Sends interim responses for a request; `cycle` is uvicorn's."""
+    """Sends interim responses for the request that uvicorn's `cycle` handles."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, cycle: Any

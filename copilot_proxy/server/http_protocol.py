@@ -85,8 +85,7 @@ class BoundedProtocol(TolerantProtocol):
                 cycle.scope["state"][DISCONNECT].happen()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
-        """Return whether the connection stays open for the answer to a client that has stopped
-        sending.
+        """Return whether to keep the connection open to answer a client that has stopped sending.
 
         The client may also have disconnected. A GET request is always answered, even if that takes
         a while because the framework must be loaded. Any other request may cost something, so it

@@ -18,13 +18,13 @@ _START: Final = "start.lock"
 
 @contextmanager
 def hold_lease(folder: Path) -> Iterator[None]:
-    """Hold a lease in `folder` while the block runs. Must be entered under `start_lock`."""
+    """Hold a lease in `folder` while the block runs. `start_lock` must be held on entry."""
     path = folder / f"{uuid4()}{_SUFFIX}"
     with locked(path):
         try:
             yield
         finally:
-            with suppress(OSError):  # Windows cannot remove an open file; the server will do it
+            with suppress(OSError):  # Windows cannot remove an open file; the server does it later
                 path.unlink()
 
 
@@ -49,7 +49,7 @@ def wait_until_unused(folder: Path) -> None:
 
 
 def is_used(folder: Path) -> bool:
-    """Return whether a client holds a lease, or did so until just now."""
+    """Return whether there are leases, including any that have just been released."""
     return bool(_leases(folder))
 
 

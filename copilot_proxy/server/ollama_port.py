@@ -21,7 +21,7 @@ class OllamaPort(NamedTuple):
 
     listener: socket.socket | None = None
     problem: str | None = None
-    """Why the port could not be used; None if it could be used, or was not wanted."""
+    """Why the port could not be used; None if nothing failed."""
     url: str | None = None
     """The URL of the second port, without a path; None if there is no second port."""
 

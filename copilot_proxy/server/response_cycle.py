@@ -1,7 +1,7 @@
 """A request on a connection and its response: uvicorn's cycle, but with a cheaper `send`.
 
 uvicorn checks every header name and value with regular expressions, and handles every event of a
-stream like any other message. Its own `send` still handles rare cases.
+stream like any other message. uvicorn's own `send` still handles rare cases.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ if sys.platform == "win32":
 def handle_stop_signals(
     on_stop: Callable[[], None], on_hangup: Callable[[], None]
 ) -> contextlib.AbstractContextManager[None]:
-    """Call these functions on signals, instead of exiting Python, while the block runs.
+    """Call these functions on signals, instead of exiting, while the block runs.
 
     `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. The two differ
     because both the shell and the system send SIGHUP when a terminal is closed, so a second SIGHUP
@@ -50,7 +50,7 @@ def on_signals(actions: Mapping[int, Callable[[], None]]) -> Iterator[None]:
 
 
 def ignore_stop_signals() -> None:
-    """From now on, ignore all signals to stop, unless this is not the main thread."""
+    """Ignore all stop signals from now on. Does nothing outside the main thread."""
     for number in _handled_signals():
         with contextlib.suppress(ValueError):  # not possible outside the main thread
             signal.signal(number, signal.SIG_IGN)

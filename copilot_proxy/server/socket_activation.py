@@ -20,7 +20,7 @@ _VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 def activated(settings: Settings) -> tuple[Settings, socket.socket | None]:
-    """Return the socket that systemd has passed, and the settings with its address.
+    """Return the settings with the address of systemd's socket, and the socket itself.
 
     If there is no such socket, return `settings` and None. Raises `UsageError` if the socket cannot
     be used.
@@ -29,7 +29,7 @@ def activated(settings: Settings) -> tuple[Settings, socket.socket | None]:
     if sys.platform == "win32" or values[0] != str(os.getpid()):
         return settings, None
     for name in _VARIABLES:
-        os.environ.pop(name, None)  # not for the programs that this one starts
+        os.environ.pop(name, None)  # hide them from programs that this one starts
     if values[1] != "1":
         raise UsageError(
             f"systemd has passed {values[1] or 'no'} sockets, but the server needs exactly one.",

@@ -21,8 +21,8 @@ from copilot_proxy.server.worker_process import WorkerProcess
 log = logging.getLogger(__name__)
 
 _RESTART_DELAYS: Final = (0.5, 30.0)
-"""Seconds before a worker is replaced: the first delay, which doubles each time, and the longest
-one."""
+"""The first and the longest delay in seconds before a worker is replaced; the delay doubles each
+time."""
 _MIN_UPTIME: Final = 10.0
 """Seconds after which a worker's death no longer counts as a failed start."""
 _MAX_FAILED_STARTS: Final = 5

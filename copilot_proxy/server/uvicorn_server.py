@@ -26,10 +26,10 @@ _CANCEL_TIMEOUT: Final = 2.0
 class Server(uvicorn.server.Server):
     """A uvicorn server with the startup and shutdown of the ``serve`` command.
 
-    `on_ready` is called when it accepts connections. When a shutdown begins, `on_stopping` ends the
-    streams that would not end on their own. Then `on_finishing` is called with the number of open
-    requests, and later `on_cut` with the number of requests that are cut off. `was_cut` is true if
-    the user asked twice to stop while requests were open.
+    `on_ready` is called once the server accepts connections. When a shutdown begins, `on_stopping`
+    ends the streams that would not end on their own. Then `on_finishing` is called with the number
+    of open requests, and later `on_cut` with the number of requests that are cut off. `was_cut` is
+    true if the user asked twice to stop while requests were open.
     """
 
     def __init__(

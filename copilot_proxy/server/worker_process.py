@@ -22,12 +22,13 @@ _ROOT: Final = Path(copilot_proxy.__file__).parent.parent
 
 
 def worker_command() -> list[str]:
-    """Return the command line that starts a worker, without the channel's file descriptor."""
+    """Return the command line that starts a worker; the caller adds the channel's file
+    descriptor."""
     return python_command("copilot_proxy.cli.worker")
 
 
 def python_command(module: str) -> list[str]:
-    """Return the command line that runs a module of this package, without arguments."""
+    """Return the command line that runs a module of this package; callers add the arguments."""
     # -P keeps Python from importing modules from the current folder, unless this package itself was
     # imported from there.
     flags = [] if _is_started_in(_ROOT) else ["-P"]
@@ -134,7 +135,7 @@ def _spawn(program: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Po
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
     }
-    # Ctrl+C signals all processes of a terminal. The worker inherits the blocked signals, and
+    # Ctrl+C signals all processes of a terminal. The worker starts with these signals blocked, and
     # ignores them before it unblocks them; this process receives them when they are unblocked
     # below.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
