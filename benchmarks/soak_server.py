@@ -20,7 +20,7 @@ from copilot_proxy.server.listen_socket import bound
 from copilot_proxy.settings import load_settings
 
 
-def _used(started_at: float) -> dict[str, Any]:
+def _used(started_at: float, frozen: int) -> dict[str, Any]:
     gc.collect()  # garbage that has not been collected yet is not a leak
     return {
         "time": time.monotonic() - started_at,
@@ -28,17 +28,29 @@ def _used(started_at: float) -> dict[str, Any]:
         "files": len(os.listdir("/proc/self/fd")),
         "tasks": len(asyncio.all_tasks()),
         "threads": threading.active_count(),
-        "objects": len(gc.get_objects()),
+        "objects": _objects() - frozen,
     }
+
+
+def _objects() -> int:
+    """Return the number of objects that the garbage collector tracks, including frozen ones.
+
+    This creates no references to them, unlike `gc.get_objects`: Python could not complete a tuple
+    that another thread is building.
+    """
+    gc.freeze()
+    count = gc.get_freeze_count()
+    gc.unfreeze()
+    return count
 
 
 async def _watch(port: int, every: float) -> None:
     while not await _is_listening(port):  # noqa: ASYNC110  # there is no event to await
         await asyncio.sleep(0.05)
     print(json.dumps({"url": f"http://127.0.0.1:{port}"}), flush=True)
-    started_at = time.monotonic()
+    started_at, frozen = time.monotonic(), gc.get_freeze_count()
     while True:
-        print(json.dumps(_used(started_at)), flush=True)
+        print(json.dumps(_used(started_at, frozen)), flush=True)
         await asyncio.sleep(every)
 
 
