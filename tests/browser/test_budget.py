@@ -38,10 +38,11 @@ def test_a_refusal_by_the_budget(opened: Opened, simulator: Simulator, serve: Se
     settings = settings_at(simulator, ledger=True, budget="0/day")
     server = serve(settings)
     with server.client() as client:
-        assert client.post("/v1/chat/completions", json=body).is_error
+        refusal = client.post("/v1/chat/completions", json=body).json()["error"]
     page = opened(server.url)
     page.locator("#rows .badge.bad").click()
     page.wait_for_selector("#request .note.bad")
     shown = page.inner_text("#request")
     assert "The budget did not allow this request" in shown
-    assert "copilot-proxy budget raise --simulate 100" in shown
+    assert "copilot-proxy budget raise --simulate " in refusal["hint"]
+    assert refusal["hint"] in shown

@@ -131,7 +131,7 @@ def test_an_empty_page(opened: Opened, simulator: Simulator, serve: Serve) -> No
     shown = page.inner_text("main")
     assert [] == serious_problems(page)
 
-    for text in ("Not known yet", "No requests yet", "copilot-proxy budget set 500/day"):
+    for text in ("Not known yet", "No requests yet", "copilot-proxy budget set --simulate 500/day"):
         assert text in shown
 
 
