@@ -83,7 +83,7 @@ class DumpFile:
             self.close()
 
     def write(self, data: bytes) -> None:
-        """Write the next chunk of the body, which may be empty."""
+        """Write the next chunk of the body. The chunk may be empty."""
         for start in range(0, len(data) if self._descriptor >= 0 else 0, CHUNK_SIZE):
             chunk = data[start : start + CHUNK_SIZE]
             for plain in self._decompress(chunk):

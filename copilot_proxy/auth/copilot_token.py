@@ -37,7 +37,7 @@ class CopilotToken:
     """Whether the token is `github_token` itself."""
 
     def age(self, clock: Clock) -> float:
-        """Return the token's age in seconds, according to whichever clock shows more."""
+        """Return the token's age in seconds, by the clock on which it is older."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
 

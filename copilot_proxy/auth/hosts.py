@@ -77,7 +77,7 @@ def named_host(settings: Settings) -> str | None:
 
 
 def addresses(host: str, settings: Settings) -> Addresses:
-    """Return the URLs for `host` (normalized), overridden by the URLs that the user has set."""
+    """Return the URLs for `host`, which must be normalized. The settings take precedence."""
     if host == GITHUB:
         web, api, copilot = DEFAULT_GITHUB_URL, DEFAULT_GITHUB_API_URL, DEFAULT_COPILOT_URL
     else:

@@ -208,7 +208,7 @@ class Budget:
             self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._show_settled)
 
     def _show_settled(self) -> None:
-        """Tell other processes what requests have cost, and which of them have rows."""
+        """Tell other processes what completed requests have cost, and which requests have rows."""
         flush, self._flush = self._flush, None
         if flush is not None:
             flush.cancel()

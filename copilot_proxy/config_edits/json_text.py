@@ -15,7 +15,7 @@ _BEFORE: Final = re.compile(r"(?:\r?\n)?[ \t]*\Z")
 
 
 class Item(NamedTuple):
-    """A step of a path into an array: selects the object whose `key` is `value`."""
+    """A path step that selects the object in an array whose field `key` equals `value`."""
 
     key: str
     value: str

@@ -21,7 +21,7 @@ def percent(share: float) -> str:
 
 
 def quota_amount(value: float) -> str:
-    """Format an amount of a quota with one decimal, the precision of GitHub's reports."""
+    """Format a quota amount to one decimal place, the precision of GitHub's reports."""
     return f"{max(value, 0):,.1f}"
 
 

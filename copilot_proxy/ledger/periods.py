@@ -132,7 +132,7 @@ def _parsed(text: str) -> date | datetime | None:
 
 
 def midnight(day: date) -> datetime:
-    """Return when a local day starts, with a time zone."""
+    """Return the start of a local day, as an aware datetime."""
     return datetime(day.year, day.month, day.day).astimezone()
 
 

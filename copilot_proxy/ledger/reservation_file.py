@@ -129,8 +129,8 @@ class ReservationFile:
             os.ftruncate(self._file, (size + 1) * SLOT)
 
     def set_aside(self) -> Path | None:
-        """Copy and empty the file if it is damaged. Return the path of the copy, or None if it is
-        not.
+        """If the file is damaged, copy it, empty it, and return the path of the copy. Otherwise,
+        return None.
 
         Does not require the lock.
         """

@@ -74,10 +74,11 @@ class Relay:
         caller: Caller = SERVER_USER,
         betas: Collection[str] = (),
     ) -> AbstractAsyncContextManager[Reply]:
-        """Return a context that provides the reply to a validated request for the API `client`.
+        """Return a context manager that provides the reply to a validated request for the API
+        `client`.
 
         Entering it sends the request to Copilot, and leaving it ends that call. `betas` are the
-        values of the client's ``anthropic-beta`` headers. The context raises `CopilotProxyError`.
+        values of the client's ``anthropic-beta`` headers. It raises `CopilotProxyError`.
         """
         alias = self.models.alias(request["model"])
         if alias is not None:

@@ -40,8 +40,8 @@ def translate_messages(
 ) -> list[Json]:
     """Return the chat messages; one message may become several.
 
-    `offered` are the names of the tools that the model may call. Raises `RequestError` for an image
-    or document without data.
+    `offered` contains the names of the tools that the model may call. Raises `RequestError` for an
+    image or document without data.
     """
     unique_notes: set[str] = set()
     chat_messages: list[Json] = []

@@ -1,4 +1,4 @@
-"""Removes text from the system prompt that Claude refuses or that defeats its prompt cache."""
+"""Removes from the system prompt any text that Claude refuses or that defeats its prompt cache."""
 
 from typing import Final
 

@@ -40,7 +40,7 @@ def clean_messages(body: MessagesRequest, notes: list[str]) -> int:
 
 
 def drop_empty_results(message: Json) -> None:
-    """Remove the blank contents of tool results, which Claude refuses; `message` must be a copy."""
+    """Remove blank content from tool results, since Claude refuses it. `message` must be a copy."""
     for block in message["content"]:
         if block["type"] == "tool_result":
             drop_empty_content(block)

@@ -240,7 +240,7 @@ class ResponsesToChat(ChunkTranslator):
             self._created = created
 
     def _is_new(self, item: Json) -> bool:
-        """Return whether an item in the final event was not streamed."""
+        """Return whether an item in the final event had not been streamed before."""
         match item.get("type"):
             case "function_call" | "custom_tool_call":
                 return _text(item.get("call_id")) not in self._call_ids

@@ -56,7 +56,7 @@ def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
     """Replace the oldest images with text if there are too many.
 
     The images of the last message are kept; if that message alone has too many, Copilot reports an
-    error. Other images are replaced in steps of half the limit. The cached start of the prompt
+    error. Other images are replaced in batches of half the limit. The cached start of the prompt
     therefore stays the same for several turns.
     """
     limit = profile.max_images

@@ -28,7 +28,7 @@ def correct_tool_schemas(outgoing: OutgoingBody, profile: ModelProfile, notes: l
 def rewrite_tool_schemas(
     outgoing: OutgoingBody, rewrite: Callable[[Json], Json], reason: str, notes: list[str]
 ) -> None:
-    """Replace the tool schemas for which `rewrite` returns a different one, adding a note."""
+    """Apply `rewrite` to each tool schema, and add a note for each schema that changes."""
     for tool in outgoing.tools:
         current = tool.function.get(tool.schema_key)
         if not isinstance(current, dict):

@@ -36,7 +36,8 @@ class Sidecar:
         *,
         ping_interval: float = _PING_INTERVAL,
     ) -> None:
-        """`command` is called in a thread before each start; `exchange` raises its errors."""
+        """`command` is called in a thread before each start. `exchange` raises the errors of this
+        call."""
         self._name = name
         self._command = command
         self._ping_interval = ping_interval
