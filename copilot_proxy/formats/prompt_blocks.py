@@ -137,12 +137,7 @@ def _role(message: Any) -> Any:
 def _messages(messages: list[Any]) -> Blocks:
     for number, message in enumerate(messages, 1):
         place = ("message", number, "")
-        if type(message) is dict:
-            parts, rest = _parts(message)
-            data = _data(rest) if rest else b""
-        else:
-            parts, rest = _plain_parts(message)
-            data = _encode(rest) if rest else b""
+        parts, data = _parts(message) if type(message) is dict else _plain_parts(message)
         if data and len(parts) == 1:  # such as a call's result and its id
             yield place, _part(parts[0]) + data
             continue
@@ -152,13 +147,15 @@ def _messages(messages: list[Any]) -> Blocks:
             yield place, data
 
 
-def _parts(message: Json) -> tuple[list[Any], Json | None]:
-    """Return the parts of a message's content, and its other fields."""
+def _parts(message: Json) -> tuple[list[Any], bytes]:
+    """Return the parts of a message's content, and its other fields as bytes."""
     if message.get("role"):
-        rest = None if len(message) == 2 else _without(message, _UNCACHED_OF_ROLES)
-        return _listed(message.get("content")), rest
+        others = sorted(message.keys() - _UNCACHED_OF_ROLES) if len(message) > 2 else ()
+        given = [(name, message[name]) for name in others if message[name] is not None]
+        data = b"".join([name.encode() + _data(value) for name, value in given])
+        return _listed(message.get("content")), data
     is_clean = None not in message.values() and _UNCACHED.isdisjoint(message)
-    return [], message if is_clean else _without(message, _UNCACHED)
+    return [], _data(message if is_clean else _without(message, _UNCACHED))
 
 
 class _Layout(NamedTuple):
@@ -168,8 +165,9 @@ class _Layout(NamedTuple):
     """The role of all messages of this type; None if the role is a field."""
     uncached: tuple[str, ...]
     """The fields that the model does not see."""
-    others: tuple[str, ...]
-    """The fields that belong to a message with a role, except its content."""
+    others: tuple[tuple[str, bytes], ...]
+    """The fields that belong to a message with a role, except its content; sorted. Each name is
+    also given as bytes."""
 
 
 @cache
@@ -178,27 +176,25 @@ def _layout(kind: Any) -> _Layout:
     return _Layout(
         config.tag if config.tag_field == "role" else None,
         tuple([name for name in fields if name in _UNCACHED]),
-        tuple([name for name in fields if name not in _UNCACHED_OF_ROLES]),
+        tuple([(name, name.encode()) for name in sorted({*fields} - _UNCACHED_OF_ROLES)]),
     )
 
 
-def _plain_parts(message: Any) -> tuple[list[Any], Any]:
-    """Return the parts of the content of a struct, and its other fields."""
+def _plain_parts(message: Any) -> tuple[list[Any], bytes]:
+    """Like `_parts`, for a struct. Returns the same bytes as for the decoded JSON."""
     kind: Any = type(message)
     role, uncached, others = _layout(kind)
     if role or message.role:
-        content = message.content
-        parts = content if type(content) is list else _listed(content)
-        if not others:
-            return parts, None
-        rest = [(name, getattr(message, name)) for name in others]
-        return parts, {
-            name: value for name, value in rest if value is not None and value is not UNSET
-        }
+        content, data = message.content, b""
+        for name, name_bytes in others:
+            value = getattr(message, name)
+            if value is not None and value is not UNSET:
+                data += name_bytes + _encode(value)
+        return content if type(content) is list else _listed(content), data
     for name in uncached:
         if getattr(message, name) is not UNSET:
-            return [], _without(msgspec.to_builtins(message), _UNCACHED)
-    return [], message
+            return [], _encode(_without(msgspec.to_builtins(message), _UNCACHED))
+    return [], _encode(message)
 
 
 def _without(message: Json, names: Set[str]) -> Json:
