@@ -6,7 +6,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Import the command and run it. The import is slow, so Ctrl+C is handled during it as well."""
+    """Import and run the command. Ctrl+C is also handled during the import, which is slow."""
     try:
         from copilot_proxy.cli.startup import speed_up_startup
 

@@ -27,7 +27,7 @@ def create_app(services: Services, router: ASGIApp | None = None) -> ASGIApp:
     settings = services.settings
     app = AccessMiddleware(
         ShutdownMiddleware(ConcurrencyMiddleware(inside, services.limiter)),
-        # For a Unix socket, the host setting does not apply.
+        # The host setting does not apply to a Unix socket.
         host="localhost" if settings.uds else settings.host,
         keys=settings.keys,
         allowed_hosts=settings.allowed_hosts,

@@ -18,12 +18,12 @@ DISCONNECT: Final = "disconnect"
 
 BODY_WRITER: Final = "body_writer"
 """The key in the scope's state for a `BodyWriter`, if the server has one. The writer is valid from
-the start of a streamed response to its end. Middleware that inspects bodies must give the
-application a different state."""
+the start of a streamed response to its end. Middleware that inspects bodies must pass a copy of the
+state to the application, so that the application does not find the writer."""
 
 BODY: Final = "body"
 """The key in the scope's state for the request's body, if all of it arrived together with the
-headers. Middleware that inspects bodies must give the application a different state."""
+headers. Middleware that inspects bodies must pass on a state without this key."""
 
 
 class BodyWriter(Protocol):
@@ -34,8 +34,10 @@ class BodyWriter(Protocol):
         ...
 
     def write(self, data: bytes) -> bool:
-        """Write a part of the body if `is_ready`; return whether it was written. Not for the last
-        part."""
+        """Write a part of the body if `is_ready`, and return whether it was written.
+
+        The last part must be sent as an ASGI message instead.
+        """
         ...
 
 
@@ -65,16 +67,16 @@ class Disconnect:
         """Record that the client has disconnected."""
         self._has_happened = True
         if self._callback is not None:
-            # Not called directly: if the callback cancelled a task that has not started yet, the
-            # task would not clean up.
+            # Do not call the callback directly: if it cancelled a task that has not started yet,
+            # the task would not clean up.
             asyncio.get_running_loop().call_soon(self._callback)
 
 
 class ASGIApp(Protocol):
     """An application, or the response to one request.
 
-    Middleware that only passes a call on returns the next application's coroutine instead of adding
-    its own.
+    Middleware that only forwards a call can return the next application's coroutine, instead of
+    awaiting it in a coroutine of its own.
     """
 
     # A coroutine function, because that is how the framework recognizes an application returned by

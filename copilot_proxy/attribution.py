@@ -34,7 +34,7 @@ _SESSION_HEADERS: Final = tuple(
 )
 _PRODUCT: Final = re.compile(r"([A-Za-z][\w.-]{0,39})(?:/[A-Za-z]*)?[/ ]*v?(\d[\w.+-]{0,31})?")
 _ID: Final = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
-"""A valid id. Anything else, such as a sentence, is not recorded."""
+"""Matches a valid session id. Any other text, such as a sentence, is not recorded."""
 _MAX_LENGTH: Final = 200
 MAX_NAME_LENGTH: Final = 64
 """Maximum length in characters of the name of a client or project in a base URL."""

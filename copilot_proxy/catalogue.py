@@ -54,8 +54,7 @@ class Model:
     limits: Mapping[str, Any]
     raw: Mapping[str, Any] = field(repr=False)
     token_billed: bool = False
-    """Whether the account is billed per token, which is assumed if its model list has any
-    prices."""
+    """Whether the account is billed per token; assumed if any model in its list has a price."""
     derived: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
     """A cache of data that other modules derive from the model, such as its profiles."""
 
@@ -175,7 +174,7 @@ class Catalogue:
 def parse_models(payload: object) -> Catalogue:
     """Parse Copilot's response to ``GET /models``, ``{"data": [...]}``; skip entries without an id.
 
-    Raises `ValueError` if it is not such a list, or is empty.
+    Raises `ValueError` if the response is not such a list, or contains no models.
     """
     data = payload.get("data") if isinstance(payload, Mapping) else payload
     if not isinstance(data, list):

@@ -33,7 +33,7 @@ _PLANS_BY_NAME: Final = {
 
 @dataclass(frozen=True)
 class AccountQuota:
-    """The quota that limits the plan; a field is None if GitHub did not report it."""
+    """The quota that limits the plan. None stands for an unknown number, or for no quota."""
 
     unit: str
     """``chat messages``, ``premium requests`` or ``AI credits`` (1 credit is 0.01 US dollars)."""
@@ -42,7 +42,7 @@ class AccountQuota:
     percent_remaining: float | None
     """From 0 to 100; negative if more was used than the plan includes."""
     unlimited: bool
-    """Whether this seat has no individual quota; a shared pool can still be `used_up`."""
+    """Whether this seat has no individual quota; `used_up` then refers to the shared pool."""
     used_up: bool
     overage_permitted: bool
     """Whether requests are still accepted, at extra cost, when the quota is used up."""
@@ -103,7 +103,7 @@ def _quota(
             for name in METERS
             if (name == "chat") == is_free and isinstance(snapshot := snapshots.get(name), Mapping)
         }
-        # If none of the quotas has a positive entitlement, the field may just be missing.
+        # If no entitlement is positive, use the first quota: its entitlement may just be missing.
         meter = metering({name: _entitlement(one) for name, one in found.items()})
         if (name := meter or next(iter(found), None)) is not None:
             snapshot = found[name]

@@ -62,8 +62,8 @@ class CallerTokens:
     def for_header(self, value: str | None) -> TokenSource | None:
         """Return the source for the value of an Authorization header, or for a bare token.
 
-        Returns None if it is not a GitHub or Copilot token. Raises `RequestError` (401) for an
-        expired token.
+        Returns None if `value` is neither a GitHub OAuth token nor a Copilot token. Raises
+        `RequestError` (401) for an expired token.
         """
         token = _without_scheme(value or "")
         if is_oauth(token):
@@ -141,7 +141,7 @@ class CallerCopilotToken:
         self._token: CopilotToken | None = None
 
     async def token(self) -> CopilotToken:
-        """Return the token. Raises `SignInError` if it names an API host that is not allowed."""
+        """Return the token. Raises `SignInError` if the token names a forbidden API host."""
         if self._token is None:
             self._token = await self._load()
         return self._token

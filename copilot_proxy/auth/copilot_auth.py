@@ -170,9 +170,9 @@ class CopilotAuth:
         return outcome
 
     def _with_wait(self, error: CopilotProxyError) -> CopilotProxyError:
-        """Return a copy of `error`. A temporary error gets the wait until the next exchange.
+        """Return a copy of `error`, with a Retry-After header if the error is temporary.
 
-        Without the wait, SDKs would use up their retries before the next exchange.
+        Without the header, SDKs would use up their retries before the next exchange.
         """
         error = error.copy()
         if isinstance(error, UpstreamError):

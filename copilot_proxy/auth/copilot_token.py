@@ -11,8 +11,8 @@ from copilot_proxy.masking import Secret
 
 @dataclass(frozen=True)
 class Clock:
-    """The monotonic clock (may stop during sleep), the wall clock (may jump), and a function that
-    waits."""
+    """The monotonic clock (may stop while the machine sleeps), the wall clock (may jump), and a
+    function that waits."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
@@ -37,7 +37,7 @@ class CopilotToken:
     """Whether the token is `github_token` itself."""
 
     def age(self, clock: Clock) -> float:
-        """Return the token's age in seconds, by the clock on which it is older."""
+        """Return the token's age in seconds, according to whichever clock shows more."""
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
 
@@ -63,8 +63,10 @@ class TokenSource(Protocol):
         ...
 
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
-        """Return a new token after upstream rejected a request with `stale`, or None to report the
-        rejection to the client. Raises `CopilotProxyError`."""
+        """Return a new token after upstream rejected a request with `stale`.
+
+        Returns None if the client should get the rejection. Raises `CopilotProxyError`.
+        """
         ...
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:

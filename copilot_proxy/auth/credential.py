@@ -18,8 +18,8 @@ class Credential:
     """github.com or a GHE.com tenant; determines which URLs the token is sent to."""
     login: str | None = None
     source: str = ""
-    """The store that holds it (``environment``, ``keyring``, ``file``); ``request`` if a client
-    sent it."""
+    """The store that holds the token (``environment``, ``keyring``, ``file``), or ``request`` if a
+    client sent the token."""
 
 
 class CredentialStore(Protocol):

@@ -26,7 +26,7 @@ class Poller(Protocol):
 
 @dataclass(frozen=True)
 class Waiting:
-    """The progress of the wait, in seconds; `last_error` is why the last poll failed."""
+    """The seconds that are left, and the error of the last poll if it failed."""
 
     left: float
     last_error: str | None = None
@@ -42,9 +42,9 @@ async def wait_for_approval(
 ) -> Secret:
     """Poll until the user has entered `code`, and return the GitHub token.
 
-    Raises `LoginFailed` if the code expires or GitHub reports a final error. If GitHub asks for a
-    wait during which the code would expire, raises GitHub's error. Network errors do not end the
-    wait. May be cancelled at any time.
+    Raises `LoginFailed` if the code expires or GitHub reports a final error. Raises the
+    `UpstreamError` of a poll if GitHub asks for a wait that outlasts the code; other temporary
+    errors do not end the wait. May be cancelled at any time.
     """
     deadline = clock() + code.expires_in
     interval = code.interval

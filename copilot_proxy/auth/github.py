@@ -30,7 +30,7 @@ _USER_API_VERSION: Final = "2022-11-28"
 _TIMEOUT: Final = 30.0
 """Read timeout in seconds; short, because no model is involved."""
 _GRACE: Final = 60.0
-"""How many seconds after `refresh_in` a token with an implausible expiry still counts as valid."""
+"""Seconds for which a token is valid after `refresh_in`, if its expiry is implausible."""
 _DIRECT_LIFETIME: Final = 24 * 3600.0
 """Seconds until the API host for a directly used token is looked up again."""
 _CODE_LIFETIME: Final = 900.0
@@ -71,8 +71,7 @@ class TokenExchange:
     """``endpoints.api`` as GitHub sent it, not yet checked."""
     sku: str | None
     direct: bool = False
-    """Whether the token is the GitHub token itself, because its app's tokens cannot be
-    exchanged."""
+    """Whether `token` is the GitHub token itself, because that cannot be exchanged."""
     notice: str | None = None
     """A notice for the user from GitHub."""
 
@@ -96,7 +95,7 @@ class GitHub:
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
     async def aclose(self) -> None:
-        """Close the client, which is shared with the objects that `at` returned."""
+        """Close the HTTP client, which is shared with the objects that `at` returned."""
         await self.client.aclose()
 
     async def device_code(self) -> DeviceCode:

@@ -42,9 +42,9 @@ _LOGIN_ERRORS: Final = {
 
 
 def json_object(response: httpx.Response) -> dict[str, object]:
-    """Decode the JSON object in `response`, regardless of its content type.
+    """Decode the JSON object in `response`, whatever the content type.
 
-    Raises the error from `not_github_error` if there is none.
+    Raises the error from `not_github_error` if the body is not a JSON object.
     """
     data = _json(response)
     if data is None:
@@ -172,7 +172,7 @@ def account_error(response: httpx.Response) -> CopilotProxyError:
 
 
 def clean(text: object) -> str:
-    """Return text from a response as one printable line without secrets; "" if it is not text."""
+    """Return `text` as one printable line without secrets, or "" if it is not a string."""
     if not isinstance(text, str):
         return ""
     line = " ".join(text.split())
@@ -193,7 +193,7 @@ def _no_access_error(
 
 
 def _common_error(response: httpx.Response, data: Mapping[str, object]) -> CopilotProxyError | None:
-    """Return the error for a response that means the same for every request, or None."""
+    """Return the error if the response means the same for every kind of request, otherwise None."""
     if response.status_code == 401:
         return NotSignedIn(
             "GitHub no longer accepts the token: it was revoked or has expired.",

@@ -49,8 +49,8 @@ def normalize(host: str) -> str:
     if name in (GITHUB, "www.github.com", "api.github.com"):
         return GITHUB
     for service in _SERVICES:
-        # A service is a label in front of the tenant's name, so `api.ghe.com` is a tenant called
-        # "api".
+        # Only a label in front of a tenant's name is a service: in `api.ghe.com`, "api" is itself
+        # the tenant.
         if name.startswith(service) and name.count(".") > _TENANTS.count("."):
             name = name.removeprefix(service)
             break
@@ -163,7 +163,7 @@ def _is_set(settings: Settings, name: str) -> bool:
 
 
 def _host_name(text: str) -> str:
-    """Return the lowercase host in `text`, a URL or host name. If it has none, return all of it."""
+    """Return the lowercase host in a URL or host name, or all of `text` if there is none."""
     try:
         name = urlsplit(text if "://" in text else f"https://{text}").hostname
     except ValueError:

@@ -1,6 +1,6 @@
-"""Notices about the account, such as the end of a trial, which GitHub sends with Copilot tokens.
+"""Notices that GitHub sends with Copilot tokens, for example about the end of a trial.
 
-Editors show them.
+Editors show these notices to the user.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from copilot_proxy.auth.github_errors import clean
 
 
 def notice_of(payload: Mapping[str, object]) -> str | None:
-    """Return the notice in a response of the token exchange as one line, or None."""
+    """Return the notice in a token exchange response as one line, or None if there is none."""
     notice = payload.get("user_notification")
     if not isinstance(notice, Mapping):
         return None

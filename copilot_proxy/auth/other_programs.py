@@ -25,13 +25,13 @@ from copilot_proxy.masking import Secret
 
 TITLES: Final = {"gh": "GitHub CLI", "copilot-cli": "Copilot CLI", "editor": "an editor"}
 _TIMEOUT: Final = 20.0
-"""Timeout in seconds, which must allow for a keyring that asks for its password."""
+"""Timeout in seconds. It must be long enough for the user to enter the keyring's password."""
 _MAX_SIZE: Final = 1_000_000
 _KEYRING_SERVICE: Final = "copilot-cli"
 _CLI_VARIABLE: Final = "COPILOT_GITHUB_TOKEN"
 _COMMENT: Final = re.compile(r"^\s*//.*$", re.MULTILINE)
 _NO_HOST: Final = re.compile(r"[^a-z0-9.-]+")
-"""The characters around the host in a name such as ``https://github.com:mona``."""
+"""Matches the characters around the host in a name such as ``https://github.com:mona``."""
 _TABLES: Final = ("copilotTokens", "copilot_tokens")
 _HINT: Final = "Sign in with: copilot-proxy login"
 
@@ -107,14 +107,16 @@ def _tables(path: Path) -> Iterator[tuple[str, str]]:
 def _is_for(host: str, account: str) -> bool:
     """Return whether an account such as ``https://github.com:mona`` belongs to `host`.
 
-    Another host's name may contain that of `host`; its token must not be sent to `host`.
+    The whole host name must match, because a token for another host must not be sent to `host`.
     """
     return host in _NO_HOST.split(account.lower())
 
 
 def _from_keyring(host: str) -> str | None:
-    """Return Copilot CLI's token. The keyring entry is named after the account, which is
-    unknown."""
+    """Return Copilot CLI's token from the keyring, or None if there is none.
+
+    The entry is named after the account, which is not known here.
+    """
 
     def read() -> str | None:
         import keyring
@@ -126,7 +128,7 @@ def _from_keyring(host: str) -> str | None:
 
     future = submit(read)
     wait([future], _TIMEOUT)
-    # Backends raise many errors; any of them counts as having no token.
+    # Backends raise many kinds of errors; treat each like a missing token.
     return future.result() if future.done() and future.exception() is None else None
 
 
@@ -142,7 +144,7 @@ def _from_editor(host: str) -> FoundToken:
                     (app in ("", CLIENT_ID), FoundToken(Secret(token), f"the file {path}"))
                 )
     if found:
-        # Prefer the editors' app, whose tokens can be exchanged.
+        # Prefer a token of the editors' app, because it can be exchanged.
         return next((one for is_editor, one in found if is_editor), found[0][1])
     if (folder / "auth.db").is_file():
         raise LoginFailed(

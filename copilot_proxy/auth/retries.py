@@ -19,7 +19,7 @@ async def with_retries(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
-    """Return the result of `call`. After a transient failure, repeat it, at most once for each
+    """Return the result of `call`. After a transient failure, call again, at most once for each
     delay."""
     for delay in delays:
         try:
@@ -34,8 +34,8 @@ async def with_retries(
 def _is_transient(error: UpstreamError) -> bool:
     """Return whether the failure may resolve itself within seconds.
 
-    Returns False for an error that specifies a wait; for a timeout, which has already taken long;
-    and for a failure that is likely to last, such as being unable to resolve GitHub's name.
+    Returns False for an error that specifies a wait; for a timeout, which has already taken a long
+    time; and for a failure that is likely to last, such as being unable to resolve GitHub's name.
     """
     if "retry-after" in error.headers:
         return False

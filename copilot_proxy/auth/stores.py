@@ -79,7 +79,7 @@ class Credentials:
         return next(store for store in self.stores if store.name == name)
 
     def load(self) -> Credential | None:
-        """Return the credential to use, or None; its `source` is the name of its store.
+        """Return the credential to use, or None if no store has one.
 
         Raises `NotSignedIn` for a classic personal access token, and `StoreError` if a store failed
         and no other store has a token.

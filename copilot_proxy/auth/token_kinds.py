@@ -35,7 +35,8 @@ def is_fine_grained(token: Secret) -> bool:
 def may_be_direct(token: Secret) -> bool:
     """Return whether Copilot may accept the token without an exchange.
 
-    It may accept tokens of OAuth apps, but not those of GitHub Apps, such as an editor's.
+    Copilot may accept fine-grained personal access tokens and tokens of OAuth apps, but not those
+    of GitHub Apps, such as an editor's.
     """
     return token.reveal().startswith(("gho_", _FINE_GRAINED))
 

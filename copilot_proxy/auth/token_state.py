@@ -39,7 +39,7 @@ class Failure:
         return max(clock.monotonic() - self.monotonic, clock.wall() - self.wall)
 
     def backoff(self, *, has_token: bool) -> float:
-        """Return the seconds until the next attempt; `has_token` is True while the old token is
+        """Return the seconds to wait after the failure; `has_token` is True while the old token is
         valid."""
         if isinstance(self.error, NotSignedIn):
             return _REFUSED_BACKOFF if self.credential else _STORE_INTERVAL
@@ -67,7 +67,7 @@ class TokenState:
         self.failure: Failure | None = None
 
     def valid_token(self) -> CopilotToken | None:
-        """Return the token if requests may be sent with it."""
+        """Return the token, or None if requests must not be sent with it."""
         token = self.token
         doubted = self._refusals > 1 and self.failure is not None
         if token is None or doubted or token.age(self._clock) >= token.lifetime:
@@ -82,7 +82,11 @@ class TokenState:
         return not self._is_backing_off(has_token=True)
 
     def recent_failure(self) -> CopilotProxyError | None:
-        """Return the last failure if it is too early to try again or to read the store."""
+        """Return the last error if it is too early to try again, otherwise None.
+
+        After a sign-in error, the store may be read again within seconds, because the user may have
+        signed in since.
+        """
         if self.failure is None or not self._is_backing_off(has_token=False):
             return None
         is_sign_in = isinstance(self.failure.error, SignInError)

@@ -30,7 +30,7 @@ _REFUSED: Final = (400, 401, 403)
 
 @dataclass(frozen=True)
 class Verification:
-    """The access that a GitHub token grants; a field is None if unknown."""
+    """The access that a GitHub token grants; unknown fields are None."""
 
     login: str | None
     plan: str

@@ -1,1 +1,1 @@
-"""The budget: limits on the cost of requests, which parallel requests cannot exceed together."""
+"""The budget: limits on the cost of requests, enforced even across parallel requests."""

@@ -15,12 +15,12 @@ _MAX_PLANS: Final = 500
 
 
 _Key = tuple[str | None, Attribution, str | None, str]
-"""The name of a request's API key, its sender, its model and its API."""
+"""The API key (by name), the sender, the model and the API of a request."""
 
 
 class LimitFinder:
     """Finds the limits that apply to a request. The result is reused for requests with the same
-    sender, model and API, until the minute ends or the limits change."""
+    `_Key`, until the minute ends or the limits change."""
 
     def __init__(self, file: LimitsFile) -> None:
         self._file = file

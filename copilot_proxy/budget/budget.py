@@ -148,7 +148,7 @@ class Budget:
         return True
 
     def close(self) -> None:
-        """End the thread, and close the file."""
+        """Stop the thread, and close the `Reserver`."""
         executor, self._executor = self._executor, None
         reserver, self._reserver = self._reserver, None
         if executor is not None:
@@ -159,11 +159,11 @@ class Budget:
     async def _reserve(
         self, request_id: str, cost: Estimate, plan: Plan, outcome: "Refusal | None"
     ) -> "list[Used] | Refusal":
-        """Reserve `cost` after a first attempt with this `outcome`.
+        """Reserve `cost` after a first attempt, whose result was `outcome`.
 
-        If another process held the lock, try a few more times on the event loop. If that fails or a
-        limit would be exceeded, use a thread. Switching to the thread takes longer than a
-        reservation.
+        If another process held the lock, try a few more times on the event loop, because switching
+        to a thread takes longer than a reservation. If that fails or a limit would be exceeded, use
+        the thread.
         """
         reserver = self._reserver
         if outcome is None and reserver is not None and reserver.is_open():
@@ -200,7 +200,7 @@ class Budget:
             return
         if cost is None:
             self._thread().submit(self._settle_later, reserver, record)
-        nano = None if cost is None else cost.nano  # otherwise the estimate stays
+        nano = None if cost is None else cost.nano  # None keeps the estimate
         reserver.settle(record.request_id, nano)
         if nano is not None and nano > (record.reserved or 0):
             self._show_settled()

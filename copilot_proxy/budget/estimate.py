@@ -35,7 +35,7 @@ _BYTES_PER_TOKEN: Final = 4
 """Used for requests of less than `_SMALL` bytes. Their answers cost much more than their prompts,
 so counting the tokens is not worth the time."""
 _MAX_GROWTH: Final = 1.25
-"""A large request that is more than this many times as large as its session's last one may contain
+"""A large request that has grown by more than this factor since the session's last one may contain
 a file, whose size says little about its tokens. Otherwise, the tokens are estimated in proportion
 to the size."""
 
@@ -67,7 +67,10 @@ class Estimate(NamedTuple):
 
     @property
     def least(self) -> int | None:
-        """The cost of the prompt if the output is a guess; otherwise None."""
+        """The lowest amount to reserve if the output is a guess: the cost of the prompt.
+
+        None if the output is not a guess.
+        """
         return self.prompt if self.is_guess else None
 
 
@@ -126,8 +129,11 @@ class Estimator:
         )
 
     def _in_proportion(self, record: RequestRecord) -> int | None:
-        """Return the tokens of a large prompt, in proportion to the session's last prompt, whose
-        tokens Copilot has counted. Returns None if the sizes of the two differ too much."""
+        """Return the tokens of a large prompt, estimated from the session's last prompt.
+
+        Copilot has counted the tokens of that prompt. Returns None if there is no such prompt, or
+        if the sizes differ too much.
+        """
         seen = self._prompts.get((record.model or "", record.attribution.session or ""))
         if record.size < LARGE or seen is None or seen.size == 0:
             return None

@@ -13,14 +13,14 @@ from copilot_proxy.cost.nano_aiu import NANO, credits, grouped
 from copilot_proxy.formats.permanent_errors import looks_retryable
 
 _USUAL_RAISE: Final = 100
-"""The number of AI credits to suggest for large limits."""
+"""The number of AI credits by which a refusal suggests raising a large limit."""
 TO_RAISE: Final = "To raise it, run: "
 """The start of the advice in a refusal, before the command."""
 NAMES: Final = {"day": "today", "month": "this month", "session": "this session"}
 
 
 def amount(nano: int) -> str:
-    """Return an amount in AI credits, or in dollars if the credits could be misread."""
+    """Return an amount in AI credits, or in dollars if clients could misread the credits."""
     if 0 < nano < NANO // 200:
         return "less than 0.01 AI credits"
     return _unmistakable(nano, f"{credits(nano):,.2f}")
@@ -44,7 +44,7 @@ def _unmistakable(nano: int, text: str) -> str:
 
 
 def number(count: int) -> str:
-    """Return `count` as text, or a slightly higher number if it could be misread."""
+    """Return `count` as text, or a slightly higher number if clients could misread `count`."""
     while looks_retryable(text := f"{count:,}".replace(",", " ")):
         count += 1
     return text
@@ -75,9 +75,9 @@ def advised_raise(limit: Limit, missing: int) -> str:
 
 
 def stored_hint(notes: Sequence[str]) -> str:
-    """Return an explanation for a refusal in the ledger, which does not contain the refusal's text.
+    """Explain a refusal from the ledger, which does not contain the original message.
 
-    `notes` are the request's notes, which include the refusal's advice.
+    `notes` are the notes of the request; one of them is the advice from the original message.
     """
     usual = f"{TO_RAISE}copilot-proxy budget raise {_USUAL_RAISE}"
     advice = next((note for note in notes if note.startswith(TO_RAISE)), usual)

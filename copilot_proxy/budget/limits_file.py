@@ -186,7 +186,7 @@ class LimitsFile:
         """Return the current limits, or the most recently read ones if the file is unusable."""
         try:
             status = os.stat(self._path)
-            # An inode number may be reused, possibly within one tick of the clock.
+            # A new file may get the same inode number, possibly within one tick of the clock.
             seen = (status.st_mtime_ns, status.st_ino, status.st_size)
         except OSError:
             seen = None

@@ -22,7 +22,7 @@ from copilot_proxy.private_files import NEW, failure_reason, make_folder, open_p
 log = logging.getLogger(__name__)
 
 Occasion = Literal["used", "refused"]
-"""Most of a limit has been used, or a request would have exceeded it."""
+"""Why a notice is sent: most of a limit was used, or a request was refused."""
 _TIMEOUT: Final = 30.0
 """Seconds after which the command is killed."""
 _KEPT_SECONDS: Final = 40 * 86_400
@@ -78,14 +78,14 @@ class Notices:
             log.warning("The notify command did not finish within %g s.", _TIMEOUT)
         except OSError as error:
             log.warning("The notify command failed: %s.", failure_reason(error))
-            with suppress(OSError):  # it will be tried again after a restart
+            with suppress(OSError):  # so that it is tried again after a restart
                 (self._folder / name).unlink(missing_ok=True)
         else:
             if done.returncode:
                 log.warning("The notify command failed with exit code %d.", done.returncode)
 
     def _is_first(self, name: str) -> bool:
-        """Return whether no process has sent this notice yet, and remember it. Raises `OSError`."""
+        """Mark a notice as sent. Return False if it has already been sent. Raises `OSError`."""
         make_folder(self._folder)
         oldest = time.time() - _KEPT_SECONDS
         for file in self._folder.iterdir():

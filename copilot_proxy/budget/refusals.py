@@ -22,7 +22,7 @@ _MAX_NAME: Final = 64
 
 
 class BudgetExceeded(CopilotProxyError):
-    """A request does not fit into the budget. The HTTP status makes clients stop; see
+    """A request does not fit into the budget. The HTTP status keeps clients from retrying; see
     docs/clients.md."""
 
     status = 402

@@ -19,7 +19,8 @@ class LimitState(NamedTuple):
     allowed: int
     """The limit including its raises."""
     spent: int
-    """For a limit per session, the amount spent by today's most expensive session."""
+    """The amount spent in this day or month or, for a limit per session, by today's most expensive
+    session."""
     reserved: int
     resets_at: datetime | None
     """When the limit resets; None for a limit per session."""

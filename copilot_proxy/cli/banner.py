@@ -48,7 +48,7 @@ class Banner:
     address: str
     """The server's URL, without ``/v1``."""
     catalogue: "Catalogue | None"
-    """None if the list of models could not be loaded."""
+    """The account's models, or None if they could not be loaded."""
     account: str | None = None
     simulator: str | None = None
     """The URL of the simulator, if one is used."""
@@ -95,13 +95,13 @@ class Banner:
         }
 
     def _example(self) -> list[str]:
-        """Return the lines of the curl command."""
+        """Return the curl command as indented lines."""
         return [f"  {line}" for line in _split(self.curl())]
 
     def curl(self) -> str:
         """Return a curl command that sends a first request."""
         body = json.dumps(
-            # Not a model id, because the command must work even after that model is retired.
+            # Not a model id, because the command must still work after models have retired.
             {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
             separators=(",", ":"),
         )

@@ -155,7 +155,7 @@ def _off(path: Path, settings: Settings, kind: str, name: str) -> None:
 
 
 def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_json: bool) -> None:
-    """Print all limits, or only those of the key, client or project `only`."""
+    """Print all limits, or only those of one scope; `only` is its kind and name."""
     from copilot_proxy.budget import limits_file
     from copilot_proxy.budget.formatting import scope_flag
     from copilot_proxy.budget.report import limit_states

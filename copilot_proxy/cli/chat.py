@@ -143,7 +143,7 @@ async def _open(settings: "Settings") -> "Backend":
 
 
 async def _warn_about_default(backend: "Backend", settings: "Settings") -> None:
-    """Print a warning if ``default`` does not mean the configured model."""
+    """Print a warning if the configured default model is not in use, or will be retired."""
     # If the model list cannot be loaded, the question itself will fail with that error.
     with suppress(CopilotProxyError, TimeoutError):
         async with asyncio.timeout(_CATALOGUE_TIMEOUT):

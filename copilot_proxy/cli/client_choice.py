@@ -15,10 +15,10 @@ def ledger_name(name: str) -> str:
 
 
 def named_client(name: str, choices: Sequence[Client] = CLIENTS, *, others: str = "") -> Client:
-    """Return the client called `name`. Raises `UsageError`, which suggests similar names or lists
-    `choices`.
+    """Return the client called `name`.
 
-    `others` is the command that the error suggests for other programs.
+    Raises `UsageError` for an unknown name. The error suggests similar names or lists `choices`;
+    `others` is the command that it suggests for other programs.
     """
     definition = find_client(name)
     if definition is None:

@@ -14,7 +14,7 @@ from copilot_proxy.errors import ClientNotFound
 _ANSWER_TIMEOUT: Final = 20
 """Seconds within which a client must print the requested information."""
 _SIGNALED: Final = 128
-"""As in shells, a program ended by a signal has this exit code plus the signal's number."""
+"""As in shells, the exit code of a program ended by a signal is this plus the signal's number."""
 
 
 class Ended(NamedTuple):
@@ -37,7 +37,7 @@ def run_program(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
             process = subprocess.Popen(  # noqa: S603  # what the user asked for
                 command,
                 env=environ,
-                # The program inherits the open `temporary_folder`.
+                # The program inherits the open lock file of `temporary_folder`.
                 close_fds=sys.platform == "win32",
             )
         except OSError as error:
@@ -73,8 +73,10 @@ def ask_program(command: Sequence[str]) -> str:
 
 @contextmanager
 def _passed_signals() -> Iterator["tuple[list[subprocess.Popen[bytes]], set[int]]"]:
-    """Pass signals on to programs while the block runs. Yield a list, to which the block adds the
-    programs, and the set of signals received so far."""
+    """Pass signals on to programs while the block runs.
+
+    Yields a list for the programs, which the block fills, and the set of signals received so far.
+    """
     programs: list[subprocess.Popen[bytes]] = []
     received: set[int] = set()
 

@@ -22,7 +22,7 @@ class _State(NamedTuple):
 
     client: Client
     version: str | None
-    """None if the client is not installed."""
+    """The version, "yes" if it is unknown, or None if the client is not installed."""
     journal: Journal
     seen: datetime | None
 

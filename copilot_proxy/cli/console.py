@@ -57,8 +57,7 @@ def print_unwrapped(text: str) -> None:
 
 
 def with_commands(text: str) -> str:
-    """Return `text` with its commands changed to ones that work here. Their spaces are
-    non-breaking."""
+    """Return `text` with its commands replaced by ones that work here, with non-breaking spaces."""
     text = with_profile(text, os.environ.get(f"{ENVIRONMENT_PREFIX}PROFILE")) or ""
     return _COMMAND.sub(_runnable, text)
 
@@ -117,7 +116,7 @@ def program_name() -> str:
 
 
 def two_columns(rows: Iterable[tuple[str, str]]) -> str:
-    """Format names and values for stdout in two columns; see `wrapped`."""
+    """Format names and values for stdout in two columns, with long lines `wrapped`."""
     return "\n".join(wrapped(f"{name:<14}{value}", " " * 14) for name, value in rows)
 
 
@@ -137,7 +136,7 @@ def stderr_is_tty() -> bool:
 
 
 def stdin_is_tty() -> bool:
-    """Return whether standard input is a terminal; it may be closed."""
+    """Return whether standard input is open and is a terminal."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 

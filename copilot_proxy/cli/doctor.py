@@ -168,7 +168,7 @@ def _print(findings: "Sequence[Finding]") -> None:
 
 
 def _passed(findings: "Sequence[Finding]") -> Iterator[str]:
-    """Yield lines for the checks that found no problem."""
+    """Yield lines for the checks that found no problem or did not run."""
     for one in findings:
         if one.result.status == "ok" and not one.result.is_off:
             yield from _wrapped(one.result.what, _PASSED.format(one.check.title))

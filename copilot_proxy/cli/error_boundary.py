@@ -16,7 +16,7 @@ from copilot_proxy.terminal import discard
 
 INTERRUPTED: Final = 130
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG)
-"""If an error with one of these numbers names no file, writing to stdout has failed."""
+"""An `OSError` with one of these numbers and no file name means that writing to stdout failed."""
 _SIMULATABLE: Final = tuple(
     f"copilot-proxy {name}" for name in ("serve", "chat", "models", "status")
 )
@@ -102,7 +102,7 @@ _WAITING: Final = _Waiting(logging.WARNING)
 def open_streams() -> None:
     """Make stdout and stderr safe to write to.
 
-    Closed streams are reopened, so that no connection gets their file descriptor. Characters
+    Closed streams are reopened, so that connections do not get their file descriptors. Characters
     missing from the terminal's encoding are replaced.
     """
     for name in ("stdout", "stderr"):

@@ -91,7 +91,7 @@ def sign_in(
     yes: bool = False,
     browser: bool = True,
 ) -> None:
-    """Sign in with a token from the given source, or with a new token by default; see `login`."""
+    """Sign in with an existing token if the arguments select one, otherwise with a new token."""
     import asyncio
 
     from copilot_proxy.auth import hosts
@@ -180,7 +180,7 @@ async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
 def _choose_store(
     credentials: "Credentials", wanted: Store | None, flags: str, *, is_confirmed_later: bool
 ) -> str:
-    """Return the name of a writable store. Called first, so that no sign-in is wasted.
+    """Return the name of a writable store. This comes first, so that no sign-in is wasted.
 
     `flags` are repeated in the command that the hint suggests. With `is_confirmed_later`, this
     function does not ask about the store, because a later question names it. Raises `StoreError` if

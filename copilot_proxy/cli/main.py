@@ -126,8 +126,7 @@ def _check_profile(name: str) -> None:
 
 @contextmanager
 def _environ(name: str, value: str | None) -> Iterator[None]:
-    """Set the environment variable `name` while the block runs, for this program and the programs
-    it starts."""
+    """Set the environment variable `name` while the block runs, unless `value` is None."""
     before = os.environ.get(name)
     if value is not None:
         os.environ[name] = value

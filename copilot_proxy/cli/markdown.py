@@ -90,7 +90,7 @@ class MarkdownPrinter:
         self._rest = ""
 
     def _finish(self, text: str, *, is_partial: bool = False) -> None:
-        """Print a block, or with `is_partial` only the first part of it."""
+        """Print a block. With `is_partial`, the rest of the block is printed later."""
         lines = rendered(text, self._console, self._console.options)
         if lines:
             if self._tail.below:

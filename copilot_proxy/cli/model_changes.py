@@ -39,8 +39,8 @@ class SeenModel(NamedTuple):
     price: str
     """The price, in the format of `price_text`."""
     retires: str | None
-    """The day on which it retires, "" if no date was announced, or None if it is not being
-    retired."""
+    """The day on which the model retires, "" if no date was announced, or None if the model is not
+    being retired."""
     size: int | None = None
     """The model's `Size`; None in lists saved by earlier versions of this program."""
 

@@ -92,7 +92,7 @@ def run(
 def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
     """Return the client's definition, and the command line that starts it.
 
-    Raises `UsageError` for an unknown client, and `ClientNotFound`.
+    Raises `UsageError` for an unknown client, and `ClientNotFound` for one that is not installed.
     """
     from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.run_connection import program_of
@@ -129,7 +129,7 @@ def _cannot_start(definition: "Client") -> UsageError:
 
 
 def _print_variables(settings: Settings, *, simulate: bool) -> int:
-    """Print the variables for a shell, and report whether there is a server."""
+    """Print the variables for a shell. Report a server that is missing or refuses the key."""
     from copilot_proxy.cli.run_connection import NO_KEY
     from copilot_proxy.cli.shared_server import address_of, key_of
     from copilot_proxy.clients.environment import variables

@@ -49,8 +49,9 @@ def connect(
 ) -> Connection:
     """Return the client's `Connection`. Raises `CopilotProxyError`.
 
-    `server.prefix` is not supported by older servers. `model` is the model that the user asked for,
-    `program` the path of the client, and `arguments` the user's arguments for it.
+    The server must support `server.prefix`, which older servers do not. `model` is the model that
+    the user asked for, `program` the path of the client, and `arguments` the user's arguments for
+    it.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:
@@ -118,7 +119,7 @@ def environment(client: Client, launch: Launch, environ: Mapping[str, str]) -> d
 
 @contextmanager
 def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
-    """Yield the folder for the client's files; at the end, remove it if possible."""
+    """Yield the folder for the client's files. It is temporary unless `client.keeps_folder`."""
     folder = state_dir / "clients" / client.name
     if client.keeps_folder and _make(folder):
         yield folder
@@ -128,8 +129,10 @@ def folder_for(client: Client, state_dir: Path) -> Iterator[Path]:
 
 
 def _make(folder: Path) -> bool:
-    """Create the folder, and return whether that succeeded. The simulator works without a
-    folder."""
+    """Create the folder, and return whether that succeeded.
+
+    With a simulator, a client can be started even if the state folder is not writable.
+    """
     try:
         make_folder(folder)
     except OSError:

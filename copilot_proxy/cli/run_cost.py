@@ -54,7 +54,7 @@ def _is_writable(ledger: Path) -> bool:
 
 
 def line(sums: Sums, refusals: Sequence[tuple[str, str, int]] = ()) -> str:
-    """Return the line for `sums` and `refusals`, which come from `refusals_of`."""
+    """Return the line for a session's `sums` and its `refusals`, as returned by `refusals_of`."""
     if sums.requests == 0:
         return NO_REQUESTS
     requests = counted(sums.requests, "request")

@@ -38,7 +38,7 @@ _ANNOUNCE_SECONDS: Final = 1.0
 
 
 class ServerRunner:
-    """Serves on a bound socket until the user stops it."""
+    """Runs the server on a bound socket until the user stops the server."""
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class ServerRunner:
         simulator: str | None,
         ollama: "OllamaPort | None" = None,
     ) -> None:
-        """`simulator` is the URL of the simulator, if one is used. `ollama` is the second port."""
+        """`simulator` is the URL of the simulator, if one is used. `ollama` is the second port, if
+        there is one."""
         from copilot_proxy.server.listen_socket import server_url
 
         self._settings = settings
@@ -242,7 +243,7 @@ def _import_supervisor() -> None:
 async def _wait_for_models(
     models: "asyncio.Task[Catalogue]",
 ) -> "tuple[Catalogue | None, UpstreamError | None]":
-    """Return the catalogue or a temporary error, and None for the other.
+    """Return the catalogue and None, or None and a temporary error.
 
     Both are None if GitHub does not respond in time. Raises errors that are permanent, such as
     `SignInError`.
@@ -257,6 +258,6 @@ async def _wait_for_models(
 
 
 def _retrieve_exception(models: "asyncio.Task[Catalogue]") -> None:
-    """Retrieve an exception that came too late, to keep asyncio from logging a warning."""
+    """Retrieve an exception that nobody awaited, so that asyncio does not log a warning."""
     if not models.cancelled():
         models.exception()

@@ -213,7 +213,10 @@ def _print_last(path: Path, count: int) -> int:
 
 
 def _print_new(path: Path, position: int) -> int:
-    """Print the file from `position` on, and return its size. The file may have been rotated."""
+    """Print the complete lines after `position`, or all if the file was rotated.
+
+    Returns the position after the last printed line.
+    """
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             file.seek(position if path.stat().st_size >= position else 0)

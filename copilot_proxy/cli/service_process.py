@@ -58,7 +58,7 @@ def _log_flags() -> list[str]:
     try:
         return ["--log-file", str(log_file_of(load_settings()))]
     except CopilotProxyError:
-        return []  # `serve` reports it
+        return []  # `serve` reports the error
 
 
 class _LastLines(io.TextIOBase):

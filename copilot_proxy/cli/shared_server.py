@@ -162,7 +162,7 @@ def _spawn(command: list[str], output: int) -> "subprocess.Popen[bytes]":
 
 
 def _free_port(wanted: int) -> int:
-    """Return `wanted`, or another free port if a program is already listening on it."""
+    """Return the port `wanted`, or another one if a program is already listening on that port."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             if sys.platform != "win32":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def settings_for(
     flags: Mapping[str, object], *, simulate: bool
 ) -> "Iterator[tuple[Settings, Simulator | None]]":
-    """Load the settings. With `simulate`, also run a simulator, and point the settings to it.
+    """Yield the settings and, with `simulate`, a simulator to which they point.
 
     Only GitHub's addresses are replaced. Signing in, the token exchange and all requests use the
     same code as with GitHub.

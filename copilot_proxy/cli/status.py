@@ -134,7 +134,7 @@ async def _try(
 async def _account_of(
     exchange: "TokenExchange", github: "GitHub", credential: "Credential"
 ) -> "Account":
-    """Return the account data in the token, for when GitHub does not return the account."""
+    """Return what is known about an account that GitHub does not return: its login and plan."""
     from copilot_proxy.auth.account import parse_account
     from copilot_proxy.auth.verification import fetch_login
 

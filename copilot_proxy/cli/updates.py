@@ -33,13 +33,13 @@ _FOUND: Final = re.compile(rf"^{DISTRIBUTION} \((\S+)\)$", re.MULTILINE)
 
 
 def show_update(command: str) -> None:
-    """After `command`, show the notice and start a check for a new version, if either is due."""
+    """After `command`, show a notice and check for a new version, each only if it is due."""
     if command not in _COMMANDS or not is_interactive() or "CI" in os.environ:
         return
     try:
         settings = load_settings()
     except CopilotProxyError:
-        return  # the command has already reported it
+        return  # the command has already reported the error
     if not settings.update_check or not _is_released():
         return
     file = state_dir(settings.home_dir) / _FILE
@@ -83,7 +83,7 @@ def latest_version() -> str | None:
 
 
 def _is_released() -> bool:
-    """Return whether this copy was installed from a package index and is not temporary."""
+    """Return whether this copy was installed from an index, rather than run by pipx run or uvx."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:

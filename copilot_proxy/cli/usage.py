@@ -250,7 +250,10 @@ def _report(
 
 
 def _threshold_code(report: "Report", threshold: float) -> int:
-    """Return the exit code of ``--threshold``. Raises `CopilotProxyError` if there is no quota."""
+    """Return the exit code of ``--threshold``.
+
+    Raises `CopilotProxyError` if the remaining quota is unknown.
+    """
     left = report.quota.left if report.quota else None
     if left is None:
         raise CopilotProxyError(

@@ -86,7 +86,7 @@ def _amount(value: float) -> str:
 def _month(database: Database) -> dict[str, Any]:
     """Return this month's credits according to the ledger and according to GitHub's quota.
 
-    `unit` is the quota's unit; the two can be compared only if it is AI credits.
+    The entry ``unit`` is the quota's unit; the amounts can be compared only if it is AI credits.
     """
     now = datetime.now().astimezone()
     sums = month_total(database, now)
@@ -105,5 +105,5 @@ def _month(database: Database) -> dict[str, Any]:
         used = quota.used if is_current else None
     if quota is None or used is None:
         return {**found, "github": None, "others": None, "step": None}
-    step = quota.entitlement / 1000  # the percentage has one decimal
+    step = quota.entitlement / 1000  # GitHub's percentage has one decimal
     return {**found, "github": used, "others": max(0.0, used - ledger), "step": step}

@@ -30,7 +30,7 @@ def refuse_unused(word: str | None, argument: str, options: Mapping[str, object]
     """Raise `UsageError` if any given option has no effect.
 
     `word` is the view or the action, and `options` maps the flag of every option to its value,
-    which is None or False if it was not given.
+    which is None or False if the option was not given.
     """
     given = [flag for flag, value in options.items() if value is not None and value is not False]
     if word in _USED:

@@ -36,7 +36,7 @@ def main() -> None:
     """Run the program. The argument is the file descriptor of the supervisor's socket."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # The supervisor blocked these signals before it started this process.
+    # Unblock the signals, which the supervisor blocked before it started this process.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     speed_up_startup()
     open_streams()
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def run_worker(channel: socket.socket) -> None:
-    """Serve with the configuration from `channel` until the supervisor stops it or exits."""
+    """Serve with the configuration from `channel` until the supervisor exits or says to stop."""
     config = receive_config(channel)
     if config is None:
         channel.close()

@@ -1,4 +1,4 @@
-"""aider: variables, and a file with model limits.
+"""aider, which is configured with variables and a file of model limits.
 
 Source: https://aider.chat/docs/llms/openai-compat.html and /docs/config/adv-model-settings.html
 """

@@ -102,7 +102,7 @@ class Client:
     """The client's name in the ledger."""
     title: str
     programs: tuple[str, ...]
-    """The names of the client's programs. If there is a `launch`, commands use the first name."""
+    """The names of the client's programs. With a `launch`, the first one is the client's `word`."""
     setup: Callable[[Connection, Machine], Setup]
     """Returns how to configure the client permanently."""
     apis: tuple[Api, ...]
@@ -128,7 +128,7 @@ class Client:
     """The family to start with if neither the command nor the settings name a model."""
     resume: str = ""
     """Arguments that continue the client's last conversation, if the client has such arguments. The
-    command that the client itself suggests would start it without this server."""
+    command that the client itself suggests would not use this server."""
     obstacle: str = ""
     """Why the client cannot use this server, or "" if it can."""
     keeps_folder: bool = False

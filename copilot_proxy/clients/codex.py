@@ -15,12 +15,12 @@ from copilot_proxy.config_edits.changes import Change, WholeFile
 
 _PROVIDER: Final = "copilot-proxy"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""This variable is not named like our settings, because every program that Codex starts inherits
-it."""
+"""The variable for the key. Programs that Codex starts inherit it, so it must not be named like one
+of our settings."""
 _FILE: Final = "models.json"
 _MODELS_FILE: Final = "copilot-proxy.models.json"
 _WITHOUT: Final = ("upgrade", "availability_nux", "default_service_tier", "model_specialty")
-"""Fields that advertise or select something that only OpenAI's servers offer."""
+"""Fields to leave out: they advertise or select something that only OpenAI's servers offer."""
 _UNRANKED: Final = 100
 """The menu position of models that are not in Codex's own list: below those that are."""
 

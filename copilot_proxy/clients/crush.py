@@ -1,4 +1,4 @@
-"""crush: a provider in the JSON configuration file.
+"""crush, which reads providers from its JSON configuration file.
 
 Source: https://github.com/charmbracelet/crush#custom-providers
 """

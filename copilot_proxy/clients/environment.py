@@ -25,7 +25,7 @@ OVERRIDES: Final = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_URL")
 
 
 def launch(to: Connection) -> Launch:
-    """Return how to start any program."""
+    """Return how to start any program that reads these variables."""
     models = {"OPENAI_MODEL": to.model.id, "ANTHROPIC_MODEL": to.model.id}
     return Launch(environ=variables(to.url, to.key) | models)
 

@@ -1,4 +1,4 @@
-"""Gemini CLI: variables, and a settings file that selects the type of sign-in.
+"""Gemini CLI, which needs variables, and a settings file that selects the type of sign-in.
 
 No variable can select the type of sign-in. A variable can name a settings file, but Gemini CLI
 skips that file if others can write to a parent folder, such as ``/tmp``. Gemini CLI is therefore

@@ -1,4 +1,4 @@
-"""goose: a file in the folder of the user's own providers.
+"""goose, which reads variables, or a file in the folder of the user's own providers.
 
 Source: https://goose-docs.ai/docs/getting-started/providers and the files of goose's built-in
 providers.

@@ -1,4 +1,4 @@
-"""gptme: variables that name the server, whose models gptme calls local.
+"""gptme, which calls the models "local" if variables name the server.
 
 Source: https://gptme.org/docs/providers-custom.html
 """

@@ -1,4 +1,4 @@
-"""opencode and its derivative Kilo: a variable holds a configuration that is merged last.
+"""opencode and its derivative Kilo, which read a configuration from a variable and merge it last.
 
 Source: https://opencode.ai/docs/config and /docs/providers.
 """

@@ -1,4 +1,4 @@
-"""OpenHands' command line: variables, and a flag that makes it read them.
+"""OpenHands' command line, which reads variables if a flag says so.
 
 Source: https://docs.openhands.dev/openhands/usage/cli/command-reference
 """

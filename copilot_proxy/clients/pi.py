@@ -1,4 +1,4 @@
-"""pi: an extension that adds a provider, with an API for each model.
+"""pi, for which an extension adds a provider, with an API for each model.
 
 Source: docs/extensions.md and docs/models-configuration.md of @earendil-works/pi-coding-agent.
 """
@@ -13,8 +13,8 @@ from copilot_proxy.config_edits.changes import WholeFile
 _PROVIDER: Final = "copilot-proxy"
 _FILE: Final = "copilot-proxy.ts"
 _KEY: Final = "G_COPILOT_PROXY_KEY"
-"""This variable is not named like our settings, because every program that pi starts inherits
-it."""
+"""The variable for the key. Programs that pi starts inherit it, so it must not be named like one of
+our settings."""
 _APIS: Final[dict[Api, str]] = {
     "chat": "openai-completions",
     "responses": "openai-responses",

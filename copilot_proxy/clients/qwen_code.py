@@ -1,4 +1,4 @@
-"""qwen-code: variables, and a flag for the provider type."""
+"""qwen-code, which is configured with variables, and a flag for the provider type."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Raycast: a YAML file with the user's own providers.
+"""Raycast, which reads the user's own providers from a YAML file.
 
 Source: https://manual.raycast.com/ai/custom-providers
 """

@@ -17,7 +17,7 @@ USER_AGENTS: Final = {
     "droid": "factory-cli/",
     "gemini-cli": "GeminiCLI",
 }
-"""The start of each client's ``user-agent`` header. Other clients send that of an SDK, or an
+"""The start of each client's ``user-agent`` header. Other clients send the header of an SDK, or an
 unknown one."""
 SESSION_HEADERS: Final = {
     "claude-code": ("x-claude-code-session-id",),

@@ -1,4 +1,4 @@
-"""Web applications, which often run in a container: variables, or a configuration file.
+"""Web applications, often in a container, that are configured with variables, a file or a form.
 
 Sources: https://docs.openwebui.com/reference/env-configuration,
 https://www.librechat.ai/docs/quick_start/custom_endpoints, https://docs.n8n.io
