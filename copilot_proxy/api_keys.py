@@ -32,7 +32,10 @@ class ApiKey:
         return _digest(self.key.reveal().encode())
 
     def allows(self, model_id: str, resolve: Callable[[str], str]) -> bool:
-        """Return whether the key may use the model with this id; `resolve` turns names into ids."""
+        """Return whether the key may use the model with this id.
+
+        `resolve` returns the id of the model that an id or alias in `models` stands for.
+        """
         return not self.models or any(
             _matches(pattern, model_id) if "*" in pattern else resolve(pattern) == model_id
             for pattern in self.models

@@ -1,6 +1,6 @@
 """The types of ASGI applications (https://asgi.readthedocs.io/en/stable/specs/main.html).
 
-They match the framework's types; importing those would load the entire framework.
+They match the framework's types, but importing the latter would load the entire framework.
 """
 
 import asyncio
@@ -79,6 +79,6 @@ class ASGIApp(Protocol):
     awaiting it in a coroutine of its own.
     """
 
-    # A coroutine function, because that is how the framework recognizes an application returned by
-    # a route.
+    # This is a coroutine function, because that is how the framework recognizes an application that
+    # a route returns.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...

@@ -82,7 +82,7 @@ class Model:
 
     @cached_property
     def retirement(self) -> Retirement | None:
-        """GitHub's announcement of the model's retirement, or None."""
+        """GitHub's announcement of the model's retirement, or None if there is none."""
         return retirement(self.raw)
 
     @cached_property

@@ -28,7 +28,7 @@ _LEEWAY: Final = 60.0
 """Seconds for which an expired token is still accepted, in case this machine's clock is ahead."""
 _BURST: Final = 10
 _EXCHANGE_INTERVAL: Final = 10.0
-"""Minimum seconds between exchanges, across all callers, after the first `_BURST`."""
+"""Minimum seconds between exchanges, across all callers, after the first `_BURST` exchanges."""
 _HINT: Final = (
     "The token was sent with the request. Send a GitHub OAuth token that works with Copilot, or "
     "send any other key to use the server's own account."

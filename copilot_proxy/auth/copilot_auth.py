@@ -36,7 +36,7 @@ GitHub are raised to this."""
 _MAX_REFRESH_INTERVAL: Final = 24 * 3600.0
 _FORCED_BURST: Final = 5
 _FORCED_INTERVAL: Final = 30.0
-"""Minimum seconds between renewals caused by rejected requests, after the first `_FORCED_BURST`."""
+"""Minimum seconds between renewals after rejected requests, except the first `_FORCED_BURST`."""
 _HOST_TIMEOUT: Final = 2.0
 """Maximum seconds for reading the host of the stored credential."""
 

@@ -47,7 +47,7 @@ class AuthState:
 
     signed_in: Literal["yes", "no", "unknown"]
     expires_in: float | None
-    """Seconds until the Copilot token expires; None without a token."""
+    """Seconds until the Copilot token expires, or None if there is no token."""
     last_error: str | None
 
 

@@ -23,7 +23,7 @@ class Credential:
 
 
 class CredentialStore(Protocol):
-    """A store for one credential. Its methods may block, and raise `StoreError`."""
+    """A store for one credential. All methods may block, and may raise `StoreError`."""
 
     name: str
 
@@ -32,7 +32,7 @@ class CredentialStore(Protocol):
         ...
 
     def unavailable(self) -> str | None:
-        """Return a sentence that says why this machine has no such store; None if it has one."""
+        """Return a sentence that says why this machine has no such store, or None if it has one."""
         ...
 
     def check_writable(self) -> None:
@@ -40,7 +40,7 @@ class CredentialStore(Protocol):
         ...
 
     def load(self) -> Credential | None:
-        """Return the credential; None if the store is empty or does not exist."""
+        """Return the credential, or None if the store is empty or does not exist."""
         ...
 
     def save(self, credential: Credential) -> None:

@@ -132,7 +132,7 @@ def _store_error(error: BaseException) -> StoreError:
 
 
 def _reason_unavailable() -> str | None:
-    """Return a sentence that says why there is no keyring; None if there is one."""
+    """Return a sentence that says why there is no keyring, or None if there is one."""
     try:
         import keyring
         from keyring.backends import chainer, fail, null

@@ -14,7 +14,7 @@ class RateLimiter:
         """The time at which the bucket is full again."""
 
     def acquire(self) -> float:
-        """Take a token and return 0; if there is none, return the seconds until there is one."""
+        """Take a token and return 0, or return the seconds until there is a token."""
         now = self._monotonic()
         full_at = max(self._full_at, now)
         wait = full_at - now - self._slack

@@ -11,7 +11,7 @@ _FINE_GRAINED: Final = "github_pat_"
 _OAUTH: Final = re.compile(r"gh[uo]_[A-Za-z0-9_]+")
 _COPILOT: Final = re.compile(r"[!-~]+")
 _GITHUB: Final = re.compile(r"[A-Za-z0-9_.-]{10,}")
-"""Any type of GitHub token, even from older servers; current tokens have at least 40 characters."""
+"""Matches every type of GitHub token. Tokens of older servers may have fewer than 40 characters."""
 
 
 def may_be_token(token: Secret) -> bool:

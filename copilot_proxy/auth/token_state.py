@@ -102,7 +102,7 @@ class TokenState:
         return max(1, math.ceil(left))
 
     def recent_failure_of(self, credential: Credential) -> CopilotProxyError | None:
-        """Return why it is too early to try this GitHub token again; None if it may be tried."""
+        """Return why it is too early to try this GitHub token again, or None if it may be tried."""
         failure = self.failure
         if (
             failure is None

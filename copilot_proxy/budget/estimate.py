@@ -1,9 +1,9 @@
 """Estimates the cost of a request before it is sent.
 
-The tokens of a prompt are estimated from its length. Those of a large prompt are estimated in
-proportion to the session's last prompt, whose tokens are known. Tokens that the session has just
-sent count as cached. The output is expected to be about as long as the model's longer recent
-answers.
+The number of tokens in a prompt is estimated from its length. For a large prompt, it is estimated
+in proportion to the session's last prompt, for which the number is known. Tokens that the session
+has just sent count as cached. The output is expected to be about as long as the model's longer
+recent answers.
 """
 
 import time

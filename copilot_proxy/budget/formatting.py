@@ -51,12 +51,12 @@ def number(count: int) -> str:
 
 
 def scope_text(limit: Limit) -> str:
-    """Return what the limit applies to, such as `` for the client codex``; "" for all requests."""
+    """Return the limit's scope, such as `` for the client codex``, or "" for all requests."""
     return f" for the {limit.kind} {limit.name}" if limit.kind else ""
 
 
 def scope_flag(limit: Limit) -> str:
-    """Return the flag that selects the limit's scope in commands; "" for all requests."""
+    """Return the flag that selects the limit's scope in commands, or "" for all requests."""
     return f" --{limit.kind} {shlex.quote(limit.name)}" if limit.kind else ""
 
 

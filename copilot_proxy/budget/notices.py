@@ -40,7 +40,7 @@ class Notices:
         self._sent: set[str] = set()
 
     def send(self, occasion: Occasion, limit: Limit, allowed: int, period: str, text: str) -> None:
-        """Run the command with `text`, unless it has already run for this occasion and period.
+        """Run the command with `text`, unless it already ran for this occasion, limit and period.
 
         `allowed` is the amount of the limit in nano-AIU, and `period` the day, month or session.
         Does not wait for the command to exit.

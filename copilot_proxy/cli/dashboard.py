@@ -70,7 +70,7 @@ def _no_server(settings: Settings, *, simulate: bool) -> CopilotProxyError:
 
 
 def _open(address: str) -> bool:
-    """Open the address in a browser; return False if there is none, for example over SSH."""
+    """Open the address in a browser. Return False if there is no browser, for example over SSH."""
     is_linux = sys.platform.startswith("linux")
     if is_linux and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
         return False  # a browser in the terminal could not show the page

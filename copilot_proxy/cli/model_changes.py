@@ -1,7 +1,7 @@
 """Finds what has changed in the account's model list since the user last looked at it.
 
-``models-seen.json`` in the state folder contains the ids, prices and retirements in the last list
-of each GitHub host.
+``models-seen.json`` in the state folder contains the ids, prices and retirements from the last
+list of each GitHub host.
 """
 
 import json

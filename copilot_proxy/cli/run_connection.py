@@ -50,8 +50,8 @@ def connect(
     """Return the client's `Connection`. Raises `CopilotProxyError`.
 
     The server must support `server.prefix`, which older servers do not. `model` is the model that
-    the user asked for, `program` the path of the client, and `arguments` the user's arguments for
-    it.
+    the user asked for, `program` the path of the client's program, and `arguments` the user's
+    arguments for it.
     """
     models = {one.id: one for one in parse_models(server.models())}
     if not server.simulated:

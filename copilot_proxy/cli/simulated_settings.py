@@ -43,7 +43,7 @@ def settings_for(
 
 
 def _spent_before(settings: Settings) -> float:
-    """Return the credits that earlier simulators have charged this month; 0 if that is unknown.
+    """Return the credits that earlier simulators charged this month, or 0 if that is unknown.
 
     This keeps a new command from resetting the quota.
     """

@@ -145,7 +145,7 @@ async def _account_of(
 def _error_of(
     account: "Account | BaseException", exchange: "TokenExchange | BaseException"
 ) -> CopilotProxyError | None:
-    """Return why Copilot is unusable, or else why the account is unknown; None if all is well."""
+    """Return why Copilot is unusable or the account is unknown, or None if all is well."""
     if isinstance(exchange, CopilotProxyError):
         if not isinstance(account, BaseException) and not isinstance(exchange, NoCopilotAccess):
             exchange.message = f"GitHub did not issue a Copilot token: {exchange.message}"

@@ -1,7 +1,7 @@
 """Tells the user about a newer version, at most once a day, and only on a terminal.
 
 A separate process runs pip, which uses the package index, proxy and certificates that the user has
-configured for it. No command waits for the result; the next one shows it.
+configured for it. No command waits for the result; the next command shows it.
 """
 
 import json

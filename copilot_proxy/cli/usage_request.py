@@ -195,7 +195,7 @@ def _model(one: dict[str, Any]) -> str:
 
 
 def _tokens(one: dict[str, Any]) -> str:
-    """Return the token counts, or "" if the request was refused."""
+    """Return the token counts, or "" if there are none because nothing was charged."""
     if one["input_tokens"] is None:
         return "" if one["cost_source"] == "free" else "unknown"
     parts = [

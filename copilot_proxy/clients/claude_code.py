@@ -1,6 +1,5 @@
-"""Claude Code.
+"""Claude Code, whose settings file takes precedence over the variables it was started with.
 
-The environment variables in its settings file take precedence over those that it was started with.
 A settings file named on the command line takes precedence over both. Source:
 https://code.claude.com/docs/en/settings and /llm-gateway.
 """
