@@ -36,7 +36,7 @@ _COMMANDS: Final = {
 
 
 class Dashboard:
-    """The page's data. A `key` restricts it to requests with the API key of that name."""
+    """The page's data. With `key`, a method only covers requests with the API key of that name."""
 
     def __init__(
         self, settings: Settings, relay: Relay, upstream: Upstream, *, simulated: bool
@@ -146,12 +146,13 @@ class Dashboard:
         return found
 
     def _command(self, text: str | None) -> str | None:
-        """Return `text` with commands about the account and the profile of this server."""
+        """Return `text` with the flags that its commands need for this server's account and
+        profile."""
         text = with_simulate_flag(text) if self._simulated else text
         return with_profile(text, self._settings.profile)
 
     async def spent(self, span: Span, by: Dimension, key: str | None) -> Series:
-        """Return the amounts spent over time."""
+        """Return the amounts spent over time, grouped by the dimension `by`."""
         now = datetime.now().astimezone()
         if not self._settings.ledger:
             return Series([], [])

@@ -66,7 +66,10 @@ class RepeatedChunks:
         return chunks
 
     def learn(self, data: bytes, event: object, translated: Sequence[ChatChunk]) -> bool:
-        """Learn from the second of two similar chunks; return whether such chunks are known."""
+        """Learn how such a chunk is repaired, if a similar one has been seen before.
+
+        Returns whether such chunks are known from now on.
+        """
         text = _only_text(event) if len(translated) == 1 else None
         around = None if text is None else _around_text(data)
         if text is None or around is None or around in self._known:
