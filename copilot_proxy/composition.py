@@ -229,7 +229,7 @@ def make_services(
     simulated: bool = False,
     backend: Backend | None = None,
 ) -> "Services":
-    """Create the services of the server's routes, with a new backend if `backend` is None."""
+    """Create the services that the server's routes use, with a new backend if `backend` is None."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.dashboard.lazy import LazyDashboard
     from copilot_proxy.dumps import dumps_for

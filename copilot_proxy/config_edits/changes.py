@@ -93,7 +93,7 @@ class JsonValues:
     ) -> Removed:
         """Return the content of `current` without the change. Raises `CannotEdit`.
 
-        With `keeps_edits`, values that differ from the written ones are kept.
+        With `keeps_edits`, values that the user has edited since the change are kept.
         """
         now, before = Document.decode(current), Document.decode(original or b"").text
         text, kept = now.text, []

@@ -1,8 +1,8 @@
 """The prices of a model's tokens, from its entry in Copilot's list or from the bundled table.
 
 If the price of input or output is missing, all prices are unknown. The prices of cache reads and
-cache writes default to the price of input; reasoning costs as much as output. This is how GitHub
-specifies AI credits for agentic workflows.
+cache writes default to the price of input; reasoning costs as much as output. Source of these
+rules: GitHub's specification of AI credits for agentic workflows.
 """
 
 from collections.abc import Mapping

@@ -59,7 +59,7 @@ class Prompt:
 
     @cached_property
     def first_message(self) -> int:
-        """The index of the conversation's first block, after the tools and the system prompt."""
+        """The index of the first message's block, which follows the tools and the system prompt."""
         kinds = (number for number, place in enumerate(self.places) if place[0] == "message")
         return next(kinds, len(self.places))
 

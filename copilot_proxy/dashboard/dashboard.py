@@ -61,7 +61,8 @@ class Dashboard:
         return [running(record) for record in records if key in (None, record.key)]
 
     def server(self, key: str | None) -> dict[str, Any]:
-        """Return the state of the server. Names of folders are only included for the owner."""
+        """Return the state of the server. Folders are only named for the owner, whose `key` is
+        None."""
         state, settings = self._upstream.state(), self._settings
         folder = settings.dump_dir if key is None else None
         return {

@@ -91,7 +91,7 @@ def check_log_file(context: CheckContext) -> Iterator[Result]:
 
 
 def existing(folder: Path) -> Path:
-    """Return the folder, or its nearest existing parent."""
+    """Return `folder` if it exists, otherwise its nearest existing parent."""
     while not os.path.lexists(folder) and folder.parent != folder:
         folder = folder.parent
     return folder

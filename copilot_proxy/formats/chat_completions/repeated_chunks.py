@@ -42,7 +42,7 @@ class RepeatedChunks:
         """The bytes around a chunk's text -> the bytes around the text of the repaired chunk, or
         None if they cannot be predicted."""
         self._seen: set[_Around] = set()
-        """Pairs that have occurred once; many never occur again."""
+        """The bytes around all texts so far; many of these pairs never occur again."""
 
     def translated(self, batch: Sequence[object]) -> list[bytes] | None:
         """Return the JSON of the repaired chunks, or None if any of them is unknown."""
