@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CopilotConnection:
-    """The objects that talk to GitHub and Copilot, which are enough to fetch the model list."""
+    """The objects that talk to GitHub and Copilot. They are enough to fetch the model list."""
 
     github: "GitHub"
     auth: "CopilotAuth"
@@ -55,7 +55,7 @@ class Backend(CopilotConnection):
     budget: "Budget | None" = None
 
     async def aclose(self) -> None:
-        """Close all connections and the ledger. Safe to call twice."""
+        """Close everything, including the ledger. Safe to call twice."""
         for one in (self.ledger, self.budget):
             if one is not None:
                 await asyncio.to_thread(one.close)
@@ -82,7 +82,10 @@ def make_connection(
     dumps: "Dumps | None" = None,
     serving: bool = False,
 ) -> CopilotConnection:
-    """Create the objects that talk to GitHub and Copilot; see `make_backend`."""
+    """Create the objects that talk to GitHub and Copilot.
+
+    `make_backend` describes the parameters.
+    """
     from copilot_proxy.auth.copilot_auth import CopilotAuth
     from copilot_proxy.auth.github import GitHub
     from copilot_proxy.auth.stores import Credentials
@@ -125,10 +128,11 @@ def make_backend(
 ) -> Backend:
     """Create the backend; requires a running event loop.
 
-    `report` is called after each request, which is then recorded in the ledger. `load` replaces the
-    credential stores of the settings, and `clock` the system's clock. `dumps` records the traffic.
-    Set `serving` for many concurrent requests: this selects an HTTP client that takes longer to
-    import. `metrics` counts the requests; if it is None, a server creates its own.
+    `report` is called after each request, before the ledger records it. `load` replaces the
+    credential stores in the settings, and `clock` replaces the system's clock. `dumps` records the
+    traffic. Set `serving` for many concurrent requests: this selects an HTTP client that takes
+    longer to import. `metrics` counts the requests; if it is None and `serving` is set, new metrics
+    are created.
     """
     from copilot_proxy.relay.admission import AdmitAll
     from copilot_proxy.relay.context_notice import ContextNotice
@@ -177,7 +181,10 @@ def _telemetry(settings: Settings, metrics: "SharedMetrics | None") -> "Telemetr
 
 
 def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
-    """Return the ledger and the budget, which needs the ledger. Raises `UsageError`."""
+    """Return the ledger and the budget, or None for both if the ledger is off.
+
+    Raises `UsageError` if a budget is set without the ledger that it needs.
+    """
     if not settings.ledger:
         if settings.budget:
             settings.require_ledger()
@@ -190,7 +197,7 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
 
 
 def _guard(settings: Settings, budget: "Budget | None") -> "ContextGuard | None":
-    """Return the guard against the higher price of long prompts, if it is on."""
+    """Return the guard against the higher price of long prompts, or None if it is off."""
     if not settings.context_guard:
         return None
     from copilot_proxy.relay.admission import AdmitAll
@@ -222,7 +229,7 @@ def make_services(
     simulated: bool = False,
     backend: Backend | None = None,
 ) -> "Services":
-    """Create the services of the server's routes, with a new backend if `backend` is None."""
+    """Create the services that the server's routes use, with a new backend if `backend` is None."""
     from copilot_proxy.auth.caller_tokens import CallerTokens
     from copilot_proxy.dashboard.lazy import LazyDashboard
     from copilot_proxy.dumps import dumps_for

@@ -167,7 +167,7 @@ class Dumps:
 
     @contextmanager
     def request(self, request_id: str) -> Iterator[Dump]:
-        """Provide the dump of a request, which `find` also returns while the block runs."""
+        """Provide the dump of a request. While the block runs, `find` returns it too."""
         dump = Dump(self, f"{time.strftime('%Y%m%d-%H%M%S')}-{request_id}")
         self._open[request_id] = dump
         try:

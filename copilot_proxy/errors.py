@@ -158,7 +158,8 @@ class UpstreamError(CopilotProxyError):
 class UpstreamRefusal(UpstreamError):
     """Upstream responded with an error: HTTP `upstream_status` and possibly an `upstream_code`.
 
-    The status is 200 if the error is an event in the response to a request that upstream accepted.
+    `upstream_status` is 200 if upstream accepted the request, and sent the error as an event in its
+    response.
     """
 
     def __init__(

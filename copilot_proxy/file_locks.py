@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 _RETRY: Final = 0.1
-"""Seconds between attempts on Windows, where the wait for a lock times out."""
+"""Seconds between attempts on Windows, where waiting for a lock would time out."""
 _LOCKED_BYTE: Final = 2**30
 """The byte that Windows locks in an open file: past its end, since locked bytes are unreadable."""
 

@@ -46,7 +46,9 @@ def _backups(folder: Path, path: Path) -> list[Path]:
 
 
 def _safe(path: PurePath) -> str:
-    """Return a name for backups of `path`. It differs from that of any file with the same name in
-    another folder."""
+    """Return the start of the names of all backups of `path`.
+
+    It contains a digest of the path, because files in different folders may have the same name.
+    """
     digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:6]
     return f"{path.name}.{digest}"

@@ -46,7 +46,7 @@ class WholeFile:
     def removed(
         self, current: bytes, original: bytes | None, *, keeps_edits: bool = False
     ) -> Removed:
-        """Return the content without the change. `current` is the file as edited by the user."""
+        """Return the `original` content. With `keeps_edits`, keep the `current` file instead."""
         return Removed(current, ("the whole file",)) if keeps_edits else Removed(original)
 
     def shown(self) -> str:
@@ -93,7 +93,7 @@ class JsonValues:
     ) -> Removed:
         """Return the content of `current` without the change. Raises `CannotEdit`.
 
-        With `keeps_edits`, values that differ from the written ones are kept.
+        With `keeps_edits`, values that the user has edited since the change are kept.
         """
         now, before = Document.decode(current), Document.decode(original or b"").text
         text, kept = now.text, []

@@ -17,8 +17,9 @@ _PRIVATE: Final = 0o600
 def read_file(path: Path) -> bytes | None:
     """Return the content of `path`, or None if there is no such file.
 
-    Raises `CannotEdit` if the file cannot be read or replaced. Read-only files and folders are
-    refused even if root could write to them, because something else manages them.
+    Raises `CannotEdit` if the file cannot be read or replaced. A read-only file, or a file in a
+    read-only folder, is refused even if root runs this program, because something else manages the
+    file.
     """
     try:
         target = _target(path)

@@ -60,7 +60,7 @@ class Journal:
     folder: Path
     entries: list[Entry] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
-    """Additional data that the caller needs later, such as the address."""
+    """Additional data that the caller needs later, such as the server's address."""
     is_damaged: bool = False
     """Whether the journal is unreadable."""
     stored: bytes | None = None
@@ -88,10 +88,8 @@ class Journal:
         return journal
 
     def plan(self, changes: Sequence[Change]) -> list[FilePlan]:
-        """Return the plans for `changes`. Raises `FileProblem`.
-
-        The new changes replace those of an earlier plan.
-        """
+        """Return the plans that replace all changes in the journal with `changes`. Raises
+        `FileProblem`."""
         plans = []
         known = {entry.path: entry for entry in self.entries}
         for change in changes:
@@ -110,7 +108,7 @@ class Journal:
         return [self._undone(entry) for entry in self.entries]
 
     def is_changed(self, entry: Entry) -> bool:
-        """Return whether the file has changed since it was written."""
+        """Return whether the file has changed since this program last wrote it."""
         try:
             current = read_file(entry.path)
         except CannotEdit:

@@ -47,9 +47,9 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
 
 
 def entry_from_json(found: Mapping[str, Any]) -> Entry:
-    """Return a stored entry.
+    """Return the entry whose stored form is `found`.
 
-    Raises `KeyError`, `TypeError` or `AttributeError` if it is damaged.
+    Raises `KeyError`, `TypeError` or `AttributeError` if `found` is damaged.
     """
     path, change = Path(found["path"]), found["change"]
     made: Change = WholeFile(path, "")

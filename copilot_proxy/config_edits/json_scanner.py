@@ -45,11 +45,11 @@ class Member:
     """A member of an object, or an item of an array, which has no key."""
 
     start: int
-    """The start of its key, or of its value if it has no key."""
+    """The start of the key, or of the value if there is no key."""
     value: Value = field(default_factory=lambda: Value(0))
     key: str = ""
     comma: int | None = None
-    """The position after the comma that follows it, or None if no comma does."""
+    """The position after the next comma, or None if no comma follows."""
 
 
 def scan(text: str) -> Value | None:

@@ -15,7 +15,7 @@ _BEFORE: Final = re.compile(r"(?:\r?\n)?[ \t]*\Z")
 
 
 class Item(NamedTuple):
-    """A path step that selects the object in an array whose field `key` equals `value`."""
+    """A path step into an array. It selects the object whose field `key` equals `value`."""
 
     key: str
     value: str

@@ -74,8 +74,8 @@ def estimated(model_id: str | None, prices: PriceList | None, tokens: Tokens) ->
 
 
 def priced(tokens: Tokens, model_id: str | None, prices: PriceList | None) -> Cost:
-    """Return the cost of `tokens` at `prices` or, if that is None, at the bundled table's
-    prices."""
+    """Return the cost of `tokens` at `prices`, or at the bundled table's prices if `prices` is
+    None."""
     if prices is not None:
         nano = prices.cost(tokens)
         return Cost(nano, "models", tokens, prices.tier(tokens.prompt))

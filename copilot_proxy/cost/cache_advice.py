@@ -51,10 +51,10 @@ _REASONS: Final = {
 
 
 def explain(reason: str, detail: str | None) -> tuple[str, str]:
-    """Return what happened, to be put after a subject such as "3 requests", and some advice.
+    """Return what happened and what to do about it, as two texts.
 
-    `reason` is a `cost.prompt_cache.Reason` other than ``cold``, and `detail` is stored with it in
-    the ledger.
+    The first text continues a sentence that starts with a subject such as "3 requests". `reason` is
+    a `cost.prompt_cache.Reason` other than ``cold``, and `detail` is stored with it in the ledger.
     """
     detail = detail or ""
     if reason == "prefix_change":

@@ -37,8 +37,8 @@ def prompt_tokens(request: Mapping[str, Any]) -> int:
 
 
 def _has_no_space(text: str) -> bool:
-    """Return whether `text` has no whitespace. Unlike file data, lists of numbers or names have
-    some."""
+    """Return whether `text` has no whitespace, like file data, but unlike lists of numbers or
+    names."""
     return " " not in text and "\n" not in text
 
 

@@ -25,7 +25,7 @@ class Limit(NamedTuple):
 
     @property
     def target(self) -> tuple[str, str, str]:
-        """What the limit applies to. A newer limit with the same target replaces it."""
+        """What the limit applies to. A newer limit with the same target replaces this one."""
         return self.per, self.kind, self.name
 
 

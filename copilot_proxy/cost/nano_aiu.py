@@ -12,7 +12,8 @@ _NUMBERS: Final = (int, float)
 
 
 def token_cost(count: int, price: int, batch: int) -> int:
-    """Return the rounded cost of `count` tokens at `price` per `batch` tokens, all in nano-AIU."""
+    """Return the rounded cost of `count` tokens in nano-AIU, at `price` nano-AIU per `batch`
+    tokens."""
     return (2 * count * price + batch) // (2 * batch)
 
 
@@ -22,7 +23,7 @@ def credits(nano: int) -> float:
 
 
 def reported_total(copilot_usage: Mapping[str, Any] | None) -> int | None:
-    """Return the total that Copilot reported in ``copilot_usage``, or None if it did not."""
+    """Return the total that Copilot reported in ``copilot_usage``, or None if it reported none."""
     return _whole((copilot_usage or {}).get("total_nano_aiu"))
 
 

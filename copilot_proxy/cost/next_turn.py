@@ -5,11 +5,11 @@ from copilot_proxy.cost.tokens import Tokens
 
 
 def next_turn(tokens: Tokens, cached: int, prices: PriceList, *, writes: bool) -> tuple[int, int]:
-    """Return the cost of the next turn while the prompt is cached, and after that, in nano-AIU.
+    """Return two costs of the next turn in nano-AIU: while the prompt is cached, and afterwards.
 
-    The next prompt is assumed to consist of the last prompt and its answer, and the next answer to
-    be as long as the last one. The user's next message is unknown. If `writes` is True, fresh input
-    is written to the cache, at a higher price.
+    The next prompt is assumed to consist of the last prompt and its answer, without the user's next
+    message, which is unknown. The next answer is assumed to be as long as the last one. If `writes`
+    is True, fresh input is written to the cache, at a higher price.
     """
     prompt = tokens.prompt + tokens.output
     fresh = Tokens(cache_write=prompt) if writes else Tokens(input=prompt)

@@ -1,8 +1,8 @@
 """The prices of a model's tokens, from its entry in Copilot's list or from the bundled table.
 
 If the price of input or output is missing, all prices are unknown. The prices of cache reads and
-cache writes default to the price of input; reasoning costs as much as output. This is how GitHub
-specifies AI credits for agentic workflows.
+cache writes default to the price of input; reasoning costs as much as output. Source of these
+rules: GitHub's specification of AI credits for agentic workflows.
 """
 
 from collections.abc import Mapping
@@ -98,7 +98,7 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
 
 
 def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-    """Return the values that `reported_prices` reads, so that two answers can be compared."""
+    """Return the values that `reported_prices` reads, to compare the prices of two answers."""
     details = (copilot_usage or {}).get("token_details")
     return [
         (one.get("token_type"), one.get("batch_size"), one.get("cost_per_batch"))
@@ -127,7 +127,7 @@ def reported_prices(copilot_usage: Mapping[str, Any] | None) -> PriceList | None
 
 
 def _tier(prices: Mapping[str, Any], unit: int) -> Tier | None:
-    """Return the prices of a tier. `unit` is the unit of its prices in nano-AIU."""
+    """Return the prices of a tier. The numbers in `prices` are multiples of `unit` nano-AIU."""
     fresh, output = number(prices.get("input_price")), number(prices.get("output_price"))
     if fresh is None or output is None:
         return None

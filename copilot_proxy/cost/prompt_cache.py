@@ -54,12 +54,12 @@ class Prompt:
 
     @cached_property
     def tools(self) -> int:
-        """The number of tools, which are the first blocks."""
+        """The number of tools. The tools are the first blocks."""
         return sum(place[0] == "tool" for place in self.places)
 
     @cached_property
     def first_message(self) -> int:
-        """The index of the conversation's first block, after the tools and the system prompt."""
+        """The index of the first message's block, which follows the tools and the system prompt."""
         kinds = (number for number, place in enumerate(self.places) if place[0] == "message")
         return next(kinds, len(self.places))
 
@@ -115,13 +115,13 @@ class _Match(NamedTuple):
     messages: int
     """The new prompt's tokens, without the tools and the system prompt."""
     earlier_messages: int
-    """The earlier prompt's tokens, without the tools and the system prompt, if these are the
-    same."""
+    """The earlier prompt's tokens, without the tools and the system prompt. Only meaningful if
+    `has_same_start` is true."""
     prefix: int
     """The tokens in the `common` blocks."""
     readable: int
     """The tokens that could have been read from the cache if nothing had changed: those of all
-    blocks that are also in the earlier prompt, even in a different form."""
+    blocks that are also in the earlier prompt, including blocks that were edited since."""
     kept: float
     """The share of the earlier prompt's messages that is also in the new prompt."""
 
@@ -129,7 +129,7 @@ class _Match(NamedTuple):
 def find_cache_miss(
     prompt: Prompt, earlier: Sequence[Earlier], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return why a part of `prompt` missed the cache, or None if it read all that it could.
+    """Return why a part of `prompt` missed the cache, or None if no large part did.
 
     `earlier` are prompts of the same conversation, such as the latest prompt sent to each model.
     """
@@ -221,7 +221,7 @@ def _share_kept(prompt: Prompt, messages: Sequence[bytes]) -> float:
 def _beginning(
     prompt: Prompt, matches: Sequence[_Match], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return the miss of a request that follows a compaction or a new start.
+    """Return the miss of a request after a compaction or a new start, or None if most was cached.
 
     After a compaction, the tools and the system prompt are unchanged, and the conversation is much
     shorter.
@@ -241,7 +241,7 @@ def _has_read(prompt: Prompt, match: _Match) -> bool:
 def _has_changed(prompt: Prompt, match: _Match) -> bool:
     """Return whether a change in the prompt explains the miss.
 
-    Claude's cache ends where the earlier prompt ended, so any change explains it. With other
+    Claude's cache ends where the earlier prompt ended, so any change explains the miss. With other
     models, everything up to the change could still have been read.
     """
     is_extended = match.common * DIGEST_BYTES == len(match.earlier.digests)

@@ -103,9 +103,10 @@ def _is_unlimited(entitlement: float) -> bool:
 
 
 def runs_out(quota: Quota, now: datetime) -> datetime | None:
-    """Return when the quota runs out at this month's pace, or None if it lasts until the reset.
+    """Return when the quota runs out at this month's pace.
 
-    If it is used up already, `now` is returned, even if the time of the reset is unknown.
+    Returns None if the quota lasts until the reset, or if the pace is unknown. If the quota is used
+    up already, returns `now`, even if the time of the reset is unknown.
     """
     left, used = quota.left, quota.used
     if left is None or used is None:

@@ -36,7 +36,7 @@ _COMMANDS: Final = {
 
 
 class Dashboard:
-    """The page's data. A `key` restricts it to requests with the API key of that name."""
+    """The page's data. With `key`, a method only covers requests with the API key of that name."""
 
     def __init__(
         self, settings: Settings, relay: Relay, upstream: Upstream, *, simulated: bool
@@ -61,7 +61,8 @@ class Dashboard:
         return [running(record) for record in records if key in (None, record.key)]
 
     def server(self, key: str | None) -> dict[str, Any]:
-        """Return the state of the server. Names of folders are only included for the owner."""
+        """Return the state of the server. Folders are only named for the owner, whose `key` is
+        None."""
         state, settings = self._upstream.state(), self._settings
         folder = settings.dump_dir if key is None else None
         return {
@@ -146,12 +147,13 @@ class Dashboard:
         return found
 
     def _command(self, text: str | None) -> str | None:
-        """Return `text` with commands about the account and the profile of this server."""
+        """Return `text` with the flags that its commands need for this server's account and
+        profile."""
         text = with_simulate_flag(text) if self._simulated else text
         return with_profile(text, self._settings.profile)
 
     async def spent(self, span: Span, by: Dimension, key: str | None) -> Series:
-        """Return the amounts spent over time."""
+        """Return the amounts spent over time, grouped by the dimension `by`."""
         now = datetime.now().astimezone()
         if not self._settings.ledger:
             return Series([], [])

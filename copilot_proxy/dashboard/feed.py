@@ -1,6 +1,6 @@
 """Sends changes to all open pages: running requests, new ledger rows, the overview.
 
-It is only active while a page is open. The data is encoded only once for all pages of a viewer.
+The feed is only active while a page is open. It encodes the data once for all pages of a viewer.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ to it."""
 _MAX_SHARE: Final = 0.05
 """The maximum share of time to spend on reading the overview."""
 _MAX_PAUSE: Final = 5.0
-"""Seconds after which the overview may be read regardless of `_MAX_SHARE`, since reading may be
-slow."""
+"""Maximum seconds to wait because of `_MAX_SHARE`, even if reading is very slow."""
 _MAX_WAITING: Final = 64
-"""Maximum number of messages queued for a page. If it does not read them, it is disconnected."""
+"""Maximum number of messages queued for a page. A page that does not read them is disconnected."""
 
 Message = bytes
 """Server-sent events; an empty message ends the stream."""
 
 
 class Source(Protocol):
-    """The feed's data source. A `key` restricts it to requests with the API key of that name."""
+    """The feed's data source. With `key`, a method only covers requests with the API key of that
+    name."""
 
     def running(self, key: str | None) -> list[dict[str, Any]]:
         """Return the requests that are being answered."""
@@ -101,9 +101,9 @@ class Feed:
         self._is_closed = False
 
     async def subscribe(self, key: str | None) -> "asyncio.Queue[Message]":
-        """Return the messages for a new page, starting with the full state.
+        """Return the queue of messages for a new page, starting with the full state.
 
-        A `key` restricts them to requests with the API key of that name. Raises
+        With `key`, the messages only cover requests with the API key of that name. Raises
         `CopilotProxyError`.
         """
         channel = self._channels.get(key)
@@ -179,8 +179,10 @@ class Feed:
                 channel.flush()
 
     def _send_state(self) -> bool:
-        """Send the running requests and the server's state if they have changed. Return whether the
-        running requests have."""
+        """Send the running requests and the server's state, each only if it has changed.
+
+        Returns whether the running requests have changed.
+        """
         is_busy = False
         for key, channel in self._channels.items():
             running = _encode(self._source.running(key))

@@ -25,10 +25,12 @@ _SEEN_DAYS: Final = 30
 def overview(
     database: Database, limits: Limits, key: str | None, now: datetime, installed: Iterable[str]
 ) -> dict[str, Any]:
-    """Return everything except individual requests. Amounts are in nano-AIU, times in ISO 8601.
+    """Return everything except individual requests.
 
-    With `key`, only requests with the API key of that name are included, and no sessions, because a
-    session's key is not recorded. `installed` contains the names of the clients on this machine.
+    Amounts are in nano-AIU. Times are in seconds since 1970, or in ISO 8601 if their names end in
+    ``_at``. With `key`, only requests with the API key of that name are included, and no sessions,
+    because a session's key is not recorded. `installed` contains the names of the clients on this
+    machine.
     """
     filters = Filters(key=key)
     quota, reported_at = latest_quota(database) or (None, None)
@@ -157,8 +159,10 @@ def _clients(
 
 
 def _command(client: Client) -> str:
-    """Return the command that starts the client with this server or, if there is none, that
-    configures the client permanently."""
+    """Return the command that starts the client with this server.
+
+    For a client that cannot be started, return the command that configures it permanently.
+    """
     return f"copilot-proxy {'connect' if client.launch is None else 'run'} {client.word}"
 
 

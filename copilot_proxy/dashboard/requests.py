@@ -71,8 +71,10 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
 
 
 def hint(code: str, status: int, outcome: str, notes: Sequence[str] = ()) -> str:
-    """Return what to do about the error of a request in the ledger, which does not store the
-    error's message or hint."""
+    """Return what to do about the error of a request in the ledger.
+
+    The ledger does not store the error's own message or hint.
+    """
     if outcome == "refused_budget":
         return stored_hint(notes)
     if outcome == "client_left":

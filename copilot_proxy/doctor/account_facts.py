@@ -35,7 +35,8 @@ _READ_SECONDS: Final = 15.0
 
 @dataclass
 class AccountFacts:
-    """The facts about the account. Each is None until it is known, and may be an error."""
+    """The facts about the account. A fact is None if it is unknown, or an error if reading it
+    failed."""
 
     credential: Credential | CopilotProxyError | None = None
     store: str = ""

@@ -53,8 +53,7 @@ CHECKS: Final = (
 def checks_for(
     programs: Programs, *, client: Client | None = None, network_only: bool = False
 ) -> Iterator[Check]:
-    """Yield the checks to run. If `client` is None, they include all clients found on this
-    machine."""
+    """Yield the checks to run. If `client` is None, all clients on this machine are checked."""
     for check in CHECKS:
         if check.is_network or not network_only:
             yield check

@@ -41,8 +41,7 @@ class Programs(NamedTuple):
 
 
 def client_check(client: Client, programs: Programs, *, is_wanted: bool = False) -> Check:
-    """Return the check for a client. With `is_wanted`, it is a problem if the client is not
-    installed."""
+    """Return the check for a client. With `is_wanted`, it reports a missing client as broken."""
 
     def run(context: CheckContext) -> Iterator[Result]:
         program = programs.find(client)
@@ -92,7 +91,7 @@ def check_variables(context: CheckContext) -> Iterator[Result]:
 
 
 def is_ours(url: str, settings: Settings) -> bool:
-    """Return whether a URL is the server's."""
+    """Return whether a URL points to this server."""
     try:
         parts, own = urlsplit(url), urlsplit(base_url(settings.host, settings.port))
         is_host = is_loopback(parts.hostname or "") or parts.hostname == own.hostname

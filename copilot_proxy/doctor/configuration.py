@@ -1,4 +1,4 @@
-"""Checks the settings: the file, the variables, and what they expose or write."""
+"""Checks the settings: the file, the variables, and what the settings expose or write."""
 
 from collections.abc import Iterator
 

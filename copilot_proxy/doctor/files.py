@@ -14,7 +14,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.private_files import APPEND, failure_reason, is_open_to_others, open_private
 
 _PROBE: Final = b"copilot-proxy" * 400
-"""The minimum space that a row of the ledger needs, including SQLite's log."""
+"""Test data as large as the minimum space that a ledger row needs, including SQLite's log."""
 _LOW_SPACE: Final = 100 * 1024 * 1024
 _OWN_NAMES: Final = ("copilot-proxy",)
 """Names of folders that belong to this program alone."""
@@ -91,14 +91,14 @@ def check_log_file(context: CheckContext) -> Iterator[Result]:
 
 
 def existing(folder: Path) -> Path:
-    """Return the folder, or its nearest existing parent."""
+    """Return `folder` if it exists, otherwise its nearest existing parent."""
     while not os.path.lexists(folder) and folder.parent != folder:
         folder = folder.parent
     return folder
 
 
 def unwritable(folder: Path) -> str | None:
-    """Try to write a file in `folder`, and return why that fails, or None."""
+    """Return why no file can be written in `folder`, or None if a test file can be."""
     if not folder.is_dir():
         return f"{folder} is not a folder"
     try:

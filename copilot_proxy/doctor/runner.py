@@ -28,7 +28,7 @@ class Finding:
 def run_checks(context: CheckContext, checks: Iterable[Check]) -> list[Finding]:
     """Run the checks and return their findings, in the order of the checks.
 
-    If a check finds a problem, its other results are left out.
+    If a check finds problems, its results that are not problems are left out.
     """
     running = [(check, _start(check, context)) for check in checks]
     findings: list[Finding] = []

@@ -16,7 +16,7 @@ _GUARDED_PATH: Final = "/metrics"
 
 @dataclass
 class ServerFacts:
-    """The facts about the server."""
+    """The facts about the program that listens at the server's address."""
 
     address: str
     """The URL without ``/v1``, or the path of the Unix socket."""

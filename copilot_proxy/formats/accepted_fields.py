@@ -1,4 +1,4 @@
-"""The request fields that Copilot accepts in cases where it rejects all others.
+"""The only request fields that some of Copilot's APIs and models accept.
 
 Observed in Copilot's errors, 2026-11: "Extra inputs are not permitted".
 """

@@ -1,4 +1,4 @@
-"""What Copilot's APIs accept from any model, in the same format as `model_families`."""
+"""What Copilot's APIs accept for every model, in the same format as `model_families`."""
 
 import re
 from collections.abc import Mapping

@@ -84,7 +84,7 @@ def choose(
     has_pdf: bool = False,
     wants_reasoning: bool = False,
 ) -> UpstreamApi:
-    """Return the API to call `model` on for a client that uses the API `client`.
+    """Return the API on which to call `model`, for a client that uses the API `client`.
 
     `refused` are the APIs on which Copilot has refused to serve the model, earliest refusal first.
     With `has_pdf`, APIs on which the model accepts PDFs are preferred. With `wants_reasoning`,

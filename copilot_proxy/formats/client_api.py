@@ -170,10 +170,10 @@ class ClientApi(Protocol):
     def model_object(
         self, model: Model, *, name: str | None = None, default: Model | None = None
     ) -> Json:
-        """Return the object that represents `model`; `name` replaces the model's id if the client
-        used an alias.
+        """Return the object that represents `model`.
 
-        `default` is the model that ``default`` refers to.
+        If the client used an alias, `name` is the alias, and replaces the model's id. `default` is
+        the model that the name ``default`` refers to.
         """
         ...
 

@@ -34,7 +34,7 @@ OTHER_UPSTREAM_HINT: Final = (
 )
 
 _FILE_TYPES: Final = ("file", "input_file", "document")
-"""The types of parts that contain a file, in the three client APIs."""
+"""The types of parts that contain a file, in Chat Completions, Responses and Messages."""
 _RESPONSE: Final = "functionResponse"
 _NESTED: Final = ("content", "output", "parts", _RESPONSE)
 """The fields that contain nested parts, in any API."""
@@ -129,10 +129,10 @@ def as_text(text: str, title: object) -> str:
 
 
 def check_file(file: Json, path: str) -> None:
-    """Check the file of an OpenAI API, ``{"file_data", "filename"}``, at `path` in the request, and
-    convert its data to the standard form.
+    """Check the file ``{"file_data", "filename"}`` of an OpenAI API, and standardize its data.
 
-    Raises `RequestError` for files that are given by id or URL instead of data.
+    `path` is the file's path in the request. Raises `RequestError`, also for files that are given
+    by id or URL instead of data.
     """
     data = file.get("file_data")
     if data is None:
@@ -170,7 +170,7 @@ def check_file(file: Json, path: str) -> None:
 def checked_source(source: Any, path: str) -> Any:
     """Return the `source` of a ``document`` block of Messages in its standard form.
 
-    Its data may be a data: URL. Raises `RequestError` if the data is not a document.
+    The data in `source` may be a data: URL. Raises `RequestError` if the data is not a document.
     """
     if (inline := inline_source(source)) is None:
         return source

@@ -149,7 +149,7 @@ def unknown_in_event(api: str, event: Mapping[str, Any]) -> list[Unknown]:
 
 
 def unknown_codes(code: str | None) -> list[Unknown]:
-    """Return the error code `code` if it is unknown."""
+    """Return a list with the error code `code` if it is unknown, otherwise an empty list."""
     return [_unknown("error code", code)] if code and not is_known_code(code) else []
 
 

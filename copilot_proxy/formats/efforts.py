@@ -20,8 +20,8 @@ BUDGETS: Final[Mapping[str, int]] = {
 def nearest_effort(effort: str, offered: Sequence[str]) -> str | None:
     """Return the offered effort nearest to `effort`, or None if no known effort is offered.
 
-    If the client wants reasoning, ``none`` is only returned if nothing else is offered. If any
-    efforts are offered, an unknown `effort` is returned unchanged.
+    An `effort` other than ``none`` only becomes ``none`` if nothing else is offered. If any efforts
+    are offered, an unknown `effort` is returned unchanged.
     """
     if effort in offered or (offered and effort not in EFFORTS):
         return effort

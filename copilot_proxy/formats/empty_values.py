@@ -67,8 +67,10 @@ _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def drop_empty(api: str, request: Json) -> None:
-    """Remove the fields that ask for nothing from `request`, a newly decoded request of the client
-    API `api`, and replace empty results with empty strings."""
+    """Remove the fields that ask for nothing from `request`, and make empty results empty strings.
+
+    `request` must be newly decoded, and in the format of the client API `api`.
+    """
     drop_empty_fields(api, request)
     if api == "chat_completions":
         for message in _turns(request.get("messages")):

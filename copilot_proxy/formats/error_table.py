@@ -25,7 +25,7 @@ _BUSY_HINT: Final = "The model is busy. Wait a moment, or use another model."
 
 
 class ErrorMapping(NamedTuple):
-    """The error object for the client; None keeps Copilot's value."""
+    """The error that the client receives. If a value is None, Copilot's own is kept."""
 
     status: int | None = None
     type: str | None = None
@@ -297,6 +297,6 @@ _PLAIN_CODES: Final = frozenset(
 
 
 def is_known_code(code: str) -> bool:
-    """Return whether Copilot is known to send `code`. True for numbers, which mean nothing."""
+    """Return whether Copilot is known to send `code`. Numbers mean nothing, and count as known."""
     name = code.partition(":")[0]
     return name in _BY_CODE or name in _PLAIN_CODES or name.isdecimal()

@@ -21,7 +21,7 @@ Kind = Literal["image", "document"]
 
 @dataclass(frozen=True)
 class FileUrl:
-    """The URL of an image or PDF in a request: the value of `holder[key]`, at `path`."""
+    """The URL of an image or PDF at `path` in a request. `holder[key]` is or contains the URL."""
 
     kind: Kind
     path: str

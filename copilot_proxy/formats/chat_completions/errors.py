@@ -7,7 +7,7 @@ from copilot_proxy.masking import mask
 
 
 def error_status(error: CopilotProxyError) -> int:
-    """Return the status for OpenAI's clients.
+    """Return the HTTP status for OpenAI's clients, with 400 in place of 402.
 
     Clients stop at a 400 and show it, but some retry a 402 as often as a 429.
     """

@@ -93,7 +93,7 @@ class _Result(_Plain, tag_field="role", tag="tool"):
 
 
 class _Found:
-    """The calls in a conversation, and the parts of its contents."""
+    """The texts, images, calls and other parts of a conversation that the checks need."""
 
     def __init__(self, messages: list[Any]) -> None:
         lists = [one.content for one in messages if type(one.content) is list]
@@ -185,7 +185,7 @@ def used_ids(turns: PlainTurns) -> frozenset[str]:
 
 
 def _steps(turns: PlainTurns) -> Steps:
-    """Yield the calls and results."""
+    """Yield the turns, calls and results, in the form that `are_paired` expects."""
     for one in turns:
         if type(one) is _Result:
             yield RESULT, one.tool_call_id

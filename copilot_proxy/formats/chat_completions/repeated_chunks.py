@@ -42,7 +42,7 @@ class RepeatedChunks:
         """The bytes around a chunk's text -> the bytes around the text of the repaired chunk, or
         None if they cannot be predicted."""
         self._seen: set[_Around] = set()
-        """Pairs that have occurred once; many never occur again."""
+        """The bytes around all texts so far; many of these pairs never occur again."""
 
     def translated(self, batch: Sequence[object]) -> list[bytes] | None:
         """Return the JSON of the repaired chunks, or None if any of them is unknown."""
@@ -66,7 +66,10 @@ class RepeatedChunks:
         return chunks
 
     def learn(self, data: bytes, event: object, translated: Sequence[ChatChunk]) -> bool:
-        """Learn from the second of two similar chunks; return whether such chunks are known."""
+        """Learn how such a chunk is repaired, if a similar one has been seen before.
+
+        Returns whether such chunks are known from now on.
+        """
         text = _only_text(event) if len(translated) == 1 else None
         around = None if text is None else _around_text(data)
         if text is None or around is None or around in self._known:

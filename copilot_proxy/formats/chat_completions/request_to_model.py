@@ -97,7 +97,7 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
 
 
 def _drop_nulls(message: Json) -> None:
-    # Clients send messages from responses back with all their fields, most of which are null.
+    # Clients send back messages from responses with all their fields, most of which are null.
     for name in [name for name, value in message.items() if value is None]:
         if name != "content":
             del message[name]

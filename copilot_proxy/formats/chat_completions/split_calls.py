@@ -4,10 +4,10 @@ from copilot_proxy.formats.types import Json
 
 
 def split_calls(turns: list[Json], max_calls: int) -> list[Json]:
-    """Return the messages with at most `max_calls` calls each, followed by their results.
+    """Return the messages, split so that none has more than `max_calls` calls.
 
-    In `turns`, the results must directly follow their calls, in the same order. The text and the
-    reasoning stay in the first of the new messages.
+    In `turns`, the results must directly follow their calls, in the same order. Each new message is
+    followed by the results of its own calls. Text and reasoning stay in the first new message.
     """
     split: list[Json] = []
     waiting: list[Json] = []  # calls that are not in a message yet

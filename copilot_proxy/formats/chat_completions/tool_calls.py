@@ -2,8 +2,8 @@
 
 The index that Copilot's models send is unreliable: some start at 1, some send 0 for every call, and
 some send none. Therefore, a new id starts a new call. A fragment without an id belongs to the call
-that last used its index. If no call has used it, the fragment belongs to the last call, unless it
-starts another.
+that last used the fragment's index. If no call has used that index, the fragment belongs to the
+last call, unless the fragment must start a new one.
 
 Some models, such as Kimi K3, reuse the same ids in every turn. Clients match results to calls by
 id, so a number is appended to an id that was already used.
@@ -37,7 +37,7 @@ class _Call:
         self.is_custom = False
         """Whether the model itself called a custom tool."""
         self.input = ""
-        """Text for a custom tool that arrived before the tool's name."""
+        """Text for a custom tool, if the text arrived before the tool's name."""
         self.decoder: InputDecoder | None = None
         """Extracts the text for a custom tool from the arguments of its function."""
 
@@ -94,10 +94,11 @@ class ToolCalls:
         return deltas
 
     def close(self, *, cut: bool = False) -> list[Json]:
-        """Return the last deltas: ``{}`` for calls without arguments.
+        """Return the last deltas.
 
-        If the response was `cut` off, its last call is left without arguments, because that call
-        must not look complete.
+        They contain the calls held back so far, ``{}`` for missing arguments, and the remaining
+        text for custom tools. If the response was `cut` off, the arguments and text of its last
+        call are left as they are, because that call must not look complete.
         """
         deltas = []
         for call in self._calls:

@@ -29,8 +29,10 @@ def resolve_results(request: ChatRequest) -> ChatRequest:
 
 
 def reference_text(name: object, offered: Collection[str]) -> str:
-    """Return the text for a reference to a tool that was found; `offered` are the names of the
-    tools in the request."""
+    """Return the text that replaces a reference to the tool `name`, which a tool search found.
+
+    `offered` are the names of the tools in the request.
+    """
     if isinstance(name, str) and name in offered:
         return f"Found the tool {name}, which can be called now."
     return f"Found the tool {name}, which is not offered."

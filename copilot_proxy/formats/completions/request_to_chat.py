@@ -19,7 +19,8 @@ def split_request(
 ) -> list[ClientRequest]:
     """Split a validated request into a request for each continuation, in index order.
 
-    Each prompt is a string; `decode` converts token ids to text. Raises `RequestError`.
+    In the new requests, each prompt is a string; `decode` converts token ids to text. Raises
+    `RequestError`.
     """
     prompt = request["prompt"]
     prompts = prompt if is_list_of_prompts(prompt) else [prompt]

@@ -68,7 +68,8 @@ class GeminiApi:
         return is_gemini(path)
 
     def parse(self, body: bytes) -> GeminiRequest:
-        """Return a ``GenerateContentRequest`` that has ``model`` in its body."""
+        """Return the decoded and validated ``GenerateContentRequest``; `body` must contain
+        ``model``."""
         request = with_google_names(parse_object(body))
         request["model"] = model_name(request.get("model"))
         request.setdefault("stream", False)
