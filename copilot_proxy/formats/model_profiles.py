@@ -268,7 +268,7 @@ def _thinking_traits(model: Model, family: ModelProfile) -> Mapping[str, Any]:
 
 
 def _limit_traits(model: Model, api: Api, family: ModelProfile) -> Mapping[str, Any]:
-    """Return the output limits. Only Claude has a default limit, without which it would stop
+    """Return the output limits. Only Claude gets a default limit: without one, it would stop
     early."""
     unstreamed = model.limit("max_non_streaming_output_tokens")
     max_output = model.limit("max_output_tokens")

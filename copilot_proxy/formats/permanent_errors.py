@@ -57,7 +57,8 @@ def permanent_text(text: str) -> str:
 
 
 def permanent_fields(fields: Json) -> Json:
-    """Return an error object with all strings reworded, including nested values."""
+    """Return an error object with all strings reworded, except for the fields that programs
+    compare."""
     return {
         name: value if name in _FIXED_FIELDS else _reworded(value) for name, value in fields.items()
     }

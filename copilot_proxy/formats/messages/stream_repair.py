@@ -106,7 +106,7 @@ class MessagesRepair:
             return []
         if data.get("type") == "error" or data.get("error"):
             return self._fail(data)
-        if data.get("type") != "content_block_delta":  # most events, which do not have these fields
+        if data.get("type") != "content_block_delta":  # most events are deltas without these fields
             if self.notes is not None:
                 note_transformations(data, self.notes)
             if self._unrequested:

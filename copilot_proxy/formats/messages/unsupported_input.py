@@ -15,7 +15,8 @@ _SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
 _CONTENTS: Final = ("text", "image")
 """The types of blocks that a document can consist of."""
 _FAILED: Final = "The tool failed."
-"""The content for a failed result without content, which Claude would refuse."""
+"""The content for a failed result that has none. Claude would refuse a failed result without
+content."""
 PLACEHOLDER: Final = "Thinking..."
 """The text that some clients store as thinking if the model showed none."""
 

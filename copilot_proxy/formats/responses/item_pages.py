@@ -59,7 +59,10 @@ def item_page(exchange: Exchange, query: PageQuery) -> Json:
 
 
 def _whole_input(last: Exchange) -> Iterator[Json]:
-    """Yield the items in order; an item without an id gets an id that is the same every time."""
+    """Yield the items that the last response was made from, in order.
+
+    An item without an id gets one that is the same every time.
+    """
     for exchange in last.chain():
         output = () if exchange is last else exchange.output
         for position, item in enumerate(decoded((*exchange.input, *output))):

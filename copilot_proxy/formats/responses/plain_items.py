@@ -76,7 +76,10 @@ class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
 
 
 def _plain(items: list[Any]) -> PlainTurns | None:
-    """Return the items, or None if any is not plain; those that add tools are not checked."""
+    """Return the items as `PlainTurns`, or None if any is not plain.
+
+    The tools in items that add tools are not checked.
+    """
     lists = [one.content for one in items if type(one.content) is list]
     lists += [one.output for one in items if type(one.output) is list]
     parts = [part for parts in lists for part in parts]

@@ -253,7 +253,7 @@ class InputTokens(Struct):
 
 
 class CompactedResponse(Struct):
-    """A compacted conversation: the user's messages, and an item that summarizes it."""
+    """A compacted conversation: the user's messages, and an item with a summary of the rest."""
 
     id: str
     object: Literal["response.compaction"]
