@@ -48,7 +48,7 @@ class PlainTurns(list[Any]):
         self.images = images
         """The number of images in the conversation."""
         self.text_size = text_size
-        """The minimum size of all text together, in bytes."""
+        """A lower limit for the size of all text together, in bytes."""
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:

@@ -225,7 +225,7 @@ class GeminiModelList(Struct):
 
 
 class GoogleError(Struct):
-    """`status` is the name of a gRPC code, such as ``INVALID_ARGUMENT``."""
+    """An error; `status` is the name of a gRPC code, such as ``INVALID_ARGUMENT``."""
 
     code: int
     message: str

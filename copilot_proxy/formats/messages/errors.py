@@ -70,8 +70,8 @@ def error_event(error: CopilotProxyError, request_id: str) -> MessagesEvent:
 
 
 def without_hint(event: MessagesEvent) -> MessagesEvent:
-    """Return our own `error_event` without the hint in its message, so that the event can be
-    parsed."""
+    """Return our own `error_event` without the hint in its message, so that parsing it gives the
+    original message."""
     details = event["error"]
     message = str(details["message"]).removesuffix(str(details.get("hint") or "")).rstrip()
     return {**event, "error": {**details, "message": message}}

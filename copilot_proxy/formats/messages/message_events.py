@@ -14,8 +14,8 @@ def message_to_events(message: Message) -> list[MessagesEvent]:
     """Return the events of a stream that has the same content as the complete `message`.
 
     The stream begins with ``message_start``. Each block has a ``content_block_start``, its
-    ``content_block_delta`` events, and a ``content_block_stop``. At the end, there are a
-    ``message_delta`` with the stop reason and the usage, and a ``message_stop``.
+    ``content_block_delta`` events, and a ``content_block_stop``. The stream ends with
+    ``message_delta``, which has the stop reason and the usage, and ``message_stop``.
     """
     head = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     copilot_usage = head.pop("copilot_usage", None)

@@ -175,8 +175,8 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
     """Return the messages; those that must change are returned as decoded JSON.
 
-    Messages with cache marks must change, because rules change marks. Messages with empty results
-    must change if the model does not accept them: their empty contents are removed here.
+    Messages with cache marks must change, because rules change marks. If the model does not accept
+    empty results, messages that contain some must change too: the empty contents are removed.
     """
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
     changed |= {

@@ -178,7 +178,7 @@ def _check_blocks(content: list[Json], path: str) -> None:
 
 
 def _check_inner(content: Any, path: str) -> None:
-    """Check the content of a tool result or document, which may be missing, a string, or blocks."""
+    """Check the content of a tool result or document: a string, a list of blocks, or None."""
     if content is None or isinstance(content, str):
         return
     try:

@@ -168,7 +168,8 @@ def _thinking(block: Json, unique_notes: set[str]) -> Json | None:
     if signature is None:
         unique_notes.add("dropped thinking blocks: they are not signed by Claude")
         return None
-    # Models that hide their thinking still need it back: the signature contains it.
+    # Models that hide their thinking still need the block back: its signature contains the
+    # thinking.
     text = block.get("thinking") or ""
     return {**block, "thinking": "" if text == PLACEHOLDER else text, "signature": signature}
 

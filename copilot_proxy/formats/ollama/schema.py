@@ -44,7 +44,7 @@ class OllamaMessage(Struct):
 
 
 class OllamaFunction(Struct):
-    """`parameters` is a JSON schema of type ``object``."""
+    """A function; `parameters` is a JSON schema of type ``object``."""
 
     name: str
     description: str | None = None

@@ -92,7 +92,7 @@ def from_chat(
     - ``payload``: fields without an option, to be added to pi-ai's request to Copilot.
     - ``opaque``: the id of a message's first tool call -> the message's encrypted reasoning, which
       pi-ai does not send back. None if no message has any.
-    - ``headers``: the headers of the API.
+    - ``headers``: headers to add to the request to Copilot.
 
     Raises `RequestError` for anything that pi-ai does not support.
     """

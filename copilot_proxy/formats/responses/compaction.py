@@ -40,8 +40,8 @@ def is_compaction(request: ResponsesRequest) -> bool:
 def summary_request(request: ResponsesRequest) -> ResponsesRequest:
     """Return the request for a summary of the conversation in `request`.
 
-    The compaction trigger at its end becomes `SUMMARY_PROMPT` when the request is translated for
-    the model.
+    The compaction trigger at the end of the input becomes `SUMMARY_PROMPT` when the request is
+    translated for the model.
     """
     summarized: ResponsesRequest = {
         name: request[name]

@@ -77,7 +77,7 @@ def replacements_for(item: Json, notes: list[str]) -> list[Json] | None:
 
 
 def compacted_message() -> Json:
-    """Return the message that replaces a compaction item for models on other APIs."""
+    """Return the message that replaces a compaction item that a model cannot read."""
     return _message("user", COMPACTED)
 
 

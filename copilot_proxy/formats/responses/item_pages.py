@@ -13,7 +13,7 @@ MAX_LIMIT: Final = 100
 
 
 class PageQuery(NamedTuple):
-    """The items that a client wants: up to `limit` items that follow the item `after`."""
+    """The items that a client wants: up to `limit` items after the one with the id `after`."""
 
     limit: int = 20
     order: Literal["asc", "desc"] = "desc"

@@ -18,7 +18,7 @@ _CALL_EVENTS: Final = {
 
 
 class OpenItem:
-    """One item of a response; `index` is its position in the output."""
+    """An output item that is being written; `index` is its position in the output."""
 
     kind = ""
 

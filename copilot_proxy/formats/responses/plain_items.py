@@ -53,7 +53,8 @@ _Parts = Annotated[list[_Part], Meta(min_length=1)]
 
 
 class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """One struct for items of all types, since clients may leave out the type of messages.
+    """An item of any type. All types share one struct, since clients may leave out a message's
+    type.
 
     A null `content`, which Codex sends with reasoning, is not passed on.
     """

@@ -54,7 +54,7 @@ class AllowedTool(Struct):
 
 
 class ToolChoice(Struct):
-    """A tool that the model must call, or the ``allowed_tools``."""
+    """A tool that the model must call, or a list of ``allowed_tools``."""
 
     type: str | None = None
     name: str | None = None
