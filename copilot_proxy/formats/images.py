@@ -65,8 +65,7 @@ def media_type(data: bytes) -> str | None:
 
 
 def is_image(data: str) -> bool:
-    """Return whether base64 in any form is an image that Copilot accepts, judging by its first
-    bytes."""
+    """Return whether `data`, base64 in any form, starts like an image that Copilot accepts."""
     with suppress(ValueError):
         return _type_of(standard_base64(data[:_HEAD])) is not None
     return False
@@ -78,9 +77,10 @@ def is_web_url(url: object) -> TypeGuard[str]:
 
 
 def checked_url(url: str, path: str) -> str:
-    """Return the data: URL of an image, at `path` in an OpenAI request, in its standard form.
+    """Return the data: URL of an image in its standard form. `path` is its place in an OpenAI
+    request.
 
-    Raises `RequestError` if it does not contain an image.
+    Raises `RequestError` if the URL does not contain an image.
     """
     if not is_data_url(url):
         raise RequestError(
@@ -99,10 +99,11 @@ def checked_url(url: str, path: str) -> str:
 
 
 def checked_source(source: Any, path: str) -> Any:
-    """Return the `source` of a Messages image, at `path`, in its standard form.
+    """Return the `source` of a Messages image in its standard form. `path` is its place in the
+    request.
 
-    Its data may be a data: URL. Raises `RequestError` if it does not contain an image. Sources
-    other than base64 are not checked.
+    The source's ``data`` may be a data: URL. Raises `RequestError` if the data is not an image.
+    Sources other than base64 are not checked.
     """
     if (inline := inline_source(source)) is None:
         return source
@@ -155,8 +156,10 @@ def _invalid(path: str, what: str) -> RequestError:
 
 
 def image_hint(advice: str, url: object) -> str:
-    """Return `advice`, with a period added, as the hint for an image that is not base64. For a web
-    URL, the hint also says how to let the server fetch it."""
+    """Return the hint for an image that is not base64: `advice`, with a period added.
+
+    For a web URL, the hint also says how to let the server fetch the image.
+    """
     if is_web_url(url):
         return f"{advice}, or start the server with --fetch-images."
     return f"{advice}."

@@ -20,11 +20,11 @@ _ASIDE: Final = re.compile(
 def initiator_of(turns: Iterable[TurnKind | None]) -> Initiator:
     """Return who caused a request, from the kinds of its messages, latest first.
 
-    The result is ``user`` if and only if the last turn is the user's own. Instructions and tool
-    lists (None) are not turns and are skipped, because clients also put them after the user's
-    words. A request without any turns counts as the user's. Asides after tool results belong to the
-    results.
-    Plans with premium requests only charge for ``user``, so the value must always be truthful.
+    The result is ``user`` if and only if the last turn is the user's own. None stands for
+    instructions and tool lists. They are skipped, because clients also put them after the user's
+    words. An aside belongs to the tool results before it. If there are none, it counts as the
+    user's. So does a request without any turns. Plans with premium requests only charge for
+    ``user``, so the value must always be truthful.
     """
     aside = False
     for turn in turns:

@@ -46,7 +46,7 @@ _PLAIN: Final = Kinds(
 """The kinds that may occur in a plain conversation without images, files or OpenAI's cache
 marks."""
 _TEXTS: Final = Kinds(set(), {"content", "role"})
-"""The kinds in a conversation whose messages all consist of a single string."""
+"""The kinds in a conversation in which each message consists of a single string."""
 _PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})
 
 
@@ -86,7 +86,7 @@ def request_kinds(request: ClientRequest) -> Kinds:
 
 
 def _is_text_only(turns: object) -> bool:
-    """Return whether all messages consist of a single string, which is the fastest case."""
+    """Return whether each message consists of a single string. This is the fastest case."""
     if type(turns) is not list:
         return False
     for one in turns:

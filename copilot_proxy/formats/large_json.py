@@ -18,9 +18,9 @@ from copilot_proxy.errors import RequestError
 MAX_VALUES: Final = 200_000
 """Maximum number of values in a body, counted as commas and opening brackets outside of strings."""
 LARGE: Final = 4 * 1024 * 1024
-"""Minimum size of a body, in bytes, for which it is worth looking for long strings."""
+"""Minimum size, in bytes, of a body that is searched for long strings."""
 _LONG: Final = 1024 * 1024
-"""Minimum size of a string, in bytes, for it to be decoded and encoded in parts."""
+"""Minimum size, in bytes, of a string that is decoded and encoded in parts."""
 _PIECE: Final = 256 * 1024
 """Size of a part in bytes; even, so that a part of only backslashes does not split an escape."""
 
@@ -36,7 +36,7 @@ def check_value_count(body: bytes, limit: int) -> None:
     """Raise `RequestError` (413) if a body has more than `limit` values."""
     pieces = (body[i : i + _PIECE] for i in range(0, len(body), _PIECE))
     if sum(len(piece) - len(piece.translate(None, _SEPARATORS)) for piece in pieces) <= limit:
-        return  # the limit is not exceeded even if all of these are outside of strings
+        return  # the limit is not exceeded, even if all separators are outside of strings
     if _value_count(body, limit) > limit:
         raise RequestError(
             f"The body has more than {limit:,} values (messages, parts, fields, numbers).",
@@ -110,7 +110,7 @@ def _piece_end(body: bytes, start: int) -> int:
 
 
 def _replaced(value: Any, texts: dict[str, str]) -> Any:
-    """Return decoded JSON with each placeholder, a key of `texts`, replaced with its value."""
+    """Return decoded JSON in which each placeholder is replaced with its text in `texts`."""
     if isinstance(value, str):
         return texts.get(value, value)
     if isinstance(value, list):
@@ -121,7 +121,7 @@ def _replaced(value: Any, texts: dict[str, str]) -> Any:
 
 
 def encode_json(value: Any, size: int) -> bytes:
-    """Return `value` as JSON of about `size` bytes.
+    """Return `value` as JSON; `size` is the expected number of bytes.
 
     Long strings in a large value are encoded in parts.
     """
@@ -129,7 +129,10 @@ def encode_json(value: Any, size: int) -> bytes:
 
 
 def encode_request(body: dict[str, Any], size: int) -> bytes:
-    """Return a request body as JSON of about `size` bytes. Raises `RequestError`."""
+    """Return a request body as JSON; `size` is the expected number of bytes.
+
+    Raises `RequestError` if the body is nested too deeply.
+    """
     try:
         return encode_json(body, size)
     except RecursionError:

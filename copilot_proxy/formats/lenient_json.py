@@ -13,8 +13,9 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]+")
 
 
 def decode_leniently(data: bytes, *, strict: bool = False) -> Any:
-    """Decode `data`, replacing incomplete characters with U+FFFD, and NaN, infinities and numbers
-    that are too large with None.
+    """Decode `data`, replacing what JSON does not allow.
+
+    Incomplete characters become U+FFFD. NaN, infinities and numbers that are too large become None.
 
     If `strict`, only unpaired surrogate escapes are replaced; anything else is an error. Raises
     `ValueError` if `data` is not JSON.

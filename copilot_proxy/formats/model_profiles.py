@@ -131,7 +131,8 @@ class ModelProfile:
     eager_input_streaming: bool = True
     """Whether tools may have the field ``eager_input_streaming``."""
     signed_calls: bool = False
-    """Whether calls in the current turn must be signed, so only the model's own are accepted."""
+    """Whether calls in the current turn must be signed, so that only the model's own calls are
+    accepted."""
     object_arguments: bool = False
     """Whether the arguments of earlier calls must be JSON objects, not just any JSON."""
 
@@ -189,7 +190,7 @@ class ModelProfile:
 
 
 def profile_of(model: Model | None, api: Api) -> ModelProfile:
-    """Return the profile of `model` on `api`; without a model, the API's own profile."""
+    """Return the profile of `model` on `api`, or the API's own profile if `model` is None."""
     if model is None:
         return _api_profile(api)
     profile: ModelProfile | None = model.derived.get(api)
@@ -268,7 +269,7 @@ def _thinking_traits(model: Model, family: ModelProfile) -> Mapping[str, Any]:
 
 
 def _limit_traits(model: Model, api: Api, family: ModelProfile) -> Mapping[str, Any]:
-    """Return the output limits. Only Claude has a default limit, without which it would stop
+    """Return the output limits. Only Claude gets a default limit: without one, it would stop
     early."""
     unstreamed = model.limit("max_non_streaming_output_tokens")
     max_output = model.limit("max_output_tokens")

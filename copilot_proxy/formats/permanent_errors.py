@@ -16,7 +16,7 @@ _RETRYABLE: Final = (408, 429)
 _NUMBERS: Final = re.compile(r"4(?=29)|5(?=00|02|03|04|24)")
 """The first digits of numbers that agents mistake for a retryable status."""
 _DIGITS: Final = re.compile(r"://[^\s/]+|\d+", re.ASCII)
-"""A number, or the host and port of a URL, which must not be broken by a space."""
+"""Matches a number, or the host and port of a URL, into which no space may be inserted."""
 _LONG_NUMBER: Final = 10
 """The minimum number of digits for which a number is probably an id."""
 _WORDS: Final[Mapping[str, str]] = {
@@ -36,7 +36,7 @@ _FIXED_FIELDS: Final = ("type", "@type", "code", "status")
 
 
 def is_permanent(error: CopilotProxyError) -> bool:
-    """Return whether the same request would be refused again."""
+    """Return whether the same request would fail with `error` again."""
     return 400 <= error.status < 500 and error.status not in _RETRYABLE
 
 
@@ -57,7 +57,8 @@ def permanent_text(text: str) -> str:
 
 
 def permanent_fields(fields: Json) -> Json:
-    """Return an error object with all strings reworded, including nested values."""
+    """Return an error object with all strings reworded, except for the fields that programs
+    compare."""
     return {
         name: value if name in _FIXED_FIELDS else _reworded(value) for name, value in fields.items()
     }

@@ -48,7 +48,7 @@ class PlainTurns(list[Any]):
         self.images = images
         """The number of images in the conversation."""
         self.text_size = text_size
-        """The minimum size of all text together, in bytes."""
+        """A lower limit for the size of all text together, in bytes."""
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ class PlainTurns(list[Any]):
         return [turn for turn in self if type(turn) is dict]
 
     def replaced(self, turns: Iterable[Any]) -> "PlainTurns":
-        """Return the same conversation with other objects for its messages."""
+        """Return the same conversation with its messages replaced by `turns`."""
         other = PlainTurns(turns, self.images, self.text_size)
         other.wide_size = self.wide_size
         return other
@@ -144,7 +144,8 @@ def newest_first(turns: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 def values_of(turns: list[Any], name: str) -> list[Any]:
-    """Return a field of all messages, decoded or not; `UNSET` for messages that do not have it."""
+    """Return the field `name` of each message, decoded or not, or `UNSET` if the message lacks
+    it."""
     return [
         one.get(name, UNSET) if type(one) is dict else getattr(one, name, UNSET) for one in turns
     ]

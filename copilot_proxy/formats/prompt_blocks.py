@@ -23,9 +23,10 @@ _MARK_ENDS: Final = (b'cache_control":', b'prompt_cache_breakpoint":')
 _UNCACHED: Final = _MARKS | {"id", "status", "timestamp"}
 """Fields of messages and items that the model does not see."""
 _UNCACHED_OF_ROLES: Final = _UNCACHED | {"role", "content", "type"}
-"""The excluded fields of a message with a role, whose content is a separate block."""
+"""The fields that are left out of a message with a role. Its content becomes separate blocks."""
 FILE_SIZE: Final = 6400
-"""The size assumed for an image or document, whose data size says little about its tokens."""
+"""The size assumed for an image or document, in bytes. The actual size says little about the number
+of tokens."""
 _FILE_START: Final = 400
 """The number of bytes at the start of a block that are searched to see whether it contains a
 file."""
@@ -159,7 +160,7 @@ def _parts(message: Json) -> tuple[list[Any], bytes]:
 
 
 class _Layout(NamedTuple):
-    """The fields of one type of struct; see `plain_turns`. They never contain marks."""
+    """The fields of one type of struct; see `plain_turns`. Structs never contain marks."""
 
     role: str | None
     """The role of all messages of this type; None if the role is a field."""

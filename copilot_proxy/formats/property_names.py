@@ -19,7 +19,7 @@ name."""
 
 
 class KeyRenamer:
-    """Renames the keys of a JSON object, but not of nested objects, as its text arrives.
+    """Renames the keys of a JSON object as its text arrives; nested objects are left unchanged.
 
     The text of a key is held back until it is complete.
     """
@@ -83,7 +83,7 @@ class KeyRenamer:
 
 
 class RestoredNames(WrappedTranslator):
-    """The events of `translator`, with the client's parameter names in calls."""
+    """Passes on the events of `translator`, with the client's parameter names in calls."""
 
     def __init__(self, translator: StreamTranslator, names: Names) -> None:
         super().__init__(translator)

@@ -27,7 +27,7 @@ POSITION_ID_PREFIX: Final = "call_at_"
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
 _KEPT: Final = 0.75
-"""The share that is kept when a limit is exceeded."""
+"""The share of the cache that is kept when a limit is exceeded."""
 _MAX_REFUSED: Final = 10_000
 
 
@@ -70,7 +70,7 @@ class ReasoningCache:
                     self._ids.popitem(last=False)
 
     def store_vendor(self, opaque: str, vendor: str) -> None:
-        """Store which vendor encrypted some reasoning; other vendors cannot decrypt it."""
+        """Store that `vendor` encrypted the reasoning `opaque`; other vendors cannot decrypt it."""
         self._vendors[_digest(opaque)] = vendor
         while len(self._vendors) > self._max_calls:
             self._vendors.popitem(last=False)
@@ -78,7 +78,7 @@ class ReasoningCache:
     def restore(
         self, caller: bytes, model: str, messages: list[Json], vendor: str | None = None
     ) -> list[Json]:
-        """Return the messages with missing reasoning of `caller` restored from the cache.
+        """Return the messages of `caller`, with missing reasoning restored from the cache.
 
         Reasoning known to be encrypted by a vendor other than `vendor` is removed.
         """
@@ -139,8 +139,7 @@ def _digest(opaque: str) -> bytes:
 
 
 def _digest_of(calls: list[Json]) -> bytes | None:
-    """Return a digest of the names and arguments of calls; None if any of them is not a function
-    call."""
+    """Return a digest of the calls' names and arguments, or None if any is not a function call."""
     parts: list[object] = []
     for call in calls:
         function = call.get("function")

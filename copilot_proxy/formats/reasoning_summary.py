@@ -9,12 +9,13 @@ from typing import Final
 from copilot_proxy.formats.types import ChatRequest, Json
 
 REASONING_SUMMARY: Final = "reasoning_summary"
-"""The field: ``auto``, ``concise``, ``detailed``, or ``none`` for a client that does not want a
-summary."""
+"""The name of the field. Its value is ``auto``, ``concise`` or ``detailed``, or ``none`` for a
+client that does not want a summary."""
 
 
 def summary_of(reasoning: Json) -> str:
-    """Return the value of the field for the ``reasoning`` of a Responses request."""
+    """Return the kind of summary that the ``reasoning`` of a Responses request asks for, or
+    ``none``."""
     summary = reasoning.get("summary") or reasoning.get("generate_summary")
     return summary if isinstance(summary, str) else "none"
 

@@ -74,9 +74,11 @@ def diagnose(
 
 
 def explain_unlisted(error: UpstreamRefusal, *, is_listed: bool) -> None:
-    """Set the hint of `error` if Copilot does not know a model that was not found in its list.
+    """Set the hint of `error` if Copilot does not know a model and its list of models could not be
+    read.
 
-    If the list cannot be read, the client's name for a model is sent unchanged.
+    Without the list, the client's name for the model is sent unchanged. `is_listed` is True if the
+    model was found in the list.
     """
     if error.code == "model_not_found" and not is_listed:
         error.hint = (

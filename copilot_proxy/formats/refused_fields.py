@@ -23,8 +23,8 @@ _REFUSED: Final = re.compile(
 )
 _STEP: Final = re.compile(r"[^.\[\]]+")
 _LISTS: Final = ("messages", "input", "system", "tools")
-"""The request fields that contain lists. Top-level fields are never removed, since clients may rely
-on them."""
+"""The request fields that are searched. They are lists; fields are only removed from their
+elements. Fields of the request itself are kept, since clients may rely on them."""
 _NEEDED: Final = ("content", "role", "type")
 _UNTYPED: Final = "custom"
 """The type of Anthropic's tools that do not state one."""
@@ -43,7 +43,7 @@ def refused_fields(message: str) -> list[FieldPath]:
 
 
 def without_field(body: UpstreamBody, path: FieldPath) -> UpstreamBody:
-    """Return `body` without any occurrence of the field.
+    """Return `body` without the field at `path`, wherever it occurs.
 
     If it does not occur, the same object is returned.
     """

@@ -149,7 +149,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
             "`thread` is not supported: neither Copilot nor this server stores conversations.",
             "Send the whole conversation in `messages`, without `thread`.",
             code=None,
-            # Anthropic's SDKs recognize this, and then send the entire conversation.
+            # Anthropic's SDKs recognize this error, and then send the entire conversation.
             more={
                 "details": {
                     "error_code": "thread_unsupported_request",

@@ -15,7 +15,7 @@ from copilot_proxy.masking import mask
 _STATUSES: Final[Mapping[int, str]] = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
-    # Not RESOURCE_EXHAUSTED, because clients retry errors that they mistake for a rate limit.
+    # Not RESOURCE_EXHAUSTED: clients would mistake it for a rate limit, and retry.
     402: "FAILED_PRECONDITION",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",

@@ -37,7 +37,8 @@ _REQUEST: Final[Mapping[str, Any]] = {
     "generateContentRequest": _GENERATE,
     "requests": _EMBED,
 }
-"""Object in a request -> the objects nested in it; only objects whose keys Google defines."""
+"""Object in a request -> the objects nested in it. Objects with keys chosen by the client are left
+out."""
 _LISTS: Final = frozenset(
     {"contents", "parts", "tools", "functionDeclarations", "safetySettings", "requests"}
 )

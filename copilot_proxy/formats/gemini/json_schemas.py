@@ -40,7 +40,7 @@ def to_json_schema(schema: Json) -> Json:
 def with_lower_types(schema: Any, depth: int = 0) -> Any:
     """Return a JSON schema with its types in lowercase.
 
-    If they already are, the same object is returned.
+    If all types are already in lowercase, the same object is returned.
     """
     if isinstance(schema, list):
         items = [with_lower_types(one, depth + 1) for one in schema]

@@ -10,7 +10,7 @@ def model_object(model: Model, *, name: str | None = None, default: Model | None
     """Return the `schema.GeminiModel` for `model`.
 
     `name` replaces the model's id if the client used an alias. Unknown limits are left out.
-    Google's object cannot mark the default.
+    `default` is ignored, because Google's format has no field for it.
     """
     methods = ["embedContent"] if model.type == "embeddings" else ["generateContent", "countTokens"]
     version = model.raw.get("version")

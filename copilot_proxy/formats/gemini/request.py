@@ -36,8 +36,10 @@ _OTHER_MEDIA: Final = ("audio/", "video/")
 
 
 def model_name(name: object) -> str:
-    """Return a model's name without Google's prefix. Raises `RequestError` if it is empty or too
-    long."""
+    """Return a model's name without Google's prefix.
+
+    Raises `RequestError` if the name is empty or too long.
+    """
     name = name.removeprefix(_PREFIX) if isinstance(name, str) else ""
     if len(name) > MAX_NAME_LENGTH:
         raise RequestError(
@@ -68,8 +70,10 @@ def parse_call(
 
 
 def parse_count(body: bytes, model: str) -> GeminiRequest:
-    """Decode and validate a request to count tokens, with either contents or a whole request in
-    ``generateContentRequest``. Raises `RequestError`."""
+    """Decode and validate a request to count tokens. Raises `RequestError`.
+
+    The body has either ``contents`` or a whole request in ``generateContentRequest``.
+    """
     request = with_google_names(parse_object(body))
     check_shape(request, schema.GeminiCountTokensRequest)
     inner = request.get("generateContentRequest")
@@ -176,7 +180,7 @@ def _turn(content: Json) -> TurnKind | None:
         if part.get("text") is not None
         else {"type": "inlineData"}
         for part in parts
-        # The result of a function may be accompanied by other parts.
+        # Next to a function's result, parts other than text belong to the result.
         if not has_result or part.get("text")
     ]
     if has_result:

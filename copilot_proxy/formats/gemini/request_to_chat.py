@@ -56,7 +56,7 @@ _FIELDS: Final = (
     "generationConfig",
 )
 WRAPPED: Final = "value"
-"""The property that holds the answer, if the client's schema is not an object."""
+"""The property that holds the answer, if the client's schema does not describe an object."""
 _DEFINITIONS: Final = ("$defs", "definitions")
 _UNSPECIFIED: Final = "THINKING_LEVEL_UNSPECIFIED"
 
@@ -175,7 +175,8 @@ def output_schema(config: Json) -> Json | None:
 
 
 def is_wrapped(schema: Json | None) -> bool:
-    """Return whether the answer must be wrapped in an object, since models only write objects."""
+    """Return whether the answer must be wrapped in an object: structured output is always an
+    object."""
     return bool(schema) and (schema or {}).get("type") not in (None, "object")
 
 

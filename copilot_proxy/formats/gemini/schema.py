@@ -145,7 +145,7 @@ class GeminiCountTokensRequest(Struct, rename="camel"):
 
 
 class GeminiEmbedContentRequest(Struct, rename="camel"):
-    """The body of ``:embedContent``; the text of its parts is embedded as one string."""
+    """The body of ``:embedContent``; all text is embedded as one string."""
 
     content: GeminiContent
     model: str | None = None
@@ -161,7 +161,7 @@ class GeminiBatchEmbedContentsRequest(Struct):
 
 
 class GeminiCandidate(Struct, rename="camel"):
-    """The answer, or the next part of it; only the last one has a `finish_reason`."""
+    """The answer, or the next part of it. Only the last part has a `finish_reason`."""
 
     content: GeminiContent
     index: int
@@ -225,7 +225,7 @@ class GeminiModelList(Struct):
 
 
 class GoogleError(Struct):
-    """`status` is the name of a gRPC code, such as ``INVALID_ARGUMENT``."""
+    """An error; `status` is the name of a gRPC code, such as ``INVALID_ARGUMENT``."""
 
     code: int
     message: str

@@ -68,7 +68,8 @@ class ChatToGemini:
     `BrokenResponse` if the chunks do not form a response.
 
     Thoughts are only sent to clients that ask for them. Other clients receive only the thought
-    signature, and only with a call, because the model needs it together with the result.
+    signature, and only with a call: the model needs the signature back together with the call's
+    result.
     """
 
     def __init__(self, request: GeminiRequest) -> None:

@@ -1,8 +1,8 @@
 """Packs encrypted reasoning into ``thoughtSignature``, and unpacks it.
 
-A thought signature is base64 of any bytes. Here, it contains the encrypted reasoning with the label
-of the API that produced it (`formats.reasoning_labels`), a line break, and the text of the
-reasoning. Some models need that text back unchanged, but clients drop the parts that show it.
+A thought signature can hold any bytes, as base64. Here, it contains the encrypted reasoning with
+the label of the API that produced it (`formats.reasoning_labels`), a line break, and the text of
+the reasoning. Some models need that text back unchanged, but clients drop the parts that show it.
 """
 
 import base64

@@ -5,7 +5,7 @@ from copilot_proxy.formats.types import ChatUsage, Json
 
 
 def usage_from_chat(usage: ChatUsage | None) -> Json | None:
-    """Return the counts as `schema.GeminiUsage`, or None if there are none.
+    """Return the counts as `schema.GeminiUsage`, or None if `usage` is missing or empty.
 
     Google counts the tokens of thoughts and of the answer separately; Chat Completions adds them
     up.

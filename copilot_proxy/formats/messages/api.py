@@ -72,7 +72,7 @@ class _Native:
 
 
 class _Counting:
-    """Copilot's ``count_tokens``."""
+    """Counts tokens with Copilot's ``count_tokens``."""
 
     path = "/v1/messages/count_tokens"
 
@@ -113,7 +113,7 @@ class MessagesApi:
         return parse_request(body)
 
     def parse_count(self, body: bytes) -> MessagesRequest:
-        """Decode and validate a request to count tokens, which has no ``max_tokens``.
+        """Decode and validate a request to count tokens; it needs no ``max_tokens``.
 
         Raises `RequestError`.
         """

@@ -91,13 +91,13 @@ _OF_DETAILS: Final = (
     "dev-full-thinking", "model-context-window-exceeded", "output-128k", "output-300k",
     "thinking-token-count", "token-efficient-tools",
 )  # fmt: skip
-"""Betas that change details of answers that no client depends on."""
+"""Betas that only change details of answers; no client depends on these details."""
 
 DROPPED: Final[Mapping[str, str]] = {
     **dict.fromkeys(_OF_OTHER_APIS, "it is for another Anthropic API"),
     **dict.fromkeys((*_OF_FIELDS, *_OF_DETAILS), _UNSUPPORTED),
 }
-"""Name, without its date, of a beta that Copilot does not accept -> why it is dropped."""
+"""Beta that Copilot does not accept, named without its date -> why it is dropped."""
 
 ALWAYS_ON: Final = ("prompt-caching", "pdfs", "token-counting")
 """Names, without dates, of betas for features that are now always available; no note is needed."""
@@ -134,7 +134,7 @@ def select_betas(
 
 
 def undated(name: str) -> str:
-    """Return the name of a beta without its date."""
+    """Return a beta's name without the date."""
     return _DATE.sub("", name)
 
 

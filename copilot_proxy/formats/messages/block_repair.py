@@ -19,13 +19,13 @@ _IMPLIED: Final[dict[str, Json]] = {
 
 
 class BlockRepair:
-    """The blocks of a stream; events that need no repair are returned unchanged."""
+    """Repairs the blocks of one stream. Events that need no repair are returned unchanged."""
 
     def __init__(self) -> None:
         self._open: dict[int, int] = {}
         """Copilot's index of each unfinished block -> the client's index."""
         self._inputs: dict[int, Json] = {}
-        """Copilot's index -> the unsent input from the start event of the block."""
+        """Copilot's index of a block -> the input from its start event, if not sent yet."""
         self._count = 0
         self.has_call = False
 

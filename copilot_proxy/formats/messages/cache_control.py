@@ -2,7 +2,7 @@
 
 A mark (``cache_control``) puts the prompt, from its start to the end of the marked block, into the
 cache. The order of the prompt is tools, system, messages. A later request with the same start reads
-it from the cache at a tenth of the price.
+that part from the cache at a tenth of the price.
 """
 
 from typing import Final

@@ -19,8 +19,10 @@ def is_hosted_search(tool: Json) -> bool:
 
 
 def offered_tools(request: MessagesRequest, notes: list[str]) -> list[Json]:
-    """Return the client's tools that the model may call. All are offered if the search is
-    Anthropic's, because Copilot does not run it.
+    """Return the client's tools that the model may call.
+
+    If the tool search is Anthropic's, all tools are offered, because Copilot does not run that
+    search.
     """
     tools: list[Json] = request.get("tools") or []
     own = [tool for tool in tools if is_client_tool(tool)]

@@ -71,7 +71,7 @@ class ReasoningWriter:
         self._start = self._length + len(self._gap)
 
     def text(self, text: str) -> str:
-        """Add text to the block; return it, preceded by a separator if needed."""
+        """Add text to the block. Return the text, preceded by a separator if needed."""
         if not text:
             return ""
         text = self._gap + text
@@ -142,7 +142,7 @@ def from_thinking_blocks(blocks: Iterable[Json]) -> tuple[str, str]:
 
 
 def _tagged_thoughts(blocks: Iterable[Json]) -> Iterator[tuple[str, Thought]]:
-    """Yield (API tag, content) for each block; the tag of an unsigned block is ""."""
+    """Yield the API tag and the thought of each block; an unsigned block has the tag ""."""
     for block in blocks:
         redacted = block["type"] == "redacted_thinking"
         text = block.get("thinking") or ""

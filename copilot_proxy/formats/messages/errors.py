@@ -40,8 +40,8 @@ def error_status(error: CopilotProxyError) -> int:
     """Return the status of an error response.
 
     Claude Code retries any 400 five times within a second, to find out which field is refused.
-    Content that GitHub's filters refuse must not be sent that often. Its error has a status that
-    makes clients stop and show the message.
+    Content that GitHub's filters refuse must not be sent that often. Such a refusal gets a status
+    that makes clients stop and show the message.
     """
     return 424 if error.status == 400 and error.code in _FILTERS else error.status
 
@@ -70,8 +70,8 @@ def error_event(error: CopilotProxyError, request_id: str) -> MessagesEvent:
 
 
 def without_hint(event: MessagesEvent) -> MessagesEvent:
-    """Return our own `error_event` without the hint in its message, so that the event can be
-    parsed."""
+    """Return our own `error_event` without the hint in its message, so that parsing it gives the
+    original message."""
     details = event["error"]
     message = str(details["message"]).removesuffix(str(details.get("hint") or "")).rstrip()
     return {**event, "error": {**details, "message": message}}
@@ -83,7 +83,7 @@ def prefixed_request_id(request_id: str) -> str:
 
 
 def _type(error: CopilotProxyError) -> str:
-    # If Claude reported the error in an event, its own type is more specific than the status.
+    # If Claude reported the error in an event, the type in that event says more than the status.
     if error.code in _TYPE_NAMES:
         return error.code
     default = "invalid_request_error" if error.status < 500 else "api_error"

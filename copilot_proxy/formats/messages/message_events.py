@@ -11,11 +11,11 @@ from copilot_proxy.formats.types import Json, Message, MessagesEvent
 
 
 def message_to_events(message: Message) -> list[MessagesEvent]:
-    """Return the events of a stream with the same content as `message`, which has all its fields.
+    """Return the events of a stream that has the same content as the complete `message`.
 
-    The events are ``message_start``, then for each block ``content_block_start``, its
-    ``content_block_delta`` events and ``content_block_stop``, then ``message_delta`` with the stop
-    reason and the usage, and ``message_stop``.
+    The stream begins with ``message_start``. Each block has a ``content_block_start``, its
+    ``content_block_delta`` events, and a ``content_block_stop``. The stream ends with
+    ``message_delta``, which has the stop reason and the usage, and ``message_stop``.
     """
     head = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     copilot_usage = head.pop("copilot_usage", None)
@@ -42,7 +42,7 @@ def message_to_events(message: Message) -> list[MessagesEvent]:
 
 
 def _split(block: Json) -> tuple[Json, list[Json]]:
-    """Split a block into the block of its start event and the deltas that complete it."""
+    """Split a block into the part for its start event and the deltas with the rest."""
     match block.get("type"):
         case "text":
             text = block.get("text") or ""

@@ -59,7 +59,7 @@ def _assistant(message: Json, path: str) -> list[Json]:
 
 
 def _call(call: Json) -> Json:
-    """Return the block for a call; a custom tool becomes a function whose argument is the input."""
+    """Return the block for a call. A custom tool's input becomes the argument ``input``."""
     if call.get("type") == "custom":
         name, tool_input = call["custom"]["name"], {"input": call["custom"]["input"]}
     else:

@@ -19,9 +19,9 @@ _THINKING_TYPES: Final = ("thinking", "redacted_thinking")
 _MEDIA: Final = {"image_url": "image", "file": "document"}
 """The types of non-text parts."""
 _RESULT_TYPES: Final = ("text", "image", "document", "search_result")
-"""The blocks of tool results that have an equivalent; others become JSON text."""
+"""The types of blocks in tool results that chat messages can express; others become JSON text."""
 _USER_TYPES: Final = (*_RESULT_TYPES, "tool_result")
-"""The blocks that a user message can contain."""
+"""The types of blocks that a user message can contain."""
 _encode: Final = msgspec.json.Encoder().encode
 FAILED: Final = "The tool failed:"
 """The start of a tool result's text if its ``is_error`` is true."""
@@ -102,8 +102,8 @@ def _user(
 ) -> list[Json]:
     """Return a message for each tool result, in order, followed by the user's message.
 
-    Images and PDFs in results are moved to the user's message, because chat results can only be
-    text.
+    Images and PDFs in results are moved to the user's message, because a chat message with a result
+    can only contain text.
     """
     results: list[Json] = []
     media: list[Json] = []
@@ -157,7 +157,7 @@ def _rich_result(
 
 
 def _result(block: Json, text: str) -> Json:
-    """Return the message for a tool result with this text."""
+    """Return the chat message for a tool result with this text."""
     if block.get("is_error") is True:
         text = f"{FAILED} {text}".strip()
     return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
@@ -196,7 +196,7 @@ def _image(source: Any, path: str) -> Json:
 
 
 def _document(block: Json, path: str, unique_notes: set[str]) -> Iterator[Json]:
-    """Yield a PDF, or the text and images of a document between ``<document title="…">`` tags."""
+    """Yield the chat parts of a document: a PDF, or text and images between ``<document>`` tags."""
     if isinstance(block.get("context"), str) and block["context"]:
         yield {"type": "text", "text": f"About the next document: {block['context']}"}
     citations = block.get("citations")

@@ -42,7 +42,7 @@ def model_list(
 ) -> Json:
     """Return the list of chat models as a single page.
 
-    Anthropic's list cannot contain aliases or mark the default.
+    `aliases` and `default` are ignored, because Anthropic's list has no place for them.
     """
     data = [model_info(model) for model in models if model.is_chat]
     return {

@@ -19,7 +19,7 @@ from copilot_proxy.formats.types import Json, MessagesRequest
 
 
 class MessagesBody(OutgoingBody):
-    """The view of a body whose messages, blocks and tools are copies.
+    """The view of a Messages body. Its messages, blocks and tools must be copies.
 
     If the body was translated from a chat request, `fields` are the client's field names, and
     `thinking_from` is the field that determined the thinking. `moved` is the number of leading

@@ -108,7 +108,7 @@ class _Blocks:
         self.texts = [block.text for block in blocks if type(block) is _Text]
         self.images = [block for block in blocks if type(block) is _Image]
         self.outputs = [one.content for one in self.results if type(one.content) is str]
-        """The results that are strings."""
+        """The contents of the results that consist of a single string."""
 
 
 def _plain(messages: list[Any]) -> PlainTurns | None:
@@ -173,10 +173,10 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
-    """Return the messages; those that must be changed are decoded JSON.
+    """Return the messages; those that must change are returned as decoded JSON.
 
-    Messages with marks are changed. If the model does not accept empty results, so are messages
-    with empty results: the empty contents are removed.
+    Messages with cache marks must change, because rules change marks. If the model does not accept
+    empty results, messages that contain some must change too: the empty contents are removed.
     """
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
     changed |= {
@@ -202,7 +202,7 @@ def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelPro
 
 
 def _steps(turns: PlainTurns) -> Steps:
-    """Yield the calls and results."""
+    """Yield the turns, calls and results."""
     for message in turns:
         content = message.content if type(message.content) is list else ()
         if type(message) is _Assistant:

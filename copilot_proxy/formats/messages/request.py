@@ -46,7 +46,7 @@ _ANY_MESSAGE: Final[Json] = {"role": "user", "content": ""}
 def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     """Decode a request and validate it against the schema; unknown fields are kept.
 
-    With `counting`, the body is a request to count tokens, without ``max_tokens``. Raises
+    With `counting`, the body is a request to count tokens, which needs no ``max_tokens``. Raises
     `RequestError` with the path of the field as its `param`, such as
     ``messages[0].content[1].text``.
     """
@@ -149,7 +149,7 @@ def _check_tools(tools: list[Json], *, forced: bool) -> None:
 
 
 def _is_plainly_valid(block: Json) -> bool:
-    """Return whether a block is certainly valid text, or a valid call or result."""
+    """Return whether a block is text, a call or a result that needs no further check."""
     kind = block["type"]
     if kind == "tool_result":
         return block.get("tool_use_id") is not None and isinstance(block.get("content"), str)
@@ -178,7 +178,7 @@ def _check_blocks(content: list[Json], path: str) -> None:
 
 
 def _check_inner(content: Any, path: str) -> None:
-    """Check the content of a tool result or document, which may be missing, a string, or blocks."""
+    """Check the content of a tool result or document: a string, a list of blocks, or None."""
     if content is None or isinstance(content, str):
         return
     try:

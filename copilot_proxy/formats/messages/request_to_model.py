@@ -48,10 +48,10 @@ def messages_for_model(
 ) -> AdaptedBody:
     """Return the body for Copilot's Messages API, as close to the client's as the model allows.
 
-    If the output limit is high, the body's `stream` is true even if the client's is not, because
-    Copilot only streams such responses. Adds a line to `notes` for each change that may matter.
-    `kinds` are the types and fields in the client's conversation, if already known. With
-    `counting`, `request` only asks for a token count. Raises `RequestError`.
+    A body with a high output limit always asks for a stream, because Copilot only streams such
+    responses. Adds a line to `notes` for each change that may matter. `kinds` are the types and
+    fields in the client's conversation, if already known. With `counting`, `request` only asks for
+    a token count. Raises `RequestError`.
     """
     body = {name: value for name, value in request.items() if value is not None}
     if model is not None:
@@ -139,7 +139,8 @@ def _move_output_format(body: MessagesRequest) -> None:
 
 
 def _drop_unsupported_edits(body: MessagesRequest, notes: list[str]) -> None:
-    """Drop context edits that Copilot does not support, or that need thinking if it is off."""
+    """Drop context edits that Copilot does not support. If thinking is off, also drop the edit that
+    clears it."""
     context = body.get("context_management")
     if context is None:
         return

@@ -119,7 +119,7 @@ class MessagesRequest(Struct):
 
 
 class MessagesUsage(Struct):
-    """The token counts of a request; `input_tokens` exclude tokens read from or written to the
+    """The token counts of a request; `input_tokens` excludes tokens read from or written to the
     cache."""
 
     input_tokens: int

@@ -65,11 +65,12 @@ class ChatToMessages:
     and `close` raise `BrokenResponse` if the chunks do not form a response.
 
     Thinking is only sent to clients that enabled it. Other clients receive only the encrypted form,
-    and only before a tool call, because the model needs it together with the result.
+    and only before a tool call: the model needs it back together with the call's result.
     """
 
     def __init__(self, request: MessagesRequest, model: str, input_tokens: int = 0) -> None:
-        """`input_tokens` is an estimate for the first event; the last one has the actual count."""
+        """`input_tokens` is an estimate for the first event; the last event has the actual
+        count."""
         self._model = model
         self._input_tokens = input_tokens
         self._shows_thinking = is_thinking_enabled(request)
@@ -179,7 +180,7 @@ class ChatToMessages:
 
     def _add_opaque(self, opaque: str) -> None:
         # After text, hold the value back until there is a call. Without a call, it is not needed,
-        # and clients such as Claude Code would treat its block as the answer.
+        # and clients such as Claude Code would treat the thinking block as the answer.
         is_late = bool(self._blocks) and self._blocks[-1].type == "text"
         if self._shows_thinking and not is_late:
             self._last_thinking().opaque += opaque

@@ -22,7 +22,7 @@ _ADDITIONS: Final = frozenset(("copilot_annotations", "amazon-bedrock-invocation
 
 _ENDS: Final = ("message_delta", "message_stop")
 _NESTED: Final = ("delta", "content_block", "message")
-"""The fields of an event to which Copilot may also add fields."""
+"""The objects in an event to which Copilot may also add fields."""
 
 _UNSTATED_END: Final[MessagesEvent] = {
     "type": "message_delta",
@@ -106,7 +106,7 @@ class MessagesRepair:
             return []
         if data.get("type") == "error" or data.get("error"):
             return self._fail(data)
-        if data.get("type") != "content_block_delta":  # most events, which do not have these fields
+        if data.get("type") != "content_block_delta":  # most events are deltas without these fields
             if self.notes is not None:
                 note_transformations(data, self.notes)
             if self._unrequested:
@@ -152,7 +152,10 @@ class MessagesRepair:
         return message if self._model is None else {**message, "model": self._model}
 
     def close(self, *, done: bool = False) -> list[MessagesEvent]:
-        """Return the last events, if Copilot did not send them."""
+        """Return the last events, if Copilot did not send them.
+
+        Raises `BrokenResponse` if the response is incomplete.
+        """
         if self.failure is not None or self._has_stopped:
             return []
         if self._has_finished:
@@ -241,7 +244,7 @@ def _renamed(block: Any, names: Mapping[str, str]) -> Any:
 
 
 def repair_message(body: object, tool_names: Mapping[str, str] | None = None) -> Message:
-    """Return a whole response with all fields of a message.
+    """Return a whole response as a message with all its fields.
 
     `tool_names` maps the tool names sent to the model to the client's names. Raises `UpstreamError`
     if the body is an error, or not a message.

@@ -14,7 +14,7 @@ BY_SCHEMA: Final = (
 
 
 def instruct_schema(body: MessagesRequest) -> bool:
-    """Replace ``output_config.format`` with an instruction; return whether there was one."""
+    """Replace ``output_config.format`` with an instruction; return whether a format was set."""
     config = body.get("output_config")
     if not isinstance(config, dict) or config.get("format") is None:
         return False
@@ -35,5 +35,6 @@ def add_instruction(body: MessagesRequest, text: str) -> None:
 
 
 def schema_instruction(schema: Any) -> str:
-    """Return the instruction to answer with JSON, which must match `schema` if it is not empty."""
+    """Return the instruction to answer with JSON that matches `schema`, or with any JSON if
+    `schema` is empty."""
     return BY_SCHEMA + msgspec.json.encode(schema).decode() if schema else ANY_JSON

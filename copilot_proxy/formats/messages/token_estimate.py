@@ -25,7 +25,8 @@ def text_of(request: MessagesRequest) -> str:
 
 
 def estimated_tokens(request: MessagesRequest) -> int:
-    """Return a rough estimate of the prompt's tokens; use `text_of` for an exact count."""
+    """Return a rough estimate of the prompt's tokens. For a better one, count those of
+    `text_of`."""
     return request_tokens({name: request.get(name) for name in _SECTIONS})
 
 

@@ -34,7 +34,8 @@ def check_tools_run(request: MessagesRequest) -> None:
     if not wanted and not any(map(is_client_tool, tools)):
         wanted = list(enumerate(tools))
     for i, tool in wanted:
-        # Some clients retry a request if the digits of a date look like a status.
+        # The date is left out: some clients retry a request if digits in an error look like a
+        # status.
         name = _DATE.sub("", tool["type"])
         raise RequestError(
             f"Copilot does not run the tool '{name}'.",

@@ -16,7 +16,7 @@ _TYPE: Final = re.compile(r"[a-z0-9_]{1,40}")
 
 
 def note_transformations(event: MessagesEvent, notes: list[str]) -> None:
-    """Add a note for the entries in an event or whole message, unless there is already one."""
+    """Add a note for the entries in an event or whole message, unless it is in `notes` already."""
     for holder in (event, *(event.get(name) for name in _NESTED)):
         listed = holder.get(FIELD) if isinstance(holder, dict) else None
         if not isinstance(listed, list) or not listed:

@@ -15,7 +15,8 @@ _SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
 _CONTENTS: Final = ("text", "image")
 """The types of blocks that a document can consist of."""
 _FAILED: Final = "The tool failed."
-"""The content for a failed result without content, which Claude would refuse."""
+"""The content for a failed result that has none. Claude would refuse a failed result without
+content."""
 PLACEHOLDER: Final = "Thinking..."
 """The text that some clients store as thinking if the model showed none."""
 
@@ -167,7 +168,8 @@ def _thinking(block: Json, unique_notes: set[str]) -> Json | None:
     if signature is None:
         unique_notes.add("dropped thinking blocks: they are not signed by Claude")
         return None
-    # Models that hide their thinking still need it back: the signature contains it.
+    # Models that hide their thinking still need the block back: its signature contains the
+    # thinking.
     text = block.get("thinking") or ""
     return {**block, "thinking": "" if text == PLACEHOLDER else text, "signature": signature}
 

@@ -1,7 +1,7 @@
 """Converts token counts between the formats of Anthropic and Chat Completions.
 
-Anthropic's `input_tokens` exclude the tokens that were read from the cache or written to it; the
-`prompt_tokens` of Chat Completions include them.
+Anthropic's `input_tokens` excludes the tokens that were read from the cache or written to it; the
+`prompt_tokens` of Chat Completions includes them.
 """
 
 from collections.abc import Mapping

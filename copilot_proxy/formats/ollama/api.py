@@ -65,7 +65,7 @@ class OllamaApi:
         return parse_chat(body)
 
     def parse_generate(self, body: bytes) -> ClientRequest:
-        """Return a request to ``/api/generate``, converted to ``/api/chat`` and marked.
+        """Return a request to ``/api/generate``, converted to ``/api/chat`` and marked as such.
 
         Raises `RequestError`.
         """
@@ -135,8 +135,8 @@ class OllamaApi:
         )
 
     def loaded(self, request: ClientRequest) -> bytes:
-        """Return the entire response to a request without a prompt, which says that the model is
-        loaded."""
+        """Return the entire response to a request without a prompt. It says that the model is
+        loaded or unloaded."""
         return _frame(self.writer(request).loaded(unload=request.get("keep_alive") in (0, "0")))
 
     def fail(

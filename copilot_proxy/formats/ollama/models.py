@@ -14,7 +14,7 @@ from copilot_proxy.model_ids import LATEST_TAG
 API_VERSION: Final = "0.20.0"
 """The Ollama version that this server claims to be; some client features need a minimum version."""
 _MODIFIED_AT: Final = "2023-11-14T22:13:20Z"
-"""The field is required, but Copilot's list contains no dates."""
+"""A placeholder: the field is required, but Copilot's list contains no dates."""
 _REMOTE_HOST: Final = "https://github.com"
 
 

@@ -14,7 +14,7 @@ from copilot_proxy.formats.types import Json
 
 
 class OllamaFunctionCall(Struct):
-    """`arguments` is an object, or its JSON as text."""
+    """The called function; `arguments` is an object, or the object's JSON as text."""
 
     name: str
     arguments: Json | str | None = None
@@ -44,7 +44,7 @@ class OllamaMessage(Struct):
 
 
 class OllamaFunction(Struct):
-    """`parameters` is a JSON schema of type ``object``."""
+    """A function; `parameters` is a JSON schema of type ``object``."""
 
     name: str
     description: str | None = None

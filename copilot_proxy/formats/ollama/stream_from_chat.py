@@ -94,7 +94,7 @@ class ChatToOllama:
         return {**answer, "message": {"role": "assistant", **whole}}
 
     def loaded(self, *, unload: bool) -> ClientEvent:
-        """Return the answer to a request without a prompt, which loads or unloads a model."""
+        """Return the answer to a request without a prompt, which asks to load or unload a model."""
         return self._line("", done=True) | {"done_reason": "unload" if unload else "load"}
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ClientEvent]:

@@ -26,7 +26,8 @@ _MAX_REASON: Final = 500
 
 
 def finish_reason(event: PiAiEvent) -> str | None:
-    """Return Copilot's finish reason in the format of Chat Completions, or ``error``.
+    """Return Copilot's finish reason in the format of Chat Completions, or ``error`` if the model
+    failed.
 
     Returns None if Copilot sent no finish reason.
     """

@@ -90,9 +90,9 @@ def from_chat(
     - ``context``: pi-ai's `TranscriptContext`.
     - ``options``: the options of pi-ai's `streamSimple`.
     - ``payload``: fields without an option, to be added to pi-ai's request to Copilot.
-    - ``opaque``: id of a message's first tool call -> the encrypted reasoning of the message, which
-      pi-ai does not send back; or None.
-    - ``headers``: the headers of the API.
+    - ``opaque``: the id of a message's first tool call -> the message's encrypted reasoning, which
+      pi-ai does not send back. None if no message has any.
+    - ``headers``: headers to add to the request to Copilot.
 
     Raises `RequestError` for anything that pi-ai does not support.
     """
@@ -165,7 +165,7 @@ def _refuse(fields: ChatRequest) -> None:
 
 
 def _tools(fields: ChatRequest, notes: list[str]) -> tuple[list[Json], Any]:
-    """Return the tools and the `tool_choice`."""
+    """Return the tools and the `tool_choice`, which is None if pi-ai does not support it."""
     tools, choice = fields.get("tools") or [], fields.get("tool_choice")
     if choice == "validated":
         choice = "auto"
@@ -202,8 +202,8 @@ def _claude_tools(tools: list[Json]) -> list[Json]:
 
 
 def _set_choice(choice: Any, api: PiApi, options: Json, payload: Json) -> None:
-    """Set the tool choice as an option of pi-ai if there is one, otherwise as a field of the
-    API."""
+    """Set the tool choice: in `options` if pi-ai has an option for it on `api`, otherwise in
+    `payload`."""
     name = choice["function"]["name"] if isinstance(choice, dict) else None
     if api == "openai-completions":
         options["toolChoice"] = choice

@@ -1,8 +1,8 @@
 """Translates the events of a pi-ai response into chat chunks.
 
-The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the sidecar adds
-``block``, the event's content block so far, and ``api`` to ``start``. The events that end a block
-have ``content`` only if the block had no deltas.
+The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the sidecar adds ``api``
+to ``start``. To ``toolcall_start`` and ``thinking_end``, it adds ``block``, fields of the content
+block so far. The events that end a block have ``content`` only if the block had no deltas.
 
 pi-ai treats some normal endings as failures, and does not report everything. The sidecar therefore
 adds fields to ``done`` and ``error``: ``finished`` is whether Copilot signaled that the response is
@@ -10,8 +10,8 @@ complete, and ``last`` is Copilot's event with the finish reason. ``unread`` con
 that pi-ai does not read: ``copilot_usage``, for Chat Completions also ``usage``,
 ``reasoning_opaque`` and ``refusal``, and for Claude also ``input_transformations``.
 
-Two other inputs are accepted: a whole `AssistantMessage`, and a response that Copilot did not
-stream, which pi-ai cannot parse: ``{"type": "whole", "api", "body"}``.
+Two other inputs are accepted: a whole `AssistantMessage`, and ``{"type": "whole", "api", "body"}``
+with a response that Copilot did not stream. pi-ai cannot parse such a response.
 """
 
 import json
@@ -221,7 +221,8 @@ class PiAiToChat(ChunkTranslator):
     def _unstated_reason(self, event: PiAiEvent) -> str:
         """Return the finish reason to use if Copilot's is unknown.
 
-        On Chat Completions, a response without content means that the limit left no room for text.
+        On Chat Completions, a response without content means that the output limit left no room for
+        text.
         """
         is_chat = self._api == "openai-completions"
         if is_chat and self.usage is not None and not self._chunks.has_started:

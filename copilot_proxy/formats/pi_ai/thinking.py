@@ -97,7 +97,7 @@ def _without_reasoning(
     if api == "openai-completions" and "none" in (profile.efforts or ()):
         return {"off": "none"}
     if api == "openai-responses" and "none" in (profile.efforts or ()):
-        payload["reasoning"] = {"effort": "none"}  # pi-ai never sends this to Copilot
+        payload["reasoning"] = {"effort": "none"}  # pi-ai itself never sends this to Copilot
     elif api != "anthropic-messages":
         notes.append("dropped reasoning_effort: pi-ai cannot turn off reasoning for this model")
     return {}

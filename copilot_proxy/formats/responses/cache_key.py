@@ -32,7 +32,7 @@ def with_cache_key(body: ResponsesRequest, session: str | None) -> ResponsesRequ
 
 
 def _beginning(body: ResponsesRequest) -> str:
-    """Return the start of the conversation."""
+    """Return the instructions and the first text of the conversation, which identify it."""
     given: Any = body.get("input")
     if isinstance(given, PlainTurns):
         given = msgspec.to_builtins(given[:1])

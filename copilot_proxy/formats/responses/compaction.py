@@ -1,8 +1,8 @@
 """Compacts conversations, for ``POST /v1/responses/compact`` and for ``compaction_trigger`` items.
 
 The model is asked for a summary, because not every model can compact a conversation. The client
-receives it as a compaction item, which it sends back unread; the model then receives the summary as
-a message.
+receives the summary as a compaction item, and sends the item back unread. The model then receives
+the summary as a message.
 """
 
 import base64
@@ -40,7 +40,8 @@ def is_compaction(request: ResponsesRequest) -> bool:
 def summary_request(request: ResponsesRequest) -> ResponsesRequest:
     """Return the request for a summary of the conversation in `request`.
 
-    The trigger at the end becomes the prompt when the request is translated for the model.
+    The compaction trigger at the end of the input becomes `SUMMARY_PROMPT` when the request is
+    translated for the model.
     """
     summarized: ResponsesRequest = {
         name: request[name]

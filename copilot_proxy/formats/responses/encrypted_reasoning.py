@@ -33,8 +33,10 @@ def encrypted_contents(opaque: object) -> list[str]:
 
 
 def to_client(opaque: str, tag: str) -> str:
-    """Return an opaque value as `encrypted_content`; if it has no label, it gets `tag` or
-    ``chat:``."""
+    """Return an opaque value as `encrypted_content`.
+
+    A value without a label gets the label `tag`, or ``chat:`` if `tag` is empty.
+    """
     text = opaque.strip()
     if tag_of(text):
         return text
@@ -49,7 +51,7 @@ def from_client(encrypted: str) -> str:
 
 
 def join_opaque(first: str, second: str) -> str:
-    """Join two opaque values of a message; if they are from different APIs, return the second."""
+    """Join two opaque values of a message, or return the second if they are from different APIs."""
     if not first or tag_of(first) != tag_of(second):
         return second
     tag = tag_of(second)

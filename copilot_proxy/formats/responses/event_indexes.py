@@ -31,10 +31,10 @@ _PARTS: Final = {
 
 
 class EventIndexes:
-    """The output items of a stream, in the order in which they start.
+    """Adds missing indexes to the events of one stream.
 
-    An event belongs to the item with its `item_id`. If no item has that id, it belongs to the
-    latest item, because Copilot sends a different id for an item in every event.
+    An event belongs to the item with the event's `item_id`. If no item has that id, the event
+    belongs to the latest item, because Copilot sends a different id for an item in every event.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,8 @@ class EventIndexes:
         """Whether the latest item is unfinished."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> ResponsesEvent:
-        """Return the event of type `kind` with its indexes: `event` itself if none were missing."""
+        """Return `event`, of the type `kind`, with its indexes. If none is missing, the same object
+        is returned."""
         part = _PARTS.get(kind)
         index = event.get("output_index")
         if type(index) is not int:

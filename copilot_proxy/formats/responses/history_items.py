@@ -17,7 +17,7 @@ COMPACTED: Final = (
     "(The earlier part of the conversation was summarized in a form that this model cannot read.)"
 )
 _CALLS: Final[Mapping[str, str]] = {
-    # The field that describes the call.
+    # Type of the call -> the field that describes it.
     "local_shell_call": "action",
     "shell_call": "action",
     "apply_patch_call": "operation",
@@ -35,9 +35,10 @@ _HOSTED: Final = (
     "program",
     "program_output",
 )
-"""Calls to tools that OpenAI runs, which Copilot does not support."""
+"""Calls and other items of tools that OpenAI runs. Copilot does not support them."""
 _UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
-"""Fields left out of an item's text: they are useless to the model or contain an entire image."""
+"""Fields left out of an item's text, because they are useless to the model or contain an entire
+image."""
 _KNOWN: Final = ("function_call", "function_call_output", "message", "reasoning")
 """The most common items, which Copilot's models support."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
@@ -76,7 +77,7 @@ def replacements_for(item: Json, notes: list[str]) -> list[Json] | None:
 
 
 def compacted_message() -> Json:
-    """Return the message that replaces a compaction item for models on other APIs."""
+    """Return the message that replaces a compaction item that a model cannot read."""
     return _message("user", COMPACTED)
 
 

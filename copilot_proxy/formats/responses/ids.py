@@ -36,8 +36,8 @@ def new_id(prefix: str) -> str:
 def short_id(prefix: str, original: object, salt: object = "") -> str:
     """Return `original` if it looks like an id from OpenAI, otherwise an id made from its hash.
 
-    The same `original` and `salt` always return the same id; `salt` distinguishes objects that
-    share an id.
+    The same `original` and `salt` always give the same id; `salt` distinguishes objects that share
+    an id. Without an `original`, the id is random.
     """
     if not isinstance(original, str) or not original:
         return new_id(prefix)

@@ -29,7 +29,7 @@ def check_items(items: list[Json]) -> None:
 
 
 def _is_plainly_valid(item: Json) -> bool:
-    """Return whether an item is certainly a valid call or result."""
+    """Return whether an item is a call or result that needs no further check."""
     if item.get("call_id") is None:
         return False
     kind = item.get("type")

@@ -13,7 +13,7 @@ MAX_LIMIT: Final = 100
 
 
 class PageQuery(NamedTuple):
-    """The items that a client wants: up to `limit` items that follow the item `after`."""
+    """The items that a client wants: up to `limit` items after the one with the id `after`."""
 
     limit: int = 20
     order: Literal["asc", "desc"] = "desc"
@@ -59,7 +59,10 @@ def item_page(exchange: Exchange, query: PageQuery) -> Json:
 
 
 def _whole_input(last: Exchange) -> Iterator[Json]:
-    """Yield the items in order; an item without an id gets an id that is the same every time."""
+    """Yield the items that the last response was made from, in order.
+
+    An item without an id gets one that is the same every time.
+    """
     for exchange in last.chain():
         output = () if exchange is last else exchange.output
         for position, item in enumerate(decoded((*exchange.input, *output))):

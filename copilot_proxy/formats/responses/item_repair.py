@@ -45,14 +45,15 @@ class _Item:
         self.done: Json | None = None
 
     def matches(self, item: Json) -> bool:
-        """Return whether an item in the final event is this one; calls are compared by call id."""
+        """Return whether `item`, from the final event, is this one. Calls are compared by call
+        id."""
         if item.get("type") == "function_call" and self.tool is not None:
             return item.get("call_id") == self.call_id
         return item.get("type") == self.kind
 
 
 class ItemRepair:
-    """The output items of a stream.
+    """Repairs the output items of one stream.
 
     `tool_names` maps the tool names sent to the model to the client's names.
     """
@@ -82,9 +83,10 @@ class ItemRepair:
         return [event]
 
     def output(self, items: object) -> list[Json]:
-        """Return the items of a response with the ids that were used in their events.
+        """Return `items`, from the final event, with the ids that were used in their earlier
+        events.
 
-        If the response has no items, return the streamed ones.
+        If there are none, return the items that were streamed.
         """
         if not isinstance(items, list) or not items:
             return [item.done for _, item in sorted(self._items.items()) if item.done is not None]
@@ -139,7 +141,7 @@ class ItemRepair:
         return {**value, "name": self._tool_names[name]}
 
     def _arguments(self, index: int, item: _Item, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the events for a delta of a call's arguments."""
+        """Return the client's events for an event about a call's arguments."""
         delta = event.get("delta")
         if isinstance(delta, str):
             # Stops models that write endless blank lines, by the same rule as in chats.
@@ -164,8 +166,11 @@ class ItemRepair:
 
 
 def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
-    """Return the event about a call's arguments. Arguments that are empty at the end are replaced
-    by an empty object, because clients parse them as JSON."""
+    """Return the client's events for an event about a call's arguments.
+
+    If the arguments are empty at the end, they become an empty object, because clients parse them
+    as JSON.
+    """
     if event.get("arguments") != "":
         return [event]
     position: Json = {"item_id": event.get("item_id"), "output_index": event.get("output_index")}
@@ -176,7 +181,8 @@ def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
 
 
 def _for_client(item: Json, state: _Item) -> Json:
-    """Return the item with the id used in its events; a call becomes one to the client's tool."""
+    """Return the item with the id used in its events. A call names the tool as the client defined
+    it."""
     out = {**item, "id": state.id}
     tool = state.tool
     if tool is None or tool.is_plain or item.get("type") != "function_call":
@@ -196,7 +202,7 @@ def _for_client(item: Json, state: _Item) -> Json:
 
 
 def _completed(item: Json) -> Json:
-    """Return the completed item; missing arguments of a function call become an empty object."""
+    """Return the completed item; empty arguments of a function call become an empty object."""
     is_empty = item.get("type") == "function_call" and item.get("arguments") == ""
     return {**item, "arguments": "{}"} if is_empty else item
 

@@ -51,7 +51,8 @@ class _Turn:
 
 
 class MessagesBuilder:
-    """The messages of one request: `add_item` adds an item, and `build` returns the messages."""
+    """Builds the messages of one request: `add_item` adds an item, and `build` returns the
+    messages."""
 
     def __init__(self, notes: list[str]) -> None:
         self._notes = notes

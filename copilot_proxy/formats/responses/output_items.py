@@ -14,11 +14,11 @@ _CALL_EVENTS: Final = {
     "function": "response.function_call_arguments",
     "custom": "response.custom_tool_call_input",
 }
-"""The prefix of event types for the arguments or the input of a call."""
+"""Kind of tool -> the start of the types of events about a call's arguments or input."""
 
 
 class OpenItem:
-    """One item of a response; `index` is its position in the output."""
+    """An output item that is being written; `index` is its position in the output."""
 
     kind = ""
 

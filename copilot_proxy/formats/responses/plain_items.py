@@ -53,7 +53,8 @@ _Parts = Annotated[list[_Part], Meta(min_length=1)]
 
 
 class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
-    """One struct for items of all types, since clients may leave out the type of messages.
+    """An item of any type. All types share one struct, since clients may leave out a message's
+    type.
 
     A null `content`, which Codex sends with reasoning, is not passed on.
     """
@@ -76,7 +77,10 @@ class _Item(Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
 
 
 def _plain(items: list[Any]) -> PlainTurns | None:
-    """Return the items, or None if any is not plain; those that add tools are not checked."""
+    """Return the items as `PlainTurns`, or None if any is not plain.
+
+    The tools in items that add tools are not checked.
+    """
     lists = [one.content for one in items if type(one.content) is list]
     lists += [one.output for one in items if type(one.output) is list]
     parts = [part for parts in lists for part in parts]

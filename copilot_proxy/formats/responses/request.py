@@ -33,7 +33,8 @@ _TOOL_LISTS: Final = (ADDITIONAL, "mcp_list_tools")
 def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesRequest:
     """Return the decoded request with all its fields. Raises `RequestError` if it is invalid.
 
-    The request must have at least one input item, unless it `may_be_empty`.
+    At least one input item is required, unless `may_be_empty` is True or the request continues an
+    earlier response.
     """
     request = parse_object(body, read_plain=PLAIN.request)
     drop_empty("responses", request)
@@ -48,8 +49,10 @@ def parse_request(body: bytes, *, may_be_empty: bool = False) -> ResponsesReques
 
 
 def parse_count_request(body: bytes) -> ResponsesRequest:
-    """Return the decoded request for counting tokens, which may lack the model and the input.
-    Raises `RequestError` if it is invalid."""
+    """Return the decoded request for counting tokens; the model and the input may be missing.
+
+    Raises `RequestError` if the request is invalid.
+    """
     request = parse_object(body)
     drop_empty("responses", request)
     read_request("responses", request)

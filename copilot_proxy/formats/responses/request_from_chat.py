@@ -126,8 +126,8 @@ def _tools(fields: ChatRequest, body: ResponsesRequest) -> None:
 
 
 def _tool(tool: Json) -> Json:
-    """Return a tool in the flat form; for a function, `strict` is set, because its default differs
-    in this API."""
+    """Return a tool in the flat form. A function always has `strict`, whose default differs in this
+    API."""
     kind = "custom" if tool.get("type") == "custom" else "function"
     flat = {name: v for name, v in tool[kind].items() if v is not None}
     if kind == "function":

@@ -121,7 +121,7 @@ def _part(part: Json) -> Json:
 
 
 def _reasoning_items(item: Json, notes: list[str]) -> list[Json]:
-    """Return an item for each part of the encrypted content from this API.
+    """Return an item for each part of the encrypted content that this API produced.
 
     Models cannot read the parts from other APIs.
     """

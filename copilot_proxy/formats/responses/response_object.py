@@ -37,7 +37,10 @@ def base_response(request: ResponsesRequest, model: str, created: int) -> Respon
 
 
 def failed_response(response: Response, error: CopilotProxyError, request_id: str) -> Response:
-    """Return `response` marked as failed with `error`; OpenAI's schema requires an error code."""
+    """Return `response` marked as failed with `error`.
+
+    There is always an error code, because OpenAI's schema requires one.
+    """
     body = error_body(error, request_id)["error"]
     return {
         **response,

@@ -172,7 +172,7 @@ class ResponseStore:
             self.forget(*next(iter(self._responses)))
 
     def find(self, caller: bytes, response_id: str) -> StoredResponse | None:
-        """Return the caller's response with this id, and count it as used."""
+        """Return the caller's response with this id, and mark it as used."""
         self._drop_expired()
         key = (caller, response_id)
         if key not in self._responses:
@@ -183,7 +183,7 @@ class ResponseStore:
         return response
 
     def find_item(self, caller: bytes, item_id: str) -> bytes | None:
-        """Return the caller's output item with this id, and count its response as used."""
+        """Return the caller's output item with this id, and mark its response as used."""
         response, position = self._items.get((caller, item_id), (None, 0))
         if response is None or self.find(caller, response.id) is None:
             return None

@@ -54,7 +54,7 @@ class AllowedTool(Struct):
 
 
 class ToolChoice(Struct):
-    """A tool that the model must call, or the ``allowed_tools``."""
+    """A tool that the model must call, or a list of ``allowed_tools``."""
 
     type: str | None = None
     name: str | None = None
@@ -253,7 +253,7 @@ class InputTokens(Struct):
 
 
 class CompactedResponse(Struct):
-    """A compacted conversation: the user's messages, and an item that summarizes it."""
+    """A compacted conversation: the user's messages, and an item with a summary of the rest."""
 
     id: str
     object: Literal["response.compaction"]
