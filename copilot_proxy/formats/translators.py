@@ -19,7 +19,8 @@ class RepeatedEvents(Protocol):
     def translated(self, batch: Sequence[object]) -> list[bytes] | None:
         """Return the client's events as JSON, given Copilot's events as JSON.
 
-        Returns None, and changes nothing, if one of them must be decoded, or is not JSON.
+        Returns None, and changes nothing, if one of Copilot's events must be decoded, or is not
+        JSON.
         """
         ...
 
@@ -40,7 +41,7 @@ class StreamTranslator(Protocol):
     """
 
     notes: list[str] | None
-    """Notes about changes to the request that Copilot reports; None if unused."""
+    """Receives a note for each change to the request that Copilot reports; None if unused."""
 
     repeated: RepeatedEvents | None
     """A shortcut that bypasses `feed`, if there is one."""

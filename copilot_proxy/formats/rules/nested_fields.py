@@ -65,7 +65,8 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 def _may_have_unknown(turns: list[Json], known: _Known) -> bool:
     """Return whether any object may have an unknown field. False means that none has.
 
-    The many objects of a conversation have only a few different types and sets of fields.
+    The many objects of a conversation have only a few different types and sets of fields, so it is
+    enough to check these.
     """
     level, default = turns, _MESSAGE
     while level:
