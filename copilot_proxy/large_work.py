@@ -52,8 +52,8 @@ def _thread() -> ThreadPoolExecutor:
 
 
 def _without_gc(work: Callable[[], _Result]) -> _Result:
-    """Return ``work()``. A decoded request consists of many objects and no garbage, so garbage
-    collections would only scan them repeatedly."""
+    """Return ``work()``, called without garbage collection. A decoded request consists of many
+    objects and no garbage, so the collector would only scan them repeatedly."""
     gc.disable()
     try:
         return work()

@@ -97,10 +97,10 @@ def _overlap(text: str, stop: str) -> int:
 class StopTranslator:
     """Passes on the chunks of `reader` up to the first stop sequence in the text.
 
-    Any text, reasoning and tool calls after it are discarded. Once an answer has been cut, it
-    counts as finished, so Copilot's stream is only read a little longer, for its token counts. If
-    the stream does not end in time, there are no counts. With `names_stop`, the last chunk has the
-    field `STOP_SEQUENCE`.
+    Any text, reasoning and tool calls after that sequence are discarded. Once an answer has been
+    cut, it counts as finished, so Copilot's stream is only read a little longer, for its token
+    counts. If the stream does not end in time, there are no counts. With `names_stop`, the last
+    chunk has the field `STOP_SEQUENCE`.
     """
 
     repeated: RepeatedEvents | None = None

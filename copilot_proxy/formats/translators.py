@@ -36,8 +36,8 @@ class StreamTranslator(Protocol):
     `feed` accepts the decoded JSON of one of Copilot's events, or of a whole body, and returns the
     resulting events. `close` is called once, after Copilot's response has ended, and returns the
     last events. `done` is True if Copilot marked the end; a missing finish reason then does not
-    mean that the response was cut off. Both raise `UpstreamError` if Copilot's response is an error
-    or invalid.
+    mean that the response was cut off. `feed` and `close` raise `UpstreamError` if Copilot's
+    response is an error or invalid.
     """
 
     notes: list[str] | None

@@ -1,8 +1,8 @@
 """The messages of the Responses API over a WebSocket, except for response events.
 
 A request has the fields of an HTTP request body, except ``stream``, plus a few of its own:
-``type``, ``generate``, and ``stream_id``, which the response's events repeat. Errors are nested,
-and contain the status that an HTTP response would have.
+``type``, ``generate``, and ``stream_id``, which the response's events repeat. The message for an
+error contains the error as an object, next to the status that an HTTP response would have.
 """
 
 import re
