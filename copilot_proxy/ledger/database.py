@@ -45,8 +45,8 @@ sqlite3.register_adapter(type(None), _unchanged)
 def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Database:
     """Open the ledger.
 
-    If there is none yet, create it or, without `create`, open an empty one in memory. Raises
-    `CopilotProxyError`.
+    If there is none yet, create it if `create` is True; otherwise, open an empty one in memory.
+    Raises `CopilotProxyError`.
     """
     try:
         if create or (write and path.exists()):

@@ -1,4 +1,4 @@
-"""Removes unknown fields from messages, their parts and calls, and tools; models refuse them.
+"""Removes unknown fields, which some models refuse, from messages, parts, calls and tools.
 
 This concerns Claude and Gemini on Chat Completions, where programs keep their own fields in the
 messages that they store. On the vendors' own APIs, new fields are passed on.

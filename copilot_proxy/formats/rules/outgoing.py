@@ -171,7 +171,7 @@ class OutgoingBody(OutgoingConversation):
     @property
     @abstractmethod
     def forced_tool(self) -> str | None:
-        """The name of the only tool that the model is forced to call, or None."""
+        """The name of the specific tool that the model is forced to call, or None."""
 
     @abstractmethod
     def set_tool_choice_auto(self) -> None:

@@ -121,7 +121,7 @@ class OutgoingConversation(ABC):
         return call
 
     def is_paired(self) -> bool:
-        """Return whether calls and results are in the order that the API requires; false if in
+        """Return whether calls and results are in the order that the API requires; False if in
         doubt."""
         return are_paired(self._steps(), in_order=self.results_in_order)
 
@@ -143,7 +143,8 @@ class OutgoingConversation(ABC):
 
     @abstractmethod
     def orphan(self, raw: Json, label: str) -> Json:
-        """Return a result as a user message starting with `label`, to use as a segment's `raw`."""
+        """Return the result `raw` as a user message that starts with `label`, to use as a segment's
+        `raw`."""
 
     @abstractmethod
     def user(self, text: str) -> Json:
