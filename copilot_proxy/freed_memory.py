@@ -9,8 +9,8 @@ from functools import cache
 
 
 def return_freed_memory() -> None:
-    """Make glibc give up the memory that it keeps, which takes milliseconds; other C libraries keep
-    none."""
+    """Make glibc give up the freed memory that it keeps. This takes milliseconds. Other C libraries
+    keep none."""
     if trim := _malloc_trim():
         trim(0)
 

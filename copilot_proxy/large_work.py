@@ -44,16 +44,16 @@ async def run_in_turn(
 
 @cache
 def _thread() -> ThreadPoolExecutor:
-    # glibc returns freed memory to the system if it exceeds twice the largest block ever freed, so
-    # each large request would have to allocate its memory again, page by page. This block is never
-    # touched, so it does not take up memory itself.
+    # glibc returns freed memory to the system if it exceeds twice the largest block ever freed.
+    # Without this block, each large request would have to allocate its memory again, page by page.
+    # The block is never touched, so it takes up no memory itself.
     bytes(_KEPT_BYTES)
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="large requests")
 
 
 def _without_gc(work: Callable[[], _Result]) -> _Result:
-    """Return ``work()``. A decoded request consists of many objects and no garbage, so garbage
-    collections would only scan them repeatedly."""
+    """Return ``work()``, called without garbage collection. A decoded request consists of many
+    objects and no garbage, so the collector would only scan them repeatedly."""
     gc.disable()
     try:
         return work()

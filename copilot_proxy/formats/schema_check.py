@@ -28,7 +28,8 @@ _TYPES: Final = {
 def check_shape(value: object, schema: Any, at: str = "") -> None:
     """Raise a `RequestError` that names the first field that is missing or has the wrong type.
 
-    `schema` is a msgspec type; `at` is the path of `value`, if that is a part of a request.
+    `schema` is a msgspec type. `at` is the path of `value` in the request, or "" for the entire
+    request.
     """
     try:
         msgspec.convert(value, schema)

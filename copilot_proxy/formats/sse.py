@@ -1,7 +1,7 @@
 """Decodes and encodes server-sent events, incrementally and with a size limit.
 
-Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream.
-The decoder only returns the data of events, because its JSON contains the type of the event.
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream. The
+decoder only returns the data of events, because the JSON in the data contains the event's type.
 """
 
 import re
@@ -125,7 +125,7 @@ def _event_line(event: str) -> bytes:
 
 unnamed: Final = b"data: %b\n\n".__mod__
 """Encodes an event that only has data, which must be a single line. Most events pass through this,
-so it is not a Python function."""
+so it is a method of `bytes`, which is faster than a function in Python."""
 
 
 def unnamed_json(event: ClientEvent) -> bytes:

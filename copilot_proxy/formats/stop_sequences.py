@@ -1,7 +1,8 @@
 """Ends answers at the stop sequences that the model's API does not accept.
 
-`StopSequences` finds them in text that arrives in chunks. `StopTranslator` applies it to the chunks
-of an answer before the client's writer receives them, so it works the same for every client API.
+`StopSequences` finds them in text that arrives in chunks. `StopTranslator` uses it on the chunks of
+an answer before the client's writer receives them, so stop sequences work the same for every client
+API.
 """
 
 import re
@@ -19,8 +20,8 @@ from copilot_proxy.formats.types import (
 )
 
 STOP_SEQUENCE: Final = "stop_sequence"
-"""The field of a chunk's choice with the stop sequence that ended the answer. Only writers see it;
-it is not part of OpenAI's schema."""
+"""The field of a chunk's choice that contains the stop sequence that ended the answer. Only writers
+see it; it is not part of OpenAI's schema."""
 _REASONING: Final = ("reasoning_content", "reasoning_opaque")
 _REFUSED: Final = re.compile(r"'stop' is not supported|does not support '?stop\b", re.I)
 """Copilot's error for some GPT models: "Unsupported parameter: 'stop' is not supported with this
@@ -96,10 +97,10 @@ def _overlap(text: str, stop: str) -> int:
 class StopTranslator:
     """Passes on the chunks of `reader` up to the first stop sequence in the text.
 
-    Any text, reasoning and tool calls after it are discarded. Once an answer has been cut, it
-    counts as finished, so Copilot's stream is only read a little longer, for its token counts. If
-    it does not end in time, there are no counts. With `names_stop`, the last chunk has the field
-    `STOP_SEQUENCE`.
+    Any text, reasoning and tool calls after that sequence are discarded. Once an answer has been
+    cut, it counts as finished, so Copilot's stream is only read a little longer, for its token
+    counts. If the stream does not end in time, there are no counts. With `names_stop`, the last
+    chunk has the field `STOP_SEQUENCE`.
     """
 
     repeated: RepeatedEvents | None = None
@@ -184,8 +185,8 @@ class StopTranslator:
         return "tool_calls" if self._calls else "stop"
 
     def _filter(self, chunk: ChatChunk) -> list[ChatChunk]:
-        """Return the client's part of a chunk. After a cut, this is only the token counts, and the
-        rest of the calls before the cut."""
+        """Return the client's part of a chunk. After a cut, these are only the token counts, and
+        the rest of calls that began before the cut."""
         if not chunk["choices"]:
             return [chunk]
         choice = chunk["choices"][0]

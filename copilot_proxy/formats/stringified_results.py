@@ -19,7 +19,7 @@ from copilot_proxy.formats.types import (
 )
 
 _MARK: Final = '"image'
-"""Occurs in the type of every image, as JSON."""
+"""Occurs in the JSON of every image."""
 _TEXTS: Final = ("text", "input_text", "output_text")
 _BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
 """The possible first characters of a list in JSON; little other text starts with them."""
@@ -48,7 +48,7 @@ def may_be_stringified(text: str) -> bool:
 
 
 def unpacked(api: str, content: object) -> list[Json] | None:
-    """Return the parts of a stringified result, as `api` writes them; None for any other text.
+    """Return the parts of a stringified result in the format of `api`, or None for any other text.
 
     A stringified result is a list of text and images, with at least one image as data.
     """
@@ -67,7 +67,8 @@ def unpacked(api: str, content: object) -> list[Json] | None:
 
 
 def _read(part: Any) -> tuple[str, str] | None:
-    """Return the kind of a part and its text or data: URL; None if it is neither text nor image."""
+    """Return ``("text", text)`` or ``("image", data_url)`` for a part, or None for any other
+    part."""
     match part:
         case {"type": str(kind), "text": str(text)} if kind in _TEXTS:
             return "text", text

@@ -200,7 +200,7 @@ def _from_chat(
 def _checked(
     translator: StreamTranslator, adapted: AdaptedBody, notes: list[str]
 ) -> StreamTranslator:
-    """Return `translator`, wrapped to restore names and watch for expected calls."""
+    """Return `translator`, wrapped if parameter names must be restored or a call is expected."""
     if adapted.property_names:
         translator = RestoredNames(translator, adapted.property_names)
     return ExpectedCall(translator, notes) if adapted.expects_call else translator

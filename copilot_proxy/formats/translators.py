@@ -19,7 +19,8 @@ class RepeatedEvents(Protocol):
     def translated(self, batch: Sequence[object]) -> list[bytes] | None:
         """Return the client's events as JSON, given Copilot's events as JSON.
 
-        Returns None, and changes nothing, if one of them must be decoded, or is not JSON.
+        Returns None, and changes nothing, if one of Copilot's events must be decoded, or is not
+        JSON.
         """
         ...
 
@@ -35,12 +36,12 @@ class StreamTranslator(Protocol):
     `feed` accepts the decoded JSON of one of Copilot's events, or of a whole body, and returns the
     resulting events. `close` is called once, after Copilot's response has ended, and returns the
     last events. `done` is True if Copilot marked the end; a missing finish reason then does not
-    mean that the response was cut off. Both raise `UpstreamError` if Copilot's response is an error
-    or invalid.
+    mean that the response was cut off. `feed` and `close` raise `UpstreamError` if Copilot's
+    response is an error or invalid.
     """
 
     notes: list[str] | None
-    """Notes about changes to the request that Copilot reports; None if unused."""
+    """Receives a note for each change to the request that Copilot reports; None if unused."""
 
     repeated: RepeatedEvents | None
     """A shortcut that bypasses `feed`, if there is one."""

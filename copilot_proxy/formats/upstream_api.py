@@ -12,7 +12,8 @@ from copilot_proxy.formats.types import ChatRequest, ClientRequest, UpstreamBody
 
 
 def is_same_api(client: object, upstream: object) -> bool:
-    """Return whether the `ClientApi` and the `UpstreamApi` are the same object."""
+    """Return whether a `ClientApi` and an `UpstreamApi` are the same API, and thus the same
+    object."""
     return client is upstream
 
 
@@ -28,7 +29,7 @@ class NativePassage(Protocol):
     ) -> AdaptedBody:
         """Return the request, changed only where the model requires it. Raises `RequestError`.
 
-        `kinds` are the kinds of parts in the conversation, if already known.
+        `kinds` are the types and fields in the conversation, if already known.
         """
         ...
 

@@ -41,8 +41,8 @@ _WAIT: Final = re.compile(
 )
 _AUTHORIZATION_REQUIRED: Final = "Copilot requires a separate authorization"
 _LONG_WAIT: Final = 60
-"""Seconds of Retry-After above which ``x-should-retry: false`` is sent; some SDKs would sleep for
-days."""
+"""If Retry-After is more than this many seconds, ``x-should-retry: false`` is sent, because some
+SDKs would sleep for days."""
 
 
 def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRefusal:
@@ -79,7 +79,7 @@ def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -
 
 
 def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
-    """Return the cached refusal `error` for another request during a cooldown, which lasts another
+    """Return the cached refusal `error` for a new request during a cooldown, which ends in
     `remaining` seconds."""
     message = error.message
     if isinstance(error, UpstreamRefusal):
@@ -196,7 +196,7 @@ def _truncated(text: str | None) -> str | None:
 
 
 def _text(error: Mapping[str, Any], name: str) -> str | None:
-    """Return a field's text, ignoring numbers, since Gemini's codes only repeat the status."""
+    """Return a field's text, or None if it is a number: Gemini's codes only repeat the status."""
     value = error.get(name)
     return value.strip() if isinstance(value, str) and not value.strip().isdigit() else None
 

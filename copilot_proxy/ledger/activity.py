@@ -25,7 +25,7 @@ class ClientUse(NamedTuple):
 
     client: str
     last_us: int
-    """When its latest request ended, in microseconds since 1970."""
+    """When the client's latest request ended, in microseconds since 1970."""
     requests: int
     nano_aiu: int
 

@@ -47,7 +47,7 @@ class NextTurn(NamedTuple):
     cache_seconds: int
     """Seconds for which the prompt stays in the cache after its last use."""
     cache_seconds_source: Literal["default", "observed"]
-    """``observed`` if, according to the ledger, prompts stay cached for longer than the default."""
+    """``observed`` if the ledger shows that prompts stay cached for longer than the default."""
 
 
 def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> list[Loss]:

@@ -28,8 +28,8 @@ _BATCH: Final = 1000
 """The number of rows to write in one transaction, so that a server does not have to wait long."""
 _MAX_TEXT: Final = 200
 _IMPORTED: Final = (f"{CLIENT}-", f"{CLIENT}.")
-"""The ids of imported requests are between these two values. The client's name is no criterion,
-since the CLI has the same name when `run` starts it."""
+"""The ids of imported requests are between these two values. The client's name cannot distinguish
+them, since the CLI has the same name when `run` starts it."""
 _SAME_US: Final = 120 * 1_000_000
 """Maximum difference between the times that the CLI and this server record for a request."""
 _APIS: Final = (("messages", "messages"), ("responses", "responses"), ("chat", "chat_completions"))

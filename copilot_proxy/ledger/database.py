@@ -25,8 +25,8 @@ _CACHE_KIB: Final = 512
 """Memory in KiB for a writer's page cache. New rows change only a few pages, always the same
 ones."""
 _CREATING: Final = threading.Lock()
-"""Held while creating the file, because closing it releases the locks that SQLite holds in other
-threads."""
+"""Held from creating the file until it is closed, because closing it would release the locks that
+SQLite holds in other threads."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _IN_USE: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _NO_SPACE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
@@ -45,8 +45,8 @@ sqlite3.register_adapter(type(None), _unchanged)
 def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Database:
     """Open the ledger.
 
-    If there is none yet, create it or, without `create`, open an empty one in memory. Raises
-    `CopilotProxyError`.
+    If there is none yet, create it if `create` is True; otherwise, open an empty one in memory.
+    Raises `CopilotProxyError`.
     """
     try:
         if create or (write and path.exists()):
@@ -157,12 +157,12 @@ def file_id(path: Path) -> tuple[int, int] | None:
 
 
 def is_damaged(error: Exception) -> bool:
-    """Return whether the file is damaged, or is not an SQLite file."""
+    """Return whether `error` means that the file is damaged, or is not an SQLite file."""
     return _code(error) in _DAMAGE
 
 
 def hint_for(error: Exception) -> str:
-    """Return what to do about a ledger that cannot be read or written, but is not damaged."""
+    """Return what to do about an error in reading or writing a ledger that is not damaged."""
     if _code(error) in _NO_SPACE:
         return DISK_HINT
     if _code(error) in _IN_USE:
@@ -175,7 +175,7 @@ def _is_busy(error: Exception) -> bool:
 
 
 def _code(error: Exception) -> int | None:
-    """Return SQLite's primary error code, or None for other errors."""
+    """Return the primary code of an SQLite error, or None for any other error."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 

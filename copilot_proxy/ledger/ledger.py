@@ -135,8 +135,8 @@ class Ledger:
     def _rows(
         self, entries: Iterable[_Entry], release: Callable[[str], None]
     ) -> tuple[list[RequestRecord], "list[Row]"]:
-        """Return the records and rows of `entries`. Some requests get no row; if they have a
-        reservation, `release` is called with their ids."""
+        """Return the records and rows of `entries`. A request with unexpected data gets no row; if
+        it has a reservation, `release` is called with its id."""
         from copilot_proxy.ledger.rows import row_of
 
         records: list[RequestRecord] = []

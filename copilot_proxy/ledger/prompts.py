@@ -91,8 +91,8 @@ class PromptComparer:
     def try_comparing(
         self, writer: Writer, records: Sequence[RequestRecord], rows: list[Row]
     ) -> list[Row]:
-        """Return `rows` with the reasons for their cache misses, or unchanged if that fails. In
-        either case, the prompts are removed from `records`."""
+        """Return `rows` with the reasons for their cache misses, or unchanged if finding the
+        reasons fails. In either case, the prompts are removed from `records`."""
         try:
             compared = writer.attempt(lambda database: self.compared(database, records, rows))
         except Exception:  # unexpected data from a client must not end the thread

@@ -164,10 +164,10 @@ def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
 
 
 def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, Any]]:
-    """Return up to two requests whose id starts with `start`. If there is only one, its corrections
-    follow.
+    """Return up to two requests whose ids start with `start`. If there is only one, the rows that
+    correct it follow.
 
-    Each request is a dictionary of all columns.
+    Each row is a dictionary of all columns.
     """
     columns = ("id", *COLUMNS)
     query = f"SELECT {', '.join(columns)} FROM requests"  # noqa: S608  # constants

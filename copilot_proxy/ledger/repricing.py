@@ -1,4 +1,4 @@
-"""Reads the data that, besides the sums, is needed to compute the cost with another model.
+"""Reads what is needed, besides the sums, to compute what requests would cost with another model.
 
 Most requests can be priced from the sums. The others have a long prompt, which may cost more per
 token, or wrote to the one-hour cache, or have an unknown cost. An index covers only them.
@@ -23,7 +23,7 @@ _NEVER: Final = 2**62
 
 
 class Uneven(NamedTuple):
-    """The sums of the requests in a group that cannot be priced from the table `sums`."""
+    """The sums of those requests in a group that cannot be priced from the table `sums`."""
 
     long: Tokens = Tokens()
     """The tokens of all requests whose prompts are longer than the threshold."""
@@ -40,7 +40,7 @@ def uneven_requests(
     filters: Filters,
     threshold: int | None,
 ) -> dict[str | None, Uneven]:
-    """Return the data of the requests that cannot be priced from the sums, by group name.
+    """Return, by group name, the sums of the requests that cannot be priced from the table `sums`.
 
     Prompts with more than `threshold` tokens have prices of their own.
     """

@@ -1,8 +1,8 @@
 """The file with the reservations of running requests, shared by all processes that use the ledger.
 
 Each reservation has a slot of `SLOT` bytes. A single small write fills a slot, so a killed process
-leaves either a complete slot or none. The header names the process that used the file last, so that
-this process does not need to read the slots again. The file is used only under its lock. It is not
+leaves either a complete slot or none. The header names the last process that used the file; that
+process does not need to read the slots again. The file is used only under its lock. It is not
 mapped into memory, since a full disk could then kill the process.
 """
 
@@ -169,7 +169,7 @@ class ReservationFile:
             raise DamagedReservations from None
         self.reads += 1
         # The header is written before this process changes anything. If this process is killed
-        # after a change, the next one finds a name other than its own, and reads the slots.
+        # after a change, the next process finds a name other than its own, and reads the slots.
         _write(self._file, self._header, 0)
 
     def _read_from(self, start: int) -> bytes:
@@ -191,7 +191,7 @@ else:
 
 
 def replace_damaged(file: ReservationFile) -> None:
-    """Move a damaged file aside, start a new one, and log it. Raises `OSError`."""
+    """Copy and empty a damaged file, and log that. Raises `OSError`."""
     aside = file.set_aside()
     if aside is not None:
         log.error(

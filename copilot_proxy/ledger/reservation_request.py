@@ -21,7 +21,7 @@ class Sender(NamedTuple):
 
 
 Used = tuple[int, int]
-"""The amounts in nano-AIU that are spent and reserved."""
+"""The amount spent and the amount reserved, in nano-AIU."""
 
 
 class Refusal(NamedTuple):
@@ -32,7 +32,7 @@ class Refusal(NamedTuple):
     """The amount in nano-AIU that the limit currently allows."""
     used: Used
     missing: int
-    """By how many nano-AIU this scope's limits must be raised so that the request fits."""
+    """By how many nano-AIU the limits of the same scope must be raised so that the request fits."""
 
 
 class LimitUse(NamedTuple):
@@ -56,7 +56,7 @@ class Prepared(NamedTuple):
     totals: Sequence[list[int]]
     """The totals that a reservation must be added to."""
     common: bytes
-    """The encoded `Common`, as in the file."""
+    """The encoded `Common`, as stored in a slot."""
 
 
 class Plan:

@@ -50,7 +50,8 @@ class Reserver:
         self._checked_at = float("-inf")
         """When the last check for replaced files succeeded, in monotonic time."""
         self._settled: dict[str, int | None] = {}
-        """Costs of completed requests that have not been entered in the table of slots yet."""
+        """Request id -> cost (None if unknown), for completed requests that are not settled in the
+        table of slots yet."""
         self._recorded: deque[Iterable[str]] = deque()
         """Batches of requests that now have rows, but whose reservations are still in the table."""
         self._awaited: set[str] = set()
@@ -205,8 +206,9 @@ class Reserver:
             self._close()
 
     def ended(self, plan: Plan, index: int) -> int:
-        """Return how much of the plan's limit at `index` is reserved for requests of this process
-        that have ended, but have no rows yet. Returns 0 if another thread is using the files."""
+        """Return the nano-AIU reserved for completed requests of this process that have no rows
+        yet. Only amounts that count toward the plan's limit at `index` are included. Returns 0 if
+        another thread is using the files."""
         ready, files = plan.prepared, self._files
         if ready is None or files is None or not self._lock.acquire(blocking=False):
             return 0

@@ -91,6 +91,7 @@ def _text(value: str | None) -> str | None:
 
 
 def _plain(value: str | None) -> str | None:
-    """Return an id that is not secret, shortened and printable."""
+    """Return `value` shortened and without unprintable characters, or None if nothing is left.
+    Secrets are not masked."""
     text = (value or "")[:_MAX_TEXT]
     return (text if text.isprintable() else "".join(filter(str.isprintable, text))) or None

@@ -17,7 +17,7 @@ _ROWS: Final = f"""
         ifnull(cache_lost_nano_aiu, 0) cache_lost_nano_aiu
     FROM requests
 """  # noqa: S608  # constants
-"""Selects requests, with the columns of the table `sums`."""
+"""Selects one row for each request, with the columns of the table `sums`."""
 _SUMS: Final = f"SELECT {', '.join((*GROUPS, *AMOUNTS))} FROM sums"  # noqa: S608  # constants
 _DAY: Final = timedelta(days=1)
 _EAST: Final = timedelta(hours=14)

@@ -18,7 +18,7 @@ class Findings(NamedTuple):
 
     rows: int
     changes: list[str]
-    """Sentences about rows that were changed, removed or added later."""
+    """Sentences about rows that were later changed, removed or added."""
     differences: list[str]
     """Sentences about requests whose reported cost is not the sum of its parts."""
 

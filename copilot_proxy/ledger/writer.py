@@ -33,7 +33,7 @@ SETTLE_SECONDS: Final = 30.0
 
 
 class Writer:
-    """Owns the connection to the file."""
+    """Writes rows through its own connection to the ledger."""
 
     def __init__(
         self, path: Path, try_release: Callable[[Sequence[str]], bool] | None = None

@@ -125,7 +125,7 @@ class BackgroundHandler(QueueHandler):
 
 
 class _Listener(QueueListener):
-    """The thread, which survives records that cannot be formatted."""
+    """The thread that writes records. It survives records that cannot be formatted."""
 
     queue: "SimpleQueue[logging.LogRecord]"
 

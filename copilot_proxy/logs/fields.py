@@ -22,7 +22,8 @@ def token_counts(record: "RequestRecord") -> dict[str, int | None]:
 
 
 def http_fields(entry: logging.LogRecord) -> dict[str, Any] | None:
-    """Return the fields of a request that has no `RequestRecord`; None for other log entries."""
+    """Return the fields of a log entry about a request that has no `RequestRecord`, or None for any
+    other entry."""
     context: RequestContext | None = getattr(entry, "context", None)
     if context is None:
         return None

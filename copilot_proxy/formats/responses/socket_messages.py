@@ -1,8 +1,8 @@
 """The messages of the Responses API over a WebSocket, except for response events.
 
 A request has the fields of an HTTP request body, except ``stream``, plus a few of its own:
-``type``, ``generate``, and ``stream_id``, which the response's events repeat. Errors are nested,
-and contain the status that an HTTP response would have.
+``type``, ``generate``, and ``stream_id``, which the response's events repeat. The message for an
+error contains the error as an object, next to the status that an HTTP response would have.
 """
 
 import re
@@ -30,7 +30,8 @@ _MAX_PLAIN: Final = 1024
 """Maximum size in bytes of each field that HTTP requests do not have."""
 _INVALID: Final = object()
 _MAX_STEERING: Final = 128 * 1024
-"""Maximum size in bytes of input for a running response; the refusal repeats the input."""
+"""Maximum size in bytes of input for a running response. It is limited because the refusal repeats
+the input."""
 
 
 class ClientMessage(NamedTuple):
@@ -55,7 +56,7 @@ class MessageError(Exception):
 
     @classmethod
     def of(cls, error: CopilotProxyError, lane: str | None = None) -> Self:
-        """Return the error for a request that has no id."""
+        """Return a `MessageError` that tells the client about `error`, without a request id."""
         body = error_body(error, "")
         del body["error"]["request_id"]
         return cls(error_message(error_status(error), body, error.headers, lane))
@@ -176,8 +177,8 @@ def error_message(
 
 
 def _steering_refused(fields: Mapping[str, msgspec.Raw], lane: str | None) -> bytes:
-    """Return the refusal of input for a running response. Raises `MessageError` if it is too
-    large."""
+    """Return the answer that refuses input for a running response. Raises `MessageError` if the
+    input is too large."""
     given = {name: fields.get(name, _NULL) for name in ("input", "previous_response_id")}
     if sum(len(memoryview(value)) for value in given.values()) > _MAX_STEERING:
         raise MessageError.of(

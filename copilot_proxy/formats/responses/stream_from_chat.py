@@ -54,13 +54,14 @@ class ChatToResponses:
         may alternate."""
         self._tag = ""
         self._pending_opaque = ""
-        """Encrypted reasoning without an open item, such as hidden thinking."""
+        """Encrypted reasoning that arrived while no reasoning item was open, such as hidden
+        thinking. It becomes an item of its own."""
         self._finish: str | None = None
         self._copilot_usage: CopilotUsage | None = None
 
     @property
     def response(self) -> Response:
-        """The response with its completed items; final after `close`."""
+        """The response so far, with the items that are complete; final after `close`."""
         done = [dict(item.item) for item in self._items if item.is_done]
         return {**self._response, "output": done}
 
@@ -147,7 +148,8 @@ class ChatToResponses:
             self._call(fragment, events)
 
     def _open_item(self, kind: Any, events: list[ResponsesEvent]) -> Any:
-        """Return the open item of class `kind`; if needed, close the previous item and open one."""
+        """Return the open item of class `kind`; if needed, close the previous item and open a new
+        one."""
         if not isinstance(self._current, kind):
             self._close_current(events)
             self._add_pending_reasoning(events)

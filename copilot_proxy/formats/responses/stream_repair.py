@@ -195,7 +195,7 @@ class ResponsesRepair:
         # Copilot stores nothing, and is not aware of the responses that this server remembers.
         out["store"] = self._base["store"]
         out["previous_response_id"] = self._base["previous_response_id"]
-        # A null would keep OpenAI's own SDKs from filling in the field.
+        # If the field were null, OpenAI's own SDKs would not fill it in.
         if out.get("output_text") is None:
             out.pop("output_text", None)
         if not self._tools.is_plain or self._has_renamed_tools:
@@ -248,6 +248,6 @@ class ResponsesRepair:
 
 
 def _code(error: Json, failure: CopilotProxyError) -> object:
-    """Return Copilot's error code, or OpenAI's if the prompt is too long, because that code makes
+    """Return Copilot's error code, or OpenAI's if the prompt is too long. OpenAI's code makes
     clients compact the conversation."""
     return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")

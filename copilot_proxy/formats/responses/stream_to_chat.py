@@ -65,9 +65,11 @@ class ResponsesToChat(ChunkTranslator):
         self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self._indexes = EventIndexes()
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
-        """The type, output index and fields of the last event that had all its indexes."""
+        """The type, output index and field names of the last event to which no index had to be
+        added. Similar events are not checked."""
         self._sent: dict[_Key, list[str]] = {}
-        """The text deltas of each part so far; only the rest of the final text is added to them."""
+        """The text deltas of each part so far. When the whole text arrives, only the rest of it is
+        added."""
         self._arguments: dict[int, list[str]] = {}
         """The deltas of each call's arguments so far, by output index, because ids change."""
         self._custom: set[int] = set()
@@ -185,7 +187,7 @@ class ResponsesToChat(ChunkTranslator):
         return self._add_arguments(index, _missing(self._arguments[index], whole))
 
     def _item(self, index: int, item: Json) -> list[ChatChunk]:
-        """Add the parts of a whole item that were not streamed."""
+        """Add those parts of a whole item that were not streamed."""
         chunks: list[ChatChunk] = []
         match item.get("type"):
             case "message":
@@ -260,7 +262,7 @@ class ResponsesToChat(ChunkTranslator):
         return [*self._start(), chunk(delta)]
 
     def _start(self) -> list[ChatChunk]:
-        """Return the first chunk, unless it was already returned."""
+        """Return a list with the first chunk, or an empty list if it was already returned."""
         has_started = self._chunks.has_started
         return [] if has_started else [self._chunks.start(created=self._created)]
 

@@ -29,7 +29,8 @@ _DESCRIPTION: Final = "About all the {namespace} tools: {description}"
 
 
 def lift_additional_tools(body: ResponsesRequest) -> bool:
-    """Move the tools of ``additional_tools`` items to ``tools``; return whether there were any."""
+    """Move the tools of ``additional_tools`` items to ``tools``; return whether there were such
+    items."""
     items = item_list(body)
     if not any(item.get("type") == ADDITIONAL for item in items):
         return False
@@ -43,7 +44,8 @@ def lift_additional_tools(body: ResponsesRequest) -> bool:
 
 
 def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
-    """Replace namespaces with their tools, under flat names; return whether there were any."""
+    """Replace namespaces with their tools, under flat names; return whether there were
+    namespaces."""
     has_namespaces = any(namespaces_of(body))
     for holder in tool_holders(body):
         holder["tools"] = [one for tool in tools_of(holder) for one in _flattened(tool, names)]
@@ -62,7 +64,7 @@ def flatten_namespaces(body: ResponsesRequest, names: ToolNames) -> bool:
 
 
 def replace_custom_tools(body: ResponsesRequest) -> bool:
-    """Convert custom tools and their calls to functions; return whether there were any."""
+    """Convert custom tools and their calls to functions; return whether there were custom tools."""
     has_custom = any(tool.get("type") == "custom" for tool in all_tools(body))
     for holder in [*tool_holders(body), *namespaces_of(body)]:
         holder["tools"] = [_function_tool(tool) for tool in tools_of(holder)]
@@ -110,7 +112,7 @@ def _flattened(tool: Json, names: ToolNames) -> list[Json]:
         if (client_tool := as_tool(one, namespace)) is not None:
             one["name"] = names.flat(client_tool)
     if inner and (description := tool.get("description")):
-        # A single copy of the description is enough.
+        # Only one of the tools gets the description of the namespace.
         about = _DESCRIPTION.format(namespace=namespace, description=description)
         own = inner[0].get("description")
         inner[0]["description"] = f"{own}\n\n{about}" if own else about

@@ -56,7 +56,8 @@ def namespaces_of(body: ResponsesRequest) -> Iterator[Json]:
 
 
 def with_namespaces(holder: Json) -> Iterator[tuple[Json, str | None]]:
-    """Yield each tool of the body, or of an item, with the name of its namespace or None."""
+    """Yield each tool of the body, or of an item, with the name of its namespace. The name is None
+    for tools outside of namespaces."""
     for tool in tools_of(holder):
         if tool.get("type") == "namespace":
             yield from ((inner, tool.get("name")) for inner in tools_of(tool))

@@ -23,8 +23,8 @@ _SEARCHES: Final = ("tool_search_call", "tool_search_output")
 def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool, int]:
     """Turn a tool search that the client runs into a function.
 
-    Deferred tools that the search has not found are left out. If the model was asked to search on
-    its own, which it cannot do, all tools are offered. Returns whether the model was asked to, and
+    Deferred tools that the search has not found are left out. All tools are offered if the model
+    was asked to search on its own, which it cannot do. Returns whether it was asked to search, and
     the number of tools left out.
     """
     tools = list(tools_of(body))

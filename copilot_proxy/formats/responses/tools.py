@@ -84,7 +84,8 @@ class ToolNames:
         return self._tools.get(name) or ClientTool("function", name)
 
     def flat(self, tool: ClientTool) -> str:
-        """Return the flat name of a tool, which may be from earlier in the conversation."""
+        """Return the flat name of a tool, even if the tool was only used earlier in the
+        conversation."""
         return self._names.get(tool) or _joined(tool)
 
     def _add(self, definition: Json, namespace: str | None) -> None:
@@ -101,7 +102,8 @@ class ToolNames:
 
 
 def as_tool(definition: Json, namespace: str | None = None) -> ClientTool | None:
-    """Return the client's tool that a definition, call or choice refers to, if any."""
+    """Return the client's tool that a definition, call or choice refers to, or None if there is
+    none."""
     kind = definition.get("type")
     if kind == TOOL_SEARCH:
         return (

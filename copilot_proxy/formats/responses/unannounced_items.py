@@ -39,7 +39,7 @@ class UnannouncedItems:
         self._open: dict[int, Json] = {}
         """The items that upstream has announced but not ended, as they were announced."""
         self._texts: dict[int, dict[int, str]] = {}
-        """For each message announced here, the text of its parts, by index."""
+        """The texts of the messages announced here: output index -> part index -> text."""
 
     def complete(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
         """Return the event, of type `kind`, with any events missing before or after it."""
@@ -120,8 +120,8 @@ class UnannouncedItems:
                 yield from self._end(index, item)
 
     def _unended(self, output: object) -> Iterator[ResponsesEvent]:
-        """Yield the events that end the announced items. Some clients, such as Codex, only look at
-        these events."""
+        """Yield the events that end announced items that are still open. Some clients, such as
+        Codex, only look at these events."""
         items = list(output) if isinstance(output, list) else []
         for index, announced in sorted(self._open.items()):
             item = next((one for one in items if _is_same(one, announced)), None)
@@ -131,7 +131,7 @@ class UnannouncedItems:
 
 
 def _is_same(item: object, announced: Json) -> bool:
-    """Return whether both are the same call or, if they are not calls, have the same type."""
+    """Return whether the items are the same call or, if they are not calls, have the same type."""
     return isinstance(item, dict) and all(
         item.get(name) == announced.get(name) for name in ("type", "call_id")
     )

@@ -39,7 +39,7 @@ def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
 
 
 def prepare_plain(turns: PlainTurns, notes: list[str]) -> PlainTurns:
-    """Return a plain conversation; items that are decoded JSON are prepared as in
+    """Return a plain conversation in which the items that are decoded JSON are prepared as in
     `prepare_items`."""
     if not turns.objects:
         return turns

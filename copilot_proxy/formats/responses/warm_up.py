@@ -1,6 +1,6 @@
 """Answers a warm-up: a WebSocket request with ``generate: false``, which asks for no output.
 
-The response has an id, from which the next request on the WebSocket can continue. A warm-up
+The response has an id, so that the next request on the WebSocket can continue from it. A warm-up
 costs nothing.
 """
 

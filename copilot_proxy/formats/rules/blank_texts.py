@@ -26,7 +26,7 @@ def drop_blanks(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 def without_blanks(content: Any) -> Any:
     """Return a string or list of parts without blank text.
 
-    If there is none, the same object is returned.
+    If there is no blank text, the same object is returned.
     """
     if isinstance(content, str):
         return "" if content.isspace() else content

@@ -1,4 +1,4 @@
-"""Merges keywords that a model refuses at the top level of a tool's schema into one object schema.
+"""Rewrites tool schemas as single object schemas, for models that refuse some top-level keywords.
 
 Claude and GPT refuse an entire request because of a single schema with ``anyOf``, ``oneOf`` or
 ``allOf`` at its top level, and GPT also because of ``enum``, ``const`` or ``not``. Deeper inside a
@@ -34,8 +34,9 @@ def simplify_values(outgoing: OutgoingBody, profile: ModelProfile, notes: list[s
 def without_values(schema: Json) -> Json:
     """Return an object schema without ``enum``, ``const`` and ``not`` at its top level.
 
-    Each property may have any value that it has in one of the allowed objects. The tool itself must
-    reject combinations that are not allowed. Returns the same object if there is nothing to change.
+    Each property may have any value that it has in one of the objects under ``enum`` or ``const``.
+    The tool itself must reject combinations that are not allowed. Returns the same object if there
+    is nothing to change.
     """
     if not any(word in schema for word in ("enum", "const", "not")):
         return schema

@@ -14,7 +14,8 @@ from copilot_proxy.formats.types import Json
 def rename_duplicate_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Change the id of every call whose id was used before, and the id in its result.
 
-    A new id depends only on the conversation up to its call, unless a later call already has it.
+    A new id depends only on the conversation up to the call, unless a later call already has that
+    id.
     """
     key, result_key = outgoing.call_id_key, outgoing.result_id_key
     ids = [str(call[key]) for call in outgoing.calls]

@@ -43,7 +43,7 @@ def apply_rules(
 
 
 def _rules_for(profile: ModelProfile, pi_ai: bool, outgoing: OutgoingBody) -> Sequence[rule.Rule]:
-    """Return the rules that may change a request; cached in the profile, by the request's
+    """Return the rules that may change a request. The profile caches them for each set of
     features."""
     rules: Sequence[rule.Rule]
     is_settled, missing = outgoing.is_settled, _missing(outgoing)

@@ -26,7 +26,7 @@ def drop_refused(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
         return
     body = outgoing.body
     for name in [name for name in body if name not in profile.fields]:
-        if body.pop(name) is not False:  # False enables nothing
+        if body.pop(name) is not False:  # a field that is False has no effect
             shown = outgoing.fields.shown(name)
             notes.append(f"dropped {shown}: {_REASONS[outgoing.api]}")
 

@@ -1,4 +1,4 @@
-"""Removes unknown fields from messages, their parts and calls, and tools; models refuse them.
+"""Removes unknown fields, which some models refuse, from messages, parts, calls and tools.
 
 This concerns Claude and Gemini on Chat Completions, where programs keep their own fields in the
 messages that they store. On the vendors' own APIs, new fields are passed on.
@@ -65,7 +65,8 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 def _may_have_unknown(turns: list[Json], known: _Known) -> bool:
     """Return whether any object may have an unknown field. False means that none has.
 
-    The many objects of a conversation have only a few different types and sets of fields.
+    The many objects of a conversation have only a few different types and sets of fields, so it is
+    enough to check these.
     """
     level, default = turns, _MESSAGE
     while level:

@@ -1,7 +1,7 @@
 """Numbers tool calls for models whose ids are a name and a number, such as Kimi's ``read:0``.
 
 Such a model continues the numbering of the conversation, so its own ids are left alone. If any id
-is from another model, all are renumbered in order, so that the same conversation always has the
+is from another model, all ids are renumbered in order, so that the same conversation always has the
 same ids. For models that refuse this form, the rule in `tool_ids` changes the ids.
 """
 

@@ -35,7 +35,8 @@ class OutgoingBody(OutgoingConversation):
         fields: ClientFields | None = None,
         kinds: Kinds | None = None,
     ) -> None:
-        """`kinds` includes all kinds in the conversation; None if they are not known yet."""
+        """`kinds` includes all types and fields in the conversation; None if they are not known
+        yet."""
         super().__init__(body, fields, kinds)
         self.tool_names: dict[str, str] = {}
         """Name sent to Copilot -> the client's name, for each renamed tool."""
@@ -120,7 +121,7 @@ class OutgoingBody(OutgoingConversation):
     def uses_tools(self) -> bool:
         """Whether the request offers tools, or the conversation has calls or results."""
         if self.is_settled:
-            return True  # almost certain; if not, the rules about tools find nothing
+            return True  # almost always right; if not, the rules about tools find nothing
         return "tools" in self.body or "tool_choice" in self.body or self._has_calls()
 
     @property
@@ -146,12 +147,13 @@ class OutgoingBody(OutgoingConversation):
         return False, 0
 
     def flatten_namespaces(self) -> bool:
-        """Replace namespaces with their tools, prefixing their names; return whether there were
-        any."""
+        """Replace namespaces with their tools, under prefixed names; return whether there were
+        namespaces."""
         return False
 
     def replace_custom_tools(self) -> bool:
-        """Convert custom tools and their calls to functions; return whether there were any."""
+        """Convert custom tools and their calls to functions; return whether there were custom
+        tools."""
         return False
 
     def allow_tools(self) -> bool:
@@ -169,7 +171,7 @@ class OutgoingBody(OutgoingConversation):
     @property
     @abstractmethod
     def forced_tool(self) -> str | None:
-        """The name of the only tool that the model is forced to call, or None."""
+        """The name of the specific tool that the model is forced to call, or None."""
 
     @abstractmethod
     def set_tool_choice_auto(self) -> None:

@@ -45,7 +45,8 @@ class OutgoingConversation(ABC):
         fields: ClientFields | None = None,
         kinds: Kinds | None = None,
     ) -> None:
-        """`kinds` includes all kinds in the conversation; None if they are not known yet."""
+        """`kinds` includes all types and fields in the conversation; None if they are not known
+        yet."""
         self.body = body
         self.fields = fields or self.fields
         is_own = self.fields.is_chat and self.api == "chat_completions"
@@ -90,7 +91,7 @@ class OutgoingConversation(ABC):
 
     @property
     def kinds(self) -> Kinds:
-        """The kinds that occur in the conversation, determined once for all rules."""
+        """The types and fields that occur in the conversation, determined once for all rules."""
         if self._kinds_found is None:
             self._kinds_found = kinds_of(self.turns)
         return self._kinds_found
@@ -120,7 +121,7 @@ class OutgoingConversation(ABC):
         return call
 
     def is_paired(self) -> bool:
-        """Return whether calls and results are in the order that the API requires; false if in
+        """Return whether calls and results are in the order that the API requires; False if in
         doubt."""
         return are_paired(self._steps(), in_order=self.results_in_order)
 
@@ -142,7 +143,8 @@ class OutgoingConversation(ABC):
 
     @abstractmethod
     def orphan(self, raw: Json, label: str) -> Json:
-        """Return a result as a user message starting with `label`, to use as a segment's `raw`."""
+        """Return the result `raw` as a user message that starts with `label`, to use as a segment's
+        `raw`."""
 
     @abstractmethod
     def user(self, text: str) -> Json:
@@ -165,7 +167,7 @@ class OutgoingConversation(ABC):
         return 0
 
     def split_calls(self, max_calls: int) -> Sequence[Segment]:
-        """Split assistant messages with over `max_calls` calls; return the original segments."""
+        """Split assistant messages with over `max_calls` calls; return their original segments."""
         return ()
 
     def replace_unsigned_calls(self) -> bool:
@@ -197,9 +199,10 @@ class OutgoingConversation(ABC):
         """Append an instruction to the system prompt."""
 
     def instruct_last(self, text: str) -> bool:
-        """Append an instruction for just this request to the conversation.
+        """Append an instruction to the conversation, for this request only.
 
-        The cached prompt stays unchanged. Returns False if that is unnecessary or impossible.
+        The cached prompt stays unchanged. Returns False if nothing was appended, because that is
+        unnecessary or impossible.
         """
         return False
 
@@ -209,5 +212,5 @@ class OutgoingConversation(ABC):
         return "system" if role == "developer" else str(role)
 
     def location(self, index: int) -> str:
-        """Return the end of a note that says where a message is, or "" if it may have moved."""
+        """Return where a message is, as the end of a note, or "" if the message may have moved."""
         return "" if self.is_translated else f": {self.turns_key}[{index}]"

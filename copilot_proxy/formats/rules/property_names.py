@@ -108,7 +108,7 @@ def _with_references(value: Any, names: dict[str, str], depth: int) -> Any:
 
 
 def _reference(reference: str, names: dict[str, str]) -> str:
-    """Return a reference with the new names, if it passes through renamed properties."""
+    """Return a reference, with the new name if it passes through a renamed property."""
     if not reference.startswith(_TO_PROPERTY):
         return reference
     name, slash, rest = reference.removeprefix(_TO_PROPERTY).partition("/")

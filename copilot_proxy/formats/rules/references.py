@@ -69,7 +69,7 @@ class _Definitions:
         return copy
 
     def rewrite_moved(self) -> Json:
-        """Return the schemas that were referred to, directly or indirectly, under their names."""
+        """Return the targets of all references, direct or indirect, under their new names."""
         moved: Json = {}
         while self._targets:
             name, target = self._targets.pop(0)

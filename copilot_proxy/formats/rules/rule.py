@@ -9,7 +9,8 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 TOOLS: Final = "tools."
 THINKING: Final = "thinking."
 IMAGES: Final = "images."
-"""The name prefixes of rules about a feature; such rules are skipped if it is not used."""
+"""The name prefixes of rules about a feature. Requests that do not use the feature skip these
+rules."""
 
 Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
 
@@ -18,7 +19,8 @@ class Rule(NamedTuple):
     """A restriction of some models, and the function that adapts requests to it."""
 
     name: str
-    """Starts with `TOOLS` if the rule only changes requests that use tools, and so on."""
+    """Starts with `TOOLS`, `THINKING` or `IMAGES` if the rule only changes requests with that
+    feature."""
     source: str
     """Where the restriction is documented or was observed."""
     apply: Apply

@@ -281,7 +281,7 @@ RULES: Final = (
     ),
     Rule("thinking.none", _CATALOGUE, thinking.drop_unsupported, lambda p: p.thinking == "none"),
     Rule("thinking.form", _THINKING, thinking.use_supported_form),
-    # The form comes first, because it can turn adaptive thinking into a budget.
+    # After `thinking.form`, which can turn adaptive thinking into a budget.
     Rule(
         "thinking.mid_turn",
         _THINKING,

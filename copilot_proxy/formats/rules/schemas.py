@@ -65,7 +65,7 @@ def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
     if current.get("type") == "object" and ("properties" in current or not properties):
         return current
     kind = current.get("type") or "object"
-    # Arguments are never null, so a list with both types means an object.
+    # Arguments are never null, so a list of "object" and "null" means an object.
     kind = "object" if isinstance(kind, list) and "object" in kind else kind
     return {"properties": {}, **current, "type": kind}
 

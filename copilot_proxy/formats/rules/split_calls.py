@@ -8,7 +8,8 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def split(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Split a message into several, each followed by the results of its calls.
+    """Split each message with too many calls into several, each followed by the results of its
+    calls.
 
     The results must already follow their calls in order.
     """

@@ -23,12 +23,12 @@ class Placement(NamedTuple):
 def placed(
     messages: list[Json], role_of: Callable[[Json], str], filler: Callable[[], Json]
 ) -> Placement:
-    """Return the messages with each system message after a user's message and before the
-    assistant's, or at the end.
+    """Return the messages with all system messages at positions that Claude accepts.
 
-    A system message moves to the next such position, so that later requests start in the same way.
-    If the assistant's message comes before that position, a user's message made by `filler` is
-    inserted instead.
+    Such a position follows a user message, and is at the end or before an assistant message. A
+    system message moves to the next one, so that later requests start in the same way. If an
+    assistant message comes first, a user message made by `filler` is inserted before the system
+    message.
     """
     result: list[Json] = []
     waiting: list[Json] = []
@@ -46,7 +46,7 @@ def placed(
             waiting = []
         if message:
             result.append(message)
-        if role != "system":  # without content, it only configures the model, and may be anywhere
+        if role != "system":  # an empty one only configures the model, and may be anywhere
             follows_user = role != "assistant"
             is_moved = is_moved or bool(waiting)
     return Placement(result, is_moved, added)

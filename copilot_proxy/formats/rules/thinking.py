@@ -81,7 +81,7 @@ def choose_form(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
         outgoing.set_effort(effort)
     else:
         if effort not in BUDGETS:
-            # There is no effort in the request that Copilot could refuse.
+            # The request to Copilot will have no effort, so Copilot cannot refuse an unknown one.
             notes.append(
                 f"changed {outgoing.fields.effort} from {effort} to medium: the value is unknown"
             )
@@ -136,7 +136,7 @@ def _use_adaptive(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str
 def limit_budget(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Keep a budget within the model's bounds, and below the output limit."""
     thinking = outgoing.thinking
-    # On other APIs, the limit does not include the thinking budget.
+    # The limit includes the thinking budget only on APIs that have forms of thinking.
     limit = outgoing.limit if outgoing.has_thinking_forms else None
     kind = _kind(outgoing)
     has_budget = kind == "enabled" or (kind == "adaptive" and profile.adaptive is False)
@@ -176,7 +176,7 @@ def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
     """Request a summary of adaptive thinking if the client shows thinking and has not chosen a
     display.
 
-    Otherwise, newer models leave out the text.
+    Without a display, newer models leave out the text of their thinking.
     """
     thinking = outgoing.thinking
     if thinking and _kind(outgoing) == "adaptive" and outgoing.shows_reasoning:
@@ -186,8 +186,8 @@ def ask_display(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str])
 def bind_to_conversation(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Let the model drop earlier thinking that belongs to a different conversation.
 
-    Otherwise, it refuses a conversation that was changed after the thinking, for example because a
-    client shortened it.
+    Otherwise, the model refuses a conversation that was changed after the thinking, for example
+    because a client shortened it.
     """
     thinking = outgoing.thinking
     if thinking and outgoing.thinks:

@@ -21,7 +21,7 @@ _DEFAULT_LENGTH: Final = 64
 
 
 def rename_invalid_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Change the ids of calls and results that the model refuses."""
+    """Change the ids that the model refuses, in calls and in results."""
     max_length = profile.max_tool_id_length
     holders = [(call, outgoing.call_id_key) for call in outgoing.calls]
     holders += [(result, outgoing.result_id_key) for result in outgoing.results]
@@ -49,6 +49,7 @@ def are_accepted(ids: Collection[str], profile: ModelProfile) -> bool:
 
 
 def shortened(text: str, invalid: re.Pattern[str], max_length: int) -> str:
-    """Return `text` without `invalid` characters, shortened to `max_length`, with a hash."""
+    """Return `text` with ``_`` for `invalid` characters, shortened to `max_length` with a hash at
+    the end."""
     digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
     return f"{invalid.sub('_', text)[: max_length - _HASH_LENGTH - 1]}_{digest}"

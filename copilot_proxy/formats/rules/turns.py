@@ -8,7 +8,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 BEGIN: Final = "Please begin."
 CONTINUE: Final = "Please continue."
-"""The text of an added user message; GitHub's Copilot client uses the same."""
+"""The text of an added user message; GitHub's Copilot client uses the same text."""
 
 
 def merge_consecutive_assistants(
@@ -29,8 +29,8 @@ def add_first_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: li
 
 
 def move_system_to_front(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Move later system messages to the system prompt, even though each new one then invalidates
-    the prompt cache."""
+    """Move later system messages to the system prompt, for models that accept them nowhere else.
+    Each new one then invalidates the prompt cache."""
     if outgoing.move_system_to_front():
         notes.append(
             "moved a later system message to the front: the model does not accept it elsewhere"
@@ -38,8 +38,8 @@ def move_system_to_front(outgoing: OutgoingBody, profile: ModelProfile, notes: l
 
 
 def place_system(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Move later system messages to positions that the model accepts, leaving the start of the
-    conversation unchanged, because it is cached."""
+    """Move later system messages to positions that the model accepts. The start of the conversation
+    stays unchanged, because it is cached."""
     is_moved, added = outgoing.place_system(CONTINUE)
     if is_moved:
         notes.append(
@@ -53,7 +53,8 @@ def place_system(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def add_last_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Add a user message if the last one is the assistant's, or if there are only instructions."""
+    """Add a user message if the last message is the assistant's, or if there are only
+    instructions."""
     roles = (outgoing.role(turn) for turn in reversed(outgoing.turns))
     last = next((role for role in roles if role != "system"), None)
     if last == "assistant" or (last is None and outgoing.has_instructions):

@@ -99,7 +99,8 @@ def _rewrite_inside(schema: Json, depth: int) -> Json:
 
 
 def _with_one_type(schema: Json) -> Json:
-    """Return a schema with one type, ``nullable``, or ``anyOf`` in place of a list of types."""
+    """Return a schema with a single type, which may be ``nullable``, or with ``anyOf`` in place of
+    a list of types."""
     types = [one for one in schema["type"] if one != "null"]
     has_null = len(types) < len(schema["type"])
     rest = {name: value for name, value in schema.items() if name != "type"}
@@ -120,7 +121,7 @@ def _with_one_type(schema: Json) -> Json:
 
 
 def _of_type(name: str, limits: Json) -> Json:
-    """Return a schema for one type, with those of the `limits` that concern this type."""
+    """Return a schema for one type, without the `limits` that only concern other types."""
     foreign = {word for one, words in _KEYWORDS.items() if one != name for word in words}
     schema = {"type": name, **{k: v for k, v in limits.items() if k not in foreign}}
     if isinstance(schema.get("enum"), list):
@@ -151,7 +152,8 @@ def _with_any_of_alone(schema: Json) -> Json:
 
 
 def _merged(limits: Json, branch: Any) -> Any:
-    """Return a branch with the restrictions of its parent, if they fit it."""
+    """Return a branch with the restrictions of its parent added, or unchanged if they do not
+    fit."""
     if not isinstance(branch, dict) or "$ref" in branch or "anyOf" in branch:
         return branch
     if branch.get("type", limits.get("type")) != limits.get("type", branch.get("type")):
