@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 LONG_CONTEXT_SUFFIX: Final = "-1m"
-"""The suffix of the id of a model's long-context variant."""
+"""The suffix of a long-context variant's id."""
 LATEST_TAG: Final = ":latest"
 """The tag that Ollama clients add to a name without a tag."""
 _LONG_CONTEXT: Final = "[1m]"

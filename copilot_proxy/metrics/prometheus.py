@@ -14,7 +14,7 @@ _PREFIX: Final = "copilot_proxy_"
 
 
 class Gauge(NamedTuple):
-    """A value that may go down."""
+    """A metric whose value may go down."""
 
     name: str
     help: str

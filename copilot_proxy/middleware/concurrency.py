@@ -138,11 +138,11 @@ class _QueuedRequest:
         try:
             return await limiter.acquire(gone)
         finally:
-            # Not awaited, because being cancelled while awaiting it would lose the slot.
+            # Do not await this: a cancellation during the await would lose the slot.
             gone.cancel()
 
     async def receive(self) -> Message:
-        """Return the next buffered message, or the next one from the client."""
+        """Return the next buffered message; if there is none, wait for one from the client."""
         return self._kept.popleft() if self._kept else await self._receive()
 
     async def _until_gone(self) -> None:

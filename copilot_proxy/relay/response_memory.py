@@ -59,7 +59,7 @@ class ResumedRequest:
 
     @property
     def is_remembered(self) -> bool:
-        """Whether the response will be remembered, even if only on its WebSocket."""
+        """Whether the response will be remembered, even if only for the WebSocket."""
         return bool(self.request["store"] or self.web_socket)
 
 

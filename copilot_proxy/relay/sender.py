@@ -45,7 +45,7 @@ class _Attempt:
     resolved: ResolvedModel
     fixed_api: UpstreamApi | None
     listed: _Listed | None
-    """None if the catalogue could not be read."""
+    """The model as listed; None if the catalogue could not be read."""
     refused: list[UpstreamApi] = field(default_factory=list)
     """The APIs on which Copilot has refused the model, earliest refusal first."""
     reroutes: int = 0

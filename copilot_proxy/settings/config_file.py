@@ -30,7 +30,7 @@ def read_config(path: Path) -> dict[str, object]:
 
 
 def read_secret(path: Path, variable: str) -> str:
-    """Return the text in the file that `variable` names. Raises `UsageError`."""
+    """Return the text of the file `path`, which `variable` names. Raises `UsageError`."""
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
