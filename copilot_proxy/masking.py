@@ -37,7 +37,7 @@ _MARKERS: Final = (
     "tid%3d",
     "tid\\u003d",
 )
-"""Lowercase markers: any text that `_SECRETS` matches contains one. Searching for them is fast."""
+"""Any text that `_SECRETS` matches contains one of these, ignoring case; they are fast to find."""
 _MIN_LENGTH: Final = 8
 """The minimum length of secrets to mask by their value; shorter values may be ordinary words."""
 _MAX_BUFFER: Final = 64 * 1024

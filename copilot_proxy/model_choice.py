@@ -35,7 +35,7 @@ _CATEGORIES: Final = {
     "versatile": Size.MIDDLE,
     "powerful": Size.LARGE,
 }
-"""The sizes for the values of GitHub's ``model_picker_category``."""
+"""GitHub's ``model_picker_category`` -> size."""
 _BY_PRICE: Final = {
     PriceClass.LOW: Size.SMALL,
     PriceClass.MEDIUM: Size.MIDDLE,

@@ -59,7 +59,7 @@ FAMILY_NAMES: Final[Mapping[str, Kind]] = {
     "kimi": Kind("kimi", Size.MIDDLE),
     "mai": Kind("mai", Size.MIDDLE),
 }
-"""Family names that always refer to some model, even if the account lacks the family."""
+"""Family name -> the kind of model to choose if the account lacks the family."""
 
 _SMALL_WORDS: Final = frozenset({"mini", "nano", "small", "lite", "flash", "haiku", "instant"})
 _LARGE_WORDS: Final = frozenset({"opus", "large", "ultra", "max"})

@@ -27,7 +27,7 @@ class StderrHandler(logging.Handler):
         """The lines that have not been written yet."""
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write `record` without taking the handler's lock."""
+        """Emit `record` without taking the handler's lock."""
         self.emit(record)
         return True
 

@@ -19,7 +19,7 @@ class Gauge(NamedTuple):
     name: str
     help: str
     label: str = ""
-    """The name of the only label, or "" if there is none."""
+    """The name of the gauge's label, or "" if it has none."""
     values: Mapping[str, float] = {}
     """Label value -> gauge value."""
 

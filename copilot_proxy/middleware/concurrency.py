@@ -126,7 +126,7 @@ class ConcurrencyMiddleware:
 
 
 class _QueuedRequest:
-    """A request in the queue; notices if its client disconnects, and buffers its data."""
+    """A request in the queue; buffers its body, and notices if the client disconnects."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive

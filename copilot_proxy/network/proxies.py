@@ -22,7 +22,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class ProxyInUse(NamedTuple):
-    """A proxy that requests to some URL go through."""
+    """The proxy for requests to some URL."""
 
     setting: str
     """The variable that defines the proxy, or words that describe the system's setting."""
@@ -74,7 +74,7 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
 
 
 def local_proxy_variable(url: str) -> str | None:
-    """Return the variable that makes other programs use a proxy for `url`, a URL of this machine.
+    """Return the variable that makes other programs use a proxy for the local URL `url`, or None.
 
     Unlike this program, many HTTP libraries use a proxy unless NO_PROXY lists the host.
     """

@@ -83,7 +83,7 @@ def _learn_prices(model: Model, details: CopilotUsage | None) -> None:
 
 
 def prices_of(model: Model) -> PriceList | None:
-    """Return the prices of a model in Copilot's list, or None if it has none."""
+    """Return the model's prices in Copilot's list, or None if none are listed."""
     if _PRICES not in model.derived:
         model.derived[_PRICES] = listed_prices(model.raw)
     prices: PriceList | None = model.derived[_PRICES]

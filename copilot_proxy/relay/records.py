@@ -48,7 +48,7 @@ class RequestContext:
     key: ApiKey | None = None
     """The API key that the client sent; None if the server has no keys."""
     status: int | None = None
-    """None until the response starts."""
+    """The HTTP status of the response; None until the response starts."""
     error: str | None = None
     """The code of the error that the client received, or its type if it has no code."""
     has_record: bool = False

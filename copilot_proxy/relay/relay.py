@@ -39,7 +39,7 @@ _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` receives a request's record when it ends."""
+    """Answers requests through one upstream; `report` receives the record of each one that ends."""
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class EventWriter(Protocol):
 
 
 BeforeLast = Callable[[ClientEvent], Awaitable[None]]
-"""Called with the last event of a reply, before it is passed on."""
+"""Called with the last event of a reply, before the event is passed on."""
 
 
 class ReplySource(Protocol):

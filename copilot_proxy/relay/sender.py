@@ -295,7 +295,7 @@ def _count_attempt(record: RequestRecord, resolved: ResolvedModel) -> None:
 def _for_model(body: UpstreamBody, resolved: ResolvedModel) -> UpstreamBody:
     """Return the body with the id of the resolved model.
 
-    Every API uses this, so that Copilot never receives a model other than the one that the caller's
+    All calls use this, so that Copilot never receives a model other than the one that the caller's
     key was checked for.
     """
     return {**body, "model": resolved.id}

@@ -33,7 +33,7 @@ _MAX_UNSENT: Final = 128 * 1024
 
 
 class BoundedProtocol(TolerantProtocol):
-    """uvicorn's protocol with timeouts, both in seconds.
+    """uvicorn's protocol with two timeouts, in seconds.
 
     `receive_timeout` applies to a request head, and to the rest of a body that has not arrived when
     the response has been sent. `send_timeout` applies to a client that does not read its response.

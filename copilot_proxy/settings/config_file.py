@@ -6,7 +6,7 @@ from copilot_proxy.errors import UsageError
 
 
 def read_config(path: Path) -> dict[str, object]:
-    """Return the settings in the file by name, or `{}` if there is no file. Raises `UsageError`."""
+    """Return the settings in the file, by name; `{}` if there is no file. Raises `UsageError`."""
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except FileNotFoundError:
