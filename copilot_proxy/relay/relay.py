@@ -39,7 +39,7 @@ _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` receives the record of each one that ends."""
+    """Answers requests through one upstream. Each completed record is passed to `report`."""
 
     def __init__(
         self,
