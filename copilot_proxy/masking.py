@@ -37,9 +37,9 @@ _MARKERS: Final = (
     "tid%3d",
     "tid\\u003d",
 )
-"""Whatever `_SECRETS` matches contains one of these when lowercased; they are fast to find."""
+"""Any text that `_SECRETS` matches contains one of these, ignoring case; they are fast to find."""
 _MIN_LENGTH: Final = 8
-"""The minimum length for a secret to be masked by its value; shorter ones may be ordinary words."""
+"""The minimum length of secrets to mask by their value; shorter values may be ordinary words."""
 _MAX_BUFFER: Final = 64 * 1024
 _MAX_BUFFER_WITH_MARKER: Final = 1024 * 1024
 
@@ -95,7 +95,7 @@ class _SecretsInUse:
     def __init__(self) -> None:
         self._secrets: dict[int, ref[Secret]] = {}
         self._version = object()
-        """Replaced by a new object whenever the secrets change."""
+        """An object that is replaced by a new one whenever the secrets change."""
         self._collected: tuple[object, tuple[str, ...]] = (None, ())
         """The version for which the forms were collected, and the forms."""
 
@@ -138,7 +138,7 @@ def mask(text: str) -> str:
 def _without_values(text: str, lower: str) -> str:
     found = [form for form in _in_use.forms() if form in lower]
     for form in sorted(found, key=len, reverse=True):  # a form may contain another
-        # Host names are lowercased, so case is ignored.
+        # Ignore case: a secret may be part of a host name, which is lowercased.
         text = re.sub(re.escape(form), _MASK, text, flags=re.IGNORECASE)
     return text
 

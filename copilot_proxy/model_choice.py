@@ -1,4 +1,4 @@
-"""Chooses models by size and age, for the name of a family, as the default, or as a successor.
+"""Chooses a family's model, the default model, or a model's successor, by size and age.
 
 A model's size is based on GitHub's category for it, or on its price if it has no category. A model
 that needs enabling or will be retired is chosen only if there is no other.
@@ -35,7 +35,7 @@ _CATEGORIES: Final = {
     "versatile": Size.MIDDLE,
     "powerful": Size.LARGE,
 }
-"""The sizes for the values of GitHub's ``model_picker_category``."""
+"""GitHub's ``model_picker_category`` -> size."""
 _BY_PRICE: Final = {
     PriceClass.LOW: Size.SMALL,
     PriceClass.MEDIUM: Size.MIDDLE,
@@ -111,9 +111,9 @@ def family_of(models: Iterable[Model], parts: ModelName) -> list[Model]:
 
 
 def of_size(catalogue: Catalogue, kind: Kind) -> Model | None:
-    """Return the brand's newest model of a size or, failing that, the cheapest of any brand.
+    """Return the newest model of `kind`'s brand and size, or else the cheapest of any brand.
 
-    If there is none of that size, return a smaller one if possible, otherwise a larger one.
+    If there is no model of that size, return a smaller one if possible, otherwise a larger one.
     """
     usable = _usable(catalogue)
     own = [model for model in usable if model.parts.brand == kind.brand]
@@ -137,7 +137,7 @@ def _by_nearness(wanted: Size) -> list[Size]:
 
 
 def _usable(catalogue: Catalogue, brand: str = "") -> list[Model]:
-    """Return a brand's usable models, leaving out those to be retired unless that leaves none."""
+    """Return a brand's usable models; those that will be retired only if there are no others."""
     ready = [m for m in catalogue.chat if is_ready(m) and brand in ("", m.parts.brand)]
     return [model for model in ready if model.retirement is None] or ready
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 LONG_CONTEXT_SUFFIX: Final = "-1m"
-"""The suffix of the id of a model's long-context variant."""
+"""The suffix of a long-context variant's id."""
 LATEST_TAG: Final = ":latest"
 """The tag that Ollama clients add to a name without a tag."""
 _LONG_CONTEXT: Final = "[1m]"
-"""Claude Code's suffix for a long context, which Copilot offers as a separate model."""
+"""Claude Code's suffix for a long context. Copilot has a separate model for that."""
 _DATE: Final = re.compile(r"-(?:20\d{6}|latest)$")
 _ANY_DATE: Final = re.compile(
     r"-(?:20\d{6}|20\d\d-\d\d-\d\d|\d\d-\d\d(?:\d\d)?|\d{4}|preview|latest)(?=-|$)"

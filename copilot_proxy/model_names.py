@@ -1,10 +1,10 @@
 """Decides which of an account's models a name refers to.
 
-There are no model ids here, because Copilot's models are replaced every few weeks. A name refers to
-the first of these that exists:
+There are no model ids here, because Copilot's models are replaced every few weeks. ``default``
+refers to the default model, and so does ``auto`` unless a model has this id. Any other name refers
+to the first of these that exists:
 
-1. the model with this id, or with another spelling of it (`spellings`); ``default``, and ``auto``
-if there is no such id, refer to the default model;
+1. the model with this id, or with another spelling of it (`spellings`);
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
 3. for a model from 2025 or earlier that clients have as a built-in default (``gpt-4o-mini``): a
 model of the same size, with a note that says so.
@@ -59,7 +59,7 @@ FAMILY_NAMES: Final[Mapping[str, Kind]] = {
     "kimi": Kind("kimi", Size.MIDDLE),
     "mai": Kind("mai", Size.MIDDLE),
 }
-"""Family names that always refer to some model, even if the account lacks the family."""
+"""Family name -> the kind of model to choose if the account lacks the family."""
 
 _SMALL_WORDS: Final = frozenset({"mini", "nano", "small", "lite", "flash", "haiku", "instant"})
 _LARGE_WORDS: Final = frozenset({"opus", "large", "ultra", "max"})
@@ -143,8 +143,9 @@ def default(catalogue: Catalogue, wanted: str) -> Model | None:
 def successor(catalogue: Catalogue, name: str, size: Size | None = None) -> Model | None:
     """Return the model that replaces `name`, or None.
 
-    It is a newer model from the same family or, failing that, of the same brand and size. `size` is
-    the model's own size, if known; a word in its name, such as ``mini``, takes precedence.
+    The replacement is a newer model from the same family or, failing that, of the same brand and
+    size. `size` is the size of the model `name`, if known; a word in the name, such as ``mini``,
+    takes precedence.
     """
     parts = parse_name(name[:MAX_NAME_LENGTH])
     if not parts.version:
@@ -200,7 +201,7 @@ def similar_ids(catalogue: Catalogue, name: str) -> list[str]:
 
 
 def _by_family(catalogue: Catalogue, parts: ModelName) -> Resolution | None:
-    """Return the newest model of a family, or None. A name with a version is not a family's."""
+    """Return the newest model of a family, or None. A name with a version is not a family name."""
     if parts.version:
         return None
     if not parts.words and parts.brand in FAMILY_NAMES:  # a brand, or a kind of Claude
@@ -221,7 +222,7 @@ def _is_brand(parts: ModelName) -> bool:
 
 
 def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
-    """Return a model of the same size if the name is built into clients."""
+    """Return a substitute for a model whose name is built into clients, or None for other names."""
     parts = parse_name(name)
     kind = FAMILY_NAMES.get(parts.family) if not parts.version else None
     if kind is None and _is_old(parts):
@@ -241,7 +242,7 @@ def _is_old(parts: ModelName) -> bool:
 
 
 def _kind(parts: ModelName) -> tuple[str, Size | None]:
-    """Return the brand and size that a name suggests; the size is None if it suggests none."""
+    """Return the brand and size that a name suggests; the size may be None."""
     brand = "gpt" if parts.brand in ("o", "chatgpt", "codex") else parts.brand
     words = {*parts.words}
     if words & _SMALL_WORDS or (brand == "gpt" and parts.version[:2] == (3, 5)):

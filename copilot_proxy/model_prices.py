@@ -55,7 +55,7 @@ def multiplier(entry: Mapping[str, Any]) -> float | None:
 
 
 def price_class(entry: Mapping[str, Any]) -> PriceClass | None:
-    """Return GitHub's class for the model, otherwise the class of its price; None if unknown."""
+    """Return the price class that GitHub names, or else one based on the price, or None."""
     named = entry.get("model_picker_price_category")
     if isinstance(named, str) and named.upper() in PriceClass.__members__:
         return PriceClass[named.upper()]

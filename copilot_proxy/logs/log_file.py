@@ -16,17 +16,17 @@ from copilot_proxy.settings import Settings
 log = logging.getLogger(__name__)
 
 _MAX_LINE: Final = 64 * 1024
-"""Maximum size of a line in bytes; a longer one could exceed the maximum size of the file."""
+"""Maximum size of a line in bytes. A longer line could exceed the maximum size of the file."""
 _MAX_WAITING: Final = 64 * 1024
-"""The size in bytes at which collected lines are written."""
+"""The total size of unwritten lines, in bytes, at which they are written."""
 
 
 class LogFile(RotatingFileHandler):
-    """Appends lines to `path`, on `flush` or earlier. Never leaves an incomplete line in the file.
+    """Collects lines, and appends them to `path` on `flush` or earlier.
 
-    If another program moves the file away, a new one is created. A failure to write or rotate is
-    logged to stderr once, and again only after a success. Raises `OSError` if the file cannot be
-    opened.
+    The file never ends with an incomplete line. If another program moves it away, a new one is
+    created. A failure to write or rotate is logged to stderr only if the previous attempt
+    succeeded. Raises `OSError` if the file cannot be opened.
     """
 
     def __init__(self, path: Path, *, max_bytes: int, count: int) -> None:
@@ -52,7 +52,7 @@ class LogFile(RotatingFileHandler):
             self.flush()
 
     def flush(self) -> None:
-        """Write all lines; failures are logged, not raised."""
+        """Write the collected lines; failures are logged, not raised."""
         self.acquire()
         try:
             lines, self._lines, self._size = self._lines, [], 0
@@ -75,7 +75,8 @@ class LogFile(RotatingFileHandler):
 
     def _append(self, lines: list[bytes]) -> int:
         """Write as many of the lines as the file has room for, and return how many."""
-        # Bypass the stream, which would buffer data that a full disk rejects, and write it later.
+        # Bypass the stream: if a full disk rejects data, the stream would keep the data and write
+        # it later.
         descriptor = self._descriptor()
         size = os.fstat(descriptor).st_size
         if size and size + len(lines[0]) > self.maxBytes:
@@ -97,8 +98,8 @@ class LogFile(RotatingFileHandler):
         return count
 
     def _descriptor(self) -> int:
-        """Return the descriptor of the file at the path; open the path again if the file was
-        replaced."""
+        """Return the log file's descriptor. If the file was moved or replaced, open the path
+        again."""
         if self.stream is not None and not _is_at(self.baseFilename, self.stream.fileno()):
             self.stream.close()
             self.stream = None
@@ -137,9 +138,9 @@ def log_file_path(path: Path, worker: int) -> Path:
 
 @contextmanager
 def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | None]:
-    """Yield the log file from the settings, or None; close it when the block ends.
+    """Yield the log file from the settings, or None if they name none.
 
-    Raises `UsageError` if it cannot be written.
+    The file is closed when the block ends. Raises `UsageError` if it cannot be opened.
     """
     if settings.log_file is None:
         yield None
@@ -158,7 +159,7 @@ def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | N
 
 
 def _place(source: str) -> str:
-    """Return where the log file was configured; `source` is the source of the setting."""
+    """Return the words that say how to set another log file, such as "with --log-file"."""
     if source == "flag":
         return "with --log-file"
     return f"with {source}" if source.startswith(ENVIRONMENT_PREFIX) else f"as log_file in {source}"

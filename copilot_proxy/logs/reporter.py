@@ -61,7 +61,10 @@ class Reporter:
                 self._log()
 
     def flush(self) -> None:
-        """Log all completed requests, before the same thread logs another line."""
+        """Log the waiting requests, so that they come before the next log line.
+
+        Only has an effect in the thread in which requests end.
+        """
         if self._ended and self._thread == threading.get_ident():
             self._log()
 
@@ -92,7 +95,7 @@ def _entry(record: "RequestRecord", ended: float) -> logging.LogRecord:
 
 
 class DriftLog:
-    """Counts unknown names, and logs one line a day; later names wait for the next line."""
+    """Counts unknown names in Copilot's answers, and logs the counts at most once a day."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

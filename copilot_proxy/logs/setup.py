@@ -75,6 +75,6 @@ def _is_wanted(entry: logging.LogRecord, reporter: Reporter) -> bool:
     reporter.flush()  # keeps the lines in order
     if entry.name == _SERVER and entry.getMessage().startswith(_OMITTED):
         return False
-    # The request's own line already says that it was cut off.
+    # Omit errors caused by cutting off a request: the request's own line already says so.
     cancelled = entry.exc_info and entry.exc_info[0] and entry.exc_info[0].__name__
     return not (reporter.is_cutting and (cancelled == "CancelledError" or entry.name == "asyncio"))

@@ -14,11 +14,11 @@ piece, so that lines from different processes do not mix."""
 
 
 class StderrHandler(logging.Handler):
-    """Writes to the current `sys.stderr`, on `flush` or earlier. Must be used by one thread only.
+    """Collects lines, and writes them to the current `sys.stderr` on `flush` or earlier.
 
-    If nothing reads stderr, a write may block forever. A lock held during that time would keep the
-    program from exiting, so this class acquires neither the handler's lock nor that of stderr's
-    buffer.
+    Must be used by one thread only. If nothing reads stderr, a write may block forever. A lock held
+    during that time would keep the program from exiting, so this class acquires neither the
+    handler's lock nor that of stderr's buffer.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class StderrHandler(logging.Handler):
         """The lines that have not been written yet."""
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write `record` without taking the handler's lock."""
+        """Emit `record` without taking the handler's lock."""
         self.emit(record)
         return True
 
@@ -39,7 +39,7 @@ class StderrHandler(logging.Handler):
         self._lines += line
 
     def flush(self) -> None:
-        """Write all lines."""
+        """Write the collected lines."""
         lines, self._lines = self._lines, ""
         if lines:
             with suppress(OSError, ValueError):  # stderr is closed

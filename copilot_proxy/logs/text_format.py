@@ -28,7 +28,9 @@ _GAP: Final = "  "
 
 
 class TextFormatter(logging.Formatter):
-    """``15:40:31 200 claude-sonnet-4.5  1.29 credits  8.2s  124k in (95% cached) 1.3k out``.
+    """Formats log entries; a request is one line, with its status, model, cost, time and tokens.
+
+    ``15:40:31 200 claude-sonnet-4.5  1.29 credits  8.2s  124k in (95% cached) 1.3k out``
 
     For an answer that was cut off, ``cut`` is shown instead of the status that had been sent. With
     `dated`, lines start with the date. With `announce`, a record's `announcement` (text for the
@@ -74,7 +76,7 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record).replace("\n", "\\n")
 
     def _time(self, second: int) -> str:
-        if second != self._second:  # formatting it takes a quarter of the time for a line
+        if second != self._second:  # formatting the time is a quarter of the work for a line
             self._second = second
             self._clock = datetime.fromtimestamp(second).strftime(self._clock_format)
         return self._clock
@@ -102,7 +104,7 @@ class TextFormatter(logging.Formatter):
         return text
 
     def _http(self, http: dict[str, Any], start: int) -> str:
-        """Return a request's line without its beginning, for a request without a record."""
+        """Like `_request`, for a request without a record."""
         key = ("key", http["key"]) if http["key"] else ()
         failure = (http["error"],) if "error" in http else ()
         text = " ".join((http["method"], http["path"], *key, *failure))

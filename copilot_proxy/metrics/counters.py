@@ -51,7 +51,7 @@ class Histogram:
 
 
 class Metrics:
-    """All counters. Calling it counts a completed request."""
+    """All counters. An instance is called with each completed request, and counts it."""
 
     def __init__(self) -> None:
         self.requests: defaultdict[Labels, int] = defaultdict(int)

@@ -37,7 +37,7 @@ Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[None]]
 
 
 class OtlpExporter:
-    """Exports the data of one process. Calling it adds a completed request."""
+    """Exports the data of one process. An instance is called with each completed request."""
 
     def __init__(
         self, target: OtlpTarget, metrics: Metrics, post: Post, *, interval: float = INTERVAL

@@ -18,7 +18,7 @@ from copilot_proxy.relay.outcome import outcome
 from copilot_proxy.relay.records import RequestRecord
 
 _OPERATIONS: Final = {"embeddings": "embeddings", "completions": "text_completion"}
-"""API -> the conventions' name for its operation. For other APIs, that is ``chat``."""
+"""API -> the name of its operation in the conventions. All other APIs use ``chat``."""
 _PROVIDER: Final = "github_copilot"
 _CLIENT_SPAN: Final = 3
 _ERROR: Final = 2

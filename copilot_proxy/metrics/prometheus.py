@@ -14,12 +14,12 @@ _PREFIX: Final = "copilot_proxy_"
 
 
 class Gauge(NamedTuple):
-    """A value that may go down."""
+    """A metric whose value may go down."""
 
     name: str
     help: str
     label: str = ""
-    """The name of the only label, or "" if there is none."""
+    """The name of the gauge's label, or "" if it has none."""
     values: Mapping[str, float] = {}
     """Label value -> gauge value."""
 

@@ -24,8 +24,10 @@ class Telemetry:
 
 
 def telemetry_for(settings: Settings, metrics: Metrics) -> Telemetry | None:
-    """Return an exporter of `metrics` and requests if the settings name a collector. Raises
-    `UsageError`."""
+    """Return an exporter of `metrics` and requests, or None if the settings name no collector.
+
+    Raises `UsageError`.
+    """
     target = otlp_target(settings, os.environ)
     if target is None:
         return None

@@ -28,8 +28,8 @@ immediately, since its record holds the entire conversation."""
 
 
 class SharedMetrics:
-    """The counters of a server. `folder` contains the files; it is None if there is only one
-    process."""
+    """The counters of a server. `folder` contains the file of each process, or is None if there is
+    only one process."""
 
     def __init__(self, folder: Path | None = None, number: int = 1) -> None:
         self._own = Metrics()

@@ -144,8 +144,7 @@ class AccessMiddleware:
     ) -> CopilotProxyError | None:
         """Return why the request is refused, or None if it is accepted.
 
-        Stores the API key of the request in `context`, unless its path `is_open` to clients without
-        a key.
+        Stores the request's API key in `context`. If `is_open`, clients need no key.
         """
         try:
             _check_single(scope)
@@ -233,10 +232,10 @@ def _check_single(scope: Scope) -> None:
 
 
 def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
-    """Refuse requests that other sites' pages send without an Origin, as for images or forms.
+    """Refuse requests without an Origin from other sites' pages, such as those for images or forms.
 
-    Browsers mark them with Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/). Following a link
-    to this server is allowed.
+    Browsers mark such requests with Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/).
+    Following a link to this server is allowed.
     """
     if headers.get(b"sec-fetch-site") not in (b"cross-site", b"same-site"):
         return
@@ -252,7 +251,7 @@ def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
 
 
 def _is_file(path: str, headers: dict[bytes, bytes]) -> bool:
-    """Return whether the request is for a file of the dashboard, which is the same for everyone."""
+    """Return whether the request is for one of the dashboard's files, which everyone may read."""
     if path == "/":
         return b"text/html" in headers.get(b"accept", b"")
     return "." in path

@@ -126,7 +126,7 @@ class ConcurrencyMiddleware:
 
 
 class _QueuedRequest:
-    """A request in the queue; notices if its client disconnects, and buffers its data."""
+    """A request in the queue; buffers its body, and notices if the client disconnects."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -138,11 +138,11 @@ class _QueuedRequest:
         try:
             return await limiter.acquire(gone)
         finally:
-            # Not awaited, because being cancelled while awaiting it would lose the slot.
+            # Do not await this: a cancellation during the await would lose the slot.
             gone.cancel()
 
     async def receive(self) -> Message:
-        """Return the next buffered message, or the next one from the client."""
+        """Return the next buffered message; if there is none, wait for one from the client."""
         return self._kept.popleft() if self._kept else await self._receive()
 
     async def _until_gone(self) -> None:

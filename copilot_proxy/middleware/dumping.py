@@ -5,7 +5,8 @@ from copilot_proxy.dumps import Dump, Dumps
 
 
 class DumpMiddleware:
-    """ASGI middleware; runs after `AccessMiddleware`, so that refused requests are not dumped."""
+    """ASGI middleware that dumps requests. It runs after `AccessMiddleware`, so refused requests
+    are not dumped."""
 
     def __init__(self, app: ASGIApp, dumps: Dumps) -> None:
         self._app = app
@@ -42,8 +43,8 @@ class DumpMiddleware:
                     answer_part.close()
             await send(message)
 
-        # With a different state, the application finds neither the server's `BodyWriter` nor the
-        # body, so all parts pass through here.
+        # Hide the server's shortcuts for reading and writing bodies (`BODY`, `BodyWriter`) from the
+        # application, so that all parts pass through the functions above.
         state = {key: value for key, value in scope["state"].items() if key != BODY}
         inner = {**scope, "state": state}
         await self._app(inner, receive_and_dump, send_and_dump)

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 def to_proxy_error(error: Exception) -> CopilotProxyError:
     """Return `error` itself, or an internal error for an unexpected exception.
 
-    The exception and its traceback are logged; the client receives neither.
+    Unexpected exceptions are logged with their traceback; the client receives neither.
     """
     if isinstance(error, CopilotProxyError):
         return error

@@ -14,8 +14,8 @@ _HEADER: Final = b"x-goog-api-key"
 
 
 def take_key_parameter(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Remove ``key`` from the query of `scope`, and add it to `headers` unless they already have a
-    key of this type."""
+    """Remove ``key`` from the query of `scope`, and add it to `headers` unless they already have an
+    ``x-goog-api-key``."""
     query = scope.get("query_string", b"")
     if b"key" not in query:
         return

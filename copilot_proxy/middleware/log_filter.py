@@ -31,7 +31,8 @@ _PROBED_PATHS: Final = (
 clients request all of these each time they start."""
 _MODELS: Final = "/v1/models"
 _PROBE_INTERVAL: Final = 60.0
-"""A probe or model lookup is logged if this many seconds have passed since the previous one."""
+"""Seconds without a probe before the next one is logged again. The same applies to model
+lookups."""
 
 
 class LogFilter:
@@ -42,12 +43,12 @@ class LogFilter:
         self._next_probe = self._next_lookup = float("-inf")
 
     def __call__(self, context: RequestContext) -> bool:
-        """Return True for failures, and for GET requests except those to quiet paths, such as the
-        dashboard's.
+        """Return True for failures, and for GET requests except those to the dashboard and quiet
+        paths.
 
-        Requests that call Copilot have a record, which is logged when they end. Only the first of
-        several model lookups in a row is logged, and only the first of several probes. A probe asks
-        for a different server, or for a part of an API that this server lacks.
+        Requests that call Copilot are left out here: their records are logged when they end. Only
+        the first of several model lookups in a row is logged, and only the first of several probes.
+        A probe asks for a different server, or for a part of an API that this server lacks.
         """
         if context.has_record:
             return False

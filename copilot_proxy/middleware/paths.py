@@ -60,8 +60,8 @@ def _is_name(text: str) -> bool:
 def normalize_path(path: str) -> str:
     """Return `path` without ``//`` or a trailing slash, and with the version exactly once.
 
-    The version is ``/v1``, or ``/v1beta`` for the Gemini API, whose methods are also on ``/v1``.
-    Ollama's paths start with a single ``/api`` instead.
+    The version is ``/v1``, or ``/v1beta`` for the Gemini API. Clients may also call Gemini's
+    methods on ``/v1``. Ollama's paths start with a single ``/api`` instead.
     """
     parts = [part for part in path.split("/") if part]
     first = next((i for i, part in enumerate(parts) if part not in _VERSIONS), len(parts))

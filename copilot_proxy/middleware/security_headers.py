@@ -24,7 +24,7 @@ PAGE_HEADERS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 PART_HEADERS: Final = (
-    # The page's files and data; no other page may load them.
+    # For the dashboard's files and data, which no other page may load.
     *SECURITY_HEADERS,
     (b"cross-origin-resource-policy", b"same-origin"),
 )

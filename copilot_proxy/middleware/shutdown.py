@@ -16,7 +16,7 @@ _SEND_TIMEOUT: Final = 1.0
 class ShutdownMiddleware:
     """ASGI middleware that sends an error if a request is cancelled before its response starts.
 
-    The application itself ends a response that has started, in the format of its API.
+    If the response has started, the application itself ends it, in the format of the client's API.
     """
 
     def __init__(self, app: ASGIApp) -> None:

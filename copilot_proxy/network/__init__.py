@@ -1,1 +1,1 @@
-"""HTTP clients for the internet: proxies, certificates, timeouts, and mapping httpx's errors."""
+"""HTTP clients for the internet, with their proxies, certificates, timeouts and errors."""

@@ -15,7 +15,7 @@ CERTIFICATE_FILES: Final = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # Alpine, BSD
 )
-"""The certificate files of Linux distributions, in case OpenSSL's default path is different."""
+"""The certificate files of Linux distributions, to try if OpenSSL's default path has none."""
 
 _HINT: Final = (
     "Unset it to use the system's certificates, or set it to certificates in PEM format. Then "

@@ -60,7 +60,7 @@ def timeouts(settings: Settings) -> dict[str, float | None]:
 
 
 def make_anonymous_client() -> httpx.AsyncClient:
-    """Create a client for URLs from requests, which sends no credentials and uses no proxy.
+    """Create a client without credentials or a proxy, for URLs that come from requests.
 
     The only variables it reads are SSL_CERT_FILE and SSL_CERT_DIR.
     """

@@ -22,7 +22,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class ProxyInUse(NamedTuple):
-    """A proxy that requests to some URL go through."""
+    """The proxy for requests to some URL."""
 
     setting: str
     """The variable that defines the proxy, or words that describe the system's setting."""
@@ -38,7 +38,7 @@ def is_direct() -> bool:
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the URL of the proxy for requests to `url`, with its password, or None.
+    """Return the URL of the proxy for requests to `url`, including any password, or None.
 
     Raises `UsageError` if the proxy cannot be used.
     """
@@ -66,7 +66,7 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
     address = httpx.URL(proxy)
     return ProxyInUse(
         setting=_variable(name, proxies[name].strip()) or "the system's proxy setting",
-        # Without a scheme, it may be anything, even just a password.
+        # Without a scheme, the value may be anything, even just a password.
         shown=_without_password(proxy) if "://" in proxies[name] else "a value without http://",
         host=address.host,
         port=address.port or _DEFAULT_PORTS[address.scheme],
@@ -74,7 +74,7 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
 
 
 def local_proxy_variable(url: str) -> str | None:
-    """Return the variable that makes other programs use a proxy for `url`, a URL of this machine.
+    """Return the variable that makes other programs use a proxy for the local URL `url`, or None.
 
     Unlike this program, many HTTP libraries use a proxy unless NO_PROXY lists the host.
     """
@@ -133,7 +133,7 @@ def _unusable(name: str, proxy: str) -> UsageError:
 
 
 def _variable(name: str, proxy: str) -> str | None:
-    """Return which variable, such as ``https_proxy`` or ``HTTPS_PROXY``, is set to `proxy`."""
+    """Return which variable, ``https_proxy`` or ``HTTPS_PROXY`` for example, is set to `proxy`."""
     spellings = (f"{name}_proxy", f"{name.upper()}_PROXY")
     return next((one for one in spellings if os.environ.get(one, "").strip() == proxy), None)
 

@@ -1,4 +1,4 @@
-"""The protocol for deciding, before a request is sent, whether it may cost anything."""
+"""The protocol for deciding whether a request may be sent, before it costs anything."""
 
 from typing import Final, Protocol
 
@@ -7,7 +7,7 @@ from copilot_proxy.relay.model_resolver import ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"
-"""The error code for a refused request."""
+"""The error code of a request that a budget does not admit."""
 
 
 class Admission(Protocol):

@@ -11,7 +11,7 @@ from copilot_proxy.relay.reply import EventWriter, ReplySource
 
 _ENDS: Final = (TERMINAL["completed"], TERMINAL["incomplete"])
 _PASSED: Final = ("response.created", "response.in_progress", TERMINAL["failed"], "error")
-"""The event types that are passed on; all others concern the summary's text."""
+"""The types of events that are passed on unchanged; most others concern the summary's text."""
 
 
 class CompactedReply:

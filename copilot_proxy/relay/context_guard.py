@@ -26,7 +26,7 @@ _MAX_TEXT: Final = 20_000
 
 
 class ContextGuard:
-    """Checks the price threshold, and then asks `admission`."""
+    """Refuses prompts above the price threshold; `admission` decides about all others."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -58,7 +58,7 @@ class ContextGuard:
         await self._admission.admit(record, request)
 
     def _tokens(self, record: RequestRecord, estimated: int) -> int:
-        """Return how many tokens a prompt has, based on the last prompt and the text added
+        """Return an estimate of a prompt's tokens, based on the last prompt and the text added
         since."""
         tokens, before = self._known.get(key_of(record), (0, 0))
         added, ratio = estimated - before, tokens / before if before else 1.0

@@ -14,7 +14,7 @@ from copilot_proxy.relay.records import RequestRecord
 
 COUNT_TOKENS: Final = "count_tokens"
 INPUT_TOKENS: Final = "input_tokens"
-"""The API name for requests that only count tokens, which is free."""
+"""The API names of requests that only count tokens. Such requests are free."""
 _PRICES: Final = "price_list"
 _LEARNED: Final = "learned_prices"
 _REPORTED: Final = "reported_parts"
@@ -42,7 +42,8 @@ def cost_of(record: RequestRecord) -> Cost:
     if record.api in (COUNT_TOKENS, INPUT_TOKENS) or not _was_processed(record):
         return FREE
     if not (record.events or record.client_gone or record.error is None):
-        # Copilot failed, or its answer never arrived, so it may have charged for the request.
+        # Copilot failed, or its answer never arrived. It is unknown whether the request was
+        # charged.
         if record.reserved and record.upstream_status is None:
             return Cost(record.reserved, "estimated")  # otherwise, a budget would not count it
         return Cost(None, "unknown")
@@ -59,7 +60,7 @@ def cost_of(record: RequestRecord) -> Cost:
 
 
 def _assessed(record: RequestRecord) -> Cost:
-    """Return the cost for complete token counts; cached, since several reports need it."""
+    """Return the cost for complete token counts. Cached, since several reports need it."""
     usage, details = record.usage, record.copilot_usage
     known = record.assessed
     if known is not None and known[0] is usage and known[1] is details:
@@ -82,7 +83,7 @@ def _learn_prices(model: Model, details: CopilotUsage | None) -> None:
 
 
 def prices_of(model: Model) -> PriceList | None:
-    """Return the prices of a model in Copilot's list, or None if it has none."""
+    """Return the model's prices in Copilot's list, or None if none are listed."""
     if _PRICES not in model.derived:
         model.derived[_PRICES] = listed_prices(model.raw)
     prices: PriceList | None = model.derived[_PRICES]

@@ -51,7 +51,7 @@ class Hints:
 
 
 def name_client_field(error: CopilotProxyError, client: ClientApi) -> None:
-    """Replace the name of the field that an error is about with the client API's name for it."""
+    """Name the field that `error` is about as the client's API does."""
     if error.code == "context_length_exceeded":
         error.param = client.conversation_field
     elif error.code == "invalid_reasoning_effort":

@@ -23,7 +23,7 @@ _LIST_TIMEOUT: Final = 10.0
 """Seconds that a request waits for the catalogue; after that, the name is sent to Copilot
 unchanged."""
 _UNKNOWN_MAX_AGE: Final = 1.0
-"""Maximum age in seconds of a catalogue that is trusted to say that a name is unknown."""
+"""A name counts as unknown only if a catalogue at most this many seconds old lacks it."""
 _MAX_RESOLUTIONS: Final = 500
 """The number of names to remember; it is limited because clients can make up names."""
 _OTHER_TYPE_HINTS: Final = {
@@ -54,7 +54,7 @@ class ModelResolver:
         self._listed: set[str] = set()
         self._checked: Catalogue | None = None
         self._resolutions: dict[str, Resolution] = {}
-        """Name -> meaning, in the most recently used catalogue."""
+        """Name -> what it refers to in the most recently used catalogue."""
         self.unknown: list[Unknown] = []
         """Unknown things in new catalogues; the code that reads this list also empties it."""
 
@@ -184,8 +184,8 @@ class ModelResolver:
 
         If the catalogue cannot be read, the result has no entry, which leaves the decision to
         Copilot. With `required`, or if `name` is a family, the error is raised instead. `betas` are
-        values of ``anthropic-beta`` headers. Raises `RequestError` as `model` does, and for a model
-        of another kind.
+        values of ``anthropic-beta`` headers. Raises `RequestError` as `resolve` does, and for a
+        model of another kind.
         """
         try:
             resolution = self._cached_resolution(name, caller)

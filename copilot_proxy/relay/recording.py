@@ -19,9 +19,9 @@ from copilot_proxy.relay.records import RequestRecord
 
 
 class Recording:
-    """A context for answering a request, which completes the record when the block ends.
+    """A context manager for answering a request.
 
-    At that point, all times are known, and the record is passed to `report`.
+    When the block ends, this completes the record and passes it to `report`.
     """
 
     __slots__ = ("_client", "_record", "_report", "_request")

@@ -48,7 +48,7 @@ class RequestContext:
     key: ApiKey | None = None
     """The API key that the client sent; None if the server has no keys."""
     status: int | None = None
-    """None until the response starts."""
+    """The HTTP status of the response; None until the response starts."""
     error: str | None = None
     """The code of the error that the client received, or its type if it has no code."""
     has_record: bool = False
@@ -93,8 +93,8 @@ class RequestRecord:
     route: str | None = None
     """The Copilot API that was called."""
     attempts: int = 0
-    """The number of calls to Copilot: several if it refused the first API, or to embed a long
-    list."""
+    """The number of calls to Copilot. There are several after a refusal, or for a long list to
+    embed."""
     initiator: Initiator | None = None
     status: int = 200
     """The HTTP status sent to the client, which is 200 if a stream fails after it has started."""
@@ -125,7 +125,7 @@ class RequestRecord:
     events: int = 0
     """The number of events in Copilot's answer, if it was streamed."""
     tokens_per_event: float = TOKENS_PER_EVENT
-    """The average output tokens per event, to estimate those of an incomplete answer."""
+    """The average number of output tokens per event, for estimating an incomplete answer."""
     unmetered: Mapping[str, Any] | None = field(default=None, repr=False)
     """The request, kept briefly to estimate its tokens if the answer ended without counts."""
     prompt: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -194,4 +194,4 @@ def new_request_id() -> str:
         # Some agents retry a request if its error contains a number such as 429, even in an id.
         if not has_retryable_number(request_id):
             return request_id
-        start = f"{_random.getrandbits(32):08x}"  # the time may contain it for up to a second
+        start = f"{_random.getrandbits(32):08x}"  # the time may contain such a number for a second

@@ -39,7 +39,7 @@ _ESTIMATED: Final = "estimated input_tokens: counted with cl100k_base"
 
 
 class Relay:
-    """Answers requests through one upstream; `report` receives a request's record when it ends."""
+    """Answers requests through one upstream. Each completed record is passed to `report`."""
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class Relay:
         """Return a context manager that provides the reply to a validated request for the API
         `client`.
 
-        Entering it sends the request to Copilot, and leaving it ends that call. `betas` are the
-        values of the client's ``anthropic-beta`` headers. It raises `CopilotProxyError`.
+        Entering it sends the request to Copilot, and leaving it ends that call; both may raise
+        `CopilotProxyError`. `betas` are the values of the client's ``anthropic-beta`` headers.
         """
         alias = self.models.alias(request["model"])
         if alias is not None:
@@ -88,9 +88,9 @@ class Relay:
     async def _model_for(
         self, request: ClientRequest, record: RequestRecord, caller: Caller
     ) -> str:
-        """Return the model for the request: the small one if this is a small job that it can do.
+        """Return the name of the model to use: the small model for a small job that it can do.
 
-        The request keeps the client's name, since some clients compare it with the answer's.
+        The request keeps the name that the client sent, since some clients expect it in the answer.
         """
         wanted: str = request["model"]
         name = self._small_model
@@ -213,8 +213,8 @@ class Relay:
 
     @property
     def quota(self) -> Quota | None:
-        """The server's own remaining quota, from its last answer; None if it has been reset
-        since."""
+        """The remaining quota of the server's own account, from the last answer; None if the quota
+        has been reset since."""
         quota = self._quota
         return None if quota is None or quota.was_reset(datetime.now(UTC)) else quota
 

@@ -46,7 +46,7 @@ class EventWriter(Protocol):
 
 
 BeforeLast = Callable[[ClientEvent], Awaitable[None]]
-"""Called with the last event of a reply, before it is passed on."""
+"""Called with the last event of a reply, before the event is passed on."""
 
 
 class ReplySource(Protocol):
@@ -136,7 +136,7 @@ class Reply:
         With `writer`, most events are passed to it as soon as they arrive, and only those that it
         cannot send are yielded. Raises `UpstreamError`.
         """
-        # Not kept in `self`, because the client's stream has a reference to this reply.
+        # Not kept in `self`, to avoid a reference cycle: `writer` has a reference to this reply.
         process = partial(self._process, writer)
         translator = self._translator
         is_stream = self._response.is_stream
@@ -197,7 +197,8 @@ class Reply:
         return process([await self._response.whole()])
 
     def _process(self, writer: EventWriter | None, batch: Sequence[object]) -> _Translated | None:
-        """Translate a batch of Copilot's events; return the result if `events` must handle it."""
+        """Translate a batch of Copilot's events. Return None if `events` need not handle the
+        result."""
         record, translator = self._record, self._translator
         record.events += len(batch)
         repeated = self._repeated
@@ -270,7 +271,7 @@ def _model_of(event: Json) -> str | None:
 
 
 def _decode(data: bytes) -> object:
-    """Return the decoded JSON of an event, `DONE` for the end mark, or invalid JSON as bytes."""
+    """Return the decoded JSON of an event, or `DONE` for the end mark. Invalid JSON stays bytes."""
     if data == DONE:
         return DONE
     try:

@@ -59,7 +59,7 @@ class ResumedRequest:
 
     @property
     def is_remembered(self) -> bool:
-        """Whether the response will be remembered, even if only on its WebSocket."""
+        """Whether the response will be remembered, even if only for the WebSocket."""
         return bool(self.request["store"] or self.web_socket)
 
 
@@ -87,7 +87,7 @@ class ResponseMemory:
         notes: list[str],
         web_socket: bytes = b"",
     ) -> ResumedRequest:
-        """Return the request with the earlier items prepended, and its references replaced.
+        """Return the request with earlier items prepended and references replaced by the items.
 
         `body_bytes` is the size of the body as received, `web_socket` the id of the WebSocket that
         it came from. Raises `RequestError` for anything that is not remembered (400 for the
@@ -134,7 +134,7 @@ class ResponseMemory:
             if resumed.request["store"]:
                 self._store.store(caller.identity, stored)
             else:
-                # It can be continued, but not retrieved.
+                # Such a response can be continued, but not retrieved.
                 self._web_sockets.store(resumed.web_socket, replace(stored, data=b""))
 
         return remember

@@ -45,7 +45,7 @@ class _Attempt:
     resolved: ResolvedModel
     fixed_api: UpstreamApi | None
     listed: _Listed | None
-    """None if the catalogue could not be read."""
+    """The model as listed; None if the catalogue could not be read."""
     refused: list[UpstreamApi] = field(default_factory=list)
     """The APIs on which Copilot has refused the model, earliest refusal first."""
     reroutes: int = 0
@@ -295,7 +295,7 @@ def _count_attempt(record: RequestRecord, resolved: ResolvedModel) -> None:
 def _for_model(body: UpstreamBody, resolved: ResolvedModel) -> UpstreamBody:
     """Return the body with the id of the resolved model.
 
-    Every API uses this, so that Copilot never receives a model other than the one that the caller's
+    All calls use this, so that Copilot never receives a model other than the one that the caller's
     key was checked for.
     """
     return {**body, "model": resolved.id}

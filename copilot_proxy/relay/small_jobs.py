@@ -1,9 +1,9 @@
 """Recognizes clients' small jobs, such as writing a title, which a small model can do.
 
-Clients request these in addition to the conversation, often with the same model. They are
-recognized by the client and by a phrase in its instructions. Requests that offer tools are never
-small jobs, so that the user's own requests are not mistaken for them. Compacting a conversation is
-not a small job.
+Clients request these in addition to the conversation, often with the same model. A small job is
+recognized by which client sends it and by a phrase in the instructions. Requests that offer tools
+are never small jobs, so that the user's own requests are not mistaken for them. Compacting a
+conversation is not a small job.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ _JOBS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 }
 """Client -> types of jobs and their phrases, from the clients' own programs, 2026-11."""
 _MAX_CHARS: Final = 20_000
-"""Maximum length of instructions for a small job; longer text is from the user or a tool."""
+"""Maximum characters of instructions for a small job; longer text is from the user or a tool."""
 
 
 def small_job(record: RequestRecord, request: ClientRequest) -> str | None:
@@ -52,7 +52,8 @@ def small_job(record: RequestRecord, request: ClientRequest) -> str | None:
 
 
 def _instructions(record: RequestRecord, request: ClientRequest) -> list[str]:
-    """Return the strings that may be a client's instructions: those at the start, and the last."""
+    """Return the texts at the start and the end of a conversation, where clients put
+    instructions."""
     found, turns = record.client_api.conversation(request)
     for turn in (*turns[:2], *turns[2:][-1:]):
         found = found + turn.texts

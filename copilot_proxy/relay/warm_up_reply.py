@@ -1,4 +1,4 @@
-"""The reply to a warm-up, which does not involve Copilot."""
+"""The reply to a warm-up request, made without calling Copilot."""
 
 import time
 from collections.abc import AsyncGenerator

@@ -19,7 +19,7 @@ def allowed_methods(path: str, methods: Collection[str]) -> list[str]:
     """Return the methods to list in the header ``Allow`` for `path`, whose routes have
     `methods`."""
     if path.startswith(GEMINI_PATH + "/"):
-        # The framework sees a single path, whose last part determines the method.
+        # For the framework, this is a single path. Its last part determines the HTTP method.
         methods = ("POST",) if path.rpartition(":")[2] in GEMINI_METHODS else ("GET",)
     elif path == RESPONSES.client_path:
         methods = ("POST",)  # GET is the handshake of a WebSocket

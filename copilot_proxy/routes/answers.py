@@ -99,8 +99,8 @@ def answer_with_embeddings(
 ) -> ASGIApp:
     """Return the response to `request`, whose validated `body` is in OpenAI's format.
 
-    Errors are in the format of `client`, and `convert` converts OpenAI's response to that API. For
-    the other parameters, see `answer`.
+    Errors are in the format of `client`; `convert` converts the response to that format. For the
+    other parameters, see `answer`.
     """
     services, caller = get_services(request), get_caller(request)
     record = start_record(request, "embeddings", body, body_bytes, notes)

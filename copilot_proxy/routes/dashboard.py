@@ -28,8 +28,8 @@ _TYPES: Final = {
     "txt": "text/plain",
 }
 _OWN_HEADER: Final = b"x-copilot-proxy-page"
-"""A header that the page sends with every change. Other pages cannot send it, because it is not a
-simple header."""
+"""A header that the page sends with every change. Browsers do not let other pages send it, because
+it is not a CORS-safelisted header."""
 _MAX_BODY: Final = 64 * 1024
 """Maximum size of a change in bytes. Anyone may try to sign in, so a larger body must not take up
 memory or time."""

@@ -27,7 +27,7 @@ class BudgetRaise(msgspec.Struct):
 async def answer(dashboard: Dashboard, name: str, query: dict[str, str], key: str | None) -> object:
     """Return the part of the data that is called `name`, or None for an unknown name.
 
-    `key` restricts it to the requests of the API key with that name. Raises `RequestError`.
+    `key`, the name of an API key, restricts the data to that key's requests. Raises `RequestError`.
     """
     match name:
         case "spent":

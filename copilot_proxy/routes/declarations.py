@@ -1,6 +1,6 @@
 """Declares to the framework the routes that `direct` calls without it.
 
-This makes them appear in the OpenAPI document, and under other spellings of their paths.
+This way, they appear in the OpenAPI document, and other spellings of their paths work.
 """
 
 from collections.abc import Awaitable, Callable

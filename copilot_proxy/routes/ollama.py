@@ -34,7 +34,7 @@ _LINES: Final = "Each line is a JSON object; the last one has `done` and the tok
 
 
 def is_off(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
-    """Return whether the request is for a path of Ollama's API while that is off."""
+    """Return whether the request is for a path of Ollama's API while that API is off."""
     services: Services = connection.scope["state"]["services"]
     return not services.settings.ollama and OLLAMA.has_path(connection.url.path)
 

@@ -22,7 +22,7 @@ _MAX_ENCODINGS: Final = 2
 _MAX_JOINED: Final = 8 * 1024 * 1024
 """Maximum size in bytes of a body whose parts can be joined within a few milliseconds."""
 _MAGIC: Final[Mapping[str, bytes]] = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
-"""The first bytes of compressed bodies."""
+"""Content encoding -> the first bytes of a body compressed with it."""
 _MAGICS: Final = tuple(_MAGIC.values())
 
 
@@ -66,7 +66,8 @@ async def receive_body(
 def _encodings(headers: Mapping[bytes, bytes], body: bytes) -> list[str]:
     """Return the content encodings of a body, in the order in which they were applied.
 
-    Some clients and proxies leave out the header, but JSON never starts like compressed data.
+    Some clients and proxies leave out the header, so the body's first bytes are checked as well:
+    JSON never starts like compressed data.
     """
     encodings: list[str] = []
     if (declared := headers.get(b"content-encoding")) is not None:

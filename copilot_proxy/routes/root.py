@@ -10,8 +10,8 @@ from copilot_proxy.routes.services import get_services
 
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
 async def root(request: LitestarRequest) -> Response[bytes] | str:
-    """Return the dashboard to browsers. Other clients receive the text that Ollama's clients check
-    for, if its API is on, otherwise a short description."""
+    """Return the dashboard to browsers. Other clients receive a short description or, if Ollama's
+    API is on, the text that Ollama's clients check for."""
     if wants_page(request):
         return await file_response(request, "index.html")
     services = get_services(request)

@@ -1,6 +1,6 @@
 """The framework's router, with all routes, and its error responses.
 
-Importing this loads the framework, so `direct` only does so when a request first needs it.
+Importing this module loads the framework, so `lazy_router` only does so when it is needed.
 """
 
 from typing import Final, cast

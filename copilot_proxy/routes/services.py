@@ -139,8 +139,8 @@ def start_record(
 
 
 async def read_body(request: Request, limit: int | None = None) -> bytes:
-    """Return the decompressed body, which may have at most `limit` bytes if the route has its own
-    limit. Raises `RequestError`."""
+    """Return the decompressed body. `limit` is the route's own maximum size in bytes, if any.
+    Raises `RequestError`."""
     settings = get_services(request).settings
     return await receive_body(
         request.receive,

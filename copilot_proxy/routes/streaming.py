@@ -142,7 +142,8 @@ class EventStream:
                         await self._send_in_pieces(
                             send, await run_in_turn(self._encode_large, event)
                         )
-            # For Ollama clients, a space after the last line would be an incomplete line.
+            # No keep-alive may follow the last line: for Ollama clients, its space would be an
+            # incomplete line.
             self._timer.cancel()
             if self._end:
                 await self._send(send, self._end)
@@ -157,7 +158,7 @@ class EventStream:
             await send_error(scope, send, error)
 
     def write(self, events: list[dict[str, Any]]) -> bool:
-        """Send `events` immediately, unless a task must do so; return whether they were sent.
+        """Send `events` immediately if possible; return whether they were sent.
 
         In most streams, this and `write_json` send all but the first and the last event.
         """
@@ -169,8 +170,8 @@ class EventStream:
             or not writer.is_ready()
         ):
             return False
-        # Encoded as late as possible, because encoding an event may change how the next one is
-        # encoded.
+        # Only encode events that will be sent, because encoding an event may change how the next
+        # one is encoded.
         writer.write(self._encode_all(events))
         self._last_sent = time.monotonic()
         return True

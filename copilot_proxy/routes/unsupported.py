@@ -76,7 +76,7 @@ _SUFFIX: Final = "_not_supported"
 
 
 def not_supported(path: str) -> RequestError | None:
-    """Return the error for a path that belongs to something unsupported; None for other paths."""
+    """Return the error for a path of an unsupported API, or None for other paths."""
     parts = [part for part in path.split("/") if part and part not in _VERSIONS]
     first = parts[0] if parts else ""
     name = _NAMES.get("/".join(parts[:2])) or _NAMES.get(first, first)

@@ -31,7 +31,7 @@ from copilot_proxy.relay.response_memory import ResponseMemory
 from copilot_proxy.routes.services import WebSocketTurn
 
 SHUTDOWN: Final = "copilot_proxy.shutdown"
-"""The ASGI extension with the event that is set when the server should stop."""
+"""The name of an ASGI extension: an event that is set when the server should stop."""
 _MAX_PENDING: Final = 16
 """Maximum number of a WebSocket's messages that are being answered or are waiting."""
 _SERVICE_RESTART: Final = 1012
@@ -80,9 +80,9 @@ class _WebSocket:
         self._closed = asyncio.Event()
         self._shutdown: asyncio.Event = scope["extensions"].get(SHUTDOWN) or asyncio.Event()
         self._lanes: dict[str | None, asyncio.Task[None]] = {}
-        """The last message of each ``stream_id``."""
+        """``stream_id`` -> the task that answers its last message."""
         self._turns: dict[asyncio.Task[None], int] = {}
-        """The unanswered messages, and their sizes."""
+        """The tasks that answer messages -> the sizes of the messages in bytes."""
 
     async def open(self) -> bool:
         """Answer the handshake; return whether the WebSocket is open."""
@@ -242,7 +242,7 @@ class _HandshakeAnswer:
 class _Answer:
     """Answers a WebSocket message: each event of the response becomes a message.
 
-    The first one includes the HTTP headers that concern the request, such as the notes.
+    The first message includes the HTTP headers that concern the request, such as the notes.
     """
 
     def __init__(self, web_socket: _WebSocket, lane: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Finds a server that is already running on this machine, for commands."""
+"""Lets commands find a server that is already running on this machine."""
 
 import http.client
 import json

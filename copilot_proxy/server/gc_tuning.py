@@ -13,8 +13,8 @@ from typing import Final
 
 _STARTUP_THRESHOLD: Final = 100_000
 _SERVING_THRESHOLDS: Final = (20_000, 10, 10)
-"""How many new objects trigger a collection of the youngest generation; then, for each older one,
-how many collections of the previous generation trigger its own."""
+"""The number of new objects that triggers a collection of the youngest generation. Then, for each
+older generation, the number of collections of the next younger one that triggers its own."""
 
 
 def tune_gc_for_startup() -> None:

@@ -33,7 +33,7 @@ _MAX_UNSENT: Final = 128 * 1024
 
 
 class BoundedProtocol(TolerantProtocol):
-    """uvicorn's protocol with timeouts, both in seconds.
+    """uvicorn's protocol with two timeouts, in seconds.
 
     `receive_timeout` applies to a request head, and to the rest of a body that has not arrived when
     the response has been sent. `send_timeout` applies to a client that does not read its response.
@@ -186,7 +186,8 @@ class BoundedProtocol(TolerantProtocol):
 
     def on_body(self, body: bytes) -> None:
         if self.cycle is not None and not self.cycle.body:
-            # uvicorn copies each chunk to a bytearray, and from there to the application's message.
+            # uvicorn would copy each chunk to a bytearray, and from there to the application's
+            # message.
             self.cycle.body = b""  # type: ignore[assignment]
         super().on_body(body)
 
@@ -225,7 +226,8 @@ class BoundedProtocol(TolerantProtocol):
             self._send_timer = self.loop.call_later(self._send_timeout, self._check_send_timeout)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection, immediately if its client has not read the entire response."""
+        """Close an idle connection, without waiting for a client that has not read the whole
+        response."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:

@@ -55,7 +55,10 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def listen(listener: socket.socket, settings: Settings) -> None:
-    """Start accepting connections; another program may have taken the port since `bind`."""
+    """Start accepting connections.
+
+    Raises `CopilotProxyError`: another program may have taken the port since `bind`.
+    """
     try:
         listener.listen(_BACKLOG)
     except OSError as error:

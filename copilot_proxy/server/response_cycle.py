@@ -115,7 +115,7 @@ class ResponseCycle(RequestResponseCycle):
 
 class AnyLength(int):
     """The length of a body that ends with the connection (RFC 9112, section 6.3). uvicorn compares
-    the body with its length; this length equals any other."""
+    the number of bytes sent with this length, which equals any number."""
 
     def __lt__(self, sent: int) -> bool:
         return False

@@ -18,10 +18,9 @@ def handle_stop_signals(
 ) -> contextlib.AbstractContextManager[None]:
     """Call these functions on signals, instead of exiting, while the block runs.
 
-    `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. The two differ
-    because both the shell and the system send SIGHUP when a terminal is closed, so a second SIGHUP
-    does not mean "stop now". If the process was started with SIGHUP ignored (``nohup``), it stays
-    ignored.
+    `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. When a terminal is
+    closed, both the shell and the system send SIGHUP, so a second SIGHUP does not mean "stop now".
+    If the process was started with SIGHUP ignored (``nohup``), SIGHUP stays ignored.
     """
     actions: dict[int, Callable[[], None]] = dict.fromkeys(_STOP_SIGNALS, on_stop)
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -1,6 +1,6 @@
 """Takes over a listening socket that systemd has opened (socket activation).
 
-systemd passes sockets as file descriptors from 3 on, with their number in ``LISTEN_FDS`` and the
+systemd passes sockets as file descriptors from 3 on, with their count in ``LISTEN_FDS`` and the
 receiving process's id in ``LISTEN_PID``; see sd_listen_fds(3).
 """
 

@@ -24,7 +24,7 @@ _RESTART_DELAYS: Final = (0.5, 30.0)
 """The first and the longest delay in seconds before a worker is replaced; the delay doubles each
 time."""
 _MIN_UPTIME: Final = 10.0
-"""Seconds after which a worker's death no longer counts as a failed start."""
+"""Seconds that a worker must have run for the restart delay to start over."""
 _MAX_FAILED_STARTS: Final = 5
 """How many times every worker must fail to start before the supervisor gives up."""
 _REPORT_TIMEOUT: Final = 3.0

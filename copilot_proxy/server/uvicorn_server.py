@@ -108,7 +108,10 @@ class Server(uvicorn.server.Server):
         await self.lifespan.shutdown()
 
     async def _stop_listening(self) -> None:
-        """Close the port. asyncio drops connections accepted in the iteration just before."""
+        """Stop accepting connections, and close the port a few iterations later.
+
+        asyncio drops connections that it accepted in the iteration just before the port is closed.
+        """
         loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):  # not implemented on Windows
             for listener in [listener for server in self.servers for listener in server.sockets]:

@@ -61,7 +61,7 @@ def encode_config(config: WorkerConfig) -> bytes:
 
 
 def receive_config(channel: socket.socket) -> WorkerConfig | None:
-    """Receive the configuration from `channel`; None if the supervisor has exited."""
+    """Return the configuration received from `channel`, or None if the supervisor has exited."""
     head = channel.recv(_LENGTH.size, socket.MSG_WAITALL)
     if len(head) < _LENGTH.size:
         return None

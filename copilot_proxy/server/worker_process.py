@@ -29,8 +29,8 @@ def worker_command() -> list[str]:
 
 def python_command(module: str) -> list[str]:
     """Return the command line that runs a module of this package; callers add the arguments."""
-    # -P keeps Python from importing modules from the current folder, unless this package itself was
-    # imported from there.
+    # -P keeps Python from importing modules from the current folder. It is left out if this package
+    # itself was imported from there.
     flags = [] if _is_started_in(_ROOT) else ["-P"]
     return [sys.executable, *flags, "-m", module]
 

@@ -66,7 +66,7 @@ class ServiceManager(Protocol):
         ...
 
     def deactivate(self, service: Service) -> None:
-        """Stop the service and unregister it; the files are removed later."""
+        """Stop the service, unregister it, and remove its files."""
         ...
 
     def restart(self, service: Service) -> None:

@@ -59,7 +59,7 @@ def folder_of(settings: Settings) -> Path:
 
 
 def log_file_of(settings: Settings) -> Path:
-    """Return the log file of the service: the one in the settings, or its own."""
+    """Return the log file of the service: the one in the settings, or else one in its folder."""
     return settings.log_file or folder_of(settings) / _LOG
 
 

@@ -35,7 +35,7 @@ class Launchd:
         run_checked(["launchctl", "bootstrap", _domain(), str(_file(service))])
 
     def deactivate(self, service: Service) -> None:
-        """Stop and unload the agent."""
+        """Stop and unload the agent, and remove its file."""
         _unload(service)
         remove_files(self.files(service))
 

@@ -61,7 +61,7 @@ class Systemd:
             self._tell("restart", socket_name)
 
     def deactivate(self, service: Service) -> None:
-        """Stop and disable the units."""
+        """Stop, disable and remove the units."""
         for kind in ("socket", "service"):
             self._ask("disable", "--now", f"{service.name}.{kind}")
         remove_files(dict.fromkeys((_unit_folder() / f"{service.name}.socket",), ""))

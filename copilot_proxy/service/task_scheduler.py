@@ -41,7 +41,7 @@ class TaskScheduler:
         run_checked(["schtasks", "/Run", "/TN", service.name])
 
     def deactivate(self, service: Service) -> None:
-        """Stop the task and delete it."""
+        """Stop the task, and delete it and its definition."""
         run(["schtasks", "/End", "/TN", service.name])
         run(["schtasks", "/Delete", "/F", "/TN", service.name])
         remove_files(self.files(service))

@@ -6,7 +6,7 @@ from copilot_proxy.errors import UsageError
 
 
 def read_config(path: Path) -> dict[str, object]:
-    """Return the settings in the file by name, or `{}` if there is no file. Raises `UsageError`."""
+    """Return the settings in the file, by name; `{}` if there is no file. Raises `UsageError`."""
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except FileNotFoundError:
@@ -30,7 +30,7 @@ def read_config(path: Path) -> dict[str, object]:
 
 
 def read_secret(path: Path, variable: str) -> str:
-    """Return the text in the file that `variable` names. Raises `UsageError`."""
+    """Return the text of the file `path`, which `variable` names. Raises `UsageError`."""
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
