@@ -25,7 +25,7 @@ def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
     proxies.
     """
     if many and is_direct():
-        # Imported here, because for a single request, the import takes longer than it saves.
+        # Imported here, because for a single request, the import takes longer than the pool saves.
         from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
 
         return ConnectionPool(tls_context())
@@ -33,7 +33,7 @@ def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
 
 
 class ClientTransport:
-    """Sends requests with an httpx client, which its owner must close."""
+    """Sends requests with an httpx client. Whoever created the client must close it."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client

@@ -139,7 +139,7 @@ def sidecar_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def certificate_file(environ: Mapping[str, str]) -> str | None:
-    """Return the file of certificate authorities named in `environ`, or the system's."""
+    """Return the file of certificate authorities that `environ` names, or else the system's."""
     return environ.get("SSL_CERT_FILE") or environ.get("NODE_EXTRA_CA_CERTS") or _system_store()
 
 

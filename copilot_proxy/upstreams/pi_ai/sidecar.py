@@ -54,7 +54,9 @@ class Sidecar:
     async def exchange(
         self, request: Mapping[str, Any], size: int = 0
     ) -> AsyncIterator[SidecarExchange]:
-        """Send `request`, which has about `size` bytes; leaving the context cancels it.
+        """Send `request`, which has about `size` bytes, and yield its exchange.
+
+        Leaving the context cancels an unfinished request.
 
         Raises `UpstreamUnreachable` if the process cannot be started.
         """
