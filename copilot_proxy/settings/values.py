@@ -19,7 +19,7 @@ _BOOLEANS: Final = {
 
 _MAX_WORKERS: Final = 64
 _BEYOND_BASE: Final = "@?#"
-"""The characters that introduce the parts of a URL that a base URL must not contain."""
+"""Characters that a base URL must not contain: they mark credentials, a query or a fragment."""
 
 _NOT_IN_TOKENS: Final = " \t\"'`"
 _OTHER_SCHEMES: Final = ("about", "blob", "data", "file", "ftp", "ftps", "javascript", "ws", "wss")

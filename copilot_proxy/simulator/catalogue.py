@@ -36,7 +36,7 @@ def load(name: str = DEFAULT_CATALOGUE) -> list[Model]:
 
 
 def endpoints_of(model: Model) -> list[str]:
-    """Return the endpoints that serve a model. If its entry lists none, they depend on its type."""
+    """Return the endpoints listed in the model's entry, or else the usual ones for its type."""
     named = model.get("supported_endpoints")
     if named:
         return list(named)

@@ -103,7 +103,7 @@ def output(facts: ResponseFacts) -> list[Item]:
 
 
 def _search(facts: ResponseFacts) -> list[Item]:
-    """Return the search for tools, including its output if the server ran it."""
+    """Return the items of the tool search: the call and, if the server ran it, the output."""
     search = facts.reply.search
     if search is None:
         return []

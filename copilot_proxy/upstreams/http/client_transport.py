@@ -21,8 +21,8 @@ _Result = TypeVar("_Result")
 def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
     """Return a connection pool if `many` is true, otherwise a transport that uses `client`.
 
-    If the environment configures a proxy, `client` is always used: it supports all kinds of
-    proxies.
+    If the environment configures a proxy, `client` is always used, because httpx supports all kinds
+    of proxies.
     """
     if many and is_direct():
         # Imported here, because for a single request, the import takes longer than the pool saves.

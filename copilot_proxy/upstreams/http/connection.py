@@ -43,7 +43,7 @@ class HttpExchange(TimedWaiter[Any]):
         self.unread = 0
         """The size of the unread chunks in bytes."""
         self._process: Callable[[bytes], object] | None = None
-        """The argument of the `receive` call that is waiting."""
+        """The `process` argument of the waiting `receive` call, if any."""
 
     async def head(self) -> None:
         """Wait for `status` and `headers`."""
