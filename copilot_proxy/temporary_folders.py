@@ -1,7 +1,8 @@
 """Temporary folders that are always removed, if necessary by the next process.
 
-Such a folder contains a file that its owner locks. The system unlocks it when the owner exits for
-any reason. A program that inherits the open file also keeps the folder until it exits.
+The process that uses such a folder keeps a file in it locked. The system unlocks the file when the
+process exits for any reason. A program that inherits the open file also keeps the folder until that
+program exits.
 """
 
 import os
@@ -45,7 +46,7 @@ else:
         draft = folder / f"{_LOCK}.new"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with suppress(OSError):  # without locks, no other process will consider it abandoned
+            with suppress(OSError):  # without locks, no process considers the folder abandoned
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 # Renamed only now, so that other processes never find the file without its lock.
                 draft.rename(folder / _LOCK)

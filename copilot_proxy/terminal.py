@@ -1,4 +1,4 @@
-"""Detects what a terminal can display, makes text safe to display, and discards unread output."""
+"""Detects what a terminal can display, makes text safe to display, and discards output."""
 
 import os
 import re
@@ -16,7 +16,7 @@ _UNSAFE: Final = re.compile(
 def escape_controls(text: str) -> str:
     """Return `text` with its control characters as visible escapes, such as ``\\u001b``.
 
-    Otherwise, text from Copilot or a client could clear the screen, write to the clipboard, or
+    Unescaped text from Copilot or a client could clear the screen, write to the clipboard, or
     imitate other text. Escaping a JSON document does not change its meaning.
     """
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))

@@ -23,8 +23,8 @@ _MAX_MERGED: Final = 32 * 1024
 """Maximum number of characters to merge. Merging takes up to 10 µs per character, for example in
 Chinese, and other large requests wait in the meantime."""
 _MAX_PIECE: Final = 128
-"""Maximum bytes of a piece to merge at a time, because the time grows with the square of its
-length. Repeated characters, as in lines of dashes, have tokens of up to 128 bytes."""
+"""Maximum number of bytes to merge at a time. The time grows with the square of this number.
+Repeated characters, as in lines of dashes, have tokens of up to 128 bytes."""
 
 _SPECIAL: Final = {
     100257: b"<|endoftext|>",
@@ -79,7 +79,7 @@ def decode(tokens: list[int]) -> str:
 
 
 def count(text: str) -> int:
-    """Return the number of tokens in `text`, which is an estimate for other encodings.
+    """Return the number of tokens in `text`. For other encodings, this is an estimate.
 
     To limit time and memory, only `_SAMPLES` parts of a long text are counted, and only some of the
     pieces that are not tokens themselves.
@@ -131,7 +131,8 @@ def _sum(measure: Callable[[str], int], parts: list[tuple[str, int]]) -> int:
 def _count_merged(piece: str) -> int:
     """Return the number of tokens that a piece is merged into, merging the lowest ids first.
 
-    Starts with the piece's characters; only those that are not tokens are split into bytes first.
+    Merging starts with the characters of the piece. A character that is not a token is split into
+    bytes.
     """
     rank_of = _ranks().get
     none = len(_ranks())

@@ -1,4 +1,4 @@
-"""The program's folders. They are in the operating system's usual places, or all in `home_dir`."""
+"""The program's folders, either in the operating system's usual places or all in `home_dir`."""
 
 from pathlib import Path
 from typing import Final

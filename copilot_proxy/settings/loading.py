@@ -23,23 +23,22 @@ from copilot_proxy.settings.settings import Settings
 from copilot_proxy.settings.tables import check_distinct
 
 INSTANCE_VARIABLE: Final = f"{ENVIRONMENT_PREFIX}INSTANCE"
-"""The variable with a service's id; it is not a setting."""
+"""The environment variable with the id of a service. It is not a setting."""
 _SECRETS: Final = ("github_token", "api_key")
-"""Settings whose value may be in a file, for secrets in containers. The variable ``…_FILE`` names
-the file."""
+"""Secrets that can also be read from a file, as is usual in containers. The variable ``…_FILE``
+names the file."""
 _FILE: Final = "_FILE"
 _CONFIG_HINT: Final = "Correct the setting, or remove it to use its default."
 _SIMILAR: Final = 0.75
 """Minimum similarity, from 0 to 1, at which a name is suggested."""
 _FLAGS: Final = {"cors_origins": "cors_origin"}
-"""Settings whose flag has a different name."""
+"""Setting -> the name of its flag, where the two differ."""
 
 _OnError = Callable[[UsageError], None]
 
 
 def setting_names() -> dict[str, str]:
-    """Return the help text of each setting, by the setting's name, in the order of the
-    documentation."""
+    """Map the name of each setting to its help text, in the order of the documentation."""
     return {f.name: f.metadata["help"] for f in fields(Settings) if "parse" in f.metadata}
 
 
@@ -67,8 +66,8 @@ def load_settings_with_errors(
 
 
 def _load(flags: Mapping[str, object], environ: Mapping[str, str], on_error: _OnError) -> Settings:
-    """Return the settings. Invalid ones are passed to `on_error` and, unless it raises, left
-    out."""
+    """Return the settings. For each invalid one, call `on_error` with the error and, unless that
+    raises, leave the setting out."""
     parsers = {f.name: f.metadata["parse"] for f in fields(Settings) if "parse" in f.metadata}
     given = _flags_and_variables(parsers, flags, environ, on_error)
     values: dict[str, Any] = {}
@@ -154,7 +153,7 @@ def _config(file: Path, known: Mapping[str, object], on_error: _OnError) -> prof
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable with our prefix that is not a setting."""
-    # Names are compared without the prefix, which would make all of them look similar.
+    # Names are compared without the prefix: a shared prefix makes unrelated names look similar.
     known = {name.upper(): "" for name in setting_names()}
     known |= {f"{name.upper()}{_FILE}": "" for name in _SECRETS}
     names = [

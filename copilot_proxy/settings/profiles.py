@@ -18,7 +18,7 @@ _PORTS: Final = 900
 
 
 def profile(value: object) -> str | None:
-    """Parse the name of a profile; None for the default profile. Raises `ValueError`."""
+    """Parse the name of a profile. Return None for the default profile. Raises `ValueError`."""
     if not isinstance(value, str) or not (value == "" or _NAME.fullmatch(value)):
         raise ValueError(
             "expected a name of up to 32 lowercase letters, digits, dashes and underscores"
@@ -52,7 +52,7 @@ class Config:
     tables: Mapping[str, Mapping[str, object]]
 
     def names(self, file: Path) -> Iterator[tuple[str, str]]:
-        """Yield the place and the name of each setting."""
+        """Yield (place, name) for each setting. The place is text for error messages."""
         yield from ((str(file), name) for name in self.top)
         for profile, table in self.tables.items():
             yield from ((_place(profile, file), name) for name in table)

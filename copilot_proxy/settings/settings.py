@@ -237,7 +237,7 @@ class Settings:
     known_profiles: tuple[str, ...] = ()  # the names of all profiles except the default
     instance: str | None = None  # the id of a server that runs as a service, for `/health`
     read_at: float = field(default=0.0, compare=False)  # when the settings were read, in Unix time
-    simulated: bool = False  # whether the addresses belong to a simulator
+    simulated: bool = False  # whether the URLs of GitHub and Copilot belong to a simulator
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @cached_property
@@ -286,7 +286,7 @@ class Settings:
 
     @property
     def state_dir(self) -> Path:
-        """The folder with the program's state, such as the models last seen."""
+        """The folder with the profile's state, such as the models last seen."""
         return profiles.folder_of(folders.state_dir(self.home_dir), self.profile)
 
     @property

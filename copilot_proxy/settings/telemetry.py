@@ -26,16 +26,15 @@ class OtlpTarget:
     url: str
     """The base URL, without a signal's path such as ``/v1/traces``."""
     headers: Mapping[str, str] = field(repr=False)
-    """May contain a secret."""
+    """The headers to send, which may contain a secret."""
     resource: Mapping[str, str]
-    """The attributes of the server."""
+    """The attributes that describe this server to the collector."""
 
 
 def otlp_target(settings: Settings, environ: Mapping[str, str]) -> OtlpTarget | None:
     """Return the collector. Raises `UsageError`.
 
-    If the setting `otlp_endpoint` is not set, the variables in `environ` are ignored, and the
-    result is None.
+    Returns None if the setting `otlp_endpoint` is not set, even if `environ` names a collector.
     """
     endpoint = settings.otlp_endpoint
     if endpoint is None:
@@ -57,7 +56,10 @@ def otlp_target(settings: Settings, environ: Mapping[str, str]) -> OtlpTarget | 
 
 
 def _pairs(environ: Mapping[str, str], name: str) -> dict[str, str]:
-    """Return the pairs in a variable such as ``a=1,b=2``. The values are percent-encoded."""
+    """Return the pairs in the variable `name`, whose value looks like ``a=1,b=2``.
+
+    Percent-encoded values are decoded. Raises `UsageError`.
+    """
     found = {}
     for part in filter(str.strip, environ.get(name, "").split(",")):
         key, equals, value = part.partition("=")

@@ -19,7 +19,7 @@ _BOOLEANS: Final = {
 
 _MAX_WORKERS: Final = 64
 _BEYOND_BASE: Final = "@?#"
-"""The characters that introduce the parts of a URL that a base URL must not contain."""
+"""Characters that a base URL must not contain: they mark credentials, a query or a fragment."""
 
 _NOT_IN_TOKENS: Final = " \t\"'`"
 _OTHER_SCHEMES: Final = ("about", "blob", "data", "file", "ftp", "ftps", "javascript", "ws", "wss")
@@ -46,7 +46,7 @@ def header_text(value: object) -> str:
 
 
 def secret(value: object) -> Secret | None:
-    """Parse an ASCII secret; None if empty."""
+    """Parse an ASCII secret. Return None if it is empty."""
     text = plain_text(value)
     if not text.isascii():
         raise ValueError("expected plain ASCII text")
@@ -54,7 +54,7 @@ def secret(value: object) -> Secret | None:
 
 
 def token(value: object) -> Secret | None:
-    """Parse a token that can be sent in a header; None if empty."""
+    """Parse a token that can be sent in a header. Return None if it is empty."""
     token = secret(value)
     if token is not None and any(char in _NOT_IN_TOKENS for char in token.reveal()):
         raise ValueError("a token cannot contain spaces or quotation marks")
@@ -101,7 +101,7 @@ def positive(value: object) -> int:
 
 
 def workers(value: object) -> int:
-    """Parse a number of processes. Hundreds would only use up the machine's memory."""
+    """Parse a number of processes, up to `_MAX_WORKERS`. More would only use up memory."""
     number = integer(value)
     if not 1 <= number <= _MAX_WORKERS:
         raise ValueError(f"expected a whole number from 1 to {_MAX_WORKERS}, not {number}")
@@ -148,8 +148,10 @@ def hours(value: object) -> float:
 
 
 def url(value: object) -> str | None:
-    """Parse a base URL, and remove its trailing slash; None if empty. Only URLs of this machine may
-    use http."""
+    """Parse a base URL, and remove its trailing slash. Return None if it is empty.
+
+    Only URLs of this machine may use http.
+    """
     text = plain_text(value).rstrip("/")
     if not text:
         return None
@@ -171,7 +173,7 @@ FROM_ENVIRONMENT: Final = "env"
 
 
 def collector(value: object) -> str | None:
-    """Parse the URL of a collector, or `FROM_ENVIRONMENT`; None if empty."""
+    """Parse the URL of a collector, or `FROM_ENVIRONMENT`. Return None if it is empty."""
     text = plain_text(value).rstrip("/")
     if not text or text == FROM_ENVIRONMENT:
         return text or None
@@ -200,7 +202,7 @@ def required_url(value: object) -> str:
 
 
 def path(value: object) -> Path | None:
-    """Parse a path, and expand ``~`` and ``~NAME``; None if empty."""
+    """Parse a path, and expand ``~`` and ``~NAME``. Return None if it is empty."""
     if isinstance(value, Path):
         return value
     text = plain_text(value)

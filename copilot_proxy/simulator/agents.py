@@ -15,7 +15,7 @@ UNKNOWN_METHOD = -32601
 
 
 async def memory(call: Call, headers: dict[str, str]) -> None:
-    """``GET /agents/swe/internal/memory/v0/enabled``: answer that the account has no memory."""
+    """``GET /agents/swe/internal/memory/v0/enabled``: answer that memory is off."""
     await call.json({"enabled": False}, headers)
 
 

@@ -154,7 +154,7 @@ async def _copilot(call: Call) -> None:
 
 
 async def _break(call: Call) -> None:
-    """Apply the faults that break a connection before any response."""
+    """Apply the faults that reset or stall a connection before any response."""
     faults = call.state.faults
     if call.path not in MODEL_PATHS:
         named = {fault for fault, on in faults.listed()["on"].items() if on["path"] == call.path}

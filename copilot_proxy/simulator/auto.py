@@ -61,7 +61,7 @@ async def session(call: Call, headers: dict[str, str]) -> None:
 
 
 def _candidates(state: State, *, vision: bool = False) -> list[Model]:
-    """Return the chat models that Copilot may choose from, best first."""
+    """Return the chat models that Copilot may choose from, the default model first."""
     found: list[Any] = [
         model
         for model in visible(state)

@@ -71,7 +71,7 @@ class Call:
         self._watcher = asyncio.create_task(self._watch())
 
     def decoded(self) -> Any:
-        """Return the decoded JSON or form in the body; None if it is neither."""
+        """Return the decoded body, or None if it is neither JSON nor a form."""
         if "x-www-form-urlencoded" in self.headers.get("content-type", ""):
             return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
         try:

@@ -59,7 +59,7 @@ def _output(kind: str, item: Item) -> None:
 
 
 def check_answers(found: list[Item]) -> None:
-    """Raise a 400 for a call without an output of its kind, or an output without a call."""
+    """Raise a 400 if a call has no matching output, or an output has no matching call."""
     for call, output in OUTPUTS.items():
         # Searches run by the server have no call_id.
         calls = {one.get("call_id") for one in found if one.get("type") == call} - {None}

@@ -36,7 +36,7 @@ def load(name: str = DEFAULT_CATALOGUE) -> list[Model]:
 
 
 def endpoints_of(model: Model) -> list[str]:
-    """Return the endpoints that serve a model; chat completions if its entry lists none."""
+    """Return the endpoints listed in the model's entry, or else the usual ones for its type."""
     named = model.get("supported_endpoints")
     if named:
         return list(named)
@@ -63,13 +63,16 @@ def vendor(model: Model) -> str:
 
 
 def claude_version(model: Model) -> tuple[str, float]:
-    """Return a Claude model's family and version, e.g. ("opus", 4.7); ("", 0) for other models."""
+    """Return a Claude model's family and version, e.g. ("opus", 4.7).
+
+    Returns ("", 0) for other models.
+    """
     found = re.match(r"claude-([a-z]+)-(\d+(?:\.\d+)?)", model["id"])
     return (found[1], float(found[2])) if found else ("", 0.0)
 
 
 def gpt_version(model: Model) -> float:
-    """Return the version of a GPT model, e.g. 5.4; 0 for other models."""
+    """Return the version of a GPT model, e.g. 5.4, or 0 for other models."""
     found = re.match(r"gpt-(\d(?:\.\d)?)(?!\d)", model["id"])
     return float(found[1]) if found else 0.0
 
@@ -87,7 +90,7 @@ def is_gemini3(model: Model) -> bool:
 
 
 def backend_name(model: Model) -> str:
-    """Return the model name that answers contain; unlike the model id, it often has a date."""
+    """Return the model's name in answers. Unlike the model id, it often contains a date."""
     family, version = claude_version(model)
     if family:
         dashed = f"{version:g}".replace(".", "-")

@@ -112,7 +112,7 @@ def _last_user_text(messages: list[ChatMessage]) -> str:
 
 
 def _results(messages: list[ChatMessage]) -> list[tuple[str, str]]:
-    """Return (tool name, result) for each result at the end of the conversation.
+    """Return (tool name, result) for each tool result at the end of the conversation.
 
     System messages after the results are skipped, because coding agents add such messages.
     """

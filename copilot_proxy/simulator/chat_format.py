@@ -148,7 +148,7 @@ class ChatFormat:
         return {"index": number + ("calls_from_one" in self.quirks)}
 
     def extras(self) -> Iterator[ChatChunk]:
-        """Yield chunks that contain no part of the answer."""
+        """Yield the chunks that quirks add, which contain no part of the answer."""
         if "references" in self.quirks:
             for name in ("copilot_references", "copilot_confirmation", "copilot_errors"):
                 yield {"choices": None, name: [], **self.facts.envelope}
@@ -199,5 +199,5 @@ def filter_chunk(results: Json) -> ChatChunk:
 
 
 def opaque(reasoning: str) -> str:
-    """Return an encrypted-looking signature for this reasoning."""
+    """Return a signature for `reasoning` that looks encrypted."""
     return base64.b64encode(b"simulated:" + reasoning.encode() + b"\x00\xff" * 16).decode()

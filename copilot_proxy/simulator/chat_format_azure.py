@@ -36,7 +36,7 @@ class Azure(ChatFormat):
         more.setdefault("system_fingerprint", "fp_569604b1f8")
         chunk = super().chunk(delta, finish=finish, **more)
         if self.facts.include_usage:
-            # OpenAI's own format: typed chunks, and a null usage until the last chunk.
+            # OpenAI's own format: chunks have an `object`, and all but the last a null `usage`.
             chunk |= {"object": "chat.completion.chunk", "usage": None}
             chunk["choices"][0].setdefault("finish_reason", None)
         return chunk

@@ -16,12 +16,12 @@ BINDING = {"opus": 5.5, "fable": 5.1, "mythos": 5.1}
 
 
 def is_modern(model: Model) -> bool:
-    """Return whether the rules that came with Opus 4.7 apply."""
+    """Return whether the rules that came with Opus 4.7 apply to the model."""
     return catalogue.claude_version(model)[1] >= NO_SAMPLING
 
 
 def always_thinks(model: Model) -> bool:
-    """Return whether thinking cannot be turned off."""
+    """Return whether the model's thinking cannot be turned off."""
     family, version = catalogue.claude_version(model)
     return family in ALWAYS_THINKING or (family == "opus" and version >= BINDING["opus"])
 

@@ -16,7 +16,7 @@ class Tool:
     custom: bool = False
     """Whether the tool's input is free text instead of JSON."""
     grammar: Json | None = None
-    """``{"syntax": "lark"|"regex", "definition"}``, if the input must match a grammar."""
+    """The grammar that the input must match: ``{"syntax": "lark"|"regex", "definition"}``."""
     namespace: str | None = None
     """The name of the group that the tool belongs to."""
     deferred: bool = False
@@ -67,11 +67,11 @@ class Conversation:
 
 @dataclass
 class ToolCall:
-    """A tool call; `arguments` is JSON text, which the token limit may have cut off."""
+    """A tool call in the model's reply."""
 
     name: str
     arguments: str
-    """For a custom tool, the input."""
+    """JSON text or, for a custom tool, the input. The token limit may have cut it off."""
     custom: bool = False
     namespace: str | None = None
 

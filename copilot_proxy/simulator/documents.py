@@ -17,7 +17,7 @@ DOCUMENT_TOKENS = 1500
 
 
 def check_source(source: Json) -> None:
-    """Raise a 400 if Claude does not accept this source of a ``document`` block."""
+    """Raise a 400 if Claude does not accept the source of a ``document`` block."""
     kind = source.get("type")
     if kind == "text":
         if not isinstance(source.get("data"), str):
@@ -34,7 +34,7 @@ def check_source(source: Json) -> None:
 
 
 def check_file(part: Part, model: Model) -> None:
-    """Raise a 400 if a Responses request's ``input_file`` part is not a PDF."""
+    """Raise a 400 if an ``input_file`` part is not a PDF, or the model cannot read files."""
     if catalogue.gpt_version(model) < catalogue.FIRST_WITH_FILES:
         raise invalid(f"input_file is not supported by model {model['id']}")
     found = DATA_URL.fullmatch(str(part.get("file_data")))

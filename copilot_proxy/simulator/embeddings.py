@@ -18,7 +18,7 @@ DEFAULT_SIZE = 1536
 
 
 async def handle(call: Call, headers: dict[str, str]) -> None:
-    """Answer a request; like Copilot's answers, the body has neither ``object`` nor ``model``."""
+    """Answer a request. The answer, like Copilot's, has neither ``object`` nor ``model``."""
     body = call.record.body
     if not isinstance(body, dict):
         raise plain(400, "Bad Request\n")

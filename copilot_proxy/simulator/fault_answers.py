@@ -1,4 +1,4 @@
-"""The error responses that can be turned on: names, descriptions and responses."""
+"""The faults of the Copilot API that are error responses: names, descriptions and responses."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ WEEKLY_TEXT = (
 
 
 class FaultAnswer(NamedTuple):
-    """An error response: its description, and a function that creates it from the fault's value."""
+    """A fault that is an error response: a description, and a function that creates the response
+    from the fault's value."""
 
     description: str
     make: Callable[[Value], Refusal]
@@ -39,8 +40,11 @@ def text(status: int, text: str) -> Callable[[Value], Refusal]:
 
 
 def limited(code: str, default: str = "30", message: str = "") -> Callable[[Value], Refusal]:
-    """Return a function that creates 429s. The fault's value becomes the Retry-After header:
-    seconds or a date; ``none`` omits the header."""
+    """Return a function that creates 429s.
+
+    The fault's value, seconds or a date, becomes the Retry-After header. The value ``none`` omits
+    the header.
+    """
 
     def make(value: Value) -> Refusal:
         wait = default if value is None else str(value)

@@ -60,7 +60,7 @@ def check(call: Call) -> None:
         version not in API_VERSIONS or version < call.state.minimum_api_version
     ):
         raise plain(466, refusal.TOO_OLD)
-    # An exchanged token is only valid for a single integration.
+    # An exchanged token is only valid for certain integrations.
     if exchanged and call.headers.get("copilot-integration-id") not in call.state.integrations:
         raise plain(403, refusal.TERMS)
 

@@ -77,7 +77,7 @@ async def device_code(call: Call) -> None:
 
 
 async def access_token(call: Call) -> None:
-    """``POST /login/oauth/access_token``: tell a client whether the user has entered the code."""
+    """``POST /login/oauth/access_token``: send the token, once the user has entered the code."""
     body = _fields(call)
     login = call.state.logins.get(str(body.get("device_code")))
     client_id = body.get("client_id")
@@ -215,7 +215,7 @@ async def copilot_user(call: Call) -> None:
 
 
 async def no_settings(call: Call) -> None:
-    """Answer with an empty object, because the account has no settings of this kind."""
+    """Answer with an empty object: the account has no managed settings or customizations."""
     _accept(call, _oauth_token(call))
     await call.json({}, headers())
 
@@ -229,7 +229,7 @@ async def user(call: Call) -> None:
 
 
 def _oauth_token(call: Call) -> str:
-    """Return the token in the Authorization header, with either scheme that GitHub accepts."""
+    """Return the token in the Authorization header. Its scheme may be ``token`` or ``bearer``."""
     if not call.headers.get("user-agent"):
         raise Refusal(
             403,
@@ -259,7 +259,7 @@ async def _fail(call: Call, error: str, **more: Any) -> None:
 
 
 async def _say(call: Call, answer: Json) -> None:
-    """Answer in JSON if the client accepts JSON, otherwise as a form; even errors have status
+    """Answer in JSON if the client accepts JSON, otherwise as a form. Even errors have the status
     200."""
     if "application/json" in call.headers.get("accept", ""):
         await call.answer(200, msgspec.json.encode(answer), JSON, headers())

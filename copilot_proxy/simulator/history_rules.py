@@ -84,7 +84,7 @@ def _openai_ids(messages: list[ChatMessage]) -> None:
 
 
 def repeated(ids: list[str], earlier: Collection[str]) -> int | None:
-    """Return the index of the first id that is in `earlier` or occurs for the second time."""
+    """Return the index of the first id that also occurs in `earlier` or before it, or None."""
     for index, one in enumerate(ids):
         if one in earlier or one in ids[:index]:
             return index
@@ -109,7 +109,7 @@ def _arguments(text: str, number: int, index: int, kind: str) -> None:
 
 
 def tool_result_error(number: int, found: list[Block], calls: list[str]) -> str | None:
-    """Return Claude's error for the message after `calls`, or None if the message is valid."""
+    """Return Claude's error for the blocks that follow `calls`, or None if they are valid."""
     kinds = [block["type"] for block in found]
     results = [block["tool_use_id"] for block in found if block["type"] == "tool_result"]
     if "tool_result" in kinds and kinds != sorted(kinds, key=lambda kind: kind != "tool_result"):

@@ -19,18 +19,19 @@ def _nested(value: Value) -> Refusal:
 
 
 def _session(value: Value) -> Refusal:
-    """Return the refusal for the session limit. Only its text states a wait of `value` seconds."""
+    """Return the refusal for the session limit. It states a wait of `value` seconds in its text,
+    without a Retry-After header."""
     wait = f"Please retry after {value or 840} seconds."
     return copilot(429, f"You have hit your session limit. {wait}", "user_global_rate_limited:pro")
 
 
 def _spent(description: str, code: str, message: str, status: int = 402) -> FaultAnswer:
-    """Return the refusal for a quota that is used up."""
+    """Return the fault for a quota that is used up."""
     return FaultAnswer(f"{status}: {description}", error(status, message, code))
 
 
 def _limit(description: str, code: str, *more: Any) -> FaultAnswer:
-    """Return the refusal for a rate limit; `more` is passed to `limited`."""
+    """Return the fault for a rate limit; `more` is passed to `limited`."""
     return FaultAnswer(f"429: {description}", limited(code, *more))
 
 

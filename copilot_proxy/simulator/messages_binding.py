@@ -27,7 +27,7 @@ def mark_of(body: MessagesRequest) -> bytes:
 
 
 def sign(strings: OpaqueStrings, mark: bytes | None) -> str:
-    """Return a new signature, bound to the conversation with this mark unless `mark` is None."""
+    """Return a new signature. It is bound to the conversation with `mark`, unless that is None."""
     if mark is None:
         return strings.make(FREE, 200)
     return strings.make(BOUND, 200, mark=mark)
@@ -36,8 +36,8 @@ def sign(strings: OpaqueStrings, mark: bytes | None) -> str:
 def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[Json]:
     """Return the entries of ``input_transformations``: one for each dropped block.
 
-    Raises a 400 for an invalid signature. Unless the request asks to drop blocks from another
-    conversation, raises a 400 for these too.
+    Raises a 400 for an invalid signature. Blocks from another conversation are dropped if the
+    request asks for that; otherwise, they also raise a 400.
     """
     binding = (body.get("thinking") or {}).get("block_binding") or {}
     drops = binding.get("prefix_mismatch_behavior") == "drop_block"
@@ -55,13 +55,16 @@ def check(body: MessagesRequest, model: Model, strings: OpaqueStrings) -> list[J
                 )
             reason = "prefix_binding_mismatch"
             dropped.append({"type": "thinking_dropped", "path": path, "reason": reason})
-        # A block may follow other blocks of the same answer, which all share the same mark.
+        # All blocks of an answer are signed with the same mark: the one before its first block.
         before.append(mark)
     return dropped
 
 
 def _is_valid(block: Block, marks: list[bytes], model: Model, strings: OpaqueStrings) -> bool:
-    """Return whether a block is bound to one of these marks, or not bound at all."""
+    """Return whether a block is bound to one of `marks`, or not bound at all.
+
+    Raises a 400 for an invalid signature.
+    """
     signature = block.get("signature")
     if isinstance(signature, str) and strings.is_valid(BOUND, signature):
         return not claude.binds_history(model) or strings.mark(signature, MARK_SIZE) in marks

@@ -89,9 +89,9 @@ def _only_configures(message: ClaudeMessage) -> bool:
 
 
 def _system_positions(messages: list[ClaudeMessage]) -> None:
-    """Check that a system message follows a user message, and is last or precedes an assistant's.
+    """Check that a user message comes right before every system message, and none right after it.
 
-    Consecutive system messages count as one, and those without content may be anywhere.
+    Consecutive system messages count as one. System messages without content may be anywhere.
     """
     counted = [(number, one) for number, one in enumerate(messages) if not _only_configures(one)]
     roles = [message["role"] for _, message in counted]

@@ -1,4 +1,4 @@
-"""Validation of Claude's thinking and effort, and of related sampling values."""
+"""Validation of Claude's parameters for thinking, effort and sampling."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _thinking(body: MessagesRequest, model: Model) -> None:
 
 
 def _fields(thinking: Thinking, model: Model, betas: set[str]) -> None:
-    """Check the fields besides the type: whether they are known, and whether they need a beta."""
+    """Check the fields of `thinking` besides its type. Some of them need a beta."""
     kind = thinking.get("type")
     for name in thinking:
         if name not in KEYS[str(kind)]:

@@ -93,8 +93,10 @@ async def policy(call: Call, headers: dict[str, str]) -> None:
 
 
 def find(state: State, body: Json, endpoint: str) -> Model:
-    """Return the entry of the model that a request names; raise a 400 if `endpoint` does not serve
-    it."""
+    """Return the entry of the model that a request names.
+
+    Raises a 400 if there is no such model, or `endpoint` does not serve it.
+    """
     model_id = body.get("model")
     model = None
     if model_id is None and endpoint == CHAT:

@@ -1,4 +1,4 @@
-"""The accounts for different plans, and GitHub's descriptions of them and of their quotas."""
+"""An account for each plan, and GitHub's descriptions of the accounts and their quotas."""
 
 from __future__ import annotations
 
@@ -276,5 +276,5 @@ def quota_headers(plan: Plan, spent: float) -> dict[str, str]:
 
 
 def _encoded(values: dict[str, object]) -> str:
-    """Encode `values` as form fields. They need no quoting, which would slow every response."""
+    """Encode `values` as form fields. Quoting is unnecessary, and would slow every response."""
     return "&".join(f"{name}={value}" for name, value in values.items())

@@ -50,7 +50,7 @@ def copilot_usage(model: Model, reply: Reply) -> CopilotUsage:
 
 
 def _tier(prices: Json, reply: Reply) -> Json:
-    """Return the prices that apply to a prompt of this length."""
+    """Return the prices that apply to the length of the prompt."""
     tier: Json = prices.get("default", DEFAULT_PRICES)
     limit = tier.get("max_prompt_tokens", tier.get("context_max"))
     if limit is not None and reply.prompt_tokens > limit:
@@ -61,9 +61,9 @@ def _tier(prices: Json, reply: Reply) -> Json:
 def check_quota(call: Call, model: Model) -> None:
     """Raise a 402 if the account's quota is used up.
 
-    Plans that count premium requests or chat messages are charged here, because the charge does not
-    depend on the answer. A request made by the user costs the model's multiplier or one message; an
-    agent's requests are free.
+    Premium requests and chat messages are charged here, because their number does not depend on the
+    answer. A request made by the user costs the model's multiplier or, if the plan counts chat
+    messages, one message. An agent's requests are free.
     """
     account = call.state.account
     billing = model.get("billing", {})

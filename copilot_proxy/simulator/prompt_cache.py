@@ -1,7 +1,7 @@
 """The providers' prompt caches, which tests can turn on. They keep prefixes of prompts.
 
-Claude's cache keeps the prefixes that a request marks; GPT's keeps entire prompts, in steps of 128
-tokens.
+Claude's cache keeps the prefixes that a request marks. GPT's keeps entire prompts, and reuses the
+beginning of one in steps of 128 tokens.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STEP = 128
 
 
 class PromptCache:
-    """The caches of all models on each machine; requests are routed to `machine`."""
+    """The caches of all models on several machines. Requests use the caches of `machine`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, ttl: float = 300) -> None:
         """`clock` returns seconds; a prompt is kept for `ttl` seconds after its last use."""
@@ -73,7 +73,7 @@ def _common(one: str, other: str) -> int:
 
 
 def _parts(body: Any) -> Iterator[tuple[str, bool]]:
-    """Yield each part of the prompt as text, and whether it is marked."""
+    """Yield the text of each part of the prompt, and whether the part is marked for caching."""
     for tool in body.get("tools") or []:
         yield _part("tool", tool)
     for system in _listed(body.get("system") or body.get("instructions") or []):

@@ -27,7 +27,7 @@ class RecordedRequest:
     path: str
     query: str
     headers: dict[str, str]
-    """Names in lowercase."""
+    """The headers, with names in lowercase."""
     body: Any = None
     """The decoded JSON or form, or None if the body is neither."""
     raw: bytes = b""
@@ -43,7 +43,7 @@ class RecordedRequest:
 
     @property
     def charged(self) -> int | None:
-        """The cost of the answer if it is complete, in billionths of an AI credit."""
+        """The cost of the complete answer in billionths of an AI credit, or None if unknown."""
         usage = self.whole().get("copilot_usage") if self.whole is not None else None
         return None if usage is None else int(usage["total_nano_aiu"])
 
@@ -131,7 +131,7 @@ class Recorder:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count a request as in progress while the block runs."""
+        """Count a request as in progress while the ``with`` block runs."""
         with self._changed:
             self.concurrency.now += 1
             self.concurrency.max = max(self.concurrency.max, self.concurrency.now)

@@ -89,7 +89,7 @@ def github(status: int, message: str, **more: Any) -> Refusal:
 
 
 def no_access(notification_id: str, login: str) -> Refusal:
-    """Return the exchange's refusal of an account, with an explanation for the user."""
+    """Return the token exchange's refusal of an account, with an explanation for the user."""
     known = {
         "no_copilot_access": (
             "Sign up for GitHub Copilot",

@@ -88,7 +88,7 @@ def _last_user_text(items: list[Item]) -> str:
 
 
 def _results(items: list[Item]) -> list[tuple[str, str]]:
-    """Return (tool name, output) for each output at the end of the conversation.
+    """Return (tool name, output) for each tool output at the end of the conversation.
 
     System messages after the outputs are skipped, because coding agents add such messages.
     """

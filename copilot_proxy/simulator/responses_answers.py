@@ -17,7 +17,7 @@ CALLS = {
     "function_call": ("arguments", "function_call_arguments"),
     "custom_tool_call": ("input", "custom_tool_call_input"),
 }
-"""Kind of call -> the field with its input, and the prefix of the events that stream it."""
+"""Kind of call -> the field with the input, and the prefix of the events that stream the input."""
 
 
 def answer(facts: ResponseFacts) -> Answer:

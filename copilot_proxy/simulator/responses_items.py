@@ -59,7 +59,7 @@ class ResponseFacts:
 
     @property
     def phase(self) -> Json:
-        """The phase of the text if the model marks it: commentary or final answer."""
+        """The field ``phase``, commentary or final answer. Empty if the model does not set it."""
         if not has_phases(self.model):
             return {}
         return {"phase": "commentary" if self.reply.calls else "final_answer"}
@@ -103,7 +103,7 @@ def output(facts: ResponseFacts) -> list[Item]:
 
 
 def _search(facts: ResponseFacts) -> list[Item]:
-    """Return the search for tools, including its output if the server ran it."""
+    """Return the items of the tool search: the call and, if the server ran it, the output."""
     search = facts.reply.search
     if search is None:
         return []
@@ -121,7 +121,7 @@ def _search(facts: ResponseFacts) -> list[Item]:
 
 
 def _call(call: ToolCall) -> Item:
-    """Return a call without its ids."""
+    """Return the output item of a call, without ids."""
     group = {"namespace": call.namespace} if call.namespace else {}
     if call.custom:
         return {

@@ -211,7 +211,7 @@ class Connection:
             raise copilot(400, text, "unsupported_api_for_model")
 
     def _continue(self, call: SocketCall, response_id: Any) -> None:
-        """Prepend the conversation of an earlier response on this connection to the input."""
+        """Prepend to the input the conversation of an earlier response on this connection."""
         if response_id is None:
             return
         if response_id not in self._history:

@@ -22,7 +22,7 @@ FIRST_VERSIONS = {
 }
 """Kind or field of a tool -> the first GPT version that accepts it."""
 WITH_CUSTOM = ("Microsoft",)
-"""Other vendors whose models accept custom tools; the CLI offers them ``apply_patch``."""
+"""Vendors besides OpenAI whose models accept custom tools, such as the CLI's ``apply_patch``."""
 CHOICES = ("none", "auto", "required")
 SYNTAXES = ("lark", "regex")
 
@@ -77,7 +77,7 @@ def offered(body: ResponsesRequest, items: list[Item]) -> list[Tool]:
 
 
 def search_of(body: ResponsesRequest) -> Search | None:
-    """Return the offer to search for tools, if the request has one."""
+    """Return the offer to search for tools, or None if the request has none."""
     for tool in body.get("tools") or []:
         if tool.get("type") == "tool_search":
             client = tool.get("execution") == "client"

@@ -44,7 +44,7 @@ def is_gemini_schema(value: Any) -> bool:
 
 
 def _plain(schema: Schema) -> bool:
-    """Check the keywords that do not contain other schemas."""
+    """Return whether the keywords that do not contain other schemas are valid."""
     numbers = [schema[name] for name in NUMBERS if name in schema]
     sizes = [schema[name] for name in (*MIN_SIZES, *MAX_SIZES) if name in schema]
     kind = schema.get("type", "object")
@@ -64,7 +64,7 @@ def _plain(schema: Schema) -> bool:
 
 
 def _nested(schema: Schema) -> bool:
-    """Check the keywords that contain other schemas."""
+    """Return whether the keywords that contain other schemas are valid."""
     inner: list[Any] = []
     for name in LISTS:
         if not isinstance(schema.get(name, []), list):

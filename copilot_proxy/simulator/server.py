@@ -65,7 +65,8 @@ class _Server(uvicorn.server.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port and abort every connection, which ends the handlers."""
-        # asyncio loses a connection accepted in the same iteration in which its server closes.
+        # asyncio loses a connection that it accepts in the same iteration in which the server
+        # closes.
         with suppress(NotImplementedError):  # on Windows
             for listener in [listener for server in self.servers for listener in server.sockets]:
                 asyncio.get_running_loop().remove_reader(listener)

@@ -19,8 +19,8 @@ MAX_TOOLS = 128
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.S)
 MAX_IMAGES = {"claude": 20, "gemini": 10}
-"""Maximum number of images in a request; Claude's limit applies to the Messages API only. VS
-Code respects these limits. It sends any number of images to other models, whatever their
+"""Vendor -> the maximum number of images in a request. Claude's limit applies to the Messages API
+only. VS Code respects these limits. It sends any number of images to other models, whatever their
 `max_prompt_images` says."""
 NO_VISION_HEADER = "missing required Copilot-Vision-Request header for vision requests"
 

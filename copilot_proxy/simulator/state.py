@@ -97,8 +97,8 @@ class Settings:
     expires_in: int = 1800
     """Seconds for which a Copilot token is valid."""
     expires_at: int | None = None
-    """The Unix time to state as a token's expiry, as if the clock were wrong; None means now +
-    `expires_in`."""
+    """The Unix time to state as the expiry of Copilot tokens, as if a clock were wrong. None means
+    `expires_in` seconds from now."""
     minimum_api_version: str = "2025-04-01"
     minimum_editor: tuple[int, int] = (1, 100)
     """The oldest accepted VS Code, as (major, minor)."""
@@ -256,5 +256,5 @@ class State(Settings):
         self.notification = None
 
     def model(self, model_id: str) -> Model | None:
-        """Return the first catalogue entry with this model id."""
+        """Return the first catalogue entry with this model id, or None."""
         return next((one for one in self.catalogue if one.get("id") == model_id), None)

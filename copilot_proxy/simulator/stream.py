@@ -67,7 +67,7 @@ async def send(call: Call, answer: Answer, headers: dict[str, str], *, streamed:
 
 
 class _Writer:
-    """Writes one stream."""
+    """Writes an answer as a stream with faults."""
 
     def __init__(self, call: Call, answer: Answer, faults: Quirks) -> None:
         self.call = call
@@ -128,7 +128,7 @@ class _Writer:
             yield DONE
 
     async def _apply_fault(self, name: str, event: Event) -> None:
-        """Apply a mid-stream fault just before an event."""
+        """Apply the fault `name` at this point of the stream. The fault may cut `event`."""
         value = self.faults[name]
         answer = self.answer
         if name in ("stall_mid_stream", "stall_after_finish"):
@@ -171,8 +171,8 @@ class _Writer:
         if "one_byte_writes" not in self.faults and "split_writes" not in self.faults:
             await self.call.write(data)
             return
-        # The end of an event is sent together with the start of the next one, so cuts may occur
-        # anywhere.
+        # The end of an event is sent together with the start of the next one, so that the stream
+        # may be split anywhere.
         self.left_over += data
         while len(self.left_over) > (size := next(self.sizes)):
             await self.call.write(self.left_over[:size])

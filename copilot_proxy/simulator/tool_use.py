@@ -18,7 +18,7 @@ SEVERAL_TOOLS = re.compile(r"\b(?:both|all|every|each|several|two)\b[^.?!\n]{0,2
 
 
 PATCH = "*** Begin Patch"
-"""The string with which input for ``apply_patch`` starts, and which identifies its grammar."""
+"""The start of all input for ``apply_patch``. Only the grammar of this tool contains it."""
 
 
 def call_tools(conversation: Conversation, reply: Reply) -> None:
@@ -34,7 +34,7 @@ def call_tools(conversation: Conversation, reply: Reply) -> None:
 
 
 def _search(conversation: Conversation, found: list[Tool]) -> ToolSearch:
-    """Return the search that finds these tools."""
+    """Return the search that finds the tools in `found`."""
     offer = conversation.search
     if offer is not None and offer.client:
         arguments = fill(offer.schema or {"type": "object"}, Prompt(conversation.user))
@@ -106,7 +106,7 @@ def _nouns(name: str) -> set[str]:
 
 
 def _first_string(tool: Tool) -> str | None:
-    """Return the name of the first property that accepts any string."""
+    """Return the name of the first property that accepts any string, or None."""
     for name, schema in tool.schema.get("properties", {}).items():
         if isinstance(schema, dict) and schema.get("type") == "string" and "enum" not in schema:
             return str(name)

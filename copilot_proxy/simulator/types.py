@@ -12,7 +12,7 @@ Schema = dict[str, Any]
 Model = dict[str, Any]
 """A model's entry in the catalogue."""
 Quirks = dict[str, Any]
-"""The faults that change this answer: name -> the value that the fault was turned on with."""
+"""The faults that change an answer: name -> the value that the fault was turned on with."""
 CopilotUsage = dict[str, Any]
 """The price of an answer: ``total_nano_aiu`` and ``token_details``."""
 

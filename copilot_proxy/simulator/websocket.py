@@ -62,7 +62,10 @@ class Frames:
                 yield TEXT, message
 
     def _next(self) -> tuple[bool, int, bytes] | None:
-        """Remove a frame from `_data`, and return (whether it ends a message, opcode, payload)."""
+        """Remove a frame from `_data`, and return (whether it ends a message, opcode, payload).
+
+        Returns None if the frame is incomplete.
+        """
         data = self._data
         if len(data) < 2:
             return None

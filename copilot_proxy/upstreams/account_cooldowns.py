@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 class AccountCooldowns:
-    """A `Cooldowns` for each source of tokens, replaced when its GitHub token changes."""
+    """A `Cooldowns` for each source of tokens, replaced when the source's GitHub token changes."""
 
     def __init__(self, clock: Clock) -> None:
         self._now = _Elapsed(clock)
@@ -40,7 +40,7 @@ class AccountCooldowns:
         """Call `ask` with `token` and return the result.
 
         During a cooldown, the token of a newer sign-in is used instead. Raises `CooldownRefusal` if
-        there is none, or if it has a cooldown too.
+        there is no newer sign-in, or if that one has a cooldown too.
         """
         try:
             with self.of(auth, token).guard(api, model):

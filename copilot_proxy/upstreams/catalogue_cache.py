@@ -44,7 +44,7 @@ class CatalogueCache:
         self._entries: WeakKeyDictionary[TokenSource, _Entry] = WeakKeyDictionary()
 
     def recent(self, auth: TokenSource, max_age: float = MAX_AGE) -> Catalogue | None:
-        """Return the list if it is cached and at most `max_age` seconds old."""
+        """Return the cached list, or None if it is missing or older than `max_age` seconds."""
         entry = self._entries.get(auth)
         is_recent = entry is not None and self._clock() - entry.fetched_at < max_age
         return entry.catalogue if entry is not None and is_recent else None

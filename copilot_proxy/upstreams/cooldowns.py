@@ -81,7 +81,7 @@ class _Breaker:
 
 
 _Probed = tuple[_Target, _Breaker]
-"""A half-open breaker that a request probes, and its target."""
+"""The target of a half-open breaker that a request probes, and the breaker."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Cooldowns:
         return _Guard(self, api, model)
 
     def _begin(self, api: str, model: str) -> list[_Probed]:
-        """Return the half-open breakers that a request probes. Raises an error if any is open."""
+        """Return the half-open breakers that a request probes. Raises `CooldownRefusal`."""
         return self._admit(_targets(model, api)) if self._breakers else []
 
     def _succeeded(self, api: str, model: str, probed: list[_Probed]) -> None:
@@ -142,7 +142,7 @@ class Cooldowns:
         ]
 
     def _admit(self, targets: tuple[_Target, ...]) -> list[_Probed]:
-        """Return the half-open breakers to probe. Raises an error if any is open."""
+        """Return the half-open breakers of `targets`. Raises `CooldownRefusal` if one is open."""
         now = self._now()
         found = [(one, breaker) for one in targets if (breaker := self._breakers.get(one))]
         for target, breaker in found:
@@ -250,7 +250,7 @@ def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
         return None  # the token exchange failed, so Copilot was not asked
     if error.upstream_status == 503 and "retry-after" in error.headers:
         return _Target(model)
-    # Each of these has also cost a token exchange.
+    # Each of these refusals has also cost a token exchange.
     if error.upstream_status == 421 or (error.upstream_status == error.status == 401):
         return _ACCOUNT
     if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):

@@ -21,11 +21,11 @@ _Result = TypeVar("_Result")
 def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
     """Return a connection pool if `many` is true, otherwise a transport that uses `client`.
 
-    If the environment configures a proxy, `client` is always used: it supports all kinds of
-    proxies.
+    If the environment configures a proxy, `client` is always used, because httpx supports all kinds
+    of proxies.
     """
     if many and is_direct():
-        # Imported here, because for a single request, the import takes longer than it saves.
+        # Imported here, because for a single request, the import takes longer than the pool saves.
         from copilot_proxy.upstreams.http.connection_pool import ConnectionPool
 
         return ConnectionPool(tls_context())
@@ -33,7 +33,7 @@ def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
 
 
 class ClientTransport:
-    """Sends requests with an httpx client, which its owner must close."""
+    """Sends requests with an httpx client. Whoever created the client must close it."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client

@@ -34,7 +34,7 @@ class _ShieldedStream(httpx.AsyncByteStream):
 
 
 async def _run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Await `coroutine`; if cancelled, wait for it to end before raising `CancelledError`."""
+    """Await `coroutine`. If cancelled, wait until the coroutine ends, then raise the error."""
     task = asyncio.ensure_future(coroutine)
     try:
         await asyncio.shield(task)

@@ -27,8 +27,8 @@ _Result = TypeVar("_Result")
 class HttpExchange(TimedWaiter[Any]):
     """A request sent over `connection`, and its response; methods raise `httpx.TransportError`.
 
-    `timeout` is the number of seconds after which the response fails if the server has neither sent
-    anything nor read any part of the request.
+    The response fails if the server neither sends anything nor reads any part of the request for
+    `timeout` seconds.
     """
 
     def __init__(self, connection: "HttpConnection", timeout: float | None) -> None:
@@ -43,7 +43,7 @@ class HttpExchange(TimedWaiter[Any]):
         self.unread = 0
         """The size of the unread chunks in bytes."""
         self._process: Callable[[bytes], object] | None = None
-        """The argument of the `receive` call that is waiting."""
+        """The `process` argument of the waiting `receive` call, if any."""
 
     async def head(self) -> None:
         """Wait for `status` and `headers`."""
@@ -86,7 +86,8 @@ class HttpExchange(TimedWaiter[Any]):
         self.wake()
 
     def wake(self) -> None:
-        """Wake up the reader after a change, unless the reader is waiting in `receive`."""
+        """Wake up the reader after a change. A reader that waits in `receive` is only woken up to
+        return or fail."""
         waiter = self.waiter
         if waiter is None or waiter.done():
             return

@@ -115,7 +115,7 @@ def body_reader(response: HttpResponse) -> _Read:
     """Return a function that reads the next decompressed bytes of the body, or b"" at the end.
 
     The function returns small chunks, so that a body that expands to gigabytes is noticed in time.
-    Raises `httpx.HTTPError`.
+    The function raises `httpx.HTTPError`.
     """
     read: _Read = response.read
     encodings = response.headers.get("content-encoding")

@@ -17,8 +17,8 @@ _Change = TypeVar("_Change")
 class WaitTimer:
     """The timer for all waits on a connection, which has one wait at a time.
 
-    It keeps running when a wait ends, because almost all waits are too short to be worth a timer of
-    their own.
+    The timer keeps running when a wait ends, because almost all waits are too short to be worth a
+    timer of their own.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class TimedWaiter(ABC, Generic[_Change]):
         self.now = timer.loop.time
         """The clock for the timeout."""
         self.last_change = 0.0
-        """When the timeout started."""
+        """When the last change occurred or, if there was none, the wait began."""
         self._grace_for: float | None = None
         """The `last_change` that the grace period belongs to."""
         self.waiter: asyncio.Future[_Change] | None = None

@@ -2,7 +2,7 @@
 
 The package is verified against a checksum that is part of this program, and its dependencies
 against the registry's checksums. Everything is installed and tested in a temporary folder, which
-replaces the old folder only if that succeeds.
+replaces the old folder only if both succeed.
 """
 
 import base64

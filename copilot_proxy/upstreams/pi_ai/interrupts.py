@@ -17,7 +17,7 @@ def uninterrupted() -> Iterator[None]:
     handlers: dict[int, Any] = {}
     for number in _INTERRUPTING:
         if signal.getsignal(number) in (signal.SIG_IGN, None):
-            continue  # for example under nohup; child processes must inherit that
+            continue  # ignored, as under nohup; child processes must inherit this
         with suppress(ValueError):  # signals only interrupt the main thread
             handlers[number] = signal.signal(number, lambda number, _: received.append(number))
     try:

@@ -101,7 +101,7 @@ def command_for(settings: Settings) -> SidecarCommand:
 
 
 def can_load(node: str, folder: Path) -> bool:
-    """Return whether the sidecar can load its packages from `folder`; takes up to a second."""
+    """Return whether the sidecar can load its packages from `folder`. Takes up to a second."""
     try:
         process = subprocess.run(  # noqa: S603  # the sidecar itself, without any requests
             _arguments(node, folder, 1, 1),
@@ -133,13 +133,13 @@ def sidecar_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for the sidecar, a subset of `environ`."""
     passed = {name: value for name, value in environ.items() if _PASSED_VARIABLES.fullmatch(name)}
     if file := certificate_file(passed):
-        # Node uses these in addition to its own certificate authorities.
+        # Node trusts the authorities in this file in addition to its own.
         passed["NODE_EXTRA_CA_CERTS"] = file
     return passed
 
 
 def certificate_file(environ: Mapping[str, str]) -> str | None:
-    """Return the file of certificate authorities named in `environ`, or the system's."""
+    """Return the file of certificate authorities that `environ` names, or else the system's."""
     return environ.get("SSL_CERT_FILE") or environ.get("NODE_EXTRA_CA_CERTS") or _system_store()
 
 

@@ -1,6 +1,6 @@
 """Starts the sidecar process when it is first needed, and restarts it if it dies.
 
-The process is restarted for the next exchange, after a delay that grows as long as it keeps dying.
+The process is restarted for the next exchange, after a delay that grows if it dies repeatedly.
 """
 
 import asyncio
@@ -36,8 +36,7 @@ class Sidecar:
         *,
         ping_interval: float = _PING_INTERVAL,
     ) -> None:
-        """`command` is called in a thread before each start. `exchange` raises the errors of this
-        call."""
+        """`command` is called in a thread before each start. `exchange` raises its errors."""
         self._name = name
         self._command = command
         self._ping_interval = ping_interval
@@ -54,7 +53,9 @@ class Sidecar:
     async def exchange(
         self, request: Mapping[str, Any], size: int = 0
     ) -> AsyncIterator[SidecarExchange]:
-        """Send `request`, which has about `size` bytes; leaving the context cancels it.
+        """Send `request`, which has about `size` bytes, and yield its exchange.
+
+        Leaving the context cancels an unfinished request.
 
         Raises `UpstreamUnreachable` if the process cannot be started.
         """

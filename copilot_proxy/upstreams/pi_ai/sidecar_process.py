@@ -28,7 +28,8 @@ WINDOW: Final = 128
 _MAX_LINE: Final = 32 * 1024 * 1024
 _MAX_LOG_LINE: Final = 2000
 _MAX_MISSED_PINGS: Final = 2
-"""The process is killed after this many consecutive pings without any message from it."""
+"""The process is killed after more than this number of consecutive pings without any message from
+it."""
 _EXIT_TIMEOUT: Final = 3.0
 """Seconds for the process to exit on its own."""
 
@@ -194,7 +195,7 @@ class SidecarProcess:
             self.process.stdin.close()
         exit_ = asyncio.ensure_future(self.process.wait())
         # In Python 3.11.2, asyncio.timeout raises no TimeoutError in a task that was cancelled
-        # before. This one was cancelled if the client disconnected while the process was starting.
+        # before. This task was cancelled if the client disconnected while the process was starting.
         await asyncio.wait([exit_], timeout=_EXIT_TIMEOUT)
         if not exit_.done():
             self._kill()

@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 class PiAiStreamResponse:
     """A streamed response with pi-ai's events, which `formats.pi_ai` converts.
 
-    `closing` closes its exchange.
+    `closing` closes the exchange.
     """
 
     is_stream = True
@@ -117,7 +117,7 @@ class PiAiUpstream:
     async def catalogue(
         self, auth: TokenSource | None = None, *, max_age: float = MAX_AGE
     ) -> Catalogue:
-        """Return the account's models from the catalogue, including those unknown to pi-ai."""
+        """Return the account's models from Copilot's list, including those unknown to pi-ai."""
         return await self._copilot.catalogue(auth, max_age=max_age)
 
     async def send(self, call: Call) -> UpstreamResponse:
