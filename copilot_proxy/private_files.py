@@ -29,7 +29,7 @@ DISK_HINT: Final = "Check that its disk has free space and works."
 class UnsafeFileError(OSError):
     """The file must not be used.
 
-    `reason` completes a sentence that starts with the path, such as "is a symbolic link".
+    `reason`, such as "is a symbolic link", completes a sentence that starts with the path.
     """
 
     def __init__(self, reason: str, hint: str | None = None) -> None:

@@ -129,7 +129,7 @@ def _sum(measure: Callable[[str], int], parts: list[tuple[str, int]]) -> int:
 
 
 def _count_merged(piece: str) -> int:
-    """Return the number of tokens that a piece is merged into, merging the lowest ids first.
+    """Return the number of tokens in a piece. The pair that forms the lowest id is merged first.
 
     Merging starts with the characters of the piece. A character that is not a token is split into
     bytes.

@@ -80,7 +80,7 @@ def parse_account(payload: Mapping[str, object]) -> Account:
 
 
 def plan_name(sku: str | None, plan: str | None = None) -> str:
-    """Return the plan's name as on GitHub's pricing page.
+    """Return the plan's name as it appears on GitHub's pricing page.
 
     The SKU takes precedence, because `plan` is ``individual`` for both Free and Pro.
     """

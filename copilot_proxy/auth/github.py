@@ -32,7 +32,7 @@ _TIMEOUT: Final = 30.0
 _GRACE: Final = 60.0
 """Seconds for which a token is valid after `refresh_in`, if its expiry is implausible."""
 _DIRECT_LIFETIME: Final = 24 * 3600.0
-"""Seconds until the API host for a directly used token is looked up again."""
+"""Seconds until the API host for a token that is used directly is looked up again."""
 _CODE_LIFETIME: Final = 900.0
 _INTERVAL: Final = 5.0
 _MALFORMED_HINT: Final = (
@@ -91,7 +91,7 @@ class GitHub:
         )
 
     def at(self, host: str) -> Self:
-        """Return the API of another host, which shares the HTTP client."""
+        """Return the API of another host; both share the HTTP client."""
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
     async def aclose(self) -> None:

@@ -63,8 +63,8 @@ def copilot_fields(token: Secret) -> dict[str, str]:
 def reject_classic_token(token: Secret, *, where: str, first: str = "") -> None:
     """Raise `NotSignedIn` for a classic personal access token.
 
-    `where` completes "The token ...", such as "in the keyring"; `first` is a sentence that precedes
-    the hint.
+    `where`, such as "in the keyring", completes "The token ..."; `first` is a sentence that
+    precedes the hint.
     """
     if is_classic(token):
         raise NotSignedIn(

@@ -184,7 +184,7 @@ def this_machine() -> "Machine":
 
 
 def _print_setup(setup: "Setup") -> None:
-    """Print what the user must do, including the key, as text that can be copied."""
+    """Print setup instructions that can be copied; they contain the key."""
     from copilot_proxy.cli.connect_files import short
 
     if setup.changes:

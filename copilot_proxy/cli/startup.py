@@ -7,7 +7,7 @@ from copilot_proxy.server.gc_tuning import tune_gc_for_startup
 
 
 def speed_up_startup() -> None:
-    """Avoid unnecessary work during startup; must be called once, before any heavy import."""
+    """Avoid unnecessary work during startup. Call this once, before any heavy import."""
     tune_gc_for_startup()
     # httpx imports its own command line, which loads click, rich and pygments. httpx also works if
     # that import fails, so make the import fail.

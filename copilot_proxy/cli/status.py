@@ -35,7 +35,7 @@ class AccountStatus:
     direct: bool | None = None
     """Whether the token itself is used, without an exchange; None if unknown."""
     models: int | None = None
-    """How many models Copilot lists for a directly used token."""
+    """How many models Copilot lists for a token that is used directly."""
     notice: str | None = None
     """A notice for the user from GitHub, such as about the end of a trial."""
     error: CopilotProxyError | None = None
@@ -224,7 +224,7 @@ def _rows(credential: "Credential", status: AccountStatus, store: str) -> list[t
 
 
 def _directly(status: AccountStatus) -> str:
-    """Describe Copilot's answer to a directly used token."""
+    """Describe Copilot's answer to a token that is used directly."""
     if status.error is not None:
         return "directly, without an exchange"
     if status.models is None:

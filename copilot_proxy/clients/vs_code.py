@@ -1,4 +1,4 @@
-"""VS Code's chat, which supports groups of the user's own models since version 1.122.
+"""VS Code's chat, which has supported groups of the user's own models since version 1.122.
 
 Source: https://code.visualstudio.com/docs/agent-customization/language-models
 """

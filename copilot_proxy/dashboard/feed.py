@@ -88,7 +88,7 @@ class _Channel:
 
 
 class Feed:
-    """All open pages of this process."""
+    """All open dashboard pages that this process serves."""
 
     def __init__(self, source: Source, on_idle: Callable[[], None]) -> None:
         """`on_idle` is called when the last page has been closed."""

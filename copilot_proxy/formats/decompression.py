@@ -98,7 +98,7 @@ class _Zstd:
 
 
 class _Brotli:
-    """A brotli body (RFC 7932)."""
+    """A body compressed with Brotli (RFC 7932)."""
 
     rest = b""  # the library rejects any data after the body
 

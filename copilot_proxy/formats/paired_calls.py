@@ -1,4 +1,4 @@
-"""Checks whether each tool call of a conversation has its result, as some APIs require.
+"""Checks whether each tool call in a conversation has its result, as some APIs require.
 
 The calls and results are passed as steps, so that it does not matter how a conversation is stored.
 """

@@ -182,7 +182,7 @@ def _layout(kind: Any) -> _Layout:
 
 
 def _plain_parts(message: Any) -> tuple[list[Any], bytes]:
-    """Like `_parts`, for a struct. Returns the same bytes as for the decoded JSON."""
+    """Like `_parts`, but for a struct. Returns the same bytes as for the decoded JSON."""
     kind: Any = type(message)
     role, uncached, others = _layout(kind)
     if role or message.role:

@@ -125,7 +125,7 @@ class _End:
 
     @property
     def is_last(self) -> bool:
-        """Whether the end was found, and only whitespace follows it."""
+        """Whether the end has been found, and only whitespace has followed it."""
         return self._is_found and not self._has_more
 
     def feed(self, piece: str) -> None:

@@ -1,4 +1,7 @@
-"""The data that the budget passes to the ledger to reserve amounts; loaded without SQLite."""
+"""The data that the budget passes to the ledger to reserve amounts.
+
+This module does not load SQLite.
+"""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple

@@ -104,7 +104,7 @@ class TextFormatter(logging.Formatter):
         return text
 
     def _http(self, http: dict[str, Any], start: int) -> str:
-        """Like `_request`, for a request without a record."""
+        """Like `_request`, but for a request without a record."""
         key = ("key", http["key"]) if http["key"] else ()
         failure = (http["error"],) if "error" in http else ()
         text = " ".join((http["method"], http["path"], *key, *failure))

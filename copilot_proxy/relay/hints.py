@@ -16,7 +16,7 @@ _EFFORT_FIELDS: Final = re.compile(
 
 
 class Hints:
-    """Hints about models that Copilot refuses, from the account's catalogue."""
+    """Adds hints from the account's catalogue about models that Copilot refuses."""
 
     def __init__(self, upstream: Upstream, models: ModelResolver) -> None:
         self._upstream = upstream

@@ -45,7 +45,7 @@ class Recording:
         self.end(error)
 
     def end(self, error: BaseException | None) -> None:
-        """Complete the record of a request that failed with `error`, or succeeded (None)."""
+        """Complete the record of a request that failed with `error`, or succeeded if it is None."""
         record = self._record
         if isinstance(error, CopilotProxyError):
             record.mark_failed(code_of(error), self._client.error_status(error))

@@ -1,4 +1,4 @@
-"""Answers the dashboard's queries to the ledger; loaded by the first query."""
+"""Answers the dashboard's queries to the ledger. The first query loads this module."""
 
 import asyncio
 from typing import Final, TypeVar

@@ -187,8 +187,8 @@ class EventStream:
         return True
 
     def _must_encode_in_thread(self, events: list[dict[str, Any]]) -> bool:
-        """Return whether an event contains a whole Responses response, which repeats the tools and
-        instructions of its request."""
+        """Return whether the request is large and an event contains a whole Responses response,
+        which repeats the tools and instructions of the request."""
         return self._is_large and any("response" in event for event in events)
 
     def _encode_large(self, event: dict[str, Any]) -> bytes:

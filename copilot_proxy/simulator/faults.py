@@ -154,7 +154,7 @@ class Faults:
         return {"on": on, "catalogue": CATALOGUE}
 
     def take(self, name: str, path: str) -> Fault | None:
-        """Return the named fault, and count one use, if it is on and applies to `path`."""
+        """Return the named fault if it is on and applies to `path`, and count one use of it."""
         with self._lock:
             fault = self._on.get(name)
             if fault is None or (fault.path is not None and fault.path != path):

@@ -84,7 +84,7 @@ def _openai_ids(messages: list[ChatMessage]) -> None:
 
 
 def repeated(ids: list[str], earlier: Collection[str]) -> int | None:
-    """Return the index of the first id that also occurs in `earlier` or before it, or None."""
+    """Return the index of the first id that is in `earlier` or repeats a previous id, or None."""
     for index, one in enumerate(ids):
         if one in earlier or one in ids[:index]:
             return index

@@ -168,7 +168,7 @@ class ToolCalls:
         return call
 
     def _unused(self, id: str) -> str:
-        """Return the id, with a number appended if an earlier call of the conversation has it."""
+        """Return the id, with a number appended if an earlier call in the conversation has it."""
         candidates = (f"{id}_{number}" for number in count(2))
         return (
             id

@@ -8,7 +8,7 @@ from copilot_proxy.formats.types import Json
 
 
 def replace_unsigned_calls(turns: list[Json]) -> list[Json]:
-    """Return the messages with each unsigned call of the current turn, and its result, as text.
+    """Return the messages with each unsigned call in the current turn, and its result, as text.
 
     Every result must directly follow its call. The two become a single user message, because a
     model that sees calls as text in its own messages may imitate them. If there is nothing to

@@ -195,7 +195,7 @@ def not_fetched(block_type: str, source: object, path: str) -> RequestError:
 
 
 def not_uploaded(path: str) -> RequestError:
-    """Return the error for a file at `path` that was uploaded to a container."""
+    """Return the error for a reference, at `path`, to a file that was uploaded to a container."""
     return RequestError(
         "Copilot has no containers, so it cannot read files that were uploaded to one.",
         param=path,

@@ -59,7 +59,7 @@ class _OpenCalls:
         self._count = 0
 
     def open(self, id: str | None, name: str) -> str:
-        """Add a call of the tool `name`, and return its id."""
+        """Add a call to the tool `name`, and return its id."""
         id = id or f"{POSITION_ID_PREFIX}{self._count}"
         self._count += 1
         self._open[id] = name

@@ -31,7 +31,7 @@ class OllamaMessage(Struct):
     """A message; `images` are base64, without a ``data:`` prefix.
 
     A ``tool`` message is the result of the call with the id `tool_call_id`. Without an id, it is
-    the result of the first open call of the tool `tool_name`.
+    the result of the first open call to the tool `tool_name`.
     """
 
     role: Literal["system", "user", "assistant", "tool"]

@@ -61,7 +61,7 @@ class ChatToResponses:
 
     @property
     def response(self) -> Response:
-        """The response so far, with the items that are complete; final after `close`."""
+        """The response so far, with only its complete items. It is final after `close`."""
         done = [dict(item.item) for item in self._items if item.is_done]
         return {**self._response, "output": done}
 

@@ -1,4 +1,4 @@
-"""Gives tool calls new ids if an earlier call of the conversation has the same id.
+"""Gives tool calls new ids if an earlier call in the conversation has the same id.
 
 Some models and clients reuse ids. Claude and OpenAI's models refuse that, at least within a
 message; for other models, the results would be ambiguous.

@@ -11,7 +11,7 @@ from copilot_proxy.formats.types import Json
 
 
 def number_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Number the calls of a conversation and their results if the model expects numbered ids."""
+    """Number the calls in a conversation and their results if the model expects numbered ids."""
     form, calls = profile.tool_id_form, outgoing.calls
     if form is None or _are_numbered(outgoing, form):
         return

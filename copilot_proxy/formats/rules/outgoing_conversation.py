@@ -76,7 +76,7 @@ class OutgoingConversation(ABC):
             self.body[self.turns_key] = turns.decoded()
 
     def last_turns(self, count: int) -> list[Json]:
-        """Return the last messages or items, at most `count`; they must not be changed."""
+        """Return up to `count` of the last messages or items, which must not be changed."""
         turns = self.body[self.turns_key]
         is_plain = isinstance(turns, PlainTurns)
         return msgspec.to_builtins(turns[-count:]) if is_plain else self.turns[-count:]

@@ -5,7 +5,7 @@ from copilot_proxy.formats.rules.outgoing import OutgoingBody
 
 
 def replace_unsigned(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Convert to text any calls of the current turn that the model has not signed.
+    """Convert to text any calls in the current turn that the model has not signed.
 
     Such calls occur if the user switches models in the middle of a turn, or if a client has lost
     the signatures.

@@ -52,7 +52,7 @@ def flatten_namespaces(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
 def replace_custom(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Replace custom tools, whose input is plain text, with functions that have one argument.
 
-    The response translator converts calls of these functions back.
+    The response translator converts calls to these functions back.
     """
     if outgoing.replace_custom_tools():
         notes.append(CUSTOM_REPLACED)

@@ -20,7 +20,7 @@ def shield_close(response: httpx.Response) -> httpx.Response:
 
 
 class _ShieldedStream(httpx.AsyncByteStream):
-    """Wraps the body `stream` and shields its closing."""
+    """Wraps the body `stream` and shields its closing from cancellation."""
 
     def __init__(self, stream: httpx.AsyncByteStream) -> None:
         self._stream = stream

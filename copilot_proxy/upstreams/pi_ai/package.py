@@ -86,7 +86,10 @@ def find_node() -> str:
 
 
 def command_for(settings: Settings) -> SidecarCommand:
-    """Return the command that starts the sidecar. Raises `CopilotProxyError` if it cannot start."""
+    """Return the command that starts the sidecar.
+
+    Raises `CopilotProxyError` if Node or pi-ai is missing, or if its version is wrong.
+    """
     node, folder = find_node(), folder_of(settings)
     current, required = installed(folder), version()
     if current is None:
