@@ -67,8 +67,8 @@ _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def drop_empty(api: str, request: Json) -> None:
-    """Remove the fields that ask for nothing from `request`, and turn empty lists and nulls in
-    results into empty strings.
+    """Remove the fields that ask for nothing from `request`, and replace null results and empty
+    contents with empty strings.
 
     `request` must be newly decoded, and in the format of the client API `api`.
     """

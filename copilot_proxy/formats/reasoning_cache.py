@@ -70,7 +70,7 @@ class ReasoningCache:
                     self._ids.popitem(last=False)
 
     def store_vendor(self, opaque: str, vendor: str) -> None:
-        """Record that `vendor` encrypted the reasoning `opaque`, so that no other can decrypt it."""
+        """Record that `vendor` encrypted the reasoning `opaque`. No other vendor can decrypt it."""
         self._vendors[_digest(opaque)] = vendor
         while len(self._vendors) > self._max_calls:
             self._vendors.popitem(last=False)

@@ -51,7 +51,7 @@ class UpstreamApi(Protocol):
 
     @property
     def native(self) -> NativePassage | None:
-        """The pass-through for clients of the same API; None for Chat Completions, which needs none."""
+        """The pass-through for clients of the same API, or None for Chat Completions."""
         ...
 
     def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:

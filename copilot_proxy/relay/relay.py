@@ -88,7 +88,7 @@ class Relay:
     async def _model_for(
         self, request: ClientRequest, record: RequestRecord, caller: Caller
     ) -> str:
-        """Return the name of the requested model, or of the small model for a job that it can do.
+        """Return the name of the model to use: the small one if this is a small job that it can do.
 
         The request keeps the name that the client sent, since some clients expect it in the answer.
         """
