@@ -51,7 +51,7 @@ class UpstreamApi(Protocol):
 
     @property
     def native(self) -> NativePassage | None:
-        """The pass-through for clients of the same API, or None for Chat Completions."""
+        """The pass-through for clients of the same API, or None if none is needed."""
         ...
 
     def accepted_stops(self, model: Model | None, stops: Sequence[str]) -> list[str]:
