@@ -243,7 +243,7 @@ class ChatToMessages:
         events.append({"type": "content_block_delta", "index": self._index, "delta": delta})
 
     def _signature(self, opaque: str) -> str:
-        """Return the opaque value as a signature with the tag of its API.
+        """Return a part of the opaque value as a signature with the tag of its API.
 
         Later parts arrive without a tag, so they are given the tag of the first part.
         """

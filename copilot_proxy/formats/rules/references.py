@@ -22,7 +22,7 @@ _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "depe
 
 
 def inline_references(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Rewrite references in tool schemas that the model would refuse."""
+    """Rewrite references that the model would refuse in tool schemas."""
     reason = "the model accepts only references to $defs"
     rewrite_tool_schemas(outgoing, with_definitions, reason, notes)
 
