@@ -121,7 +121,7 @@ def make_folder(folder: Path) -> None:
 
 
 def is_open_to_others(folder: Path) -> bool:
-    """Return whether other users can list `folder` or create files in it."""
+    """Return whether another user owns `folder` or has any access to it."""
     status = folder.stat()
     return _POSIX and (bool(status.st_mode & 0o077) or not _is_ours(status))
 

@@ -91,7 +91,7 @@ class GitHub:
         )
 
     def at(self, host: str) -> Self:
-        """Return the API of another host; both share the HTTP client."""
+        """Return the API of `host`, with the same HTTP client."""
         return self if host == self.host else type(self)(self.client, self.settings, host)
 
     async def aclose(self) -> None:

@@ -260,7 +260,7 @@ class Budget:
     def _warn(
         self, record: RequestRecord, limit: Limit, allowed: int, spent: int, period: str
     ) -> None:
-        """Note in the request, and once in the log, that most of a limit is spent."""
+        """Note in the request, and once in the log and a notice, that most of a limit is spent."""
         limit_text, spent_text = limit_amount(allowed), amount(spent)
         if "AI credit" in limit_text:
             spent_text = spent_text.removesuffix(" AI credits")

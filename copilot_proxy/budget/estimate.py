@@ -129,7 +129,7 @@ class Estimator:
         )
 
     def _in_proportion(self, record: RequestRecord) -> int | None:
-        """Return the tokens of a large prompt, estimated from the session's last prompt.
+        """Return the token count of a large prompt, estimated from the session's last prompt.
 
         Copilot has counted the tokens of that prompt. Returns None if there is no such prompt, or
         if the sizes differ too much.

@@ -54,7 +54,7 @@ class SeenList(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """The ids of changed models by kind of change, in the order of the list."""
+    """The ids of changed models by kind of change, in the order of the model lists."""
 
     added: list[str]
     gone: list[str]

@@ -7,8 +7,8 @@ from copilot_proxy.model_prices import multiplier
 def price_text(model: Model) -> str:
     """Return a model's price, or "" if it is unknown.
 
-    The price is in dollars per million input and output tokens (``$3/$15``), a premium request
-    multiplier (``1x``), or ``included``.
+    It is the price per million input and output tokens (``$3/$15``), a premium request multiplier
+    (``1x``), or ``included``.
     """
     if (price := model.token_price) is not None:
         if not any(price):
@@ -26,10 +26,10 @@ def is_included(model: Model) -> bool:
 
 
 def _short(dollars: float) -> str:
-    """Format a number of dollars.
+    """Format an amount in dollars.
 
-    Whole numbers have no decimals. Other amounts have two decimals from one cent up, and two
-    significant digits below that.
+    From one cent up, it has two decimals, or none if both are zero. Below that, it has up to two
+    significant digits and up to five decimals.
     """
     if dollars >= 0.01:
         return f"{dollars:.2f}".removesuffix(".00")

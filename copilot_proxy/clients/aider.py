@@ -1,6 +1,6 @@
 """aider, which is configured with variables and a file of model limits.
 
-Source: https://aider.chat/docs/llms/openai-compat.html and /docs/config/adv-model-settings.html
+Sources: https://aider.chat/docs/llms/openai-compat.html and /docs/config/adv-model-settings.html
 """
 
 import json

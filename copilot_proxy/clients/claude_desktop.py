@@ -1,6 +1,6 @@
 """Claude Desktop, which users configure in its window.
 
-Source: https://docs.litellm.ai/docs/proxy/client_setup/claude_desktop and
+Sources: https://docs.litellm.ai/docs/proxy/client_setup/claude_desktop and
 https://docs.pangolin.net/manage/ai/configure-ai-clients/claude-desktop
 """
 

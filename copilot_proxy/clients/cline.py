@@ -1,6 +1,6 @@
 """Cline's command line, which reads providers from a configurable folder.
 
-Source: ``cline auth --help`` and the files that this command writes.
+Sources: ``cline auth --help`` and the files that this command writes.
 """
 
 import json

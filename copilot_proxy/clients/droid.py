@@ -1,6 +1,6 @@
 """Factory's droid, which accepts a settings file as an argument.
 
-Source: https://docs.factory.ai/cli/byok/overview and ``droid --help``.
+Sources: https://docs.factory.ai/cli/byok/overview and ``droid --help``.
 """
 
 import json

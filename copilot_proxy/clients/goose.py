@@ -1,6 +1,6 @@
 """goose, which reads variables, or a file in the folder of the user's own providers.
 
-Source: https://goose-docs.ai/docs/getting-started/providers and the files of goose's built-in
+Sources: https://goose-docs.ai/docs/getting-started/providers and the files of goose's built-in
 providers.
 """
 

@@ -1,6 +1,6 @@
 """opencode and its derivative Kilo, which read a configuration from a variable and merge it last.
 
-Source: https://opencode.ai/docs/config and /docs/providers.
+Sources: https://opencode.ai/docs/config and /docs/providers.
 """
 
 import json

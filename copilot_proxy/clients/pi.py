@@ -1,6 +1,6 @@
 """pi, for which an extension adds a provider, with an API for each model.
 
-Source: docs/extensions.md and docs/models-configuration.md of @earendil-works/pi-coding-agent.
+Sources: docs/extensions.md and docs/models-configuration.md of @earendil-works/pi-coding-agent.
 """
 
 import json

@@ -179,7 +179,7 @@ def _is_edited(text: str, path: Path, digest: str, before: str) -> bool:
 
 
 def _digest(data: Any) -> str:
-    """Return the digest of a value. In an object with addresses, only the addresses count.
+    """Return the digest of a value. If an object or list contains URLs, only these count.
 
     Clients such as Cline may update other fields, for example a timestamp. The object still belongs
     to `connect` as long as it points to this server.

@@ -1,4 +1,4 @@
-"""Reads and replaces configuration files: atomically, and only where this is permitted."""
+"""Reads configuration files, and atomically replaces those that may be replaced."""
 
 import os
 import stat

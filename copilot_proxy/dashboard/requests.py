@@ -71,7 +71,7 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
 
 
 def hint(code: str, status: int, outcome: str, notes: Sequence[str] = ()) -> str:
-    """Return what to do about the error of a request in the ledger.
+    """Return a hint for a failed request in the ledger.
 
     The ledger does not store the error's own message or hint.
     """

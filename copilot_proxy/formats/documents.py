@@ -214,7 +214,7 @@ def pdf_data(part: Json) -> str:
 
 
 def first_pdf(request: ClientRequest) -> str | None:
-    """Return the path of the first PDF in a validated request of any client API, or None.
+    """Return the path of the first PDF in a validated request to any client API, or None.
 
     Tool results are also searched.
     """

@@ -53,7 +53,7 @@ def may_have_files(body: bytes) -> bool:
 
 
 def find_file_urls(request: ClientRequest) -> Iterator[FileUrl]:
-    """Yield all URLs of images and documents in a request of any API, including tool results."""
+    """Yield all URLs of images and documents in a request to any API, including tool results."""
     pending: deque[tuple[str, Any]] = deque((name, request.get(name)) for name in FIELDS)
     while pending:
         path, value = pending.popleft()

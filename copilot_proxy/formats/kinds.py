@@ -77,7 +77,7 @@ def plain_kinds(turns: PlainTurns) -> Kinds:
 
 
 def request_kinds(request: ClientRequest) -> Kinds:
-    """Return the kinds in the conversation of `request`, for any client API."""
+    """Return the kinds in the conversation of a request to any client API."""
     roots = [request[name] for name in _ROOTS if name in request]
     for turns in roots:
         if isinstance(turns, PlainTurns):

@@ -165,8 +165,8 @@ class _End:
 def parsed_input(text: str, default: Any = None) -> Json:
     """Return a tool's input as an object.
 
-    Text that is not a JSON object is wrapped: ``{"INVALID_JSON": text}``. For empty text,
-    returns `default`, or an empty object.
+    Empty text becomes `default`, or an empty object; null also becomes an empty object. Any other
+    text that is not a JSON object is wrapped: ``{"INVALID_JSON": text}``.
     """
     if not text.strip():
         return default if isinstance(default, dict) else {}

@@ -56,7 +56,7 @@ def known(database: sqlite3.Connection, request_ids: Sequence[str]) -> set[str]:
 
 
 def _insert(database: sqlite3.Connection, rows: Sequence[Row], written: set[str]) -> None:
-    """Write `rows`, except those in `written`, in one transaction."""
+    """Add the ids of new rows to `written`, and write these rows in one transaction."""
     # Do all work in Python first, because other connections must wait during the transaction.
     new: list[Row] = []
     sums: dict[Row, list[int]] = {}

@@ -45,7 +45,7 @@ class SpentSums:
         row changes the hash, so an amount is valid as long as the hash is the same."""
 
     def clear(self) -> None:
-        """Forget all sums that may have changed."""
+        """Forget all sums, except those in `_by_day`, which are checked when they are used."""
         self._known.clear()
         self.version = object()
 

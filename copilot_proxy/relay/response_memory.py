@@ -113,7 +113,7 @@ class ResponseMemory:
         return resume() if size < LARGE else await run_in_turn(resume)
 
     def remembering(self, resumed: ResumedRequest, caller: Caller) -> BeforeLast | None:
-        """Return a function that remembers the response, given the last event of the reply.
+        """Return a function that takes the reply's last event and remembers the response in it.
 
         Returns None if the response will not be remembered.
         """

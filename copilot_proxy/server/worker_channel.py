@@ -54,7 +54,7 @@ def _read_only(table: dict[Any, Any]) -> MappingProxyType[Any, Any]:
 
 
 def encode_config(config: WorkerConfig) -> bytes:
-    """Return `config` in the format that is sent: a 4-byte length, then a pickle."""
+    """Return `config` in its wire format: a 4-byte length, then a pickle."""
     body = io.BytesIO()
     _Pickler(body).dump(config)
     return _LENGTH.pack(len(body.getvalue())) + body.getvalue()

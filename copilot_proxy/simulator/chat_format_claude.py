@@ -10,7 +10,7 @@ from .types import ChatCall, ChatChunk, ChatCompletion, ChatDelta, ChatUsage, Js
 
 
 class Claude(ChatFormat):
-    """Claude's format of chat completions."""
+    """The format of Claude's chat completions."""
 
     def usage(self) -> ChatUsage:
         reply = self.reply

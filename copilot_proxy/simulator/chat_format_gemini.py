@@ -10,7 +10,7 @@ from .types import ChatChunk, ChatCompletion, ChatDelta, ChatMessage, ChatUsage
 
 
 class Gemini(ChatFormat):
-    """Gemini's format of chat completions."""
+    """The format of Gemini's chat completions."""
 
     def usage(self) -> ChatUsage:
         reply = self.reply

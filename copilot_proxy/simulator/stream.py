@@ -67,7 +67,7 @@ async def send(call: Call, answer: Answer, headers: dict[str, str], *, streamed:
 
 
 class _Writer:
-    """Writes an answer as a stream with faults."""
+    """Writes an answer as a stream, with any active faults."""
 
     def __init__(self, call: Call, answer: Answer, faults: Quirks) -> None:
         self.call = call

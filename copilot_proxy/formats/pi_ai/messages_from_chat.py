@@ -26,7 +26,7 @@ _NO_TOKENS: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
 
 
 class MessagesBuilder:
-    """Translates the messages of one request to `model` on `api`; `now` is in ms since 1970."""
+    """Translates the messages of a request for `model` on `api`; `now` is in ms since 1970."""
 
     def __init__(self, model: str, api: PiApi, now: int, notes: list[str]) -> None:
         self._model = model
@@ -42,9 +42,9 @@ class MessagesBuilder:
     def context(self, chat: list[Json], tools: list[Json]) -> Json:
         """Return pi-ai's `TranscriptContext` for chat messages and pi-ai's `tools`.
 
-        The context is ``{"messages"}``. The first message is a system message with the instructions
-        and the tools, if there are any. Raises `RequestError` if nothing is left, or for an image
-        that pi-ai cannot send.
+        The context is ``{"messages": [...]}``. The first message is a system message with the
+        instructions and the tools, if there are any. Raises `RequestError` if nothing is left, or
+        for an image that pi-ai cannot send.
         """
         system: list[str] = []
         messages: list[Json] = []

@@ -82,7 +82,7 @@ def compacted_message() -> Json:
 
 
 def item_contents(request: ResponsesRequest) -> list[str]:
-    """Return the encrypted contents of a client's reasoning, compactions and tool results."""
+    """Return the encrypted contents of a request's reasoning, compactions and tool results."""
     found: list[Any] = []
     for item in item_list(request):
         found += [_encrypted(item), *(part["encrypted_content"] for part in _encrypted_parts(item))]

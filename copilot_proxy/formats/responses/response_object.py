@@ -9,7 +9,7 @@ from copilot_proxy.masking import mask
 def base_response(request: ResponsesRequest, model: str, created: int) -> Response:
     """Return the fields that OpenAI's schema requires, except `id`, `status` and `usage`.
 
-    `created` is in seconds since 1970. `store` in `request` determines whether the response will be
+    `created` is in seconds since 1970. `store` in `request` must say whether the response will be
     remembered.
     """
     reasoning = request.get("reasoning") or {}

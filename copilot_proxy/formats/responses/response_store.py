@@ -121,7 +121,7 @@ class StoredResponse:
 
     @property
     def size(self) -> int:
-        """Memory in bytes of the response without its exchange."""
+        """Memory in bytes used by the response, not counting its exchange."""
         return len(self.data) + _OVERHEAD
 
 

@@ -69,7 +69,7 @@ def _prepared(item: Json, notes: list[str]) -> list[Json]:
 def describe_tools(body: ResponsesRequest) -> None:
     """Remove empty tool descriptions, which Copilot rejects; the tools of `body` must be copies.
 
-    A namespace must have a description, so an empty one becomes the namespace's name.
+    A namespace must have a description, so its name replaces a missing or empty one.
     """
     for holder in (body, *filter(has_tools, item_list(body))):
         for tool in tools_of(holder):

@@ -140,9 +140,11 @@ class OutgoingBody(OutgoingConversation):
         return False
 
     def replace_tool_search(self) -> tuple[bool, int]:
-        """Convert the client's own search to a function, and offer the tools that it has found.
+        """Convert a tool search that the client runs to a function, and offer the tools that it has
+        found.
 
-        Returns whether the model was asked to search on its own, and how many tools are left out.
+        Returns whether the model was asked to run the search itself, and the number of tools left
+        out.
         """
         return False, 0
 

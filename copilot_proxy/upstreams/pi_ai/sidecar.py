@@ -36,7 +36,7 @@ class Sidecar:
         *,
         ping_interval: float = _PING_INTERVAL,
     ) -> None:
-        """`command` is called in a thread before each start. `exchange` raises its errors."""
+        """`command` is called in a thread before each start; `exchange` passes on its errors."""
         self._name = name
         self._command = command
         self._ping_interval = ping_interval
