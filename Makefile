@@ -17,7 +17,7 @@ WORKERS = $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1
 PYTEST = -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents browser man check format lint types contracts wheel clients audit sbom clean
+.PHONY: help run test lowest matrix fields faults ledger bench soak attack agents agent-programs browser man check format lint types contracts wheel clients audit sbom clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -73,14 +73,15 @@ soak: $(VENV)/dev.stamp  ## run the server under mixed traffic with faults; MINU
 attack: $(VENV)/dev.stamp  ## kill and stop processes, fill disks, shift clocks, crowd ports; RESTARTS=20 is quicker
 	@RESTARTS=$(RESTARTS) $(BIN)/python -m tests.attack $(ATTACKS)
 
-clients:  ## install the clients that some tests need, with npm: see CONTRIBUTING.md
-	cd tests/node && npm install $(NPM_FLAGS)
-	cd tests/clients && npm install $(NPM_FLAGS)
-	cd tests/pi_ai && npm install $(NPM_FLAGS)
-	cd tests/official && npm install $(NPM_FLAGS)
+clients: npm-node npm-clients npm-pi_ai npm-official  ## install the clients that some tests need, with npm: see CONTRIBUTING.md
 
-agents: $(VENV)/dev.stamp  ## run coding agents against the server: a question, a tool, refusals; ALL=yes for more
-	cd tests/agents && npm install $(NPM_FLAGS)
+npm-%:
+	cd tests/$* && npm install $(NPM_FLAGS)
+
+agents: $(VENV)/dev.stamp agent-programs  ## run coding agents against the server: a question, a tool, refusals; ALL=yes for more
+	AGENTS=$(if $(ALL),all,yes) $(BIN)/python $(PYTEST) tests/agents
+
+agent-programs: npm-agents
 	@test -x .venv-agents/bin/llm || { $(PYTHON) -m venv .venv-agents \
 	  && .venv-agents/bin/python -m pip install --quiet -r tests/agents/requirements.txt; }
 ifdef ALL
@@ -89,11 +90,9 @@ ifdef ALL
 	@test -x .venv-gptme/bin/gptme || { $(PYTHON) -m venv .venv-gptme \
 	  && .venv-gptme/bin/python -m pip install --quiet gptme==0.35.1; }
 endif
-	AGENTS=$(if $(ALL),all,yes) $(BIN)/python $(PYTEST) tests/agents
 
-browser: $(VENV)/dev.stamp  ## try the dashboard in Chromium, which must be installed
+browser: $(VENV)/dev.stamp npm-browser  ## try the dashboard in Chromium, which must be installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group browser
-	cd tests/browser && npm install $(NPM_FLAGS)
 	BROWSER_TESTS=yes $(BIN)/python -m pytest -n 2 tests/browser
 
 check: lint types contracts wheel  ## run all checks that a change must pass
