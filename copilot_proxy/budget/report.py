@@ -45,7 +45,7 @@ class LimitState(NamedTuple):
 
 
 def limit_states(database: Database, limits: Limits, now: datetime) -> Sequence[LimitState]:
-    """Return how much of each limit is used; `now` has a time zone."""
+    """Return how much of each limit is used; `now` must have a time zone."""
     day, month = days_of(now)
     found = []
     for limit in limits.limits:

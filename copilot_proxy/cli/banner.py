@@ -184,7 +184,7 @@ def suggest(catalogue: "Catalogue", settings: "Settings") -> "list[Model]":
     """Return up to three models to start with: the default, a free one, and models of other
     vendors.
 
-    Vendors with many models come first; models about to retire and the most expensive ones come
+    Vendors with many models come first; models about to be retired and the most expensive ones come
     last. Each vendor's newest mid-sized model comes before its other models.
     """
     usable = [model for model in catalogue.chat if not model.needs_enabling]

@@ -218,7 +218,7 @@ class Journal:
 def _write_files(plans: Sequence[FilePlan]) -> dict[Path, tuple[Path, ...]]:
     """Write the files, and return the folders that were created for each.
 
-    If a file cannot be written, restores the other files and raises `FileProblem`.
+    If a file cannot be written, restores those already written and raises `FileProblem`.
     """
     made: dict[Path, tuple[Path, ...]] = {}
     needed = [plan for plan in plans if plan.is_needed]

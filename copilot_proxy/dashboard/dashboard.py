@@ -162,7 +162,7 @@ class Dashboard:
         )
 
     def raise_budget(self, nano: int, kind: str, name: str, per: str) -> None:
-        """Raise the limit of a scope and period. Raises `CopilotProxyError`."""
+        """Increase the limit of a scope and period. Raises `CopilotProxyError`."""
         self._settings.require_ledger()
         now = datetime.now().astimezone()
         raise_limits(self._limits, self._settings.budget, nano, kind, name, now, per=per)

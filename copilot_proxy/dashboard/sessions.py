@@ -59,7 +59,7 @@ class Sessions:
         return self._set_cookie("", 0, https=https)
 
     def find(self, header: bytes) -> ApiKey | None:
-        """Return the key that the cookies in a ``Cookie`` header represent, or None."""
+        """Return the key of the valid session cookie in a ``Cookie`` header, or None."""
         for part in header.decode("latin-1").split(";"):
             name, _, value = part.strip().partition("=")
             if name == self._name and (key := self._key(value)) is not None:

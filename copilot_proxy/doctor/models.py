@@ -19,7 +19,7 @@ from copilot_proxy.settings import Settings
 
 
 def check_models(context: CheckContext) -> Iterator[Result]:
-    """Check whether the models in the settings exist and are not about to retire."""
+    """Check whether the models in the settings exist, and whether any will be retired soon."""
     catalogue = context.catalogue()
     if catalogue is None:
         yield skipped("Copilot's list of models could not be read.")

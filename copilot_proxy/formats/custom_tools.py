@@ -50,7 +50,7 @@ def function_of(custom: Json) -> Json:
 
 
 def flat_format(form: Any) -> Json:
-    """Return a custom tool's format as Responses writes it, or {} if there is none."""
+    """Return a custom tool's format in Responses' flat form, or {} if there is none."""
     if not isinstance(form, dict):
         return {}
     grammar = form.get("grammar")
@@ -58,7 +58,7 @@ def flat_format(form: Any) -> Json:
 
 
 def nested_format(form: Any) -> Json:
-    """Return a custom tool's format as Chat Completions writes it, or {} if there is none."""
+    """Return a custom tool's format in Chat Completions' nested form, or {} if there is none."""
     if not isinstance(form, dict) or form.get("type") != "grammar" or "grammar" in form:
         return form if isinstance(form, dict) else {}
     grammar = {name: value for name, value in form.items() if name != "type"}

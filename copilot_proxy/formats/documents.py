@@ -131,7 +131,7 @@ def as_text(text: str, title: object) -> str:
 def check_file(file: Json, path: str) -> None:
     """Check the file ``{"file_data", "filename"}`` of an OpenAI API, and standardize its data.
 
-    `path` is the file's path in the request. Raises `RequestError`, also for files that are given
+    `path` is the file's path in the request. Raises `RequestError` if the file is invalid, or given
     by id or URL instead of data.
     """
     data = file.get("file_data")

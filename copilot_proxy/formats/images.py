@@ -114,7 +114,7 @@ def checked_source(source: Any, path: str) -> Any:
 
 
 def check_blob(blob: Json, path: str) -> None:
-    """Convert the data of an image in Gemini's ``{"mimeType", "data"}`` to its standard form.
+    """Convert a Gemini image, ``{"mimeType", "data"}``, to its standard form in place.
     Raises `RequestError` if the data is not an image."""
     declared, data = standard_type(blob["mimeType"]), standard_base64(blob["data"])
     blob["mimeType"], blob["data"] = _checked_type(declared, data, f"{path}.data"), data

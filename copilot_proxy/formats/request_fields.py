@@ -18,7 +18,7 @@ _NOT_STORED: Final = "Copilot stores nothing"
 
 @dataclass(frozen=True)
 class Dropped:
-    """A field that is dropped, and the reason for the note."""
+    """A field that is dropped, and the reason to give in the note."""
 
     reason: str
     harmless: tuple[Any, ...] = ()

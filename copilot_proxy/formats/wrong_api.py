@@ -158,7 +158,7 @@ def _refusal(
 
 
 def _own_tool(api: str, tool: Any) -> Any:
-    """Return a function tool as `api` writes it, and any other tool unchanged."""
+    """Return a function tool in the format of `api`, and any other tool unchanged."""
     if _is_nested_function(tool):
         function = tool["function"]
         schema = function.get("parameters")

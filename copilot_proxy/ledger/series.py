@@ -43,7 +43,7 @@ def series(
     """Return the amounts spent in each of the last 24 hours, or on each of several recent local
     days.
 
-    `now` has a time zone.
+    `now` must have a time zone.
     """
     if span == "day":
         first = now.astimezone().replace(minute=0, second=0, microsecond=0)

@@ -51,7 +51,7 @@ class Hints:
 
 
 def name_client_field(error: CopilotProxyError, client: ClientApi) -> None:
-    """Name the field that `error` is about as the client's API does."""
+    """Make `error` use the client API's name for the field that it is about."""
     if error.code == "context_length_exceeded":
         error.param = client.conversation_field
     elif error.code == "invalid_reasoning_effort":

@@ -59,7 +59,7 @@ async def answer(dashboard: Dashboard, name: str, query: dict[str, str], key: st
 
 
 async def raise_budget(dashboard: Dashboard, wanted: BudgetRaise, key: str | None) -> None:
-    """Raise a budget. Raises `RequestError` if that fails."""
+    """Increase a budget. Raises `RequestError` if that fails."""
     if key is not None:
         raise RequestError(
             "This API key may not raise the budget.",

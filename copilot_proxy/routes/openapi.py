@@ -128,7 +128,7 @@ def answers_with(
 
 
 class _Document(OpenAPI):
-    """The document, including the schemas that Litestar lacks."""
+    """The document, including the schemas that Litestar does not add itself."""
 
     def to_schema(self) -> dict[str, Any]:
         document = super().to_schema()

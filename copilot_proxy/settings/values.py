@@ -222,7 +222,7 @@ def names(value: object) -> tuple[str, ...]:
 
 
 def host(value: object) -> str:
-    """Parse the name or address of a network interface; an IPv6 address may be in brackets."""
+    """Parse a host name or an IP address; an IPv6 address may be in brackets."""
     text = header_text(value)
     name = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if not is_host(name.partition("%")[0]):  # the zone of an IPv6 address follows the %

@@ -7,7 +7,7 @@ from .types import Json, Model
 
 
 def sampling_error(model: Model, body: Json) -> str | None:
-    """Return Claude's error message about the values in a request, or None if they are valid."""
+    """Return Claude's error about a request's sampling values, or None if they are valid."""
     _, version = catalogue.claude_version(model)
     temperature, top_p = body.get("temperature"), body.get("top_p")
     if claude.is_modern(model):

@@ -20,7 +20,7 @@ _CALL_FIELDS: Final = ("tool_calls", "tool_call_id")
 
 
 class ChatBody(OutgoingBody):
-    """The view of a Chat Completions body; see `OutgoingBody`."""
+    """A view of a Chat Completions body; see `OutgoingBody`."""
 
     api = "chat_completions"
     turns_key = "messages"

@@ -8,7 +8,7 @@ _NUMBERS: Final = (int, float)
 
 
 def repair_usage(usage: object) -> ChatUsage | None:
-    """Return all fields of OpenAI's usage, or None if `usage` is not an object.
+    """Return `usage` with all of OpenAI's fields, or None if it is not an object.
 
     Gemini sends reasoning tokens outside the details. It includes them in the total, but not in the
     completion tokens. They are added to the completion tokens, so that prompt and completion tokens

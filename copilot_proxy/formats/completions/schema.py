@@ -29,8 +29,8 @@ class CompletionsRequest(Struct):
 
 
 class CompletionChoice(Struct):
-    """A continuation, or a part of it in a stream; `index` counts the continuations of all
-    prompts."""
+    """A continuation, or a part of it in a stream; `index` numbers the continuations across
+    all prompts."""
 
     index: int
     text: str

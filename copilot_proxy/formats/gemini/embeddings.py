@@ -15,7 +15,7 @@ _HARMLESS = ("TASK_TYPE_UNSPECIFIED", None)
 
 
 def parse_embed(body: bytes, model: str, notes: list[str]) -> Json:
-    """Return OpenAI's embeddings request for the body of ``:embedContent``. Raises
+    """Return an OpenAI embeddings request for the body of ``:embedContent``. Raises
     `RequestError`."""
     request = with_google_names(parse_object(body))
     request = {**(request.get("embedContentConfig") or {}), **request}
@@ -24,7 +24,7 @@ def parse_embed(body: bytes, model: str, notes: list[str]) -> Json:
 
 
 def parse_batch(body: bytes, model: str, notes: list[str]) -> Json:
-    """Return OpenAI's embeddings request for the body of ``:batchEmbedContents``. Raises
+    """Return an OpenAI embeddings request for the body of ``:batchEmbedContents``. Raises
     `RequestError`."""
     batch = with_google_names(parse_object(body))
     check_shape(batch, schema.GeminiBatchEmbedContentsRequest)

@@ -19,12 +19,12 @@ from copilot_proxy.formats.types import Json, MessagesRequest
 
 
 class MessagesBody(OutgoingBody):
-    """The view of a Messages body. Its messages, blocks and tools must be copies.
+    """A view of a Messages body. Its messages, blocks and tools must be copies.
 
     If the body was translated from a chat request, `fields` are the client's field names, and
-    `thinking_from` is the field that determined the thinking. `moved` is the number of leading
-    messages that were moved to the system prompt. `end_mark` is the cache mark for the end of the
-    prompt. `shows_reasoning` is True if the client shows the model's reasoning.
+    `thinking_from` is the field that determined the thinking settings. `moved` is the number of
+    leading messages that were moved to the system prompt. `end_mark` is the cache mark for the end
+    of the prompt. `shows_reasoning` is True if the client shows the model's reasoning.
     """
 
     api = "messages"

@@ -120,7 +120,7 @@ def _tool_choice(choice: Any) -> Json | None:
 
 
 def _set_thinking(chat: ChatRequest, body: MessagesRequest) -> None:
-    """Set the thinking that the client requested as an object or as a budget.
+    """Copy the thinking settings that the client sent as an object or as a budget.
 
     `formats.rules` sets an effort later, because its form depends on the model.
     """

@@ -120,7 +120,7 @@ def _adapt_messages(body: MessagesRequest, profile: ModelProfile, notes: list[st
 
 
 def _thinking_field(chat: ChatRequest, fields: ClientFields) -> str:
-    """Return the client's name for the field from which `from_chat` takes the thinking."""
+    """Return the client's name for the field that `from_chat` takes the thinking settings from."""
     names = {"thinking": "thinking", "thinking_budget": "thinking_budget"}
     names["reasoning_effort"] = fields.effort
     return next((shown for name, shown in names.items() if chat.get(name) is not None), "thinking")

@@ -35,7 +35,7 @@ def pi_ai_from_chat(
 
 
 def _copy(chat: ChatRequest) -> ChatRequest:
-    """Copy the parts of the request that rules may change."""
+    """Return the request without our own fields, and with copies of what rules may change."""
     copy = {**chat, "messages": [_message(message) for message in chat["messages"]]}
     copy.pop(REASONING_SUMMARY, None)
     copy.pop(CLIENT_FIELDS, None)

@@ -118,7 +118,7 @@ def _encrypted(item: Json) -> Any:
 def with_readable_output(item: Json, contents: Collection[str] | None = None) -> Json:
     """Return an item with its encrypted output parts replaced by text.
 
-    If `contents` is given, only the parts with these contents are replaced. Codex has encrypted
+    If `contents` is given, only the parts with these contents are replaced. Codex sends encrypted
     parts in the results of the agents that it starts.
     """
     parts = [

@@ -35,7 +35,7 @@ _WITHOUT_TOOLS: Final = (None, "message", "reasoning")
 
 
 class ResponsesBody(OutgoingBody):
-    """The view of a Responses body. The body's items and tools must be copies.
+    """A view of a Responses body. The body's items and tools must be copies.
 
     `names` are the flat names of the client's tools. `fields` are the client's field names, for a
     translated request.

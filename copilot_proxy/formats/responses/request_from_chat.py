@@ -68,8 +68,9 @@ def from_chat(
 ) -> ResponsesRequest:
     """Return the Responses request for `chat`, a chat request validated by `check_request`.
 
-    The model's own rules are applied later. A summary is requested if the model in `profile`
-    reasons. `names` are the client's names for the fields.
+    The model's own rules are applied later. A reasoning summary is requested if `profile` says that
+    the model reasons or, if that is unknown, if the client sets an effort. `names` are the client's
+    names for the fields.
     """
     fields = {name: value for name, value in chat.items() if value is not None}
     for name in fields:

@@ -16,7 +16,7 @@ from copilot_proxy.formats.types import Json, UpstreamBody
 
 
 class OutgoingBody(OutgoingConversation):
-    """The view of a request; `body` is what is sent to Copilot.
+    """A view of a request; `body` is what is sent to Copilot.
 
     For features that an API lacks, the properties are empty and the methods do nothing.
     """

@@ -16,7 +16,7 @@ Apply = Callable[[OutgoingBody, ModelProfile, list[str]], None]
 
 
 class Rule(NamedTuple):
-    """A restriction of some models, and the function that adapts requests to it."""
+    """A restriction that some models have, and the function that adapts requests to it."""
 
     name: str
     """Starts with `TOOLS`, `THINKING` or `IMAGES` if the rule only changes requests with that

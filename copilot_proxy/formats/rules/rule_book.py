@@ -2,7 +2,7 @@
 
 A rule reads the model's profile and accesses the body through `OutgoingBody`, no matter which API
 the client uses and which API the model is called on. The translators do not depend on the
-restrictions of models.
+models' restrictions.
 """
 
 from typing import Final
