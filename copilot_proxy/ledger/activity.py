@@ -44,8 +44,8 @@ def latest_requests(
 
     `failed` selects only requests that did not succeed. With a `period`, the requests are those
     that ended in it, ordered by when they ended. Without one, the `id` must be between `after` and
-    `before` (both exclusive), and the requests are ordered by `id`, which is not the order in time
-    for imported requests.
+    `before` (both exclusive), and the requests are ordered by `id`, which is not chronological for
+    imported requests.
     """
     filtered, filtered_values = filters.conditions()
     conditions, values = [*filtered, "corrects IS NULL"], [*filtered_values]
