@@ -12,7 +12,7 @@ def launcher(executable: str = sys.executable) -> str | None:
     """Return the command that the user ran, such as ``pipx run g-copilot-proxy``.
 
     Returns None if the program is installed. Otherwise, the program runs from a launcher's cache,
-    which keeps it for some days.
+    which keeps it for a few days.
     """
     parts = PurePath(executable).parts
     if "pipx" in parts and any(name in parts for name in _CACHES):

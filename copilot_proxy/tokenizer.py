@@ -79,10 +79,10 @@ def decode(tokens: list[int]) -> str:
 
 
 def count(text: str) -> int:
-    """Return the number of tokens in `text`. For other encodings, this is an estimate.
+    """Return the number of ``cl100k_base`` tokens in `text`, an estimate for other encodings.
 
     To limit time and memory, only `_SAMPLES` parts of a long text are counted, and only some of the
-    pieces that are not tokens themselves.
+    pieces that are not tokens themselves; the rest is extrapolated.
     """
     if len(text) <= _SAMPLES * _SAMPLE:
         parts = [text[i : i + _SAMPLE] for i in range(0, len(text), _SAMPLE)]

@@ -105,7 +105,7 @@ class CopilotAuth:
         return await self._exchanged()
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return the token of a sign-in newer than that of `token`, or None.
+        """Return a token from a newer sign-in than that of `token`, or None.
 
         Called when `token` is temporarily unusable. The store is read at most once every few
         seconds.

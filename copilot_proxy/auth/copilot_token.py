@@ -70,7 +70,7 @@ class TokenSource(Protocol):
         ...
 
     async def successor(self, token: CopilotToken) -> CopilotToken | None:
-        """Return the token of a sign-in newer than that of `token`, or None."""
+        """Return a token from a newer sign-in than that of `token`, or None."""
         ...
 
     def state(self) -> AuthState:

@@ -33,7 +33,7 @@ def is_fine_grained(token: Secret) -> bool:
 
 
 def may_be_direct(token: Secret) -> bool:
-    """Return whether Copilot may accept the token without an exchange.
+    """Return whether Copilot might accept the token without an exchange.
 
     Copilot may accept fine-grained personal access tokens and tokens of OAuth apps, but not those
     of GitHub Apps, such as an editor's.

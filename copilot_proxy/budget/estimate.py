@@ -2,8 +2,8 @@
 
 The number of tokens in a prompt is estimated from its length. For a large prompt, it is estimated
 in proportion to the session's last prompt, for which the number is known. Tokens that the session
-has just sent count as cached. The output is expected to be about as long as the model's longer
-recent answers.
+has just sent count as cached. The expected length of the output is the 90th percentile of the
+model's recent answers.
 """
 
 import time

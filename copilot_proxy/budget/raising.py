@@ -24,8 +24,8 @@ def raise_limits(
 
     `kind` and `name` are the scope; both are "" for all requests. With `per`, only the limit for
     that period is raised. `path` is the limits file, and `defaults` are the limits from the
-    settings. Raises `UsageError` if there is no such limit or `nano` is 0, and `CopilotProxyError`
-    if the file cannot be used.
+    settings. Raises `UsageError` if there is no such limit or `nano` is not positive, and
+    `CopilotProxyError` if the file cannot be used.
     """
     if nano <= 0:
         raise UsageError("The amount must be greater than 0.")

@@ -1,4 +1,4 @@
-"""Claude Desktop, which users configure in its window.
+"""Claude Desktop, which users configure in the app itself.
 
 Sources: https://docs.litellm.ai/docs/proxy/client_setup/claude_desktop and
 https://docs.pangolin.net/manage/ai/configure-ai-clients/claude-desktop

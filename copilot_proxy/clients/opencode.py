@@ -32,7 +32,7 @@ def _launch_with(
 
 
 def _setup_in(folder: str, names: Sequence[str]) -> Callable[[Connection, Machine], Setup]:
-    """Return a `Client.setup` that changes the first of the files in `names` that exists."""
+    """Return a `Client.setup` that changes the first existing file in `names`, or `names[0]`."""
 
     def setup(to: Connection, machine: Machine) -> Setup:
         files = [machine.config / folder / name for name in names]

@@ -54,6 +54,6 @@ class EventSizes:
         self._counts[model] = known_events + events, known_tokens + tokens
 
     def per_event(self, model: str) -> float:
-        """Return the number of output tokens per event in the model's streams."""
+        """Return the average number of output tokens per event in the model's streams."""
         events, tokens = self._counts.get(model, (0, 0))
         return tokens / events if events else TOKENS_PER_EVENT

@@ -54,7 +54,7 @@ def sum_of_details(copilot_usage: Mapping[str, Any] | None) -> int | None:
 
 
 def _whole(value: object) -> int | None:
-    """Return a non-negative number as an integer, or None for anything else."""
+    """Return a number in [0, 1e18), rounded to an integer, or None for anything else."""
     if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not 0 <= value < 1e18:
         return None
     return round(value)

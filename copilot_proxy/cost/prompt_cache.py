@@ -221,10 +221,10 @@ def _share_kept(prompt: Prompt, messages: Sequence[bytes]) -> float:
 def _beginning(
     prompt: Prompt, matches: Sequence[_Match], prices: PriceList | None
 ) -> CacheMiss | None:
-    """Return the miss of a request after a compaction or a new start, or None if most was cached.
+    """Return the cache miss of a prompt that continues no earlier one, or None.
 
     After a compaction, the tools and the system prompt are unchanged, and the conversation is much
-    shorter.
+    shorter. Any other prompt is a miss unless most of it was cached.
     """
     for one in matches:
         is_shorter = 2 * one.messages <= one.earlier_messages

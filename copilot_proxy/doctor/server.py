@@ -17,7 +17,7 @@ _RESTART = "Stop it and restart it with: copilot-proxy serve"
 
 
 def check_server(context: CheckContext) -> Iterator[Result]:
-    """Check whether the server is running, has this version, and can do its job."""
+    """Check whether the server is running, has this program's version, and can do its job."""
     if is_waiting(context.settings):
         yield ok("starts when a client connects")
         return

@@ -33,5 +33,5 @@ def hashed_part(row: Row) -> bytes:
 
 
 def hash_of(previous: bytes, part: bytes) -> bytes:
-    """Return the hash of a row from the previous hash and the hashed part of the row."""
+    """Return the hash of a row from the hash of the row before it and its own `hashed_part`."""
     return sha256(previous + part).digest()

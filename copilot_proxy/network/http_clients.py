@@ -42,7 +42,7 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
 def _check_reachable(url: str) -> None:
     """Raise `UsageError` if `url` needs a proxy or certificates that cannot be used.
 
-    This reports wrong variables at startup, but only if they matter.
+    This reports invalid environment variables at startup, but only those that affect `url`.
     """
     proxy_for(url)
     if url.startswith("https:"):

@@ -199,8 +199,7 @@ class Sender:
         prepared: PreparedRequest,
         record: RequestRecord,
     ) -> _Ready | None:
-        """Return the request changed so that Copilot may accept it, or None if that is
-        impossible."""
+        """Return a changed request that Copilot might accept, or None if there is none."""
         if error.code == WRONG_API_CODE:
             # Without a catalogue, only refusals reveal which API is the right one.
             if attempt.fixed_api or attempt.reroutes >= (2 if attempt.listed is None else 1):

@@ -103,7 +103,7 @@ class WorkerProcess:
         return code
 
     def finish(self) -> None:
-        """Tell the worker to finish open requests, once it has started."""
+        """Tell the worker to finish its open requests and exit, even if it is still starting."""
         self._send_command(b"finish\n")
 
     def cut_requests(self) -> None:

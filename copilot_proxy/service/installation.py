@@ -36,7 +36,7 @@ _PATHS: Final = tuple(
 
 @dataclass(frozen=True)
 class Installation:
-    """The data for the server of an installed service."""
+    """The content of ``service.json``."""
 
     instance: str
     environment: Mapping[str, str]

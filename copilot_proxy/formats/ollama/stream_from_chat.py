@@ -165,5 +165,5 @@ def _now() -> str:
 
 @lru_cache(maxsize=2)
 def _second(seconds: int) -> str:
-    """Return a time in seconds, without its time zone; cached, since formatting it is slow."""
+    """Return a Unix time as ISO 8601 in UTC, without the zone; cached, since formatting is slow."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
