@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.answer_media import answer_content
 from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.gemini.request import MODEL_ROLE, is_image
 from copilot_proxy.formats.gemini.thought_signatures import Reasoning, unseal
@@ -77,6 +78,7 @@ class _MessagesBuilder:
         texts: list[str] = []
         thoughts: list[str] = []
         calls: list[Json] = []
+        media: list[Json] = []
         sealed: Reasoning | None = None
         self._open = []
         for i, content in contents:
@@ -93,14 +95,16 @@ class _MessagesBuilder:
                     thoughts.append(part.get("text") or "")
                 else:
                     texts += self._model_texts(part)
-        message: Json = {"role": "assistant", "content": "".join(texts) or None}
+                    if part.get("inlineData") is not None:
+                        media += _parts(part, f"contents[{i}].parts[{j}]")
+        message: Json = {"role": "assistant", "content": answer_content("".join(texts), media)}
         if sealed is not None:
             message["reasoning_opaque"] = sealed.opaque
         if reasoning := (sealed.text if sealed and sealed.text else "".join(thoughts)):
             message["reasoning_content"] = reasoning
         if calls:
             message["tool_calls"] = calls
-        if texts or calls:
+        if texts or calls or media:
             self.messages.append(message)
         else:
             self.notes.add("dropped empty model contents")
@@ -112,8 +116,6 @@ class _MessagesBuilder:
             if part.get(name) is not None:
                 self.notes.add(f"changed {name} to text: Copilot does not have Google's tools")
                 yield f"{_json(part[name])}\n\n"
-        if part.get("inlineData") is not None:
-            self.notes.add("dropped images from the model's earlier answers")
 
     def add_user(self, i: int, content: Json) -> None:
         """Add the results of calls in a `Content`, followed by the user's own words."""

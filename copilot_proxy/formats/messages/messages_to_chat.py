@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.answer_media import answer_content
 from copilot_proxy.formats.chat_completions.tool_results import reference_text
 from copilot_proxy.formats.documents import as_text, file_part
 from copilot_proxy.formats.messages.encrypted_reasoning import from_thinking_blocks
@@ -49,7 +50,7 @@ def translate_messages(
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         if message["role"] == "assistant":
-            translated = _assistant(blocks, unique_notes)
+            translated = _assistant(blocks, f"messages[{i}].content", unique_notes)
         elif message["role"] == "system":
             translated = system_message(blocks, notes)
         else:
@@ -61,11 +62,12 @@ def translate_messages(
     return chat_messages
 
 
-def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
+def _assistant(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Json]:
     texts: list[str] = []
+    media: list[Json] = []
     calls: list[Json] = []
     thinking: list[Json] = []
-    for block in blocks:
+    for i, block in enumerate(blocks):
         block_type = block["type"]
         if block_type == "tool_use":
             function = {"name": block["name"], "arguments": _arguments(block.get("input"))}
@@ -74,10 +76,12 @@ def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
             texts.append(block["text"])
         elif block_type in _THINKING_TYPES:
             thinking.append(block)
+        elif block_type in ("image", "document"):
+            media += _parts(block, f"{path}[{i}]", unique_notes)
         else:
             unique_notes.add(changed_note(block_type))
             texts.append(f"{block_text(block)}\n\n")
-    message: Json = {"role": "assistant", "content": "".join(texts) or None}
+    message: Json = {"role": "assistant", "content": answer_content("".join(texts), media)}
     if thinking:
         reasoning, opaque = from_thinking_blocks(thinking)
         if reasoning:
@@ -86,7 +90,7 @@ def _assistant(blocks: list[Json], unique_notes: set[str]) -> list[Json]:
             message["reasoning_opaque"] = opaque
     if calls:
         message["tool_calls"] = calls
-    return [message] if texts or calls else []
+    return [message] if message["content"] or calls else []
 
 
 def _arguments(tool_input: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import reasoning_labels
+from copilot_proxy.formats.answer_media import answer_content
 from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.history_items import (
@@ -27,6 +28,7 @@ class _Turn:
         self.refusals: list[str] = []
         self.summaries: list[str] = []
         self.opaque = ""
+        self.media: list[Json] = []
         self.calls: list[Json] = []
         self.results: list[Json] = []
 
@@ -34,9 +36,10 @@ class _Turn:
         """Return the message and its results, or [] for an empty assistant message."""
         if self.message is not None:
             return [self.message]
-        if not (self.texts or self.refusals or self.calls):
+        if not (self.texts or self.refusals or self.calls or self.media):
             return []
-        message: Json = {"role": "assistant", "content": "\n\n".join(self.texts) or None}
+        content = answer_content("\n\n".join(self.texts), self.media)
+        message: Json = {"role": "assistant", "content": content}
         if self.refusals:
             message["refusal"] = "\n\n".join(self.refusals)
         if self.opaque:
@@ -85,7 +88,7 @@ class MessagesBuilder:
             case "function_call_output" if isinstance(item["output"], str):
                 self._add_result(item["call_id"], item["output"])
             case "message" if item["role"] == "assistant":
-                self._add_content(item["content"])
+                self._add_content(item["content"], f"{path}.content")
             case "message":
                 content = _content(item["content"], f"{path}.content")
                 self.add_message({"role": item["role"], "content": content})
@@ -110,12 +113,15 @@ class MessagesBuilder:
             self._turns.append(self._current)
         return self._current
 
-    def _add_content(self, content: Any) -> None:
+    def _add_content(self, content: Any, path: str) -> None:
         turn = self._assistant()
         if isinstance(content, str):
             content = [{"text": content}]
         text = "".join(p["text"] for p in content if isinstance(p.get("text"), str))
         refusal = "".join(p["refusal"] for p in content if isinstance(p.get("refusal"), str))
+        for i, part in enumerate(content):
+            if part.get("type") in ("input_image", "input_file"):
+                turn.media.append(_part(part, f"{path}[{i}]"))
         turn.texts += [text] if text else []
         turn.refusals += [refusal] if refusal else []
 

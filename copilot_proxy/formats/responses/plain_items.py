@@ -88,6 +88,8 @@ def _plain(items: list[Any]) -> PlainTurns | None:
     outputs = [one.output for one in items if type(one.output) is str]
     if not items or not all(map(_is_valid, items)) or not all(map(_is_valid_part, parts)):
         return None
+    if images and any(map(_has_images, [one for one in items if one.role == "assistant"])):
+        return None
     if any_stringified("responses", outputs):
         return None
     turns = [msgspec.to_builtins(one) if one.type == ADDITIONAL else one for one in items]
@@ -100,6 +102,11 @@ def _plain(items: list[Any]) -> PlainTurns | None:
     wide = [text for text in texts if not text.isascii()]
     read.wide_size = sum(map(getsizeof, wide)) - sum(map(len, wide))
     return read
+
+
+def _has_images(message: _Item) -> bool:
+    content = message.content
+    return type(content) is list and any(part.type == "input_image" for part in content)
 
 
 def _is_valid(item: _Item) -> bool:

@@ -163,13 +163,9 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
             calls = message.get("tool_calls") or ()
             custom.update([call["id"] for call in calls if call.get("type") == "custom"])
             assistant_items = _assistant(message)
-            parts = _assistant_media(message.get("content"))
-            if not assistant_items and not parts:
+            if not assistant_items:
                 notes.append("dropped an empty assistant message")
             items += assistant_items
-            if parts:
-                media += parts
-                notes.append("moved images or files from an assistant message into a user message")
         else:
             items.append(_message(message["role"], _parts(message["content"])))
     _add_media(media, items)
@@ -248,13 +244,6 @@ def _assistant(message: Json) -> list[Json]:
     ]
 
 
-def _assistant_media(content: Any) -> list[Json]:
-    """Return the images and PDFs of an assistant message, which the API only accepts from users."""
-    parts = content if isinstance(content, list) else ()
-    media = [_part(part) for part in parts if part["type"] in ("image_url", "file")]
-    return [{"type": "input_text", "text": "In the assistant's answer:"}, *media] if media else []
-
-
 def _call(call: Json) -> Json:
     if call.get("type") == "custom":
         return {"type": "custom_tool_call", "call_id": call["id"], **call["custom"]}
@@ -270,10 +259,17 @@ def _call(call: Json) -> Json:
 def _content(content: Any) -> list[Json]:
     if not isinstance(content, list):
         return [{"type": "output_text", "text": content}] if content else []
-    return [
-        {"type": "refusal", "refusal": part["refusal"]}
-        if part["type"] == "refusal"
-        else {"type": "output_text", "text": part["text"]}
-        for part in content
-        if part.get("text") or part.get("refusal")
-    ]
+    said = [part for part in content if part.get("text") or part.get("refusal") or _is_media(part)]
+    return [_part(part) if _is_media(part) else _said(part) for part in said]
+
+
+def _is_media(part: Json) -> bool:
+    """Return whether a part is an image or document. In an assistant message, the API does not
+    accept those; a rule moves them to a user message."""
+    return part["type"] in ("image_url", "file")
+
+
+def _said(part: Json) -> Json:
+    if part["type"] == "refusal":
+        return {"type": "refusal", "refusal": part["refusal"]}
+    return {"type": "output_text", "text": part["text"]}

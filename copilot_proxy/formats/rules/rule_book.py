@@ -8,6 +8,7 @@ models' restrictions.
 from typing import Final
 
 from copilot_proxy.formats.rules import (
+    answer_media,
     blank_texts,
     cache_control,
     combined_schemas,
@@ -49,7 +50,14 @@ SETTLED: Final = frozenset(
         *("tools.numbers", "tools.duplicate_ids", "tools.ids", "tools.invalid_arguments"),
         *("tools.object_arguments", "tools.results", "tools.split_calls", "tools.signatures"),
         *("texts.blank", "images.types", "images.detail", "images.maximum"),
-        *("turns.consecutive", "turns.first", "turns.system", "turns.only", "turns.last"),
+        *(
+            "turns.media",
+            "turns.consecutive",
+            "turns.first",
+            "turns.system",
+            "turns.only",
+            "turns.last",
+        ),
     }
 )
 """The rules that do not need to change a conversation if `OutgoingBody.is_settled` is true."""
@@ -141,6 +149,7 @@ RULES: Final = (
         lambda p: p.object_arguments,
         pi_ai=True,
     ),
+    Rule("turns.media", _REPORTS, answer_media.move_to_user, pi_ai=True),
     Rule(
         "texts.blank",
         "Anthropic API reference: Messages",

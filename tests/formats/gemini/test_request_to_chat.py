@@ -201,3 +201,19 @@ def test_a_schema_needs_json() -> None:
     """A schema without the JSON media type is refused, since the client would get plain text."""
     with pytest.raises(RequestError, match="application/json"):
         chat(generationConfig={"responseSchema": {"type": "STRING"}})
+
+
+def test_an_image_in_an_answer() -> None:
+    """It stays in the answer, together with its text; a rule moves it to a user message."""
+    shown = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    notes: list[str] = []
+    answers: list[Json] = [{"role": "model", "parts": [{"text": "A cat:"}, shown]}]
+
+    message = to_chat(parsed([{"parts": [{"text": "Draw."}]}, *answers]), notes)["messages"][1]
+
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    assert {
+        "role": "assistant",
+        "content": [{"type": "text", "text": "A cat:"}, image],
+    } == message
+    assert [] == notes

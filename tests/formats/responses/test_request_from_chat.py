@@ -208,7 +208,7 @@ def test_images_of_an_assistant_message_follow_in_a_user_message() -> None:
             ],
         },
     ] == body["input"]
-    assert ["moved images or files from an assistant message into a user message"] == notes
+    assert ["moved images or files from an assistant message to a user message"] == notes
 
 
 @pytest.mark.parametrize("after", [[], [USER]])

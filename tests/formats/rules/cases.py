@@ -74,6 +74,15 @@ def screenshots(image: Json) -> list[Json]:
     return [*turn * 20, turn[0]]
 
 
+def illustrated(image: Json) -> list[Json]:
+    """Return a conversation in which the assistant has answered with an image."""
+    return [
+        {"role": "user", "content": "Draw a cat."},
+        {"role": "assistant", "content": [image]},
+        {"role": "user", "content": "What is that?"},
+    ]
+
+
 def _dumped(text: str) -> Callable[[Json], bool]:
     return lambda body: text in json.dumps(body)
 
@@ -441,6 +450,21 @@ CASES: Final[dict[str, Case]] = {
         },
         broken=lambda body: json.dumps(body).count(PICTURE) > (10 if "gemini" in str(body) else 20),
         note="earlier images with text: the model accepts at most",
+    ),
+    "turns.media": Case(
+        models=ALL,
+        own={
+            "chat_completions": {"messages": illustrated(CHAT_IMAGE)},
+            "responses": {"input": illustrated({"type": "input_image", "image_url": WRONG_TYPE})},
+            "messages": {"messages": illustrated(MESSAGES_IMAGE)},
+        },
+        broken=lambda body: any(
+            isinstance(turn.get("content"), list)
+            and any("image" in part["type"] for part in turn["content"])
+            for turn in turns(body)
+            if turn.get("role") == "assistant"
+        ),
+        note="moved images or files from an assistant message to a user message",
     ),
     "turns.consecutive": Case(
         models=("gemini-3-flash-preview",),
