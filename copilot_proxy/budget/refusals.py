@@ -65,7 +65,7 @@ def _explained(cost: Estimate) -> str:
     if not cost.output:
         return whole
     tokens = "token" if cost.output == 1 else "tokens"
-    known = ", since this model has not answered yet" if cost.is_guess else ""
+    known = " (a guess, since this model has not answered yet)" if cost.is_guess else ""
     return (
         f"{whole}: {amount(cost.prompt)} for its prompt, and the rest for an answer of about "
         f"{number(cost.output)} {tokens}{known}"

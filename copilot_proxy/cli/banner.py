@@ -53,7 +53,7 @@ class Banner:
     simulator: str | None = None
     """The URL of the simulator, if one is used."""
     ollama: str | None = None
-    """The URL of the second port for Ollama's clients, if there is one."""
+    """The URL of the second port for Ollama clients, if there is one."""
 
     def text(self) -> str:
         """Return the banner as text."""

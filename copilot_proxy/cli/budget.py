@@ -83,7 +83,7 @@ def _parsed(words: list[str]) -> tuple[str | None, str]:
     wanted = _ARGUMENTS[word]
     if len(rest) != (wanted is not None):
         raise UsageError(
-            f"`budget {word}` needs {wanted or 'no argument'}.",
+            f"`budget {word}` needs {wanted}." if wanted else f"`budget {word}` takes no argument.",
             hint="Examples: copilot-proxy budget set 500/day, copilot-proxy budget raise 100",
         )
     return word, rest[0] if rest else ""

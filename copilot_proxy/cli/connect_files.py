@@ -94,8 +94,7 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
     for plan in plans:
         if plan.kept:
             print_message(
-                f"Kept in {short(plan.path)}, because it was edited after `connect`: "
-                f"{', '.join(plan.kept)}"
+                f"Edited after `connect`, so kept in {short(plan.path)}: {', '.join(plan.kept)}"
             )
     if dry_run:
         return 0

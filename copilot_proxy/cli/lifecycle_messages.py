@@ -62,7 +62,7 @@ class LifecycleMessages:
             )
         if self._ollama is not None and self._ollama.problem:
             self._emit(
-                f"{self._ollama.problem} Ollama's clients must use {self._address()} instead.\n",
+                f"{self._ollama.problem} Ollama clients must use {self._address()} instead.\n",
                 event="ollama_port",
             )
         if self._settings.dump_dir:

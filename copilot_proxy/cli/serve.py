@@ -77,8 +77,7 @@ def serve(
     ollama_port: Annotated[
         int | None,
         typer.Option(
-            help="Second port for Ollama's clients; 11434 by default, 0 for none. Implies "
-            "--ollama.",
+            help="Second port for Ollama clients; 11434 by default, 0 for none. Implies --ollama.",
             metavar="NUMBER",
         ),
     ] = None,

@@ -64,8 +64,9 @@ def install(
         print_message("The service did not start, so its installation was undone.")
         raise
     except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
         raise CopilotProxyError(
-            f"The service was not installed: {error.filename or ''}: {error.strerror}."
+            f"The service was not installed: {where}{error.strerror}."
         ) from error
     print_message(f"The service is running at {address_of(settings)}, and has read the token.")
     if health["signed_in"] != "yes":

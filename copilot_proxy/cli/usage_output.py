@@ -82,14 +82,14 @@ def _next_turn(turn: NextTurn) -> str:
 
 
 def next_cost(turn: NextTurn) -> str:
-    """Describe the cost of a session's next turn, such as ``0.42 credits for 3:20, then 4.10``."""
+    """Describe the cost of a session's next turn: ``0.42 credits within 3:20, then 4.10``."""
     costs = [
         "?" if nano is None else rounded(nano) for nano in (turn.warm_nano_aiu, turn.cold_nano_aiu)
     ]
     if turn.seconds_left == 0 or costs[0] == costs[1]:
         return f"{costs[1]} credits"
     minutes, seconds = divmod(turn.seconds_left, 60)
-    return f"{costs[0]} credits for {minutes}:{seconds:02}, then {costs[1]}"
+    return f"{costs[0]} credits within {minutes}:{seconds:02}, then {costs[1]}"
 
 
 def _table(report: Report) -> Iterator[str]:

@@ -31,7 +31,7 @@ def read_file(path: Path) -> bytes | None:
         if status.st_size > _MAX_BYTES:
             raise CannotEdit("is too large for a configuration file")
         if status.st_nlink > 1:
-            raise CannotEdit("has a hard link, which replacing it would break")
+            raise CannotEdit("has a hard link, which replacing the file would break")
         if not status.st_mode & stat.S_IWUSR or not os.access(target, os.W_OK):
             raise CannotEdit("is read-only")
         return target.read_bytes()

@@ -122,7 +122,7 @@ def _variables(context: CheckContext, client: Client) -> Iterator[Result]:
 def _overridden(client: Client, name: str, why: str) -> Result:
     return warning(
         f"{name} {why}, unless {client.title} is started with `run`.",
-        f"Unset {name}, or start it with: copilot-proxy run {client.word}",
+        f"Unset {name}, or start {client.title} with: copilot-proxy run {client.word}",
     )
 
 

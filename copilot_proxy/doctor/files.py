@@ -43,7 +43,7 @@ def check_folders(context: CheckContext) -> Iterator[Result]:
     free = _free(existing(settings.state_dir))
     if is_writable and free is not None and free < _LOW_SPACE:
         yield warning(
-            f"Only {free // 1024 // 1024} MB are free on the disk of {settings.state_dir}. If the "
+            f"Only {free // 1024 // 1024} MB is free on the disk of {settings.state_dir}. If the "
             "disk fills up, requests will still be answered, but not recorded.",
             "Free some space on that disk.",
         )

@@ -39,8 +39,9 @@ def check_proxy(context: CheckContext) -> Iterator[Result]:
         found[proxy.shown] = proxy.setting
         reason = _connection_problem(proxy.host, proxy.port)
         if reason is not None:
+            subject = proxy.setting.replace("the ", "The ", 1)
             yield broken(
-                f"{proxy.setting} is set to {proxy.shown}, but no proxy responds there: {reason}.",
+                f"{subject} is set to {proxy.shown}, but no proxy responds there: {reason}.",
                 f"Correct {proxy.setting}, or unset it if there is no proxy.",
             )
             return

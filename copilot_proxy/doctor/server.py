@@ -1,4 +1,4 @@
-"""Checks the running server, and whether Ollama's clients can find it."""
+"""Checks the running server, and whether Ollama clients can find it."""
 
 import socket
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from copilot_proxy.server.discovery import has_old_config
 from copilot_proxy.server.port_owner import base_url
 from copilot_proxy.settings import Settings
 
-_RESTART = "Stop it and restart it with: copilot-proxy serve"
+_RESTART = "Stop it and start it again with: copilot-proxy serve"
 
 
 def check_server(context: CheckContext) -> Iterator[Result]:
@@ -60,7 +60,7 @@ def _problems(
         yield warning(
             f"The server at {facts.address} was started with a different API key from the one "
             "in the settings.",
-            f"Set COPILOT_PROXY_API_KEY to its key. Or: {_RESTART[0].lower()}{_RESTART[1:]}",
+            f"Set COPILOT_PROXY_API_KEY to its key, or {_RESTART[0].lower()}{_RESTART[1:]}",
         )
     if health.get("signed_in") == "no":
         yield broken(
@@ -92,7 +92,7 @@ def check_ollama(context: CheckContext) -> Iterator[Result]:
     if not facts.is_running or facts.health is not None:
         yield ok(f"also on port {port}")
         return
-    what = f"Port {port}, which Ollama's clients use, is in use by {facts.owner}"
+    what = f"Port {port}, which Ollama clients use, is in use by {facts.owner}"
     if settings.sources.get("ollama_port", "default") == "default":
         yield warning(
             f"{what}, so they do not reach this server.",

@@ -83,7 +83,7 @@ def read_document(data: str, param: str, *, media_type: str = "", whole: bool = 
             f"Invalid '{param}': the file is neither a PDF nor text.",
             param=param,
             code="unsupported_value",
-            hint="Send a PDF, the file's text, or a PNG, JPEG, GIF or WebP image as an image.",
+            hint="Send a PDF or the file's text. Send a PNG, JPEG, GIF or WebP file as an image.",
         )
     return Document(None, text)
 

@@ -108,7 +108,7 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
     "billing_not_configured": _BILLING,
     "custom_billing_not_configured": _BILLING,
     "additional_spend_limit_reached": _QUOTA._replace(
-        hint="The limit for additional spending is reached. Raise it at "
+        hint="The limit for additional spending has been reached. Raise it at "
         "https://github.com/settings/billing, or wait for the next reset. Models included in the "
         "plan may still work.",
     ),

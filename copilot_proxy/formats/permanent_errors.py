@@ -27,8 +27,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "overloaded": "too busy",
     "exhausted": "used up",
     "unavailable": "not available",
-    "server error": "error of the server",
-    "connection error": "error of the connection",
+    "server error": "server problem",
+    "connection error": "connection problem",
 }
 _WORD: Final = re.compile("|".join(_WORDS), re.IGNORECASE)
 _FIXED_FIELDS: Final = ("type", "@type", "code", "status")

@@ -74,8 +74,8 @@ _PARTS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
         "input_file": _Foreign("responses", "file"),
         "image": _Foreign("messages", "image_url", "with a data: URL"),
         "document": _Foreign("messages", "file"),
-        "thinking": _Foreign("messages", "reasoning_content", "of the assistant's message"),
-        "tool_use": _Foreign("messages", "tool_calls", "of the assistant's message"),
+        "thinking": _Foreign("messages", "reasoning_content", "in the assistant's message"),
+        "tool_use": _Foreign("messages", "tool_calls", "in the assistant's message"),
         "tool_result": _Foreign(
             "messages", "tool_call_id", "with a message that has the role `tool`"
         ),

@@ -246,7 +246,8 @@ def _check_site(method: str, headers: dict[bytes, bytes]) -> None:
         status=403,
         type="permission_error",
         code="origin_not_allowed",
-        hint="If the page is yours, allow its origin with --cors-origin, and let it use fetch().",
+        hint="If the page is yours, allow its origin with --cors-origin, and call this "
+        "server with fetch().",
     )
 
 

@@ -196,7 +196,7 @@ class _Fetch:
                 raise _FetchError(f"it is larger than {size_text(limit)}")
             if self._remaining < 0:
                 raise _FetchError(
-                    f"the files of the request are larger than {size_text(MAX_TOTAL)} in total"
+                    f"the request's files are larger than {size_text(MAX_TOTAL)} in total"
                 )
         return bytes(data)
 

@@ -42,7 +42,7 @@ class Continuations:
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, CopilotProxyError) and self._answered:
             error.headers["x-should-retry"] = "false"
-            count = f"{self._answered} of {self._count} continuations were answered, and charged."
+            count = f"Answered and charged: {self._answered} of {self._count} continuations."
             error.hint = join_sentences(count, error.hint)
         await self._stack.__aexit__(kind, error, trace)
 

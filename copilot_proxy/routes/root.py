@@ -11,7 +11,7 @@ from copilot_proxy.routes.services import get_services
 @get("/", media_type=MediaType.TEXT, include_in_schema=False)
 async def root(request: LitestarRequest) -> Response[bytes] | str:
     """Return the dashboard to browsers. Other clients receive a short description or, if Ollama's
-    API is on, the text that Ollama's clients check for."""
+    API is on, the text that Ollama clients check for."""
     if wants_page(request):
         return await file_response(request, "index.html")
     services = get_services(request)

@@ -30,7 +30,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     "complete": ("Anthropic's Text Completions API is not supported.", "Use /v1/messages."),
     "containers": (
         "Neither Copilot nor this server runs code.",
-        "Offer a function that runs it, which the client calls.",
+        "Offer a function that runs the code in the client.",
     ),
     "conversations": (
         "This server has no Conversations API.",
@@ -49,7 +49,10 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
         "Use another service, or turn the check off in the client.",
     ),
     "realtime": ("Copilot has no models for live speech.", "Use another service for speech."),
-    "rerank": ("Copilot has no model that ranks documents.", "Compare them with /v1/embeddings."),
+    "rerank": (
+        "Copilot has no model that ranks documents.",
+        "Compare their vectors from /v1/embeddings.",
+    ),
     "skills": (
         "Copilot has no skills.",
         "Put the instructions in the prompt and offer tools that the client runs.",

@@ -96,7 +96,7 @@ def split(content: Mapping[str, object], file: Path) -> Config:
             raise UsageError(
                 f"{name} in {TABLE} of {file} is not a profile.",
                 hint="Write [profiles.work], with settings below. Those of the default profile "
-                "are at the top of the file.",
+                "go at the top of the file.",
             )
     top = {name: value for name, value in content.items() if name != TABLE}
     return Config(top, found)

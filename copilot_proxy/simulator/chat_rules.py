@@ -165,7 +165,7 @@ def _parameters(body: ChatRequest, model: Model) -> None:
     if format_["type"] == "json_schema":
         schema = format_.get("json_schema")
         if not isinstance(schema, dict) or not is_schema(schema.get("schema") or {}):
-            raise invalid("response_format.json_schema is missing or no schema")
+            raise invalid("response_format.json_schema is missing or not a schema")
 
 
 def _effort(body: ChatRequest, model: Model) -> None:

@@ -16,7 +16,7 @@ MODEL_PATHS = ("/chat/completions", "/responses", "/v1/messages", "/embeddings")
 
 BREAKS = {
     "cut_before_headers": "the connection is reset (TCP RST) before any answer",
-    "stall_before_headers": "no response for value seconds, or until the client disconnects",
+    "stall_before_headers": "no response for VALUE seconds, or until the client disconnects",
 }
 STREAMS = {
     "cut_after_headers": "the connection is closed right after the headers",
@@ -24,7 +24,7 @@ STREAMS = {
     "cut_mid_stream": "the connection is closed between two events, halfway through the answer",
     "cut_after_finish": "the stream ends normally after the finish, without its last event",
     "end_early": "the stream ends normally halfway through, without a finish",
-    "stall_mid_stream": "a pause halfway through: value seconds, or until the client disconnects",
+    "stall_mid_stream": "a pause halfway through: VALUE seconds, or until the client disconnects",
     "stall_after_finish": "the same pause after the finish, before the stream's last event",
     "empty_stream": "status 200 without any event",
     "filter_chunk_only": "only the leading chunk without choices, then the end",
@@ -36,7 +36,7 @@ STREAMS = {
     "failed": "a Responses stream that ends with response.failed; the value is its code",
     "invalid_json_event": "an event halfway through whose data is not JSON",
     "invalid_utf8": "an event halfway through that is not UTF-8",
-    "huge_event": "one event of at least value bytes (default 1 MiB) halfway through",
+    "huge_event": "one event of at least VALUE bytes (default 1 MiB) halfway through",
     "comments": "a comment line before every event",
     "one_byte_writes": "every byte is sent separately",
     "split_writes": "events, and even characters, are split between writes",

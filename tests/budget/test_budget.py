@@ -125,7 +125,7 @@ def test_a_limit_below_the_first_estimate(simulator: Simulator) -> None:
     assert reserved == 0.4 * NANO
     assert [200, 200, 200, 402] == [one.status_code for one in (first, other, second, long)]
     assert "x-copilot-proxy-notes" not in first.headers
-    assert "for an answer of about 900 tokens, since this model has not" in long.text
+    assert "for an answer of about 900 tokens (a guess, since this model has" in long.text
 
 
 def test_one_after_another(simulator: Simulator) -> None:

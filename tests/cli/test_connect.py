@@ -98,7 +98,7 @@ def test_undo_keeps_edited_values(cli: Cli, home: Path, running: Proxy) -> None:
     path.write_text(path.read_text().replace('"claude-haiku-5.5"', '"mine"', 1))
     ran = cli("connect", "claude", "--undo", "--yes")
 
-    edited = "Kept in ~/.claude/settings.json, because it was edited after `connect`: env."
+    edited = "Edited after `connect`, so kept in ~/.claude/settings.json: env."
     assert edited in ran.err
     assert '"mine"' in path.read_text()
     assert "ANTHROPIC_BASE_URL" not in path.read_text()

@@ -645,9 +645,9 @@ def test_why(cli: Cli, missed: Path) -> None:
 
 def test_the_next_turn(cli: Cli, missed: Path) -> None:
     """The cost of the next turn is shown, both within the cache's lifetime and after it."""
-    assert cli("usage", "--line").out.endswith(" · next turn 0.42 credits for 3:00, then 4.10\n")
+    assert cli("usage", "--line").out.endswith(" · next turn 0.42 credits within 3:00, then 4.10\n")
     assert [
-        "Next turn of s-1 with claude-opus-5: 0.42 credits for 3:00, then 4.10",
+        "Next turn of s-1 with claude-opus-5: 0.42 credits within 3:00, then 4.10",
         "Next turn of an unnamed session with claude-opus-5: 4.10 credits",
     ] == cli("usage", "session").out.splitlines()[-2:]
     turns = json.loads(cli("usage", "session", "--json").out)["next_turns"]
@@ -677,7 +677,9 @@ def test_the_cache_lifetime_is_learned(cli: Cli, missed: Path) -> None:
     assert [(300, "default")] * 2 == learned()
     write("read", (100, 0), (91, 4900), (66, 4900))
     assert [(1500, "observed")] * 2 == learned()
-    assert cli("usage", "--line").out.endswith(" · next turn 0.42 credits for 23:00, then 4.10\n")
+    assert cli("usage", "--line").out.endswith(
+        " · next turn 0.42 credits within 23:00, then 4.10\n"
+    )
     write("gone", (60, 0), (48, 0), gone=True)
     assert [(540, "observed")] * 2 == learned()
     writer.close()

@@ -122,7 +122,7 @@ def test_importing_again(cli: Cli, store: Store) -> None:
     store.add(created_at="2026-11-20T12:00:01.000Z")
     ran = cli("usage", "import", "copilot-cli")
 
-    assert "1 new request from Copilot CLI; 1 were imported before, 0 went" in ran.err
+    assert "1 new request from Copilot CLI; 1 already imported, 0 sent" in ran.err
     assert 2 == len(rows())
 
 
@@ -139,7 +139,7 @@ def test_requests_through_this_server(cli: Cli, store: Store, client: str) -> No
     for _ in range(2):
         ran = cli("usage", "import", "copilot-cli")
 
-    assert "0 new requests from Copilot CLI; 1 were imported before, 1 went" in ran.err
+    assert "0 new requests from Copilot CLI; 1 already imported, 1 sent" in ran.err
     assert 2 == len(rows())
 
 

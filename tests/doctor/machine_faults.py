@@ -241,13 +241,13 @@ class OtherServer(HttpServer):
         handler.wfile.write(json.dumps(self._health).encode())
 
 
-@fault("server", "warning", "Stop it and restart it")
+@fault("server", "warning", "Stop it and start it again")
 def server_of_another_version(machine: Machine) -> None:
     server = machine.stack.enter_context(OtherServer(version="0.0.1"))
     machine.set(port=str(server.port))
 
 
-@fault("server", "warning", "Stop it and restart it")
+@fault("server", "warning", "Stop it and start it again")
 def server_with_older_settings(machine: Machine) -> None:
     server = machine.stack.enter_context(OtherServer(settings_read_at=time.time() - 60))
     machine.set(port=str(server.port))

@@ -94,7 +94,9 @@ def test_a_later_system_message_stays_in_the_conversation(
 
     assert expected == conversation(request.body)
     assert ["Be kind."] == front(request.body)
-    assert notes == [one for one in request.notes if one != "moved tool results to their calls"]
+    assert notes == [
+        one for one in request.notes if one != "moved tool results next to their calls"
+    ]
     assert BETA in request.headers["anthropic-beta"]
 
 

@@ -49,7 +49,7 @@ async def test_a_failure_after_others(stream: bool) -> None:
 
     assert [0, 1] == ended
     assert "false" == failed.value.headers["x-should-retry"]
-    assert "2 of 3 continuations were answered, and charged. Try again." == failed.value.hint
+    assert "Answered and charged: 2 of 3 continuations. Try again." == failed.value.hint
 
 
 async def test_the_sum() -> None:

@@ -182,7 +182,7 @@ def test_a_failure_in_between(client: openai.OpenAI, simulator: Simulator) -> No
     with pytest.raises(openai.APIError) as failed:
         for _ in stream:
             pass
-    assert "1 of 3 continuations were answered" in failed.value.message
+    assert "Answered and charged: 1 of 3 continuations" in failed.value.message
 
     with pytest.raises(openai.APIStatusError) as whole:
         client.completions.create(model=CHAT, prompt=["One", "Two"])

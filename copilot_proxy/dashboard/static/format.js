@@ -42,11 +42,11 @@ export const credits = (nano) => amount(nano === null || nano === undefined ? nu
 export const exactCredits = (nano) => (nano === null ? "unknown" : exact.format(nano / NANO));
 export const counted = (count, noun) => `${plain.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 
-/** Formats a duration, such as 0.8 s or 2:05 min. */
+/** Formats a duration, such as 0.8 s or 2 min 5 s. */
 export function duration(seconds) {
   if (seconds < 60) return `${tenths.format(seconds)} s`;
   const rounded = Math.round(seconds);
-  return `${Math.floor(rounded / 60)}:${String(rounded % 60).padStart(2, "0")} min`;
+  return `${Math.floor(rounded / 60)} min ${rounded % 60} s`;
 }
 
 /** Formats minutes and seconds, such as 3:20. */

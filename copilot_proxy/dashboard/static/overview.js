@@ -42,7 +42,7 @@ function meter(used, elapsed, level) {
 function forecast(quota, end, now) {
   const reset = end === null ? "" : `It resets on ${utcDay(end)}, 00:00 UTC.`;
   const beyond = quota.overage || Math.max(0, -quota.left);
-  const over = beyond ? ` ${quotaAmount(beyond)} were used beyond the plan.` : "";
+  const over = beyond ? ` ${quotaAmount(beyond)} used beyond the plan.` : "";
   if (quota.left <= 0) return ["Used up.", reset + over];
   if (quota.runs_out_at) return [`Runs out on ${day(iso(quota.runs_out_at))}`, `at this month's pace. ${reset}${over}`];
   if (end === null) return ["No forecast:", `GitHub did not say when the quota resets.${over}`];
@@ -78,7 +78,7 @@ function facts(data) {
     fact("This month", credits(month.nano_aiu), `credits, ${counted(month.requests, "request")}`),
     fact("From the cache", month.cache_share === null ? "–" : percent(month.cache_share), "of all prompt tokens"),
     fact("Lost by cache misses", credits(month.cache_lost_nano_aiu), "credits this month"),
-    month.unknown ? fact("Cost unknown", number(month.unknown), "requests, not in the sums") : null);
+    month.unknown ? fact("Cost unknown", number(month.unknown), `${month.unknown === 1 ? "request" : "requests"}, not in the sums`) : null);
 }
 
 const fact = (name, value, detail) =>

@@ -76,7 +76,7 @@ function tokenTable(one) {
   if (one.input_tokens === null) return el("p", { className: "muted" }, "The token counts are unknown.");
   const counts = [
     ["Fresh input", one.input_tokens], ["From the cache", one.cache_read_tokens],
-    ["Written to the cache", one.cache_write_tokens], ["Written for an hour", one.cache_write_1h_tokens],
+    ["Written to the cache", one.cache_write_tokens], ["Written to the 1-hour cache", one.cache_write_1h_tokens],
     ["Output", one.output_tokens], ["of which reasoning", one.reasoning_tokens],
   ].filter(([, count]) => count);
   const details = one.details.filter((detail) => detail && detail.token_count);

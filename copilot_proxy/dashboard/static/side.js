@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { $, copyButton, el, render } from "./dom.js";
-import { NANO, ago, countdown, counted, credits, day, iso, number, percent, tokens } from "./format.js";
+import { NANO, ago, countdown, counted, credits, day, duration, iso, number, percent, tokens } from "./format.js";
 
 const PERIODS = { day: "today", month: "this month", session: "in today's most expensive session" };
 const LOSSES = 3; // the number of losses to show
@@ -146,7 +146,7 @@ export function showServer(server) {
       server.last_error ? el("li", { className: "bad-text" }, server.last_error) : null,
       server.cooldowns.length
         ? server.cooldowns.map((one) => el("li", { className: "warn-text" },
-          `Requests for ${one.scope === "account" ? "the account" : one.model ?? "a model"} are paused for about ${countdown(one.retry_in)} min (${one.code})`))
+          `Requests for ${one.scope === "account" ? "the account" : one.model ?? "a model"} are paused for about ${duration(one.retry_in)} (${one.code})`))
         : el("li", { className: "muted" }, "No cooldowns"),
       server.upstream === "copilot" ? null : el("li", {}, `Requests go through ${server.upstream}`),
       server.ledger ? null : el("li", { className: "warn-text" }, `The ledger is off, as set in ${server.ledger_source}`),

@@ -34,7 +34,7 @@ def parse_batch(body: bytes, model: str, notes: list[str]) -> Json:
     for i, one in enumerate(requests):
         if one.get("model") and model_name(one["model"]) != wanted:
             raise RequestError(
-                "All requests of a batch must be for the model in the path.",
+                "All requests in a batch must be for the model in the path.",
                 param=f"requests[{i}].model",
                 code="invalid_value",
             )
@@ -46,7 +46,7 @@ def _request(requests: list[Json], paths: list[str], model: str, notes: list[str
     dimensions = {one.get("outputDimensionality") for one in requests}
     if len(dimensions) > 1:
         raise RequestError(
-            "All requests of a batch must have the same `outputDimensionality`.",
+            "All requests in a batch must have the same `outputDimensionality`.",
             param="requests",
             code="unsupported_value",
             hint="Send one batch for each.",

@@ -46,7 +46,7 @@ def check_tools(request: ClientRequest) -> None:
                     _REFUSED.get(name, f"Copilot does not have the tool `{name[:50]}`."),
                     param=f"tools[{i}].{name[:50]}",
                     code="unsupported_value",
-                    hint="Omit the tool, or offer a function that the client runs instead.",
+                    hint="Omit the tool, or replace it with a function that the client runs.",
                 )
         for j, function in enumerate(tool.get(_FUNCTIONS) or ()):
             path = f"tools[{i}].{_FUNCTIONS}[{j}]"

@@ -255,7 +255,7 @@ def repair_message(body: object, tool_names: Mapping[str, str] | None = None) ->
         raise parse_error_event(body)
     if not isinstance(body.get("content"), list):
         raise BrokenResponse(
-            "Copilot sent an answer that is not a message.", hint="Try another model."
+            "Copilot sent an answer that is not a valid message.", hint="Try another model."
         )
     body = _without_additions(body)
     content = [_without_additions(block) for block in body["content"] if isinstance(block, dict)]

@@ -41,7 +41,7 @@ def check_tools_run(request: MessagesRequest) -> None:
             f"Copilot does not run the tool '{name}'.",
             param=f"tools[{i}]",
             code="unsupported_value",
-            hint="Offer a tool that the client runs instead.",
+            hint="Replace it with a tool that the client runs.",
         )
 
 
@@ -84,7 +84,7 @@ def check_choice(request: MessagesRequest, offered: list[Json]) -> None:
         raise RequestError("tool_choice.tool.name: Field required", param="tool_choice.name")
     if choice.get("type") == "tool" and all(tool.get("name") != name for tool in offered):
         raise RequestError(
-            f"`tool_choice` forces a call of the tool {name!r}, which Copilot does not run, or "
+            f"`tool_choice` forces a call to the tool {name!r}, which Copilot does not run, or "
             "which is not in `tools`.",
             param="tool_choice",
             code="unsupported_value",

@@ -162,7 +162,7 @@ def _not_run(path: str, kind: str) -> RequestError:
         path,
         f"Copilot does not run the tool '{kind}'.",
         code="unsupported_value",
-        hint="Offer a function instead, which the client runs.",
+        hint="Replace it with a function that the client runs.",
     )
 
 

@@ -110,7 +110,7 @@ class ResponsesRepair:
     def whole(self, events: list[ResponsesEvent]) -> Response:
         """Return the response. Raises `UpstreamError` if there is none."""
         if self.response is None or self.failure is not None:
-            raise self.failure or BrokenResponse("Copilot's answer is not a response.")
+            raise self.failure or BrokenResponse("Copilot's answer is not a valid response.")
         return self.response
 
     def feed(self, data: object) -> list[ResponsesEvent]:

@@ -29,7 +29,7 @@ def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
             f"Copilot does not run the tool '{offered[0]['type']}'.",
             param="tools",
             code="unsupported_value",
-            hint="Offer a function instead, which the client runs.",
+            hint="Replace it with a function that the client runs.",
         )
 
 

@@ -33,7 +33,7 @@ def rename_duplicate_ids(outgoing: OutgoingBody, profile: ModelProfile, notes: l
             answered = calls[-len(results) :] if results else []
             for index, result in enumerate(results):
                 result[result_key] = answered[min(index, len(answered) - 1)][key]
-    notes.append("changed ids of tool calls that are used more than once")
+    notes.append("changed ids that several tool calls share")
 
 
 def _next_id(id: str, number: int, used: set[str]) -> str:

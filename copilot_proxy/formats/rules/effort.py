@@ -24,7 +24,8 @@ def use_nearest_effort(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
         notes.append(f"dropped {name}: the model does not support it")
     elif value is not None and nearest != "none":
         notes.append(
-            f"changed {name} from {value} to effort {nearest}: the model supports only efforts"
+            f"changed {name} from {value} to effort {nearest}: the model supports only effort "
+            "levels"
         )
     elif nearest != effort:
         notes.append(

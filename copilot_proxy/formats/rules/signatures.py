@@ -12,6 +12,6 @@ def replace_unsigned(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
     """
     if outgoing.replace_unsigned_calls():
         notes.append(
-            "changed tool calls from the current turn to text: the model accepts only its own, "
+            "changed the current turn's tool calls to text: the model accepts only its own, "
             "with their signatures"
         )

@@ -74,5 +74,5 @@ def no_tool_allowed() -> RequestError:
         "`tool_choice` allows none of the request's tools.",
         param="tool_choice",
         code="invalid_value",
-        hint="Name tools that are in `tools`.",
+        hint="Choose tools that are in `tools`.",
     )

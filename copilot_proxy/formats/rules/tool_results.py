@@ -33,7 +33,7 @@ def pair_results(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
     ):
         outgoing.rebuild(paired)
         if len(notes) == note_count:
-            notes.append("moved tool results to their calls")
+            notes.append("moved tool results next to their calls")
 
 
 class _Pairs:
@@ -134,4 +134,4 @@ class _Pairs:
         raw = self._outgoing.orphan(segment.raw, _ORPHAN)
         self._out.append(Segment("other", (), raw, segment.message_index))
         where = self._outgoing.location(segment.message_index)
-        self._notes.append(f"changed a tool result without a call to a user message{where}")
+        self._notes.append(f"changed a tool result without a call into a user message{where}")

@@ -79,7 +79,7 @@ def test_supported_items_are_unchanged() -> None:
         (
             {"metadata": {"a": "b"}},
             {},
-            ["dropped metadata: Copilot stores nothing; the response repeats it"],
+            ["dropped metadata: Copilot stores nothing; it is only repeated in the response"],
         ),
         ({"safety_identifier": "x"}, {}, ["dropped safety_identifier: Copilot refuses it"]),
         ({"client_metadata": {}}, {}, ["dropped client_metadata: Copilot does not accept it"]),

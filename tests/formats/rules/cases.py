@@ -319,7 +319,7 @@ CASES: Final[dict[str, Case]] = {
         models=ALL,
         steps=(user(), *2 * (called(), result(), user())),
         broken=lambda body: len(set(ids(body))) < 4,
-        note="used more than once",
+        note="that several tool calls share",
     ),
     "tools.split_calls": Case(
         models=("gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"),
@@ -484,7 +484,7 @@ CASES: Final[dict[str, Case]] = {
         models=("gemini-3-flash-preview", "gemini-4-argon"),
         steps=(user(), assistant("Let me see."), called(), result(), called("b"), result("b")),
         broken=_dumped("tool_calls"),
-        note="changed tool calls from the current turn to text",
+        note="changed the current turn's tool calls to text",
     ),
     "turns.first": Case(
         models=CLAUDE,
