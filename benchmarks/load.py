@@ -2,7 +2,7 @@
 
 A task is `{"work": "requests"|"streams"|"leaving", "url": ..., "path": ..., "model": ..., "key":
 ..., ...}`, with more keys that the functions below describe. With `size`, each request resembles an
-agent's and has about that many bytes. Times are in milliseconds.
+agent's and is about that many bytes long. Times are in milliseconds.
 """
 
 import asyncio

@@ -57,8 +57,8 @@ def open_private(path: Path, mode: int) -> int:
 
     `mode` is `READ`, `NEW` (the file must not exist), `APPEND` or `UPDATE`. New files are created
     with mode 0600, and existing files that others can read are changed to 0600. Symbolic links are
-    not followed, and files with hard links are not appended to. Raises `UnsafeFileError` or another
-    `OSError`.
+    not followed, and files with more than one hard link are not opened for appending. Raises
+    `UnsafeFileError` or another `OSError`.
     """
     if path.is_symlink():
         raise UnsafeFileError("is a symbolic link, which is not followed")

@@ -31,7 +31,7 @@ class KeyringStore:
 
     Backends raise many errors besides keyring's own (D-Bus, OS errors, missing libraries), and may
     wait indefinitely for a prompt that the user does not see. Each call therefore runs in a thread
-    with a timeout in seconds, and every exception becomes a `StoreError`.
+    and fails after `timeout` seconds, and every exception becomes a `StoreError`.
     """
 
     name = "keyring"
@@ -43,7 +43,7 @@ class KeyringStore:
         self._running: Future[object] | None = None
 
     def at(self, timeout: float) -> Self:
-        """Return the same store with another timeout."""
+        """Return a store for the same entry with another timeout."""
         return type(self)(timeout, self._profile)
 
     def describe(self) -> str:

@@ -46,7 +46,7 @@ class SeenModel(NamedTuple):
 
 
 class SeenList(NamedTuple):
-    """A remembered list."""
+    """What is remembered of a model list."""
 
     at: str
     """When the list was remembered, such as ``2026-11-29T12:00:00Z``."""
@@ -111,7 +111,7 @@ def load(folder: Path, host: str) -> SeenList | None:
 
 
 def save(folder: Path, host: str, seen: SeenList) -> None:
-    """Remember a list for `host`. Raises `CopilotProxyError` if it cannot be written."""
+    """Remember the model list of `host`. Raises `CopilotProxyError` if it cannot be written."""
     path = folder / _FILE
     models = {name: model._asdict() for name, model in seen.models.items()}
     try:

@@ -134,7 +134,7 @@ async def _try(
 async def _account_of(
     exchange: "TokenExchange", github: "GitHub", credential: "Credential"
 ) -> "Account":
-    """Return what is known about an account that GitHub does not return: its login and plan."""
+    """Return an account with only its login and plan, for when GitHub returns no account."""
     from copilot_proxy.auth.account import parse_account
     from copilot_proxy.auth.verification import fetch_login
 

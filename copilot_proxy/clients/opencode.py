@@ -1,4 +1,5 @@
-"""opencode and its derivative Kilo, which read a configuration from a variable and merge it last.
+"""opencode and its derivative Kilo, which read a configuration from an environment variable and
+merge it last.
 
 Sources: https://opencode.ai/docs/config and /docs/providers.
 """

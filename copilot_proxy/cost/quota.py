@@ -38,8 +38,7 @@ class Quota(NamedTuple):
         return self.entitlement < 0
 
     def was_reset(self, now: datetime) -> bool:
-        """Return whether these amounts are outdated, because the quota has been reset since the
-        answer."""
+        """Return whether the quota has been reset since the answer, making these amounts stale."""
         return self.resets_at is not None and self.resets_at <= now
 
     @property

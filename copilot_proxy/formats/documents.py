@@ -182,8 +182,8 @@ def checked_source(source: Any, path: str) -> Any:
 
 
 def check_blob(blob: Json, path: str) -> None:
-    """Convert the data of a file in Gemini's ``{"mimeType", "data"}`` to its standard form. Raises
-    `RequestError` if the data is not a document."""
+    """Convert the type and data in Gemini's ``{"mimeType", "data"}`` to their standard forms.
+    Raises `RequestError` if the data is not a document."""
     blob["mimeType"], blob["data"] = standard_type(blob["mimeType"]), standard_base64(blob["data"])
     read_document(blob["data"], f"{path}.data", media_type=blob["mimeType"])
 

@@ -38,7 +38,7 @@ class ModelProfile:
     """
 
     id: str | None = None
-    """Copilot's id of the model; None if the catalogue could not be read."""
+    """Copilot's id for the model; None if the catalogue could not be read."""
 
     # Reasoning
     efforts: tuple[str, ...] | None = None

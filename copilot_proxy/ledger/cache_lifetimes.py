@@ -24,7 +24,7 @@ def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
     """Return, for each model, the longest pause in seconds after which a prompt was still cached.
 
     Pauses of up to `TTL` do not count, nor do sessions that requested a TTL of one hour. If a
-    prompt has left the cache after a pause, only shorter pauses count.
+    prompt was no longer cached after a pause, only shorter pauses count.
     """
     before: dict[tuple[str, str], tuple[int, int]] = {}
     for_an_hour: set[tuple[str, str]] = set()

@@ -183,7 +183,7 @@ def _copilot_usage(event: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_own(ledger: Database, row: Row, used: set[str]) -> bool:
-    """Return whether the ledger already has the request, because it was sent through this server.
+    """Return whether the request was sent through this server, and is thus already in the ledger.
 
     Two requests are considered the same if their costs, output tokens and times match. Each row of
     the ledger matches at most one request; the id of a matched row is added to `used`.

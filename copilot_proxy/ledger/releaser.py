@@ -66,8 +66,8 @@ class Releaser:
         self._ended.clear()
 
     def settle_abandoned(self, database: sqlite3.Connection) -> None:
-        """Replace the reservations of dead processes, and of requests whose rows were lost, with
-        rows. Raises `sqlite3.Error`."""
+        """Replace abandoned reservations with rows: those of dead processes, and of requests whose
+        rows were lost. Raises `sqlite3.Error`."""
         try:
             if file := self._open():
                 settle_abandoned(database, file, self._lost)

@@ -29,7 +29,7 @@ been different when a row was written."""
 def sums_source(period: Period) -> tuple[str, list[str]]:
     """Return the table to read the sums of a period from, and the conditions for its rows.
 
-    Whole days and months are read from the sums, which is fast for any number of requests.
+    Whole days and months are read from the table `sums`, which is fast for any number of requests.
     """
     if period.month is None and period.days is None:
         return _between(period.since, period.until), []

@@ -1,4 +1,4 @@
-"""Writes requests and counters as OTLP in JSON, with the names of OpenTelemetry's conventions.
+"""Writes requests and counters as OTLP JSON, with the names from OpenTelemetry's conventions.
 
 The output never contains text from a conversation. Sources:
 https://opentelemetry.io/docs/specs/otlp/, https://opentelemetry.io/docs/specs/semconv/gen-ai/

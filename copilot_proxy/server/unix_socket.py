@@ -31,9 +31,9 @@ _UMASK: Final = 0o177
 def bound(path: Path) -> Iterator[socket.socket]:
     """Listen at `path`, and remove the file when the block ends if it is still the same file.
 
-    Unlike a port, this listens immediately, because a bound socket that does not listen would look
-    stale. Raises `UsageError` if the path cannot be used, and `CopilotProxyError` if another
-    program is listening there.
+    Unlike a port, the socket listens immediately: if it were only bound, it would look stale.
+    Raises `UsageError` if the path cannot be used, and `CopilotProxyError` if another program is
+    listening there.
     """
     _check(path)
     _remove_stale_socket(path)

@@ -66,8 +66,8 @@ def log_file_of(settings: Settings) -> Path:
 def new_installation(environ: Mapping[str, str]) -> Installation:
     """Return an installation with a new id, and the variables that the service needs.
 
-    Raises `UsageError` if the GitHub token is in a variable, because it would have to be written to
-    a file.
+    Raises `UsageError` if the GitHub token is in an environment variable, because it would have
+    to be written to a file.
     """
     if environ.get(_TOKEN):
         raise UsageError(

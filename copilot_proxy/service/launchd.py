@@ -57,7 +57,7 @@ class Launchd:
         )
 
     def advice(self) -> str | None:
-        """Return None, because an agent needs nothing else."""
+        """Return None, because a launchd agent needs no further steps."""
         return None
 
 

@@ -60,7 +60,7 @@ class TaskScheduler:
         return ServiceState(True, running=running, starts="when you log in")
 
     def advice(self) -> str | None:
-        """Return None, because a task needs nothing else."""
+        """Return None, because a scheduled task needs no further steps."""
         return None
 
     @property

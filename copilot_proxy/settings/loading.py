@@ -1,8 +1,8 @@
 """Loads the settings from flags, the environment, ``config.toml`` and the defaults.
 
 Each of these sources overrides the ones after it. In the environment, a setting's name is in
-uppercase, after ``COPILOT_PROXY_``. In ``config.toml``, the table of the profile in use overrides
-the settings at the top level.
+uppercase, with the prefix ``COPILOT_PROXY_``. In ``config.toml``, the table of the profile in use
+overrides the settings at the top level.
 """
 
 import os

@@ -96,7 +96,7 @@ def _list(content: Any) -> list[Block]:
 
 
 def _plain(value: Any) -> Any:
-    """Return the value without nulls and cache breakpoints, with strings converted to blocks."""
+    """Return the value without nulls or cache breakpoints, with strings converted to blocks."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if not isinstance(value, dict):

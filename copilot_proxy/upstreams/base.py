@@ -57,7 +57,7 @@ class UpstreamResponse(Protocol):
         ...
 
     async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
-        """Call `process` with the data of arriving events until it returns a result.
+        """Call `process` with the data of events as they arrive, until it returns a result.
 
         Events that arrive together are passed together. Returns the result, or None if the events
         end first. `process` may be called outside of a task. Raises `UpstreamError`.

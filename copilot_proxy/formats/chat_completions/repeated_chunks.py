@@ -33,7 +33,7 @@ _Around = tuple[bytes, bytes]
 
 
 class RepeatedChunks:
-    """Implements `formats.translators.RepeatedEvents` for Copilot's chunks of one stream."""
+    """Implements `formats.translators.RepeatedEvents` for the chunks of one Copilot stream."""
 
     __slots__ = ("_known", "_seen")
 

@@ -1,6 +1,6 @@
 """The types of Chat Completions responses, chunks and errors, for the OpenAPI page.
 
-All paths except Anthropic's use these errors.
+All paths use these errors, except those of the Anthropic, Gemini and Ollama APIs.
 """
 
 from typing import Literal

@@ -190,7 +190,8 @@ class ChatToGemini:
 
 
 def _is_same_kind(first: Json, second: Json) -> bool:
-    """Return whether two parts can be joined, because both are text or both are thoughts."""
+    """Return whether two parts can be joined: both are text or both are thoughts, and the first has
+    no signature."""
     return (
         "text" in first
         and "text" in second

@@ -53,7 +53,7 @@ class _Block:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing can be added to the block once another block has started."""
+        """Whether nothing more can be added to the block once another one has started."""
         return self.type != "tool_use" or self.arguments.is_json
 
 

@@ -2,8 +2,8 @@
 
 Source: Ollama's API reference, https://docs.ollama.com/api
 
-They are as lenient as Ollama: unknown fields are accepted. Requests are validated against these
-structs, but passed on as decoded JSON, so that notes can name fields that have no effect.
+The types are as lenient as Ollama: unknown fields are accepted. Requests are validated against
+them, but passed on as decoded JSON, so that notes can name fields that have no effect.
 """
 
 from typing import Any, Literal

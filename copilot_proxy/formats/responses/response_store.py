@@ -4,9 +4,9 @@ Each response is kept for the caller that received it. If there are too many res
 least recently used responses are forgotten. So are responses that have not been used for a while.
 
 Items are kept as JSON bytes, which take a third of the memory of objects and are ignored by the
-garbage collector. Items of a long plain conversation stay structs. They are encoded only if a
-request refers to them, which never happens with agents that send their entire conversation each
-time.
+garbage collector. Items of a long plain conversation, however, stay structs. They are encoded only
+if a request refers to them, which never happens with agents that send their entire conversation
+each time.
 """
 
 import time
@@ -34,7 +34,7 @@ _OVERHEAD: Final = 1000
 
 
 class PlainItems:
-    """The items of a plain conversation, as structs; their JSON has about `json_size` bytes."""
+    """The items of a plain conversation, as structs; their JSON is about `json_size` bytes long."""
 
     __slots__ = ("_items", "size")
 
@@ -121,7 +121,7 @@ class StoredResponse:
 
     @property
     def size(self) -> int:
-        """Memory in bytes used by the response, not counting its exchange."""
+        """The memory used by the response, in bytes, not counting its exchange."""
         return len(self.data) + _OVERHEAD
 
 

@@ -34,7 +34,7 @@ def prepare_tools(body: ResponsesRequest, notes: list[str]) -> None:
 
 
 def prepare_items(body: ResponsesRequest, notes: list[str]) -> list[Json]:
-    """Return copies of the input items without nulls and ids, in types that Copilot supports."""
+    """Return copies of the input items, without nulls or ids, converted to supported types."""
     return [one for item in input_items(body) for one in _prepared(item, notes)]
 
 

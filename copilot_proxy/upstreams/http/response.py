@@ -58,7 +58,7 @@ class CopilotResponse:
         return decode_body(b"".join(chunks))
 
     async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
-        """Call `process` with the data of arriving events until it returns a result.
+        """Call `process` with the data of events as they arrive, until it returns a result.
 
         Returns the result, or None if the events end first. Raises `BrokenResponse`.
         """

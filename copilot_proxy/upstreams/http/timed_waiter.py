@@ -65,7 +65,7 @@ class TimedWaiter(ABC, Generic[_Change]):
         self.now = timer.loop.time
         """The clock for the timeout."""
         self.last_change = 0.0
-        """When the last change occurred or, if there was none, the wait began."""
+        """When the last change occurred, or when the wait began if there was none."""
         self._grace_for: float | None = None
         """The `last_change` that the grace period belongs to."""
         self.waiter: asyncio.Future[_Change] | None = None

@@ -53,11 +53,10 @@ class Sidecar:
     async def exchange(
         self, request: Mapping[str, Any], size: int = 0
     ) -> AsyncIterator[SidecarExchange]:
-        """Send `request`, which has about `size` bytes, and yield its exchange.
+        """Send `request`, which is about `size` bytes long, and yield its exchange.
 
-        Leaving the context cancels an unfinished request.
-
-        Raises `UpstreamUnreachable` if the process cannot be started.
+        Leaving the context cancels an unfinished request. Raises `UpstreamUnreachable` if the
+        process cannot be started.
         """
         process = await self._running_process()
         self._last_id += 1

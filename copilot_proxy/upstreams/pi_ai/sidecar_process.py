@@ -187,7 +187,7 @@ class SidecarProcess:
                 await self.process.stdin.drain()
 
     async def aclose(self) -> None:
-        """Wait for the process to exit, and kill it after a timeout."""
+        """Stop the process, and kill it if it does not exit in time."""
         if self.is_alive:
             self.is_alive = False
             self._fail_exchanges("was stopped")

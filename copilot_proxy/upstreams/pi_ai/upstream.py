@@ -1,7 +1,7 @@
 """Copilot through pi-ai: conversations go to the sidecar, all other calls to Copilot.
 
-Authentication, host selection and retries work as without pi-ai. The sidecar receives a token with
-each request and does not store it.
+Authentication, host selection and retries work as they do without pi-ai. The sidecar receives a
+token with each request and does not store it.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ class PiAiStreamResponse:
         raise BrokenResponse("pi-ai does not send complete responses.")
 
     async def receive(self, process: Callable[[list[bytes]], _Result | None]) -> _Result | None:
-        """Call `process` with the data of arriving events until it returns a result.
+        """Call `process` with the data of events as they arrive, until it returns a result.
 
         Returns the result, or None if the events end first. Raises `BrokenResponse`.
         """
