@@ -60,7 +60,7 @@ class Model:
 
     @property
     def is_chat(self) -> bool:
-        """Whether this is a chat model, as opposed to embeddings or code completion."""
+        """Whether this is a chat model, as opposed to one for embeddings or code completion."""
         return self.type == "chat"
 
     @property

@@ -100,8 +100,8 @@ def similar_clients(name: str) -> list[str]:
 
 
 def any_program(program: str) -> Client:
-    """Return a definition for any other program. It works if the program reads the SDKs'
-    variables."""
+    """Return a definition for any other program. It works only if the program reads the SDKs'
+    environment variables."""
     return Client(
         name=_UNUSUAL.sub("-", program)[:_MAX_LENGTH],
         title=program,

@@ -46,7 +46,7 @@ def _backups(folder: Path, path: Path) -> list[Path]:
 
 
 def _safe(path: PurePath) -> str:
-    """Return the start of the names of all backups of `path`.
+    """Return the prefix that the names of all backups of `path` share.
 
     It contains a digest of the path, because files in different folders may have the same name.
     """

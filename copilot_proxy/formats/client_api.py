@@ -1,4 +1,4 @@
-"""The protocol of an API as clients use it; each API's folder implements it in `api.py`."""
+"""The `Protocol` of an API that clients speak; `api.py` in each API's folder implements it."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +20,7 @@ from copilot_proxy.headers import Initiator
 
 
 class RequestMetrics(NamedTuple):
-    """Sizes and other facts about a request for the log; never its content."""
+    """Sizes and other facts about a request, to be logged; never its content."""
 
     items: int
     """The number of messages in a conversation, of items in a Responses input, or of inputs to

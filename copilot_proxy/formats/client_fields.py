@@ -1,4 +1,4 @@
-"""The names of fields in the client's API, so that notes name the fields that the client sent.
+"""The names that fields have in the client's API, so that notes use the names that it sent.
 
 A translated request keeps the names in a field that never leaves the program.
 """

@@ -1,7 +1,7 @@
 """Converts Copilot's models to OpenAI's model objects.
 
-Clients such as Open WebUI, LiteLLM and Zed read the additional fields. Source of the format:
-https://platform.openai.com/docs/api-reference/models/object
+Clients such as Open WebUI, LiteLLM and Zed read the fields that OpenAI does not define. Source of
+the format: https://platform.openai.com/docs/api-reference/models/object
 """
 
 from collections.abc import Iterable

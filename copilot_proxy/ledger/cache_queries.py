@@ -72,7 +72,7 @@ def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> li
 
 
 def next_turns(database: sqlite3.Connection, now: datetime, *, limit: int = 5) -> list[NextTurn]:
-    """Return the next turns of the most recently used sessions, latest first."""
+    """Return the next turn of each of the most recently used sessions, latest session first."""
     moment = round(now.timestamp() * 1e6)
     found = database.execute(
         "SELECT conversation, model, prompt_tokens, warm_nano_aiu, cold_nano_aiu, ttl, "

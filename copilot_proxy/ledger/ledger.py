@@ -1,7 +1,7 @@
 """Accepts the records of requests on the event loop, and hands them to a thread that writes them.
 
-On the event loop, a request only costs an entry in a list. The thread creates rows in batches,
-which takes less time than creating them one by one. The first request starts the thread.
+On the event loop, recording a request only adds an entry to a queue. The thread creates rows in
+batches, which takes less time than creating them one by one. The first request starts the thread.
 """
 
 import logging

@@ -19,12 +19,12 @@ class ReservedSums:
         self._of_group: dict[Group, Sequence[Total]] = {}
 
     def is_outdated(self, running: int) -> bool:
-        """Return whether the sums should be computed again, to forget the groups of completed
-        requests. `running` is the number of running requests."""
+        """Return whether to compute the sums again, so that the groups of completed requests are
+        forgotten. `running` is the number of running requests."""
         return len(self._of_group) > _MAX_UNUSED + running
 
     def of(self, target: Target) -> Total:
-        """Return the total that is reserved for a target; the list is changed in place."""
+        """Return the total reserved for a target, as a list that the caller may change in place."""
         return self._totals.setdefault(target, [0])
 
     def totals(self, group: Group) -> Sequence[Total]:

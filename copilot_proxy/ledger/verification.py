@@ -1,4 +1,4 @@
-"""Checks the ledger by adding up the parts of each cost, and comparing every hash and sum."""
+"""Checks the ledger by adding up the parts of each cost, and recomputing every hash and sum."""
 
 import sqlite3
 from typing import NamedTuple

@@ -124,7 +124,7 @@ class Metrics:
 
 
 def _bounded(known: set[str], value: str, limit: int) -> str:
-    """Return `value`, or `OTHER` if there are already `limit` different values."""
+    """Return `value`, or `OTHER` if it is new and there are already `limit` known values."""
     if value in known:
         return value
     if len(known) >= limit:

@@ -1,8 +1,7 @@
-"""Limits the number of concurrent requests; other requests wait in a queue, or are answered with
-503.
+"""Limits the number of concurrent requests; excess ones wait in a queue, or are answered with 503.
 
 A request takes its slot before its body is read, and keeps it until its response ends, for whatever
-reason. Only ``POST`` requests take a slot, because only they may cost something upstream. The
+reason. Only ``POST`` requests take a slot, because only they can cost something upstream. The
 dashboard's ``POST`` requests take none: they cost nothing, and anyone may send one to sign in.
 """
 

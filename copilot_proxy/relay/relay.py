@@ -230,7 +230,7 @@ class Relay:
 
 
 class _Answer:
-    """The context of a reply, which always ends the call to Copilot and completes the record.
+    """The context manager for a reply; always ends the call to Copilot, and completes the record.
 
     This is a class because a generator would take several times as long.
     """

@@ -87,10 +87,10 @@ class BoundedProtocol(TolerantProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns nothing
         """Return whether to keep the connection open to answer a client that has stopped sending.
 
-        The client may have disconnected entirely. The connection is closed if the answer has begun.
-        Otherwise, a GET request is answered, even if that takes a while because the framework must
-        be loaded. Any other request may cost something, so it ends if the client has stopped
-        reading.
+        The client may have disconnected entirely. The connection is closed if no request is open,
+        or if its answer has begun. Otherwise, a GET request is answered, even if that takes a while
+        because the framework must be loaded. Any other request may cost something, so it ends if
+        the client has stopped reading.
         """
         cycle = self._answering
         if cycle is None or cycle.response_started or self.pipeline or self.scheme == "https":

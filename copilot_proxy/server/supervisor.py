@@ -164,8 +164,10 @@ class Supervisor:
         return all(count >= _MAX_FAILED_STARTS for count in self._failures.values())
 
     async def _shut_down(self) -> None:
-        """Let the workers finish, cut them off, then kill them; report the sums over all
-        workers."""
+        """Wait for open requests, then cut those that remain, then kill any worker still running.
+
+        Reports the sums over all workers.
+        """
         self._stop.set()
         for worker in self._alive():
             worker.finish()

@@ -140,7 +140,7 @@ class ChatFormat:
         return [] if "wordless" in self.quirks else pieces(self.reply.text)
 
     def index(self, number: int) -> Json:
-        """Return the ``index`` field of a tool call, which quirks may falsify."""
+        """Return the ``index`` field of a tool call, which quirks may change or remove."""
         if "calls_without_index" in self.quirks:
             return {}
         if "calls_all_zero" in self.quirks:

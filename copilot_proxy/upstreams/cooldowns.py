@@ -213,8 +213,8 @@ class Cooldowns:
 
 
 class _Guard:
-    """The context of a request. This is a class because a generator would take several times as
-    long."""
+    """The context manager for a request. This is a class because a generator would take several
+    times as long."""
 
     __slots__ = ("_api", "_cooldowns", "_model", "_probed")
 

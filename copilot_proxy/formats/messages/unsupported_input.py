@@ -205,7 +205,7 @@ def not_uploaded(path: str) -> RequestError:
 
 
 def _read_text(block: Json, path: str) -> None:
-    """Convert the source of a text file to the type ``text``, because base64 is only for PDFs."""
+    """Convert a text file's base64 source to the type ``text``; only PDFs may be in base64."""
     match block["source"]:
         case {"type": "base64", "data": str(data)} if block["type"] == "document":
             text = read_document(data, f"{path}.source.data", whole=False).text

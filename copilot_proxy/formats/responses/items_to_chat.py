@@ -20,7 +20,7 @@ from copilot_proxy.formats.types import Json
 
 
 class _Turn:
-    """A message and, for assistant messages, the results of its calls."""
+    """A message and, if it is an assistant message, the results of its calls."""
 
     def __init__(self, message: Json | None = None) -> None:
         self.message = message

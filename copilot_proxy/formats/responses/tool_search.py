@@ -105,7 +105,7 @@ def _search_choice(choice: Json, names: ToolNames) -> Json:
 
 
 def _search_item(item: Json, names: ToolNames) -> Json:
-    """Return the call or output of a client's tool search as a function's call or output."""
+    """Return the call or output of a client's tool search as a function call or its output."""
     if item["type"] == "tool_search_call":
         arguments = item.get("arguments")
         return {

@@ -182,10 +182,10 @@ class OutgoingConversation(ABC):
         return False
 
     def place_system(self, text: str) -> tuple[bool, int]:
-        """Move later system messages to the nearest later positions that the model accepts.
+        """Move later system messages to the next positions that the model accepts.
 
-        Where there is none before the assistant's next message, insert a user message with `text`.
-        Returns whether any message was moved, and the number of inserted messages.
+        If the assistant's next message comes first, insert a user message with `text` before the
+        system messages. Returns whether any message was moved, and the number of inserted messages.
         """
         return False, 0
 

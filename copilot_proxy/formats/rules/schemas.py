@@ -58,8 +58,8 @@ def close_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
     """Return `schema` as ``{"type": "object", "properties": {...}, ...}``.
 
-    With `properties`, a missing ``"properties"`` is added. If the schema already has this form, the
-    same object is returned.
+    If the schema already has this form, the same object is returned. Unless `properties` is set,
+    ``"properties"`` may be missing from it.
     """
     current = schema or {}
     if current.get("type") == "object" and ("properties" in current or not properties):

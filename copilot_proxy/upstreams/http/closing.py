@@ -34,7 +34,7 @@ class _ShieldedStream(httpx.AsyncByteStream):
 
 
 async def _run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Await `coroutine`. If cancelled, wait until the coroutine ends, then raise the error."""
+    """Await `coroutine`. If cancelled, let the coroutine end before raising `CancelledError`."""
     task = asyncio.ensure_future(coroutine)
     try:
         await asyncio.shield(task)
