@@ -175,8 +175,8 @@ class Settings:
     header_grace: float = _setting(
         5.0,
         parse.seconds,
-        "Seconds that a stream waits for Copilot's status. After that, it starts with status 200, "
-        "and errors are sent as events.",
+        "Seconds that a stream waits for Copilot's first event or error. After that, it starts "
+        "with status 200, and errors are sent as events.",
     )
     connect_timeout: float = _setting(
         10.0, parse.seconds, "Seconds that connecting to GitHub and Copilot may take."
