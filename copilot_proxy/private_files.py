@@ -23,7 +23,7 @@ APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 UPDATE: Final = os.O_RDWR | os.O_CREAT
 
 
-DISK_HINT: Final = "Check that its disk has free space and works."
+DISK_HINT: Final = "Check that its disk works and has free space."
 
 
 class UnsafeFileError(OSError):

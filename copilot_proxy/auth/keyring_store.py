@@ -139,7 +139,7 @@ def _reason_unavailable() -> str | None:
 
         backend = keyring.get_keyring()
     except Exception as error:  # a backend may raise anything during detection
-        return f"{_UNAVAILABLE} (it failed to start: {type(error).__name__})."
+        return f"{_UNAVAILABLE} (keyring failed to start: {type(error).__name__})."
     if isinstance(backend, fail.Keyring):
         return f"{_UNAVAILABLE}."
     if isinstance(backend, null.Keyring):

@@ -60,7 +60,9 @@ def find_token(program: str, host: str) -> FoundToken:
 def _from_gh(host: str) -> FoundToken:
     program = shutil.which("gh")
     if program is None:
-        raise LoginFailed("GitHub CLI is not installed: there is no program 'gh'.", hint=_HINT)
+        raise LoginFailed(
+            "GitHub CLI is not installed: there is no program 'gh' on the PATH.", hint=_HINT
+        )
     command = [program, "auth", "token", "--hostname", host]
     try:
         done = subprocess.run(  # noqa: S603  # the arguments are fixed, and the host is checked

@@ -83,5 +83,5 @@ def stored_hint(notes: Sequence[str]) -> str:
     advice = next((note for note in notes if note.startswith(TO_RAISE)), usual)
     return (
         "The budget did not allow this request, so it was not sent to Copilot. Wait until the "
-        f"budget resets. {advice}"
+        f"budget resets, or raise it with: {advice.removeprefix(TO_RAISE)}"
     )

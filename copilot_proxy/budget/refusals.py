@@ -53,7 +53,7 @@ def refused(refusal: Refusal, cost: Estimate) -> BudgetExceeded:
         parts += f", {amount(reserved)} reserved by running requests"
     expected = f" The request may cost {_explained(cost)}." if cost.nano else ""
     return BudgetExceeded(
-        f"This request does not fit {budgets.get(limit.per, 'the budget')} of "
+        f"This request does not fit within {budgets.get(limit.per, 'the budget')} of "
         f"{limit_amount(allowed)}{scope_text(limit)}: {parts}.{expected} The budget resets {when}.",
         f"{TO_RAISE}{advised_raise(limit, missing)}",
     )

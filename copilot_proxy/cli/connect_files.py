@@ -79,11 +79,11 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
     journal = Journal.of(client.name, settings.state_dir)
     if journal.is_damaged:
         raise CopilotProxyError(
-            f"Cannot tell what connect changed for {client.title}: the journal is damaged.",
+            f"Cannot tell what `connect` changed for {client.title}: the journal is damaged.",
             hint=f"The original files are in {journal.folder}",
         )
     if not journal.entries:
-        print_message(f"connect has not changed any files of {client.title}.")
+        print_message(f"`connect` has not changed any of {client.title}'s files.")
         return 0
     try:
         plans = journal.undo_plan()
@@ -108,8 +108,8 @@ def undo_changes(settings: Settings, client: Client, *, yes: bool, dry_run: bool
     if not needed and any(plan.kept for plan in plans):
         print_message("There was nothing else to undo.")
         return 0
-    names = ", ".join(short(plan.path) for plan in needed) or "no files needed to be changed"
-    print_message(f"Undone: {names}.")
+    names = ", ".join(short(plan.path) for plan in needed)
+    print_message(f"Undone: {names}." if names else "There was nothing left to undo.")
     return 0
 
 

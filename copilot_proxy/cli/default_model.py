@@ -34,7 +34,7 @@ def default_model_warning(catalogue: "Catalogue", settings: "Settings") -> str |
     elif configured.model.needs_enabling:
         reason = f"The model {configured.model.id!r} must be enabled first"
     elif configured.model.is_chat:
-        reason = f"The model {configured.model.id!r} is not used by default"
+        reason = f"The model {configured.model.id!r} cannot be the default model"
     else:
         kind = configured.model.type
         reason = f"The model {configured.model.id!r} is for {kind}, not for chat"

@@ -141,7 +141,7 @@ async def _login(
             token or await _device_flow(github, browser), host, source=store_name
         )
         approved = "" if has_token else "Approved. "
-        print_message(f"{approved}Checking that the account has Copilot.")
+        print_message(f"{approved}Checking that the account has access to Copilot.")
         try:
             verification: Verification | None = await verify(github, credential)
         except NoCopilotAccess as error:

@@ -36,7 +36,7 @@ def report_success(
         if others:
             print_message(
                 f"The ledger contains requests from {', '.join(others)}; requests from {name} "
-                "will be added to the same sums. To separate them, sign in with a profile for "
+                "will be added to the same totals. To separate them, sign in with a profile for "
                 "each account: copilot-proxy --profile NAME login"
             )
 

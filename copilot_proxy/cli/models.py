@@ -102,7 +102,7 @@ def _print_changes(catalogue: "Catalogue", folder: Path, host: str, *, as_json: 
     elif before is not None:
         for line in model_changes.lines(changes, before, catalogue):
             print_result(line)
-        what = "Compared with the list of" if changes else "Nothing has changed since"
+        what = "Compared with the list from" if changes else "Nothing has changed since"
         print_message(f"{what} {before.at.replace('T', ' ').removesuffix('Z')} UTC.")
     model_changes.save(folder, host, now)
     if before is None and not as_json:

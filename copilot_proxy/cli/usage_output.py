@@ -59,7 +59,7 @@ def remarks(report: Report) -> list[str]:
             "and --json list all of them."
         )
     if (count := report.total.unknown_cost_requests) > 0:
-        found.append(f"The sums do not include {counted(count, 'request')} with an unknown cost.")
+        found.append(f"The totals do not include {counted(count, 'request')} with an unknown cost.")
     if (count := report.total.estimated_requests) > 0:
         found.append(
             f"The cost of {counted(count, 'request')} is estimated, because "
@@ -68,8 +68,9 @@ def remarks(report: Report) -> list[str]:
     others = report.of_callers
     if others is not None and others.requests and report.as_model is None:
         found.append(
-            f"The sums include {counted(others.requests, 'request')} with the client's own GitHub "
-            f"sign-in: {rounded(others.nano_aiu)} AI credits were charged to the client's account."
+            f"The totals include {counted(others.requests, 'request')} with the client's own "
+            f"GitHub sign-in: {rounded(others.nano_aiu)} AI credits were charged to the client's "
+            "account."
         )
     if report.as_model is not None:
         found.append(f"Credits are what the same tokens would cost with {report.as_model}.")

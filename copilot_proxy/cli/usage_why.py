@@ -39,7 +39,7 @@ def _lines(found: list[Loss]) -> Iterator[str]:
     amounts = [rounded(one.nano_aiu) for one in found]
     width = max(map(len, amounts))
     for one, amount in zip(found, amounts, strict=True):
-        what, advice = explain(one.reason, one.detail)
+        what, advice = explain(one.reason, one.detail, one.requests)
         yield ""
         sentence = (
             f"{one.client or 'unknown client'}: {counted(one.requests, 'request')} {what}. {advice}"
@@ -66,7 +66,7 @@ def _as_json(found: list[Loss]) -> dict[str, object]:
                 "requests": one.requests,
                 "cache_lost_nano_aiu": one.nano_aiu,
                 "unknown_cost_requests": one.unknown_cost_requests,
-                "advice": explain(one.reason, one.detail)[1],
+                "advice": explain(one.reason, one.detail, one.requests)[1],
             }
             for one in found
         ],

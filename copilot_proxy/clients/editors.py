@@ -15,7 +15,7 @@ _KEY: Final = "COPILOT_PROXY_API_KEY"
 
 def _jetbrains(to: Connection, machine: Machine) -> Setup:
     text = f"""\
-In Settings | Tools | AI Assistant | Providers & API keys, add OpenAI-compatible:
+In Settings | Tools | AI Assistant | Providers & API keys, add an OpenAI-compatible provider:
   URL           {to.url}/v1
   API key       {to.key}
   Tool calling  on

@@ -28,7 +28,7 @@ _CHANGES: Final = {
 _REASONS: Final = {
     "ttl_expiry": (
         f"came after a pause longer than the {TTL // 60} minutes for which prompts stay in the "
-        "cache; the longest was {detail}",
+        "cache; {which} {detail}",
         "Continue sooner, or compact the conversation before a long pause.",
     ),
     "model_switch": (
@@ -50,8 +50,8 @@ _REASONS: Final = {
 }
 
 
-def explain(reason: str, detail: str | None) -> tuple[str, str]:
-    """Return what happened and what to do about it, as two texts.
+def explain(reason: str, detail: str | None, count: int) -> tuple[str, str]:
+    """Return what happened to `count` requests and what to do about it, as two texts.
 
     The first text continues a sentence that starts with a subject such as "3 requests". `reason` is
     a `cost.prompt_cache.Reason` other than ``cold``, and `detail` is stored with it in the ledger.
@@ -66,4 +66,5 @@ def explain(reason: str, detail: str | None) -> tuple[str, str]:
     what, advice = _REASONS[reason]
     if reason == "ttl_expiry" and detail.isdecimal():
         detail = f"{int(detail) // 60} minutes"
-    return what.format(detail=detail), advice
+    which = "it lasted" if count == 1 else "the longest was"
+    return what.format(detail=detail, which=which), advice

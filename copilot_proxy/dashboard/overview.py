@@ -66,7 +66,7 @@ def overview(
                 "client": one.client,
                 "requests": one.requests,
                 "nano_aiu": one.nano_aiu,
-                "what": (words := explain(one.reason, one.detail))[0],
+                "what": (words := explain(one.reason, one.detail, one.requests))[0],
                 "advice": words[1],
             }
             for one in losses(database, this_month(now), filters)

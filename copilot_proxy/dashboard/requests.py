@@ -63,7 +63,7 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
         "corrections": [{"nano_aiu": one["nano_aiu"]} for one in corrections],
         "cost_text": SOURCE_TEXTS.get(row["cost_source"], row["cost_source"]),
         "computed_nano_aiu": computed if computed != row["nano_aiu"] else None,
-        "cache_words": explain(verdict, row["cache_detail"])
+        "cache_words": explain(verdict, row["cache_detail"], 1)
         if verdict not in (None, "cold")
         else None,
         "hint": None if code is None else hint(code, row["status"], row["outcome"], notes),

@@ -102,12 +102,12 @@ def check_quota(context: CheckContext) -> Iterator[Result]:
     share = quota.percent_remaining
     if quota.used_up and not quota.overage_permitted:
         yield broken(
-            f"The account's {quota.unit} are used up{until}, so Copilot refuses requests.",
+            f"The account's {quota.unit} are used up, so Copilot refuses requests{until}.",
             f"Allow further use at {_SETTINGS_URL}, or wait for the reset.",
         )
     elif quota.used_up:
         yield warning(
-            f"The plan's {quota.unit} are used up{until}; further use is billed.",
+            f"The plan's {quota.unit} are used up; further use is billed{until}.",
             "Set a limit with: copilot-proxy budget set 500/day",
         )
     elif share is not None and share < _LOW_QUOTA:

@@ -110,7 +110,9 @@ def _variables(context: CheckContext, client: Client) -> Iterator[Result]:
         if not found:
             continue
         if value == "":
-            yield _overridden(client, name, "is set, so the client would use it instead")
+            yield _overridden(
+                client, name, "is set, so the client would use it instead of this server"
+            )
         elif name in _urls(environment) and name not in shared and not is_ours(found, settings):
             why = f"is set to {_without_secrets(found)}, so the client would use that server"
             yield _overridden(client, name, why)

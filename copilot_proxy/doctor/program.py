@@ -33,7 +33,7 @@ def check_program(context: CheckContext) -> Iterator[Result]:
         folder = own.parent if own else Path(sys.executable).parent
         yield warning(
             f"The command {_COMMAND} is not on the PATH.",
-            f"Add {folder} to the PATH, or if you used pipx to install, run: pipx ensurepath",
+            f"Add {folder} to the PATH, or, if you installed with pipx, run: pipx ensurepath",
         )
     elif own is not None and not _is_same(Path(found), own):
         if _is_ours(Path(found)):

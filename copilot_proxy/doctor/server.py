@@ -47,7 +47,7 @@ def _problems(
     version = str(health.get("version", ""))[:40]
     if version != __version__:
         yield warning(
-            f"The server at {facts.address} is version {version}, and this is {__version__}.",
+            f"The server at {facts.address} is version {version}, but this is {__version__}.",
             _RESTART,
         )
     if has_old_config(settings, health.get("settings_read_at")):

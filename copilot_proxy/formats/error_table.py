@@ -40,7 +40,7 @@ _QUOTA = ErrorMapping(
     status=402,
     type="insufficient_quota",
     code="insufficient_quota",
-    hint=f"The plan's quota is used up until the next reset; see {_USAGE_URL}. "
+    hint=f"The plan's quota is used up. Wait for the next reset; see {_USAGE_URL}. "
     "Models included in the plan may still work.",
     retry=False,
 )
@@ -113,7 +113,7 @@ _BY_CODE: Final[Mapping[str, ErrorMapping]] = {
         "plan may still work.",
     ),
     "session_quota_exceeded": _QUOTA._replace(
-        hint="GitHub's quota for one session is used up. Start a new conversation, or wait for "
+        hint="GitHub's quota for this session is used up. Start a new conversation, or wait for "
         f"the next reset; see {_USAGE_URL}.",
     ),
     "rate_limited": _RATE,

@@ -137,7 +137,8 @@ def _checked_type(declared: str, data: str, path: str) -> str:
     if not is_image and actual is not None:
         return actual
     if not is_image or (declared in _OTHER_TYPES and actual is None):
-        raise _invalid(path, f"is {declared or 'of no type'}, which no model accepts as an image")
+        accepted = f"is {declared}, which no model accepts as an image"
+        raise _invalid(path, accepted if declared else "is of an unknown type")
     return declared
 
 
@@ -151,7 +152,7 @@ def _invalid(path: str, what: str) -> RequestError:
         f"Invalid '{path}': it {what}.",
         param=path,
         code="invalid_image",
-        hint="Send the whole file as base64, as PNG, JPEG, GIF or WebP, with its type.",
+        hint="Send a whole PNG, JPEG, GIF or WebP file as base64, with its type.",
     )
 
 

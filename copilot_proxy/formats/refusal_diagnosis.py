@@ -52,7 +52,7 @@ def diagnose(
         return
     names = tool_names or {}
     tools = [(names.get(name, name), schema) for name, schema in _tools(body)]
-    error.message = "Copilot refused the request without a reason."
+    error.message = "Copilot refused the request without giving a reason."
     suspect = next((one for name, schema in tools for one in _suspects(name, schema)), None)
     if suspect is not None:
         error.message += (

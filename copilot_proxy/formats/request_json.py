@@ -35,7 +35,7 @@ def _decoded(body: bytes) -> Any:
             return decode_leniently(body, strict=True)
         except ValueError:
             is_cut = str(error).startswith("Input data was truncated")
-            hint = "Send the complete body; an HTTP Content-Length counts bytes, not characters."
+            hint = "Send the complete body; Content-Length counts bytes, not characters."
             message = f"The body is not valid JSON: {error}."
             raise RequestError(message, hint=hint if is_cut else None) from None
 

@@ -232,7 +232,7 @@ def _resume(
 def _why_not_found(store: ResponseStore | None, workers: int) -> str:
     if store is None:
         return "This server does not remember responses: responses_memory is off."
-    reason = f"Responses are remembered for {MAX_SECONDS / 3600:.0f} hours at most, "
+    reason = f"Responses are remembered for at most {MAX_SECONDS / 3600:.0f} hours, "
     if workers > 1:
         return f"{reason}and each of the {workers} workers of this server remembers only its own."
     return (

@@ -34,7 +34,7 @@ _FACTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "conversations": (
         "This server has no Conversations API.",
-        "Use `previous_response_id` of /v1/responses to continue a conversation.",
+        "Use `previous_response_id` in /v1/responses to continue a conversation.",
     ),
     "evals": ("Copilot does not evaluate models.", "Use a program that runs evaluations."),
     "files": _STORES_NO_FILES,

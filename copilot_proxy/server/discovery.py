@@ -63,7 +63,7 @@ class RunningServer:
             status, body = response.status, json.loads(response.read(_MAX_BYTES))
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise CopilotProxyError(
-                f"The server at {self.url} does not respond: {error}."
+                f"The server at {self.url} is not responding: {error}."
             ) from None
         finally:
             connection.close()

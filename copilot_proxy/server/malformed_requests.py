@@ -60,7 +60,7 @@ _FAULTS: Final = (
     _Fault(
         "url",
         "Its URL contains invalid characters.",
-        "Encode them, such as a space as %20.",
+        "Encode them; for example, a space as %20.",
     ),
     _Fault(
         "header",
@@ -133,7 +133,7 @@ def too_slow() -> RequestError:
         "The request line and headers did not arrive in time.",
         status=408,
         code="request_timeout",
-        hint="Send them faster, or set COPILOT_PROXY_RECEIVE_TIMEOUT to more seconds.",
+        hint="Send them faster, or raise the limit with COPILOT_PROXY_RECEIVE_TIMEOUT (seconds).",
     )
 
 

@@ -99,7 +99,7 @@ LIMITS: dict[str, FaultAnswer] = {
         error(429, "extension blocked", "extension_blocked", type="rate_limit_error"),
     ),
     "rate_limited_body": FaultAnswer(
-        "429: the retry delay is only in the body; the value is its seconds",
+        "429: the retry delay is only in the body; the value is in seconds",
         lambda value: copilot(
             429, "Rate limit exceeded", "rate_limited", retry_after=int(value or 30)
         ),
@@ -110,7 +110,7 @@ LIMITS: dict[str, FaultAnswer] = {
     ),
     "nested_json_429": FaultAnswer("429: JSON inside the message string", _nested),
     "session_limit": FaultAnswer(
-        "429: the session limit, whose wait is only in the text; the value is its seconds",
+        "429: the session limit, whose wait is only in the text; the value is in seconds",
         _session,
     ),
 }

@@ -15,7 +15,7 @@ REFUSALS = {
     "quota_exceeded": "quota is used up",
     "billing_not_configured": "No billing is set up",
     "model_not_supported": "model is not supported",
-    BUDGET: "does not fit today's budget of 0 AI credits",
+    BUDGET: "does not fit within today's budget of 0 AI credits",
 }
 """Faults for which every request is refused, by Copilot or our limit, and what the agent says."""
 TRIED = REFUSALS if IS_COMPLETE else ["quota_exceeded", BUDGET]

@@ -283,7 +283,7 @@ def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monke
     (used,), (refusal,) = sorted(arguments for arguments, _ in said)
     assert used.startswith("Budget: ")
     assert used.endswith(" of 1 AI credit spent today.")
-    assert refusal.startswith("This request does not fit today's budget of 1 AI credit: ")
+    assert refusal.startswith("This request does not fit within today's budget of 1 AI credit: ")
 
 
 def test_a_notice_about_a_session(simulator: Simulator, tmp_path: Path) -> None:
@@ -462,8 +462,8 @@ def test_what_a_refusal_in_the_ledger_means(
     simulator: Simulator,
     cli: Callable[..., Any],  # noqa: F811
 ) -> None:
-    """`usage show` and the dashboard say what a refusal by the budget means, and give the same
-    advice as the refusal did."""
+    """`usage show` and the dashboard say what a refusal by the budget means, and name the same
+    command as the refusal did."""
     cli("budget", "set", "0/day", "--client", "codex")
     body = {"model": MODEL, **BODIES["/v1/messages"]}
     with Proxy(settings_with(simulator)) as proxy, proxy.client() as client:
@@ -472,12 +472,12 @@ def test_what_a_refusal_in_the_ledger_means(
     with Proxy(settings_with(simulator)) as proxy, proxy.client() as client:
         page = client.get("/dashboard/request", params={"id": request_id}).json()
     shown = cli("usage", "show", request_id)
-    advice = "To raise it, run: copilot-proxy budget raise 1 --client codex"
-    assert advice == refused.json()["error"]["hint"]
+    advice = "copilot-proxy budget raise 1 --client codex"
+    assert f"To raise it, run: {advice}" == refused.json()["error"]["hint"]
     assert "Outcome       over budget, budget_exceeded, status 402\n" in shown.out
     assert "The budget did not allow this request" in shown.err
-    assert shown.err.endswith(f"{advice}\n")
-    assert page["hint"].endswith(advice)
+    assert shown.err.endswith(f"or raise it with: {advice}\n")
+    assert page["hint"].endswith(f"or raise it with: {advice}")
     assert advice not in shown.out
     assert [] == page["notes"]
 

@@ -87,7 +87,8 @@ def test_a_client(cli: Cli, home: Path, running: Proxy) -> None:
     assert 0 == cli("connect", "claude", "--undo", "--yes").code
     assert before == snapshot(home)
     assert (
-        "connect has not changed any files of Claude Code" in cli("connect", "claude", "--undo").err
+        "`connect` has not changed any of Claude Code's files"
+        in cli("connect", "claude", "--undo").err
     )
 
 

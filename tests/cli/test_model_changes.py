@@ -63,7 +63,7 @@ def test_changes(cli: Cli, account: Simulator, seen: Path) -> None:
         "retires  claude-sonnet-5 retires on 2026-12-14; use claude-sonnet-6 instead.",
         "price    gpt-6-luna: was $0.20/$1.20, now $0.10/$0.50",
     ] == ran.out.splitlines()
-    assert "Compared with the list of 20" in ran.err
+    assert "Compared with the list from 20" in ran.err
     assert "" == cli("models", "--changed").out
     if sys.platform != "win32":
         assert 0o600 == stat.S_IMODE(seen.stat().st_mode)

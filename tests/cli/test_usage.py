@@ -100,7 +100,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
         "mystery-1        1   1.2k    4.1M        0    5        ?   >99%",
         "total            4   1.2k    4.1M        0   11     7.00   >99%",
     ] == ran.out.splitlines()
-    assert (0, "The sums do not include 1 request with an unknown cost.\n") == (ran.code, ran.err)
+    assert (0, "The totals do not include 1 request with an unknown cost.\n") == (ran.code, ran.err)
 
 
 def test_other_accounts(cli: Cli, ledger: Path) -> None:

@@ -44,7 +44,7 @@ def test_the_suspicious_part_of_a_tool_is_named(schema: Json, where: str) -> Non
     error = refused(body, tool_names={"short": "mcp__long"})
 
     assert (
-        "Copilot refused the request without a reason. "
+        "Copilot refused the request without giving a reason. "
         f"The likely cause is {where} of the tool 'mcp__long'." == error.message
     )
     assert ("tools", 400) == (error.param, error.status)
@@ -57,7 +57,7 @@ def test_without_a_suspect_the_tools_are_named(text: bytes) -> None:
 
     error = refused(body, text)
 
-    assert "Copilot refused the request without a reason." == error.message
+    assert "Copilot refused the request without giving a reason." == error.message
     assert ": f. Or use another model." in error.hint
 
 

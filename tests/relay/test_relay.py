@@ -46,6 +46,6 @@ async def test_a_bare_refusal_names_the_tool(client: str) -> None:
             pass
 
     assert (
-        "Copilot refused the request without a reason. The likely cause is 'oneOf' in "
+        "Copilot refused the request without giving a reason. The likely cause is 'oneOf' in "
         "parameters.properties.a of the tool 'read.file'." == caught.value.message
     )

@@ -77,7 +77,7 @@ function show() {
 
 function showError(error) {
   $("notice").hidden = error === null;
-  $("notice").textContent = error === null ? "" : error.status === undefined ? "The server does not respond. Is it still running?" : error.message;
+  $("notice").textContent = error === null ? "" : error.status === undefined ? "The server is not responding. Is it still running?" : error.message;
 }
 
 function askForKey() {

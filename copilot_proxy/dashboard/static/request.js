@@ -95,7 +95,7 @@ function cache(one) {
   const lost = one.cache_lost_nano_aiu ? ` ${credits(one.cache_lost_nano_aiu)} credits were lost.` : "";
   const words = one.cache_words;
   return el("div", { className: words ? "note warn" : "note" }, el("strong", {}, `Prompt cache: ${VERDICTS[one.cache_verdict] ?? one.cache_verdict}.`),
-    el("p", {}, words ? `Requests like this one ${words[0]}.${lost} ${words[1]}` : "There was no earlier request to read from. Nothing was lost."));
+    el("p", {}, words ? `This request ${words[0]}.${lost} ${words[1]}` : "There was no earlier request to read from. Nothing was lost."));
 }
 
 function facts(one) {

@@ -118,7 +118,7 @@ export class Requests {
     const isEmpty = !this.#rows.size && !this.#running.size;
     const text = !this.#hasLedger
       ? `The ledger is off, as set in ${this.source}. Only running requests are shown.`
-      : this.#isFiltered ? "No such request." : `No requests yet. Point a client at the base URL above, or start one with: ${this.run}`;
+      : this.#isFiltered ? "No matching requests." : `No requests yet. Point a client at the base URL above, or start one with: ${this.run}`;
     render($("requests-empty"), isEmpty || (!this.#hasLedger && !this.#rows.size) ? el("p", {}, text) : null);
   }
 

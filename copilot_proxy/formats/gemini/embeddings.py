@@ -49,7 +49,7 @@ def _request(requests: list[Json], paths: list[str], model: str, notes: list[str
             "All requests in a batch must have the same `outputDimensionality`.",
             param="requests",
             code="unsupported_value",
-            hint="Send one batch for each.",
+            hint="Send a separate batch for each value.",
         )
     if any(one.get("taskType") not in _HARMLESS for one in requests):
         notes.append("dropped taskType: Copilot's models return only one kind of vector")

@@ -93,9 +93,7 @@ def check_request(request: GeminiRequest, *, counting: bool = False) -> None:
     refuse_fields("gemini", request, counting=counting)
     check_shape(request, schema.GenerateContentRequest)
     if not request["contents"]:
-        raise RequestError(
-            "`contents` is empty: at least one content is required.", param="contents"
-        )
+        raise RequestError("`contents` is empty: at least one entry is required.", param="contents")
     for i, content in enumerate(request["contents"]):
         role = content.get("role") or ""
         if role not in _ROLES:

@@ -117,7 +117,7 @@ def error_of(event: PiAiEvent) -> UpstreamError:
         return broken_responses.not_an_object()
     if _CUT.search(text):
         return broken_responses.ended_early()
-    reason = mask(text)[:_MAX_REASON].rstrip(".") or "it gave no reason"
+    reason = mask(text)[:_MAX_REASON].rstrip(".") or "no reason given"
     return BrokenResponse(f"pi-ai could not read Copilot's answer: {reason}.")
 
 

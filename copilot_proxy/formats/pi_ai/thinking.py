@@ -34,7 +34,8 @@ def set_reasoning(
         effort = effort or effort_of(budget)
         if api != "anthropic-messages":
             notes.append(
-                f"changed thinking_budget to reasoning_effort {effort}: pi-ai has no budgets here"
+                f"changed thinking_budget to reasoning_effort {effort}: pi-ai does not support "
+                "budgets here"
             )
     if effort is None:
         return {}

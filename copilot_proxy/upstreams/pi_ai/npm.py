@@ -39,7 +39,7 @@ _ERRORS: Final[Sequence[tuple[str, str, str]]] = (
     (
         r"\w*CERT(?:_\w+)?\b|UNABLE_TO_(?:GET|VERIFY)_\w+",
         "npm does not trust the certificate of its registry.",
-        "A company proxy may be intercepting the connection. Set a file with your company's "
+        "A company proxy may be intercepting the connection. Give npm a file with your company's "
         "certificate authority: npm config set cafile FILE",
     ),
     (r"E404|ETARGET", "One of the packages is not in your npm registry.", _REGISTRY_HINT),

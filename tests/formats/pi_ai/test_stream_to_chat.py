@@ -455,7 +455,7 @@ def test_a_whole_response(api: str, body: Json) -> None:
          "upstream_broken", "not a JSON object"),
         (failed("Anthropic stream ended before message_stop"), "upstream_broken", "was cut off"),
         (failed("Bearer tid=secretsecret"), "upstream_broken", "Bearer ***."),
-        ({"type": "error"}, "upstream_broken", "gave no reason"),
+        ({"type": "error"}, "upstream_broken", "no reason given"),
         ({**done(), "finished": False}, "upstream_broken", "was cut off"),
     ],
 )  # fmt: skip
