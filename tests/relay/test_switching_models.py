@@ -94,7 +94,7 @@ def test_a_switch_within_a_tool_loop(
     assert len(sent) <= 2
     is_gemini = second in (GEMINI, OTHER_GEMINI)
     # Calls by another Gemini model may have kept their signature, as the client sent them.
-    assert ("changed tool calls" in notes) == ("tool_calls" not in str(sent[-1]) and is_gemini)
+    assert ("tool calls to text" in notes) == ("tool_calls" not in str(sent[-1]) and is_gemini)
     assert (REFUSED in notes) == (len(sent) == 2)
 
     said = client.read(answer.json())

@@ -49,7 +49,7 @@ def move_to_user(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 def _media(turn: Json) -> list[Json]:
     content = turn.get("content")
     parts = content if isinstance(content, list) else ()
-    return [part for part in parts if part.get("type") in _MEDIA]
+    return [part for part in parts if isinstance(kind := part.get("type"), str) and kind in _MEDIA]
 
 
 def _message(outgoing: OutgoingBody, media: list[Json]) -> Json:
