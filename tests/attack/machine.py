@@ -154,7 +154,7 @@ kill $server; wait $server; echo "server: $?"
 
 
 def two_servers(site: Site) -> str:
-    """Two servers with one sign-in and one ledger answer, and record every request."""
+    """Two servers that share a sign-in and a ledger both answer, and record every request."""
     with site.serve() as one, site.serve() as other:
         streams = [Stream(server, rate=50, count=50) for server in (one, other) for _ in range(4)]
         for _ in range(50):
