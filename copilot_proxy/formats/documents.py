@@ -138,7 +138,7 @@ def check_file(file: Json, path: str) -> None:
     if data is None:
         for name, place in (("file_id", "OpenAI's Files API"), ("file_url", "URLs")):
             if file.get(name) is not None:
-                advice = "Send the file itself, in file_data, as a data: URL with base64"
+                advice = "Send the file itself, in file_data, as a base64 data: URL"
                 raise RequestError(
                     f"Copilot does not fetch files from {place}.",
                     param=f"{path}.{name}",

@@ -198,4 +198,4 @@ def _base64(vector: list[float]) -> str:
     try:
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
     except (struct.error, OverflowError):
-        raise BrokenResponse("Copilot sent an embedding that is not made of numbers.") from None
+        raise BrokenResponse("Copilot sent an embedding that is not a list of numbers.") from None

@@ -235,7 +235,7 @@ _BY_STATUS: Final[Mapping[int, ErrorMapping]] = {
     421: ErrorMapping(
         status=400,
         hint="Copilot has moved the account to another host. Try again. If the error persists, "
-        "find out which host GitHub reports: copilot-proxy status",
+        "check the account's host with: copilot-proxy status",
         retry=False,
     ),
     422: _FILTERED,
@@ -261,8 +261,8 @@ def find_mapping(status: int, code: str | None, message: str) -> ErrorMapping:
             return mapping
     if status == 403 and "Terms of Service" in message:
         return _BY_STATUS[403]._replace(
-            hint="GitHub has blocked access. Stop, and check your email for a message from "
-            "GitHub before you use Copilot again."
+            hint="GitHub has blocked access. Stop using Copilot until you have checked your email "
+            "for a message from GitHub."
         )
     return _BY_STATUS.get(status, ErrorMapping())
 

@@ -87,7 +87,7 @@ def checked_url(url: str, path: str) -> str:
             "Copilot does not fetch images from URLs.",
             param=path,
             code="unsupported_value",
-            hint=image_hint("Send the image itself, as a data: URL with base64", url),
+            hint=image_hint("Send the image itself, as a base64 data: URL", url),
         )
     found = read_data_url(url)
     if found is None:

@@ -62,7 +62,7 @@ def diagnose(
         error.param = "tools"
     elif tools:
         some = ", ".join(name for name, _ in tools[:_MAX_NAMES])
-        more = ", ..." if len(tools) > _MAX_NAMES else ""
+        more = f" and {len(tools) - _MAX_NAMES} more" if len(tools) > _MAX_NAMES else ""
         error.hint = (
             "The cause is often the schema of a tool. Turn tools off one by one "
             f"to find it: {some}{more}. Or use another model."

@@ -96,7 +96,9 @@ FIELDS: Final[Mapping[str, Mapping[str, Dropped | Refused]]] = {
         "background_options": Dropped("it is for background responses"),
         "image": Dropped("Copilot decides how images are compressed", harmless=({},)),
         "max_tool_calls": Dropped("it limits built-in tools, which Copilot does not run"),
-        "metadata": Dropped(f"{_NOT_STORED}; it is only repeated in the response", harmless=({},)),
+        "metadata": Dropped(
+            f"it is only repeated in the response, since {_NOT_STORED}", harmless=({},)
+        ),
         "moderation": _MODERATION,
         "prompt_cache_retention": _RETENTION,
         "safety_identifier": _SAFETY,

@@ -222,10 +222,10 @@ def _take_stops(
         return ({**chat, "stop": accepted} if accepted and is_list else chat), []
     field = chat[CLIENT_FIELDS].stop
     check_length(others, field)
-    which = f"part of {field}" if accepted else field
+    which, them = ("some stop sequences", "them") if accepted else (field, "it")
     notes.append(
-        f"applied {which} on this server, since the model does not accept it; text that the model "
-        "writes after a stop sequence is still charged"
+        f"applied {which} on this server, since the model does not accept {them}; text that the "
+        "model writes after a stop sequence is still charged"
     )
     chat = _without_stop(chat)
     return {**chat, "stop": accepted} if accepted else chat, others

@@ -141,7 +141,9 @@ def check_part(api: str, part: Any, path: str) -> None:
     kind = part.get("type") if isinstance(part, dict) else None
     foreign = _PARTS[api].get(kind) if isinstance(kind, str) else None
     if foreign:
-        raise _refusal(api, f"{path}.type", f"`{kind}` is a type of", foreign, code="invalid_value")
+        raise _refusal(
+            api, f"{path}.type", f"`{kind}` is a content type of", foreign, code="invalid_value"
+        )
 
 
 def _refusal(

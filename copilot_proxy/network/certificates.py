@@ -18,7 +18,7 @@ CERTIFICATE_FILES: Final = (
 """The certificate files of Linux distributions, to try if OpenSSL's default path has none."""
 
 _HINT: Final = (
-    "Unset it to use the system's certificates, or set it to certificates in PEM format. Then "
+    "Unset it to use the system's certificates, or point it to certificates in PEM format. Then "
     "restart copilot-proxy."
 )
 

@@ -97,7 +97,7 @@ def _proxy_not_connected(
         return found
     is_late = isinstance(error, httpx.ConnectTimeout)
     if is_late:
-        reason = "took too long to connect"
+        reason = "did not respond in time"
     elif any(isinstance(cause, socket.gaierror) for cause in causes):
         reason = "could not be found: its host name could not be resolved"
     elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
@@ -105,7 +105,7 @@ def _proxy_not_connected(
     else:
         reason = "could not be reached"
     return UpstreamUnreachable(
-        f"{host} could not be reached: the proxy {proxy.shown} {reason}.",
+        f"{host} could not be reached: {proxy.described} {reason}.",
         hint=f"Correct {proxy.setting}, or unset it if there is no proxy.",
         sent=False,
         temporary=not is_late,

@@ -21,6 +21,10 @@ _SCHEMES: Final = ("http", "https")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
+_HIDDEN: Final = "a value without http://"
+"""Shown instead of a value without a scheme, which may be anything, even just a password."""
+
+
 class ProxyInUse(NamedTuple):
     """The proxy for requests to some URL."""
 
@@ -30,6 +34,13 @@ class ProxyInUse(NamedTuple):
     """The proxy's URL without username and password, for the sentence "It is set to ..."."""
     host: str
     port: int
+
+    @property
+    def described(self) -> str:
+        """The proxy as the subject of a sentence."""
+        return (
+            f"the proxy in {self.setting}" if self.shown == _HIDDEN else f"the proxy {self.shown}"
+        )
 
 
 def is_direct() -> bool:
@@ -66,8 +77,7 @@ def proxy_in_use(url: str) -> ProxyInUse | None:
     address = httpx.URL(proxy)
     return ProxyInUse(
         setting=_variable(name, proxies[name].strip()) or "the system's proxy setting",
-        # Without a scheme, the value may be anything, even just a password.
-        shown=_without_password(proxy) if "://" in proxies[name] else "a value without http://",
+        shown=_without_password(proxy) if "://" in proxies[name] else _HIDDEN,
         host=address.host,
         port=address.port or _DEFAULT_PORTS[address.scheme],
     )

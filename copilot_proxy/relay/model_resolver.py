@@ -230,7 +230,7 @@ class ModelResolver:
             return (f"changed model from auto to {model.id}, the default: {reason}",)
         if needs_catalogue(target):
             return (f"changed model: this account has no {target} model; {model.id} answered",)
-        return (f"changed model: {target} is not in this account; {model.id} answered",)
+        return (f"changed model: this account does not have {target}; {model.id} answered",)
 
     async def reload(
         self, name: str, caller: Caller = SERVER_USER, used: Model | None = None

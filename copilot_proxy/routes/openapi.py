@@ -108,7 +108,7 @@ def answers_with(
         400: "The request is not valid, or the model does not support it.",
         401: "The API key is missing or wrong, or the server is not signed in to GitHub.",
         402: "The quota is used up.",
-        403: "The account, the API key or the web page does not have this permission.",
+        403: "The account, the API key or the web page is not allowed to do this.",
         404: "The account has no such model, or the server remembers no such response.",
         413: "The body is too large.",
         415: "The content encoding is not supported.",

@@ -101,7 +101,7 @@ def _bind(listener: socket.socket, path: Path) -> None:
 def _failed(error: OSError, path: Path) -> CopilotProxyError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return UsageError(
-            f"The folder of the socket, {path.parent}, does not exist.",
+            f"The socket's folder, {path.parent}, does not exist.",
             hint=f"Create it first (mkdir -p {path.parent}), or use another path.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -131,7 +131,7 @@ ANSWERS: dict[str, FaultAnswer] = {
         "403: the feature is disabled by the organization or the plan",
         text(403, "unauthorized: not authorized to use this Copilot feature\n"),
     ),
-    "not_found": FaultAnswer("404: in JSON", error(404, "Not Found", "not_found")),
+    "not_found": FaultAnswer("404: JSON with a code", error(404, "Not Found", "not_found")),
     "page_not_found": FaultAnswer("404: no such path", text(404, "404 page not found\n")),
     "misdirected_421": FaultAnswer(
         "421: the token belongs to another API host", text(421, "Misdirected Request\n")

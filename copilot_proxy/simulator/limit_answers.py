@@ -54,7 +54,7 @@ LIMITS: dict[str, FaultAnswer] = {
         "Billing is not configured",
     ),
     "quota_exceeded_text": FaultAnswer(
-        "402: the same in plain text", text(402, "quota exceeded\n")
+        "402: the plan's quota is used up, plain text", text(402, "quota exceeded\n")
     ),
     "quota_exceeded_403": _spent(
         "an exhausted quota that is reported as forbidden", "free_quota_exceeded", FREE_PLAN, 403

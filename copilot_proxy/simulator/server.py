@@ -210,6 +210,6 @@ def _listener(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise OSError(
-            error.errno, f"port {port} of {HOST} cannot be used: {error.strerror}"
+            error.errno, f"port {port} on {HOST} cannot be used: {error.strerror}"
         ) from error
     return listener

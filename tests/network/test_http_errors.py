@@ -137,6 +137,25 @@ def test_an_error_without_its_request_has_a_message() -> None:
     assert "GitHub could not be reached." == map_http_error(httpx.ConnectError("x")).message
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("http://me:pw@proxy.example:8080", "the proxy http://***@proxy.example:8080"),
+        ("proxy.example:8080", "the proxy in HTTPS_PROXY"),
+    ],
+)
+def test_a_proxy_that_does_not_respond(
+    monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    """The message names the proxy or, if its value may be a password, the variable."""
+    monkeypatch.setenv("HTTPS_PROXY", value)
+
+    error = map_http_error(httpx.ConnectTimeout("x"), "https://api.example/x")
+
+    expected = f"api.example could not be reached: {said} did not respond in time."
+    assert expected == error.message
+
+
 def test_the_cause_is_found_inside_a_group() -> None:
     """The cause is found in an exception group of several connection attempts."""
     error = httpx.ConnectError("x", request=REQUEST)

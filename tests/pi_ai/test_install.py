@@ -299,7 +299,7 @@ def test_a_full_disk(
     assert 1 == run(["pi-ai", "install"])
 
     said = capsys.readouterr().err
-    assert f"Only 20 MB is free on the disk of {home.parent}" in said
+    assert f"Only 20 MB is free on the disk that holds {home.parent}" in said
     assert "Fetching" not in said
     assert not list(home.parent.iterdir())
 

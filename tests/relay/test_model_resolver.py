@@ -49,7 +49,7 @@ def test_a_name_that_a_client_has_built_in(
         answer = client.post(path, json={"model": name, **REQUESTS[path]})
 
     assert 200 == answer.status_code, answer.text
-    missing = f"{name} is not in this account"
+    missing = f"this account does not have {name}"
     if name in FAMILY_NAMES:
         missing = f"this account has no {name} model"
     note = f"changed model: {missing}; {answered} answered"

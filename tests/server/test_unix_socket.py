@@ -238,7 +238,7 @@ def test_invalid_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         in capsys.readouterr().err
     )
     assert run(["serve", "--uds", "/nowhere/at/all.sock"]) == 2
-    assert "The folder of the socket, /nowhere/at, does not exist." in capsys.readouterr().err
+    assert "The socket's folder, /nowhere/at, does not exist." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def limit_marks(messages: list[Json], max_marks: int, notes: list[str]) -> None:
     if any(message[_FIELD] != _EPHEMERAL for message in marked):
         removed = {name for message in marked for name in unsupported_parts(message[_FIELD])}
         parts = ", ".join(sorted(removed))
-        notes.append(f"removed {parts} from {_FIELD}: not supported by Copilot here")
+        notes.append(f"removed {parts} from {_FIELD}: not supported by Copilot in this API")
         for message in marked:
             message[_FIELD] = dict(_EPHEMERAL)
     if len(marked) > max_marks:

@@ -15,7 +15,9 @@ from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import AdaptedBody, apply_rules
 from copilot_proxy.formats.types import ChatRequest, Json
 
-_PDF_NOTE: Final = "changed files to images, without their names: Copilot's chat API has no files"
+_PDF_NOTE: Final = (
+    "changed files to images, without their names: Copilot's chat API does not accept files"
+)
 
 
 _PLAIN_FIELDS: Final = {"role", "content", "tool_calls"}

@@ -28,7 +28,7 @@ def parse_request(body: bytes) -> ClientRequest:
         raise _invalid(
             "max_tokens",
             "`max_tokens` must be at least 1.",
-            hint="Copilot cannot score a prompt (`logprobs`) without generating text.",
+            hint="Copilot only generates text; it cannot score a prompt (`logprobs`).",
         )
     _check_prompt(request["prompt"])
     n = request.get("n")

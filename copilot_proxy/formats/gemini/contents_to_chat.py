@@ -107,7 +107,7 @@ class _MessagesBuilder:
         if texts or calls or media:
             self.messages.append(message)
         else:
-            self.notes.add("dropped empty contents with the role model")
+            self.notes.add("dropped empty contents from the model")
 
     def _model_texts(self, part: Json) -> Iterator[str]:
         if part.get("text"):

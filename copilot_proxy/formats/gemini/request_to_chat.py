@@ -166,7 +166,7 @@ def output_schema(config: Json) -> Json | None:
         return None
     if kind != "application/json":
         raise RequestError(
-            f"Copilot cannot answer with the type {kind[:50]!r}.",
+            f"Copilot does not support answers of the type {kind[:50]!r}.",
             param="generationConfig.responseMimeType",
             code="unsupported_value",
             hint="Use application/json, with a property for the value.",

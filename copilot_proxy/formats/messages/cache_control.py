@@ -41,7 +41,7 @@ def limit_marks(
         marked[section].append(block)
     if removed:
         parts = ", ".join(sorted(removed))
-        notes.append(f"removed {parts} from cache_control: not supported by Copilot here")
+        notes.append(f"removed {parts} from cache_control: not supported by Copilot in this API")
     if sum(map(len, marked.values())) > max_marks:
         _drop_marks(marked, max_marks)
         notes.append(f"dropped cache_control from some blocks: Copilot allows at most {max_marks}")

@@ -156,7 +156,7 @@ class MessagesBuilder:
         image = part["image_url"]
         image = {"url": image} if isinstance(image, str) else image
         if image.get("detail") not in (None, "auto"):
-            self._new_notes.add("dropped detail of images: pi-ai does not support it")
+            self._new_notes.add("dropped detail from images: pi-ai does not support it")
         media_type, data = parse_data_url(image["url"], "pi-ai", f"{path}.image_url")
         return {"type": "image", "data": data, "mimeType": media_type}
 

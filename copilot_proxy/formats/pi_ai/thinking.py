@@ -35,7 +35,7 @@ def set_reasoning(
         if api != "anthropic-messages":
             notes.append(
                 f"changed thinking_budget to reasoning_effort {effort}: pi-ai does not support "
-                "budgets here"
+                "budgets for this model"
             )
     if effort is None:
         return {}
@@ -50,7 +50,9 @@ def set_reasoning(
         return {}
     level = effort
     if level not in _LEVELS:
-        notes.append(f"changed reasoning_effort from {effort} to medium: pi-ai does not support it")
+        notes.append(
+            f"changed reasoning_effort from {effort} to medium: pi-ai does not support {effort}"
+        )
         effort = level = "medium"
     if api == "anthropic-messages" and type(budget) is int and not profile.adaptive:
         level = level if level in _BUDGET_LEVELS else "high"

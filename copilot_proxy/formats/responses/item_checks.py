@@ -91,7 +91,7 @@ def _checked_image(url: object, path: str) -> str:
             "Copilot accepts images only as data: URLs, not as file ids.",
             param=path,
             code="missing_required_parameter",
-            hint="Send the image itself, as a data: URL with base64.",
+            hint="Send the image itself, as a base64 data: URL.",
         )
     return checked_url(url, path)
 

@@ -183,7 +183,7 @@ def _steering_refused(fields: Mapping[str, msgspec.Raw], lane: str | None) -> by
     if sum(len(memoryview(value)) for value in given.values()) > _MAX_STEERING:
         raise MessageError.of(
             RequestError(
-                f"Input for a running response is larger than {size_text(_MAX_STEERING)}.",
+                f"The input for the running response is larger than {size_text(_MAX_STEERING)}.",
                 status=413,
                 code="steering_not_supported",
                 hint="Send the input with the next request.",

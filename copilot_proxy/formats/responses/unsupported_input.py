@@ -94,7 +94,7 @@ def _own_tools(tools: object, notes: list[str]) -> list[Json]:
     tools."""
     copies = copy_tools(tools)
     hosted = dict.fromkeys(tool["type"] for tool in copies if tool.get("type") in HOSTED)
-    notes += [f"dropped tool {kind}: Copilot does not run it" for kind in hosted]
+    notes += [f"dropped the tool {kind}: Copilot does not run it" for kind in hosted]
     return [tool for tool in copies if tool.get("type") not in HOSTED]
 
 

@@ -53,7 +53,9 @@ def drop_validated(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
     kind = choice.get("type") if isinstance(choice, dict) else choice
     if kind == "validated":
         outgoing.set_tool_choice_auto()
-        notes.append("changed tool_choice from validated to auto: the model does not support it")
+        notes.append(
+            "changed tool_choice from validated to auto: the model does not support validated"
+        )
 
 
 def drop_eager_input(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

@@ -74,10 +74,8 @@ def replace_oldest(outgoing: OutgoingBody, profile: ModelProfile, notes: list[st
     for parts, at in removed:
         parts[at] = {"type": "text", "text": _REMOVED}
     if removed:
-        notes.append(
-            f"replaced {len(removed)} earlier images with text: the model accepts at most {limit} "
-            "in a request"
-        )
+        images = "an earlier image" if len(removed) == 1 else f"{len(removed)} earlier images"
+        notes.append(f"replaced {images} with text: the model accepts at most {limit} in a request")
 
 
 def _images(turn: Json) -> Iterator[tuple[list[Json], int]]:

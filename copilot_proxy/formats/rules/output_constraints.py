@@ -29,11 +29,16 @@ def move_constraints(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
     changed = _without_constraints(schema, moved)
     if moved:
         outgoing.set_output_schema(changed)
-        names = ", ".join(moved)
-        notes.append(
-            f"changed {outgoing.fields.output_format}: {names} became part of the descriptions, "
-            "since the model does not accept them"
-        )
+        changed_format = f"changed {outgoing.fields.output_format}"
+        if names := ", ".join(name for name in moved if name != "oneOf"):
+            notes.append(
+                f"{changed_format}: moved {names}, which the model does not accept, to the "
+                "descriptions"
+            )
+        if "oneOf" in moved:
+            notes.append(
+                f"{changed_format}: replaced oneOf, which the model does not accept, with anyOf"
+            )
 
 
 def _without_constraints(schema: Any, moved: dict[str, None]) -> Any:

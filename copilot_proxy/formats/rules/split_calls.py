@@ -18,6 +18,6 @@ def split(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> No
     for segment in outgoing.split_calls(profile.max_calls):
         where = outgoing.location(segment.message_index)
         notes.append(
-            f"split an assistant message with {len(segment.ids)} tool calls: Copilot accepts at "
-            f"most {profile.max_calls} in one message{where}"
+            f"split an assistant message with {len(segment.ids)} tool calls, since Copilot accepts "
+            f"at most {profile.max_calls} in one message{where}"
         )

@@ -80,7 +80,7 @@ class Installer:
         if free < _REQUIRED_SPACE:
             _remove(temporary)
             raise CopilotProxyError(
-                f"Only {free // 1000**2} MB is free on the disk of {parent}.",
+                f"Only {free // 1000**2} MB is free on the disk that holds {parent}.",
                 hint=f"Free at least {_REQUIRED_SPACE // 1000**2} MB.",
             )
         return temporary

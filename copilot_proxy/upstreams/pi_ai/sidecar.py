@@ -137,7 +137,7 @@ class Sidecar:
         error = UpstreamUnreachable(
             f"The {self._name} process cannot be used: {reason}.",
             sent=False,
-            hint=self._repair_hint or "Try again in a moment, or check the log of `serve`.",
+            hint=self._repair_hint or "Try again in a moment, or check the server's log.",
             status=503,
         )
         if retry_after:

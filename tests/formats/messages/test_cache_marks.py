@@ -25,8 +25,8 @@ OLD = simulated("claude-sonnet-4")
 HOUR: Json = {"cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "global"}}
 HOUR_ALONE: Json = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
 MINUTES: Json = {"cache_control": {"type": "ephemeral", "ttl": "5m"}}
-REDUCED = "removed scope, ttl 1h from cache_control: not supported by Copilot here"
-NO_SCOPE = "removed scope from cache_control: not supported by Copilot here"
+REDUCED = "removed scope, ttl 1h from cache_control: not supported by Copilot in this API"
+NO_SCOPE = "removed scope from cache_control: not supported by Copilot in this API"
 TOO_MANY = "dropped cache_control from some blocks: Copilot allows at most 4"
 
 

@@ -192,7 +192,7 @@ def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
         (
             {"tool_choice": "validated"},
             {"tools": [TOOL], "tool_choice": {"type": "auto"}},
-            ["changed tool_choice from validated to auto: the model does not support it"],
+            ["changed tool_choice from validated to auto: the model does not support validated"],
         ),
         ({"tools": None, "tool_choice": "auto", "parallel_tool_calls": False}, {}, []),
     ],

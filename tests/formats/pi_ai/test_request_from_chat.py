@@ -559,7 +559,7 @@ def test_unsupported_parts_of_messages_are_noted() -> None:
     assert ["user", "user"] == [m["role"] for m in body["context"]["messages"]]
     assert [
         "dropped an empty assistant message",
-        "dropped detail of images: pi-ai does not support it",
+        "dropped detail from images: pi-ai does not support it",
         "dropped name from messages: pi-ai does not support it",
     ] == notes
 

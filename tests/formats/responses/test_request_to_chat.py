@@ -194,7 +194,7 @@ def test_unsupported_items_are_dropped(item: Json, note: str) -> None:
         ({"stream": True, "temperature": 0.5, "top_p": 0.1, "user": "u", "metadata": {"a": "b"},
           "prompt_cache_key": "k"},
          {"stream": True, "temperature": 0.5, "top_p": 0.1, "user": "u", "prompt_cache_key": "k"},
-         ["dropped metadata: Copilot stores nothing; it is only repeated in the response"]),
+         ["dropped metadata: it is only repeated in the response, since Copilot stores nothing"]),
         ({"max_output_tokens": 5}, {"max_completion_tokens": 5}, []),
         ({"reasoning": {"effort": "low", "summary": "auto"}},
          {"reasoning_effort": "low", "reasoning_summary": "auto"}, []),

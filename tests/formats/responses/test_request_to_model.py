@@ -79,7 +79,7 @@ def test_supported_items_are_unchanged() -> None:
         (
             {"metadata": {"a": "b"}},
             {},
-            ["dropped metadata: Copilot stores nothing; it is only repeated in the response"],
+            ["dropped metadata: it is only repeated in the response, since Copilot stores nothing"],
         ),
         ({"safety_identifier": "x"}, {}, ["dropped safety_identifier: Copilot refuses it"]),
         ({"client_metadata": {}}, {}, ["dropped client_metadata: Copilot does not accept it"]),
@@ -317,7 +317,7 @@ def test_tools_become_functions() -> None:
     assert "description" not in body["tools"][3]
     assert {"type": "function", "name": "apply_patch"} == body["tool_choice"]
     assert [
-        "dropped tool web_search: Copilot does not run it",
+        "dropped the tool web_search: Copilot does not run it",
         FLATTENED,
         "changed custom tools to functions: the model does not support them",
     ] == [n for n in notes if "renamed tool" not in n]

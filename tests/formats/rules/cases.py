@@ -593,7 +593,7 @@ CASES: Final[dict[str, Case]] = {
             "messages": {"output_config": {"format": CONSTRAINED}},
         },
         broken=lambda body: '"maxLength"' in json.dumps(body) or "oneOf" in json.dumps(body),
-        note="became part of the descriptions",
+        note="to the descriptions",
     ),
     "thinking.effort": Case(
         models=("claude-opus-5", "claude-sonnet-4.6"),

@@ -104,7 +104,9 @@ def test_many_calls_are_split(client: str, model: Model) -> None:
     assert [128, 128, 44] == [
         len(turn["tool_calls"]) for turn in turns(request.body) if turn.get("tool_calls")
     ]
-    assert any("with 300 tool calls: Copilot accepts at most 128 in" in n for n in request.notes)
+    assert any(
+        "with 300 tool calls, since Copilot accepts at most 128 in" in n for n in request.notes
+    )
 
 
 @every_value

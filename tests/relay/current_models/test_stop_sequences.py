@@ -165,7 +165,7 @@ def test_more_stop_sequences_than_the_model_accepts(
 
     assert "1 2" == client.read(body).text
     assert list("abcd") == simulator.state.requests[-1].body["stop"]
-    assert "applied part of stop on this server" in notes
+    assert "applied some stop sequences on this server" in notes
 
 
 def test_repeated_stop_sequences_count_once(http: httpx.Client, simulator: Simulator) -> None:

@@ -198,7 +198,7 @@ def test_parts_of_other_apis(
 
     error = refused(http, client, body)
 
-    assert f"`{part['type']}` is a type of {NAMES[other]}" in error["message"]
+    assert f"`{part['type']}` is a content type of {NAMES[other]}" in error["message"]
     assert f"`{own}`" in error["hint"]
 
 
