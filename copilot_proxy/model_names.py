@@ -174,7 +174,7 @@ def suggestion(catalogue: Catalogue, name: str) -> str:
     if not words.issuperset(parts.words) and get_close_matches(
         name.lower(), near, cutoff=_TYPO_CUTOFF
     ):
-        return f"Did you mean {', '.join(near)}? Otherwise use {heir.id}."
+        return f"Did you mean {', '.join(near)}? Otherwise, use {heir.id}."
     if newer is None:
         return f"The newest model of its family is {heir.id}."
     return f"Use its successor {heir.id}."

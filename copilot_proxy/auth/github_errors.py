@@ -146,7 +146,10 @@ def personal_token_error(token: Secret) -> NotSignedIn:
     """Return the error for a personal access token that Copilot has refused."""
     hint = "Sign in with: copilot-proxy login"
     if is_fine_grained(token):
-        hint = f'Give it the account permission "Copilot Requests" on GitHub. {hint}'
+        hint = (
+            'Give it the account permission "Copilot Requests" on GitHub. '
+            "Or sign in with: copilot-proxy login"
+        )
     return NotSignedIn(
         "The GitHub token is a personal access token that Copilot does not accept.",
         hint=hint,

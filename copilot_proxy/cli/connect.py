@@ -57,7 +57,7 @@ def connect(
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Undo the changes made by connect.")] = False,
     no_probe: Annotated[
-        bool, typer.Option("--no-probe", help="Do not test the connection with a small request.")
+        bool, typer.Option("--no-probe", help="Do not send a small request to test the connection.")
     ] = False,
     simulate: SimulateOption = False,
 ) -> int:

@@ -38,7 +38,7 @@ def dashboard(
             address += f"#code={make_code(settings.state_dir)}"
         except OSError as error:
             raise CopilotProxyError(
-                f"{settings.state_dir} cannot be written: {failure_reason(error)}.",
+                f"{settings.state_dir} cannot be written to: {failure_reason(error)}.",
                 hint=f"Open {server.url}/ and enter an API key.",
             ) from error
     if browser and _open(address):
@@ -59,8 +59,8 @@ def _no_server(settings: Settings, *, simulate: bool) -> CopilotProxyError:
     if facts.owner:
         return CopilotProxyError(
             f"Port {settings.port} is in use by {facts.owner}.",
-            hint="Set COPILOT_PROXY_PORT to the server's port, or to a free port to start a "
-            "server.",
+            hint="Set COPILOT_PROXY_PORT to the server's port. If no server is running, set it to "
+            "a free port and run: copilot-proxy serve",
         )
     flag = " --simulate" if simulate else ""
     return CopilotProxyError(

@@ -32,8 +32,8 @@ def token_of(program: str, host: str, store: str, *, yes: bool, command: str) ->
     found = find_token(program, host)
     reject_classic_token(found.token, where=f"in {found.where}")
     print_message(
-        f"Found a token in {found.where}. If you sign out of {title}, this sign-in may also "
-        "stop working."
+        f"Found a token in {found.where}. If you sign out of "
+        f"{title.replace('an ', 'the ', 1)}, this sign-in may also stop working."
     )
     return found.token
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from copilot_proxy.cli.prices import price_text
-from copilot_proxy.cli.retirements import retirement_text
+from copilot_proxy.cli.retirements import retirement_date
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.file_locks import locked
 from copilot_proxy.model_choice import Size, size_of
@@ -135,7 +135,7 @@ def lines(changes: Changes, before: SeenList, catalogue: "Catalogue") -> list[st
         found.append(f"removed  {name}{f'; its successor is {heir.id}' if heir else ''}")
     for name in changes.retiring:
         model = catalogue.get(name)
-        found.append(f"retires  {model and retirement_text(catalogue, model)}")
+        found.append(f"retires  {name} {model and retirement_date(catalogue, model)}")
     for name in changes.prices:
         old, new = before.models[name].price or "unknown", prices[name] or "unknown"
         found.append(f"price    {name}: was {old}, now {new}")

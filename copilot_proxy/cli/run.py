@@ -111,7 +111,7 @@ def _found(client: str, words: Sequence[str]) -> "tuple[Client, list[str]]":
         raise ClientNotFound(
             f"{definition.title} is not installed: "
             f"there is no program {definition.word!r} on the PATH.",
-            hint=f"Install it with: {definition.install}",
+            hint=definition.install_hint,
         )
     return definition, [program, *words]
 

@@ -40,7 +40,7 @@ def session_cost(ledger: Path, session: str, *, was_ended: bool = False) -> str:
                 break
             previous = sums
         if not sums.requests and not _is_writable(ledger):
-            return f"The cost of this session is unknown: {ledger} cannot be written."
+            return f"The cost of this session is unknown: {ledger} cannot be written to."
         return line(sums, refusals)
     except CopilotProxyError as error:
         return f"The cost of this session is unknown: {error.message}"

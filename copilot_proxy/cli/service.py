@@ -147,7 +147,7 @@ def _rows(shown: dict[str, Any], title: str, *, waits: bool) -> list[tuple[str, 
     if waits:
         text = "waiting for a client"
     if shown["error"] and not shown["answers"]:
-        text = "failed to start; will be retried every few minutes"
+        text = "failed to start; trying again every few minutes"
     process = f", process {shown['process']}" if shown["process"] else ""
     rows = [("Service", f"{text} ({title}{process})"), ("Address", shown["address"])]
     if shown["signed_in"]:

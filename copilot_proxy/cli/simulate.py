@@ -133,8 +133,8 @@ def _print_instructions(simulator: "Simulator", token: str) -> None:
         # The simulator's token is not secret.
         print_result(line)
     print_message(
-        "\nTo try signing in, unset the token, use a temporary folder, and sign in.\n"
-        "The code is approved automatically after a few seconds:\n"
+        "\nTo try signing in, unset the token, use a temporary folder, and sign in;\n"
+        "the code is approved automatically after a few seconds:\n"
     )
     print_message("  unset COPILOT_PROXY_GITHUB_TOKEN")
     print_message("  export COPILOT_PROXY_HOME_DIR=$(mktemp -d)")

@@ -258,6 +258,6 @@ def _threshold_code(report: "Report", threshold: float) -> int:
     if left is None:
         raise CopilotProxyError(
             "The remaining quota is unknown.",
-            hint="Copilot reports the quota with every answer, if the plan has one.",
+            hint="If the plan has a quota, Copilot reports it with every answer.",
         )
     return 2 if left <= 0 else 1 if left < threshold else 0

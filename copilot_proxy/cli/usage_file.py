@@ -44,7 +44,7 @@ def forget(path: Path, before: str | None) -> int:
     if is_incomplete:
         print_message(
             "Some rows were from this month, so this month's totals are now too low, and a "
-            "monthly budget allows more."
+            "monthly budget allows more than before."
         )
     return 0
 

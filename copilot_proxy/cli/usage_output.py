@@ -59,7 +59,9 @@ def remarks(report: Report) -> list[str]:
             "and --json list all of them."
         )
     if (count := report.total.unknown_cost_requests) > 0:
-        found.append(f"The totals do not include {counted(count, 'request')} with an unknown cost.")
+        found.append(
+            f"The credits do not include {counted(count, 'request')} with an unknown cost."
+        )
     if (count := report.total.estimated_requests) > 0:
         found.append(
             f"The cost of {counted(count, 'request')} is estimated, because "

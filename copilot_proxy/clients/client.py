@@ -136,6 +136,22 @@ class Client:
     there."""
 
     @property
+    def install_hint(self) -> str:
+        """The sentence that says how to install the client."""
+        if not self.install:
+            return "Install it."
+        return f"Install it {'with' if ' ' in self.install else 'from'}: {self.install}"
+
+    @property
+    def upgrade_hint(self) -> str:
+        """The sentence that says how to upgrade the client."""
+        if " " not in self.install:
+            return f"Upgrade it from: {self.install}" if self.install else "Upgrade it."
+        # Installing again upgrades with npm, but not with pipx or uv.
+        command = self.install.replace("pipx install", "pipx upgrade")
+        return f"Upgrade it with: {command.replace('uv tool install', 'uv tool upgrade')}"
+
+    @property
     def user_agent(self) -> str:
         """The start of the client's ``user-agent`` header, or "" if that does not identify the
         client."""

@@ -33,7 +33,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     return Setup(
         [JsonValues(path, values)],
         start="cline",
-        notes=("The VS Code extension has its own settings, in its window.",),
+        notes=("The VS Code extension has its own settings; change them in the extension.",),
     )
 
 

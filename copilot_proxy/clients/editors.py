@@ -99,7 +99,7 @@ In the Copilot plugin's settings, under Model, add a custom model:
   API key   {to.key}
   Model     {to.model.id}
   CORS      on
-If CORS is off, the requests come from Obsidian's web page. In that case, start the server with:
+If CORS is off, Obsidian sends requests as a web page does. In that case, start the server with:
   copilot-proxy serve --cors-origin app://obsidian.md
 """
     return Setup(text=text)

@@ -14,8 +14,9 @@ from copilot_proxy.clients.shell import exports
 _SMALL: Final = "gpt-mini"
 _DOCKER: Final = "host.docker.internal"
 _CONTAINER_NOTE: Final = (
-    f"In a container, use connect with --url http://{_DOCKER}:PORT. With Docker Desktop, set "
-    f"allowed_hosts to {_DOCKER}. On Linux, start the server with --host 0.0.0.0 and an API key."
+    f"If the client runs in a container, use connect with --url http://{_DOCKER}:PORT. With Docker "
+    f"Desktop, set allowed_hosts to {_DOCKER}. On Linux, start the server with --host 0.0.0.0 and "
+    "an API key."
 )
 
 

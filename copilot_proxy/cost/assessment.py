@@ -24,7 +24,7 @@ SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "table": "calculated from the bundled price table",
     "estimated": "estimated: the answer was incomplete",
     "free": "nothing was charged",
-    "unknown": "Copilot did not report it, and the tokens or the model's price are unknown",
+    "unknown": "Copilot did not report it, and the model's price or the tokens are unknown",
 }
 """Explanations of the sources. They are shown after an amount and a colon."""
 

@@ -20,8 +20,8 @@ _CHANGES: Final = {
     ),
     "message": (
         "changed or removed earlier messages",
-        "Clients do this when they shorten old tool results or you edit a message. Compact the "
-        "conversation instead: that changes the prompt less often.",
+        "Clients do this when they shorten old tool results or when you edit a message. Compact "
+        "the conversation instead: that changes the prompt less often.",
     ),
 }
 """First word of the detail -> what the requests did, and what to do about it."""

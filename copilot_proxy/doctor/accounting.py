@@ -51,11 +51,11 @@ def check_ledger(context: CheckContext) -> Iterator[Result]:
     else:
         file = settings.ledger_file
         if unwritable(existing(file.parent)) is not None:
-            yield skipped("The ledger's folder cannot be written, so requests are not recorded.")
+            yield skipped("The ledger's folder cannot be written to, so requests are not recorded.")
             return
         if found and not os.access(file, os.W_OK):
             yield broken(
-                f"The ledger {file} cannot be written, so requests are not recorded.",
+                f"The ledger {file} cannot be written to, so requests are not recorded.",
                 f"Run: chmod u+w {shlex.quote(str(file))}",
             )
             return
@@ -89,7 +89,7 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
     if settings.notify and shutil.which(settings.notify[0]) is None:
         yield warning(
             f"The notify program {settings.notify[0]} was not found.",
-            f"Install it, or change {settings.sources['notify']}.",
+            f"Install it, or change {settings.place_of('notify')}.",
             public="The notify program was not found.",
         )
     if not settings.ledger:
@@ -162,5 +162,5 @@ def _models(count: int) -> str:
 def _old_prices(age: int, when: str) -> Result:
     return warning(
         f"The bundled prices are {age} days old, and are used {when}.",
-        "Update: pipx upgrade g-copilot-proxy",
+        "Upgrade copilot-proxy, for example with: pipx upgrade g-copilot-proxy",
     )

@@ -47,9 +47,7 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
         program = programs.find(client)
         if program is None and not programs.is_found(client):
             if is_wanted:
-                kind = "with" if " " in client.install else "from"
-                remedy = f"Install it {kind}: {client.install}" if client.install else "Install it."
-                yield broken(f"{client.title} is not installed.", remedy)
+                yield broken(f"{client.title} is not installed.", client.install_hint)
             return
         # Do not run graphical programs, which would open a window.
         version = programs.version(program) if program and client.launch else None
@@ -57,7 +55,7 @@ def client_check(client: Client, programs: Programs, *, is_wanted: bool = False)
             yield warning(
                 f"{client.title} {version} is much older than {client.version}, the tested "
                 "version.",
-                f"Run: {client.install}",
+                client.upgrade_hint,
             )
         yield from _variables(context, client)
         yield from _files(context, client)
@@ -87,7 +85,8 @@ def check_variables(context: CheckContext) -> Iterator[Result]:
             f"{pointing[0]} points to this server, which is not running.",
             "Start it with: copilot-proxy serve",
         )
-    yield ok(f"{', '.join(pointing)} point here") if pointing else off("none is set")
+    point = "points" if len(pointing) == 1 else "point"
+    yield ok(f"{', '.join(pointing)} {point} here") if pointing else off("none is set")
 
 
 def is_ours(url: str, settings: Settings) -> bool:

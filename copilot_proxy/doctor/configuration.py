@@ -57,9 +57,9 @@ def check_dumps(context: CheckContext) -> Iterator[Result]:
     if folder is None:
         yield off("off")
         return
-    source = context.settings.sources.get("dump_dir", "default")
+    place = context.settings.place_of("dump_dir")
     if folder.exists() and not folder.is_dir():
-        yield broken(f"The dump folder {folder} is a file.", f"Change dump_dir in {source}.")
+        yield broken(f"The dump folder {folder} is a file.", f"Change {place}.")
     elif folder.is_dir() and is_open_to_others(folder):
         yield broken(
             f"Other users can read the dump folder {folder}, so the server will not start.",
@@ -68,5 +68,5 @@ def check_dumps(context: CheckContext) -> Iterator[Result]:
     else:
         yield warning(
             f"Every conversation is written to {folder}.",
-            f"When you are done, remove dump_dir from {source}, and delete the folder.",
+            f"When you are done, remove {place}, and delete the folder.",
         )

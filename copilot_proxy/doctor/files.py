@@ -34,7 +34,7 @@ def check_folders(context: CheckContext) -> Iterator[Result]:
         if reason is not None:
             is_writable = False
             yield broken(
-                f"{folder}, used for {use}, cannot be written: {reason}.",
+                f"{folder}, used for {use}, cannot be written to: {reason}.",
                 _remedy(nearest, reason),
             )
         elif folder.is_dir() and is_open_to_others(folder) and folder.name in _OWN_NAMES:
@@ -43,7 +43,7 @@ def check_folders(context: CheckContext) -> Iterator[Result]:
     free = _free(existing(settings.state_dir))
     if is_writable and free is not None and free < _LOW_SPACE:
         yield warning(
-            f"Only {free // 1024 // 1024} MB is free on the disk of {settings.state_dir}. If the "
+            f"Only {free // 1024 // 1024} MB is free on the disk with {settings.state_dir}. If the "
             "disk fills up, requests will still be answered, but not recorded.",
             "Free some space on that disk.",
         )
@@ -83,10 +83,9 @@ def check_log_file(context: CheckContext) -> Iterator[Result]:
     if reason is None:
         yield ok(str(path))
         return
-    source = context.settings.sources.get("log_file", "default")
     yield broken(
         f"The log file {path} cannot be written: {reason}. The server will not start.",
-        f"Change log_file in {source}, or remove it.",
+        f"Change {context.settings.place_of('log_file')}, or remove it.",
     )
 
 

@@ -42,7 +42,7 @@ def _named(settings: Settings) -> Iterator[tuple[str, str]]:
     for setting in ("default_model", "small_model"):
         name = getattr(settings, setting)
         if name and name not in settings.aliases:
-            yield f"{setting} in {settings.sources.get(setting, 'default')}", name
+            yield settings.place_of(setting), name
     for name, alias in settings.aliases.items():  # an alias must not refer to another alias
         yield f"The alias {name!r} in {settings.sources['aliases']}", alias.model
 

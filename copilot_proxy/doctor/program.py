@@ -28,19 +28,19 @@ def check_program(context: CheckContext) -> Iterator[Result]:
     found = shutil.which(_COMMAND, path=context.environ.get("PATH"))
     own = _own_script()
     if launcher() is not None:
-        yield ok(f"version {__version__}, Python {version}, not installed")
+        yield ok(f"version {__version__}, Python {version}, run without installation")
     elif found is None:
         folder = own.parent if own else Path(sys.executable).parent
         yield warning(
             f"The command {_COMMAND} is not on the PATH.",
-            f"Add {folder} to the PATH, or, if you installed with pipx, run: pipx ensurepath",
+            f"Add {folder} to the PATH, or, if you used pipx, run: pipx ensurepath",
         )
     elif own is not None and not _is_same(Path(found), own):
         if _is_ours(Path(found)):
             yield warning(
                 f"{found} comes first on the PATH, but {own} is running: there are two "
                 "installations.",
-                f"Remove one of them, or run {own} with its full path.",
+                f"Remove one of them, or run {own} by its full path.",
             )
         else:
             yield warning(

@@ -85,7 +85,7 @@ def errors_for_users(path: Path) -> Iterator[None]:
 def _unreadable(path: Path, error: Exception) -> CopilotProxyError:
     return CopilotProxyError(
         f"The ledger {path} cannot be read: {str(error).rstrip('.')}.",
-        hint="The server renames it and creates a new one on its next request."
+        hint="The server will rename it and create a new one on the next request."
         if is_damaged(error)
         else hint_for(error),
     )

@@ -92,7 +92,9 @@ def parse_day(text: str, now: datetime) -> date:
     """Return the day named by a command's option. Raises `UsageError`."""
     day = _moment(text, now)
     if isinstance(day, datetime):
-        raise UsageError(f"{text!r} is not a day.", hint="Use 2026-11-29, today or yesterday.")
+        raise UsageError(
+            f"{text!r} is not a day.", hint="Use a day such as 2026-11-29, today or yesterday."
+        )
     return day
 
 
@@ -116,7 +118,8 @@ def _moment(text: str, now: datetime) -> date | datetime:
     found = _parsed(text.strip())
     if found is None or found.year not in _YEARS:
         raise UsageError(
-            f"{text!r} is not a date.", hint="Use 2026-11-29, 2026-11-29T14:00, today or yesterday."
+            f"{text!r} is not a date.",
+            hint="Use a date such as 2026-11-29, 2026-11-29T14:00, today or yesterday.",
         )
     if not isinstance(found, datetime):
         return found

@@ -61,7 +61,7 @@ class Writer:
         `is_last`."""
         self._waiting += rows
         if (lost := len(self._waiting) - MAX_WAITING) > 0:
-            log.error("The ledger %s cannot be written. Lost rows: %d", self._path, lost)
+            log.error("The ledger %s cannot be written to. Lost rows: %d", self._path, lost)
             self._releaser.keep(reserved_ids(self._waiting[:lost]))
             self._has_lost = True
             del self._waiting[:lost]
@@ -78,7 +78,7 @@ class Writer:
             self._drop_connection()
         else:
             if self._failed_at is not None:
-                log.warning("The ledger %s can be written again.", self._path)
+                log.warning("The ledger %s can be written to again.", self._path)
             self._failed_at = None
 
     def attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
@@ -99,7 +99,9 @@ class Writer:
         """Close the file, and report any rows that could not be written."""
         if self._waiting:
             log.error(
-                "The ledger %s could not be written. Lost rows: %d", self._path, len(self._waiting)
+                "The ledger %s could not be written to. Lost rows: %d",
+                self._path,
+                len(self._waiting),
             )
             self._waiting.clear()
         if self._database is not None:  # a process may have ended since the last check
@@ -173,7 +175,7 @@ class Writer:
     def _report(self, error: Exception) -> None:
         if self._failed_at is None:
             log.error(
-                "The ledger %s cannot be written: %s. Requests are still answered.",
+                "The ledger %s cannot be written to: %s. Requests are still answered.",
                 self._path,
                 _reason(error).rstrip("."),
             )

@@ -35,7 +35,7 @@ class Systemd:
         if code != 0:
             raise ServiceError(
                 "systemd is not running for this user: "
-                f"{output.splitlines()[-1] if output else ''}",
+                f"{output.splitlines()[-1] if output else 'no reason given'}",
                 hint=f"Log in to this machine directly, not with su or sudo. {_OTHER}",
             )
 

@@ -85,7 +85,8 @@ def split(content: Mapping[str, object], file: Path) -> Config:
     found = content.get(TABLE, {})
     if not isinstance(found, dict):
         raise UsageError(
-            f"{TABLE} in {file} is not a table.", hint="Write [profiles.work], with settings below."
+            f"{TABLE} in {file} is not a table.",
+            hint="Write [profiles.work], with its settings below it.",
         )
     for name, table in found.items():
         try:
@@ -95,8 +96,8 @@ def split(content: Mapping[str, object], file: Path) -> Config:
         if usable is None or not isinstance(table, dict):
             raise UsageError(
                 f"{name} in {TABLE} of {file} is not a profile.",
-                hint="Write [profiles.work], with settings below. Those of the default profile "
-                "go at the top of the file.",
+                hint="Write [profiles.work], with its settings below it. Those of the default "
+                "profile go at the top of the file.",
             )
     top = {name: value for name, value in content.items() if name != TABLE}
     return Config(top, found)

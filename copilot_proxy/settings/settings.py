@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from copilot_proxy import ENVIRONMENT_PREFIX
 from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.catalogue import Alias
 from copilot_proxy.cost.limits import Limit, parse_limits
@@ -52,7 +53,8 @@ class Settings:
     api_key: Secret | None = _setting(
         None,
         parse.key,
-        "Key that clients must send, as Bearer or x-api-key. Required unless HOST is loopback.",
+        "Key that clients must send, as Bearer or x-api-key. Required unless HOST is a loopback "
+        "address.",
         own=True,
     )
     api_keys: tuple[ApiKey, ...] = _setting(
@@ -275,6 +277,11 @@ class Settings:
     def shared_data_dir(self) -> Path:
         """The folder with the data of all profiles, such as pi-ai."""
         return folders.data_dir(self.home_dir)
+
+    def place_of(self, name: str) -> str:
+        """Return where a setting is set: a variable, or a place such as ``log_file in FILE``."""
+        source = self.sources.get(name, "default")
+        return source if source.startswith(ENVIRONMENT_PREFIX) else f"{name} in {source}"
 
     def require_ledger(self) -> None:
         """Raise `UsageError` if the ledger, which a budget needs, is off."""

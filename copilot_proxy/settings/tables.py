@@ -38,7 +38,7 @@ def _alias(name: str, entry: object) -> Alias:
     for key in parameters:
         if key not in ALIAS_PARAMETERS:
             allowed = ", ".join(ALIAS_PARAMETERS)
-            raise ValueError(f"{name!r} has the unknown parameter {key!r}; use {allowed}")
+            raise ValueError(f"{name!r} has the unknown parameter {key!r}; use only {allowed}")
     return Alias(table["model"], MappingProxyType(parameters))
 
 
@@ -79,15 +79,15 @@ def check_distinct(keys: tuple[ApiKey, ...]) -> None:
 def _api_key(name: str, entry: object) -> ApiKey:
     if not _KEY_NAME.fullmatch(name):
         raise ValueError(
-            "a name must have 1 to 24 letters, digits, dots, dashes and underscores, and start "
-            "with a letter or digit"
+            "a name must consist of 1 to 24 letters, digits, dots, dashes or underscores, and "
+            "start with a letter or digit"
         )
     table = {"key": entry} if isinstance(entry, str) else entry
     if not isinstance(table, Mapping) or not isinstance(table.get("key"), str):
         raise ValueError(f"{name!r} has no key")
     for field in table:
         if field not in ("key", "models"):
-            raise ValueError(f"{name!r} has an unknown field; use key and models")
+            raise ValueError(f"{name!r} has an unknown field; use only key and models")
     key = values.secret(table["key"])
     if key is None or len(key.reveal()) < MIN_KEY_LENGTH:
         raise ValueError(f"the key of {name!r} has fewer than {MIN_KEY_LENGTH} characters")

@@ -259,7 +259,7 @@ def origins(value: object) -> tuple[str, ...]:
         is_web = scheme in ("http", "https")
         if scheme in _OTHER_SCHEMES or (is_web and _url_parts(origin) is None):
             raise ValueError(
-                f"{origin!r} is not the origin of a web page, such as http://localhost:3000"
+                f"{origin!r} is not the origin of a web page; use one such as http://localhost:3000"
             )
     return origins
 

@@ -60,7 +60,7 @@ def test_changes(cli: Cli, account: Simulator, seen: Path) -> None:
         "added    claude-sonnet-6 ($1.50/$7)",
         "added    gpt-6.1-sol ($2/$10)",
         "removed  gpt-6-sol; its successor is gpt-6.1-sol",
-        "retires  claude-sonnet-5 retires on 2026-12-14; use claude-sonnet-6 instead.",
+        "retires  claude-sonnet-5 on 2026-12-14; use claude-sonnet-6 instead",
         "price    gpt-6-luna: was $0.20/$1.20, now $0.10/$0.50",
     ] == ran.out.splitlines()
     assert "Compared with the list from 20" in ran.err

@@ -100,7 +100,10 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
         "mystery-1        1   1.2k    4.1M        0    5        ?   >99%",
         "total            4   1.2k    4.1M        0   11     7.00   >99%",
     ] == ran.out.splitlines()
-    assert (0, "The totals do not include 1 request with an unknown cost.\n") == (ran.code, ran.err)
+    assert (0, "The credits do not include 1 request with an unknown cost.\n") == (
+        ran.code,
+        ran.err,
+    )
 
 
 def test_other_accounts(cli: Cli, ledger: Path) -> None:
@@ -255,7 +258,7 @@ def test_one_request(cli: Cli, ledger: Path) -> None:
     assert "Cost          2 AI credits: as reported by Copilot\n" in shown
     assert "Tokens        10 fresh, 2 out\n" in shown
     assert 2 * 10**9 == json.loads(cli("usage", "show", "monday", "--json").out)["nano_aiu"]
-    unknown = "unknown: Copilot did not report it, and the tokens or the model's price are unknown"
+    unknown = "unknown: Copilot did not report it, and the model's price or the tokens are unknown"
     assert unknown in cli("usage", "show", "now").out
     missing = cli("usage", "show", "zzz")
     assert (1, True) == (missing.code, "does not contain the request 'zzz'" in missing.err)
@@ -521,7 +524,7 @@ def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> N
     ran = cli("usage")
 
     assert (1, True) == (ran.code, f"cannot be read: {reason}." in ran.err)
-    assert "renames it" in ran.err
+    assert "will rename it" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> No
         error = page.get("/dashboard/requests").json()["error"]
 
     assert "malformed" in error["message"]
-    assert "renames it" in error["hint"]
+    assert "will rename it" in error["hint"]
     assert "Traceback" not in caplog.text
 
 

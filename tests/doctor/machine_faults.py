@@ -111,13 +111,13 @@ def simulated_budget_open_to_others(machine: Machine) -> None:
     (machine.home / "budget-simulated.json").touch(0o644)
 
 
-@fault("log", "broken", "Change log_file in COPILOT_PROXY_LOG_FILE")
+@fault("log", "broken", "Change COPILOT_PROXY_LOG_FILE")
 def unwritable_log(machine: Machine) -> None:
     machine.home.joinpath("log").mkdir()
     machine.set(log_file=str(machine.home / "log"))
 
 
-@fault("dumps", "warning", "remove dump_dir from COPILOT_PROXY_DUMP_DIR")
+@fault("dumps", "warning", "remove COPILOT_PROXY_DUMP_DIR")
 def dumps_left_on(machine: Machine) -> None:
     machine.set(dump_dir=str(machine.home / "dumps"))
 

@@ -151,7 +151,7 @@ def test_a_full_disk(
     assert ["a-0", "a-1", "a-2"] == stored(path)
     assert 1 == caplog.text.count("cannot be written")
     assert "disk is full. Requests are still answered." in caplog.text
-    assert 1 == caplog.text.count("can be written again")
+    assert 1 == caplog.text.count("can be written to again")
 
 
 def test_the_number_of_waiting_rows_is_limited(
@@ -220,9 +220,9 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptu
     ledger(record(0))
     ledger.close()
 
-    assert "ledger.sqlite3 cannot be written: " in caplog.text
+    assert "ledger.sqlite3 cannot be written to: " in caplog.text
     assert "[Errno" not in caplog.text
-    assert "could not be written. Lost rows: 1" in caplog.text
+    assert "could not be written to. Lost rows: 1" in caplog.text
 
 
 def test_an_invalid_record(path: Path, caplog: pytest.LogCaptureFixture) -> None:

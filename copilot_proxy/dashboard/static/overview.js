@@ -78,7 +78,7 @@ function facts(data) {
     fact("This month", credits(month.nano_aiu), `credits, ${counted(month.requests, "request")}`),
     fact("From the cache", month.cache_share === null ? "–" : percent(month.cache_share), "of all prompt tokens"),
     fact("Lost to cache misses", credits(month.cache_lost_nano_aiu), "credits this month"),
-    month.unknown ? fact("Cost unknown", number(month.unknown), `${month.unknown === 1 ? "request" : "requests"}, not in the totals`) : null);
+    month.unknown ? fact("Cost unknown", number(month.unknown), `${month.unknown === 1 ? "request" : "requests"}, not in the credits`) : null);
 }
 
 const fact = (name, value, detail) =>

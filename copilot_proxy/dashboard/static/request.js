@@ -11,7 +11,7 @@ const APIS = {
 };
 
 const VERDICTS = {
-  cold: "the first request", ttl_expiry: "the pause was too long", prefix_change: "the beginning has changed",
+  cold: "the first request", ttl_expiry: "the pause was too long", prefix_change: "the beginning of the prompt changed",
   model_switch: "another model", tier_crossed: "the prompt has become too long", compaction: "the conversation was compacted",
   rerouted: "not found in the cache",
 };
@@ -46,7 +46,7 @@ export class RequestDialog {
 
   #content(one) {
     return [
-      el("p", { className: "lead" }, el("strong", {}, `${exactCredits(one.nano_aiu)} credits`), `: ${one.cost_text}`,
+      el("p", { className: "lead" }, el("strong", {}, one.nano_aiu === null ? "Cost unknown" : `${exactCredits(one.nano_aiu)} credits`), `: ${one.cost_text}`,
         one.price_date ? ` of ${one.price_date}` : "", "."),
       one.computed_nano_aiu === null ? null : el("p", { className: "muted" }, `The details add up to ${exactCredits(one.computed_nano_aiu)} credits.`),
       one.error_code === null ? null : el("div", { className: "note bad" }, el("strong", {}, `${one.status} ${one.error_code}`), el("p", {}, one.hint)),
@@ -95,7 +95,7 @@ function cache(one) {
   const lost = one.cache_lost_nano_aiu ? ` ${credits(one.cache_lost_nano_aiu)} credits were lost.` : "";
   const words = one.cache_words;
   return el("div", { className: words ? "note warn" : "note" }, el("strong", {}, `Prompt cache: ${VERDICTS[one.cache_verdict] ?? one.cache_verdict}.`),
-    el("p", {}, words ? `This request ${words[0]}.${lost} ${words[1]}` : "There was no earlier request to read from. Nothing was lost."));
+    el("p", {}, words ? `This request ${words[0]}.${lost} ${words[1]}` : "There was no earlier prompt to read from the cache. Nothing was lost."));
 }
 
 function facts(one) {
