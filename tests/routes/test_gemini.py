@@ -418,5 +418,8 @@ def test_names_of_old_models(http: httpx.Client) -> None:
     """A name that is built into a client maps to a model of the same size, with a note."""
     answer = http.post("/v1beta/models/gemini-1.5-flash:generateContent", json=HI)
 
-    assert "changed model: gemini-1.5-flash" in answer.headers["x-copilot-proxy-notes"]
+    assert (
+        "changed model: this account does not have gemini-1.5-flash"
+        in answer.headers["x-copilot-proxy-notes"]
+    )
     assert "gemini-1.5-flash" == answer.json()["modelVersion"]
