@@ -38,7 +38,7 @@ class EnvironmentStore:
     def describe(self) -> str:
         variable = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
         source = self._settings.sources.get("github_token", variable)
-        return source if source == variable else f"github_token from {source}"
+        return source if source.startswith(ENVIRONMENT_PREFIX) else f"github_token in {source}"
 
     def unavailable(self) -> str | None:
         return _READ_ONLY

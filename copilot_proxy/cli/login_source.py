@@ -42,6 +42,6 @@ def limits() -> str:
     """Return the limitations of a sign-in whose token is used without an exchange."""
     return (
         "This token is used the way Copilot CLI uses it. Models that Copilot offers only to "
-        "editors, such as some previews, may not work. A sign-in with `copilot-proxy login` works "
-        "for all models."
+        "editors, such as some previews, may not work. A sign-in with `copilot-proxy login`, "
+        "without --from or --with-token, works for all models."
     )

@@ -27,7 +27,8 @@ def _setup(to: Connection, machine: Machine) -> Setup:
         text=f"# In your shell profile, such as ~/.bashrc or ~/.zshrc:\n{variables}\n",
         start="copilot",
         notes=(
-            "It reads these settings only from environment variables and has no list of models.",
+            "Copilot CLI reads these settings only from environment variables and has no list of "
+            "models.",
         ),
     )
 

@@ -40,7 +40,7 @@ def _setup(to: Connection, machine: Machine) -> Setup:
     values = [(("customModels", Item("id", entry["id"])), entry) for entry in reversed(entries)]
     return Setup(
         [JsonValues(machine.home / ".factory" / _FILE, values)],
-        start=f"droid exec -m {_id(to.model)}, or run droid and choose it with /model",
+        start=f"droid exec -m {_id(to.model)}, or run droid and choose the model with /model",
         notes=(
             "If you are not signed in to Factory, droid exec needs FACTORY_API_KEY, set to any "
             "text.",

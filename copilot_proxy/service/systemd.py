@@ -18,7 +18,7 @@ from copilot_proxy.service.definition import (
 
 _RESTART_DELAY: Final = 3
 """Seconds until a failed server is started again."""
-_OTHER: Final = "Or have a container or another service manager run: copilot-proxy serve"
+_OTHER: Final = "Have a container or another service manager run: copilot-proxy serve"
 _STATES: Final = ("active", "activating", "reloading")
 
 
@@ -36,7 +36,8 @@ class Systemd:
             raise ServiceError(
                 "systemd is not running for this user: "
                 f"{output.splitlines()[-1] if output else 'no reason given'}",
-                hint=f"Log in to this machine directly, not with su or sudo. {_OTHER}",
+                hint="Log in to this machine directly, not with su or sudo. "
+                f"Or {_OTHER[0].lower()}{_OTHER[1:]}",
             )
 
     def files(self, service: Service) -> Mapping[Path, str]:

@@ -153,7 +153,7 @@ class Settings:
     notify: tuple[str, ...] = _setting(
         (),
         command_line,
-        "A command to run with a message when most of a budget is used.",
+        "A command to run when 80% of a budget is spent, and when a budget causes a refusal.",
     )
     context_guard: bool = _setting(
         False,

@@ -649,7 +649,16 @@ def test_the_source_of_a_token_in_the_configuration_file(own_home: Path) -> None
     (own_home / "config.toml").write_text('github_token = "ghu_config"')
     store = EnvironmentStore(load_settings())
 
-    assert f"github_token from {own_home / 'config.toml'}" == store.describe()
+    assert f"github_token in {own_home / 'config.toml'}" == store.describe()
+
+
+def test_the_source_of_a_token_in_a_secret_file(tmp_path: Path) -> None:
+    """The source of a token in a container's secret is the variable that the user can unset."""
+    (tmp_path / "token").write_text("ghu_secret")
+    variable = "COPILOT_PROXY_GITHUB_TOKEN_FILE"
+    store = EnvironmentStore(load_settings(environ={variable: str(tmp_path / "token")}))
+
+    assert variable == store.describe()
 
 
 def test_settings_without_a_token() -> None:

@@ -124,9 +124,9 @@ export function showClients(found) {
   const others = found.filter((one) => !one.last_seen && !one.installed);
   const isOpen = $("clients").querySelector("details")?.open ?? !shown.length;
   render($("clients"),
-    shown.length ? null : el("p", { className: "empty" }, "No clients have been seen or found. Start one with:"),
+    shown.length ? null : el("p", { className: "empty" }, "No clients have been seen or found. Start one of these:"),
     shown.map(client),
-    others.length ? el("details", { open: isOpen }, el("summary", { "data-focus": "more clients" }, `${number(others.length)} more that can use this server`), others.map(client)) : null);
+    others.length ? el("details", { open: isOpen }, el("summary", { "data-focus": "more clients" }, `${shown.length ? `${number(others.length)} more` : counted(others.length, "client")} that can use this server`), others.map(client)) : null);
 }
 
 function client(one) {
