@@ -28,6 +28,8 @@ MAX_TOKENS: Final = 300_000
 _BATCH: Final = 512
 """Inputs per request to Copilot, for models without a limit in the catalogue."""
 
+_NOT_NUMBERS: Final = "Copilot sent an embedding that is not a list of numbers."
+
 
 class EmbeddingsRequest(Struct):
     """The body of ``POST /v1/embeddings``; `input` is one or more strings, or their token ids."""
@@ -156,10 +158,14 @@ def vectors(response: object, expected: int) -> list[list[float]]:
         raise BrokenResponse("Copilot's response contains no embeddings.", hint="Try again.")
     ordered = sorted(enumerate(data), key=lambda pair: _index(pair[1], pair[0]))
     embeddings = [item.get("embedding") for _, item in ordered]
-    if len(embeddings) != expected or not all(isinstance(one, list) for one in embeddings):
+    if len(embeddings) != expected:
         raise BrokenResponse(
-            f"Copilot sent {len(embeddings)} embeddings for {expected} inputs.", hint="Try again."
+            f"Copilot sent the wrong number of embeddings: {len(embeddings)} instead of "
+            f"{expected}.",
+            hint="Try again.",
         )
+    if not all(isinstance(one, list) for one in embeddings):
+        raise BrokenResponse(_NOT_NUMBERS, hint="Try again.")
     return embeddings
 
 
@@ -198,4 +204,4 @@ def _base64(vector: list[float]) -> str:
     try:
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
     except (struct.error, OverflowError):
-        raise BrokenResponse("Copilot sent an embedding that is not a list of numbers.") from None
+        raise BrokenResponse(_NOT_NUMBERS) from None

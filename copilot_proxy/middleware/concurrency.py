@@ -76,7 +76,7 @@ class ConcurrencyLimiter:
             return False
         if not turn.done():
             self._withdraw(turn)
-            raise self._busy(f"and none of them finished within {self._timeout:g} seconds")
+            raise self._busy(f"and this one has waited in the queue for {self._timeout:g} s")
         return True
 
     def _withdraw(self, turn: "asyncio.Future[None]") -> None:

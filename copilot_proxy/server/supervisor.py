@@ -107,7 +107,7 @@ class Supervisor:
         if not self._was_ready and self._has_failed_to_start():
             raise CopilotProxyError(
                 f"No worker could be started in {_MAX_FAILED_STARTS} attempts.",
-                hint="See their errors above, or use --workers 1 to serve without them.",
+                hint="See the workers' errors above, or use --workers 1 to serve from one process.",
             )
 
     async def _keep_running(self, number: int) -> None:

@@ -90,7 +90,6 @@ def test_batches() -> None:
         {"data": None},
         {"data": ["x"]},
         {"data": []},
-        {"data": [{"embedding": "x"}]},
         {"data": [{"embedding": [1.0]}, {"embedding": [2.0]}]},
     ],
 )
@@ -122,7 +121,9 @@ def test_base64_round_trip(vector: list[float]) -> None:
 
 
 def test_invalid_vectors() -> None:
-    """A vector that cannot be encoded is an upstream error."""
+    """A vector that is not a list, or cannot be encoded, is an upstream error."""
+    with pytest.raises(BrokenResponse, match="not a list of numbers"):
+        embeddings.vectors({"data": [{"embedding": "x"}]}, 1)
     request = parsed(input="x", encoding_format="base64")
     for vector in ([None], ["x"], [1e300]):
         with pytest.raises(BrokenResponse):

@@ -176,7 +176,7 @@ def test_requests_wait_for_a_limited_time(simulator: Simulator) -> None:
         assert 0 == proxy.limiter.waiting
 
     assert (503, "server_busy") == (refused.status_code, refused.json()["error"]["code"])
-    assert "0.05 seconds" in refused.json()["error"]["message"]
+    assert "0.05 s." in refused.json()["error"]["message"]
 
 
 def test_a_client_that_disconnects_frees_its_place_in_the_queue(simulator: Simulator) -> None:

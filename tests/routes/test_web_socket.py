@@ -336,6 +336,7 @@ def test_too_large_messages(simulator: Simulator) -> None:
         one.send(model=NATIVE, input="x" * 11_000, stream_id="b")
         refused = next(event for event in iter(one.receive, None) if event["stream_id"] == "b")
         assert "websocket_stream_limit_reached" == refused["error"]["code"]
+        assert "already has an unanswered request:" in refused["error"]["message"]
 
 
 def test_an_internal_error(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

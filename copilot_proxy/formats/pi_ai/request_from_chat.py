@@ -52,7 +52,7 @@ class RefusedField(NamedTuple):
 REFUSED: Final = (
     RefusedField("logprobs", "log probabilities"),
     RefusedField("top_logprobs", "log probabilities"),
-    RefusedField("response_format", "JSON"),
+    RefusedField("response_format", "JSON output"),
 )
 
 DROPPED: Final = (

@@ -64,10 +64,11 @@ class MessageError(Exception):
     @classmethod
     def too_many(cls, count: int, lane: str | None) -> Self:
         """Return the error for a WebSocket that already has `count` requests."""
+        requests = "an unanswered request" if count == 1 else f"{count} unanswered requests"
         return cls.of(
             RequestError(
-                f"This WebSocket already has {count} unanswered requests: the limit on their "
-                "number or total size has been reached.",
+                f"This WebSocket already has {requests}: the limit on the number or total size of "
+                "such requests has been reached.",
                 code="websocket_stream_limit_reached",
                 hint="Wait for a response, or open another WebSocket.",
             ),

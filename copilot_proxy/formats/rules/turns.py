@@ -59,9 +59,10 @@ def add_last_user_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: lis
     last = next((role for role in roles if role != "system"), None)
     if last == "assistant" or (last is None and outgoing.has_instructions):
         outgoing.turns = [*outgoing.turns, outgoing.user(CONTINUE)]
-        notes.append(
-            f"added a user message ({CONTINUE}): Copilot does not continue assistant messages"
-        )
+        reason = "the model requires one"
+        if last is not None:
+            reason = "Copilot does not continue assistant messages"
+        notes.append(f"added a user message ({CONTINUE}): {reason}")
 
 
 def add_only_turn(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:

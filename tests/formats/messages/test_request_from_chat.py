@@ -503,7 +503,10 @@ NAMED = "dropped name from messages: Claude has no equivalent"
             id="an assistant message at the start",
         ),
         pytest.param(
-            [{"role": "system", "content": "Be brief."}], [NUDGE], [NUDGED], id="only instructions"
+            [{"role": "system", "content": "Be brief."}],
+            [NUDGE],
+            ["added a user message (Please continue.): the model requires one"],
+            id="only instructions",
         ),
     ],
 )
