@@ -44,5 +44,6 @@ def test_a_refusal_by_the_budget(opened: Opened, simulator: Simulator, serve: Se
     page.wait_for_selector("#request .note.bad")
     shown = page.inner_text("#request")
     assert "The budget did not allow this request" in shown
-    assert "copilot-proxy budget raise --simulate " in refusal["hint"]
-    assert refusal["hint"] in shown
+    command = refusal["hint"].removeprefix("To raise it, run: ")
+    assert command.startswith("copilot-proxy budget raise --simulate ")
+    assert f"raise it with: {command}" in shown
