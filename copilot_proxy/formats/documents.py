@@ -35,8 +35,7 @@ OTHER_UPSTREAM_HINT: Final = (
 
 _FILE_TYPES: Final = ("file", "input_file", "document")
 """The types of parts that contain a file, in Chat Completions, Responses and Messages."""
-_RESPONSE: Final = "functionResponse"
-_NESTED: Final = ("content", "output", "parts", _RESPONSE)
+_NESTED: Final = ("content", "output", "parts", "functionResponse")
 """The fields that contain nested parts, in any API."""
 _MAGIC: Final = b"%PDF-"
 _MAGIC_RANGE: Final = 1024
@@ -126,6 +125,11 @@ def as_text(text: str, title: object) -> str:
     """Return the text of a document between tags that state its title."""
     name = f' title="{title}"' if isinstance(title, str) and title else ""
     return f"<document{name}>\n{text}\n</document>"
+
+
+def about_document(context: str) -> str:
+    """Return the text that precedes a document with this `context`."""
+    return f"About the next document: {context}"
 
 
 def check_file(file: Json, path: str) -> None:
@@ -240,8 +244,7 @@ def _search(items: list[Any]) -> str | None:
             inner = item[name]
             if isinstance(inner, list) and (found := _search(inner)) is not None:
                 return f"[{i}].{name}{found}"
-            is_response = name == _RESPONSE and isinstance(inner, dict)
-            if is_response and (found := _search([inner])) is not None:
+            if isinstance(inner, dict) and (found := _search([inner])) is not None:
                 return f"[{i}].{name}{found.removeprefix('[0]')}"
     return None
 

@@ -71,6 +71,16 @@ def is_image(data: str) -> bool:
     return False
 
 
+def untyped_url(data: str) -> str | None:
+    """Return the data: URL of an image whose type is only known from its base64, or None if it is
+    not an image that Copilot accepts."""
+    with suppress(ValueError):
+        standard = standard_base64(data)
+        kind = _type_of(standard)
+        return f"data:{kind};base64,{standard}" if kind else None
+    return None
+
+
 def is_web_url(url: object) -> TypeGuard[str]:
     """Return whether `url` is an http or https URL, as opposed to a data URL."""
     return isinstance(url, str) and url[:8].lower().startswith(("http://", "https://"))

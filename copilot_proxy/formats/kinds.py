@@ -14,7 +14,10 @@ from copilot_proxy.formats.types import ClientRequest
 _ROOTS: Final = (*FIELDS, "systemInstruction")
 _NESTED: Final = {"content", "output", "parts", "functionResponse", "source"}
 """The fields that contain nested parts, in any API."""
-_IMAGES: Final = ("image_url", "input_image", "image", "computer_screenshot")
+_IMAGES: Final = (
+    *("image_url", "input_image", "image", "computer_screenshot"),
+    "image_generation_call",
+)
 _FILES: Final = ("file", "input_file", "document")
 _IMAGE_FIELDS: Final = ("inlineData", "images", "image_url")
 _FILE_FIELDS: Final = ("inlineData",)

@@ -12,6 +12,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.apis import choose
 from copilot_proxy.formats.chat_completions import plain_messages
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.chat_completions.earlier_answers import prepare_answers
 from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.formats.client_fields import CLIENT_FIELDS
 from copilot_proxy.formats.documents import NO_DOCUMENTS_HINT, OTHER_UPSTREAM_HINT, first_pdf
@@ -125,6 +126,8 @@ def prepare(
         name, vendor = (model.id, model.vendor) if model is not None else (request["model"], None)
         chat = {**client.to_chat(taken, notes), CLIENT_FIELDS: client.fields(request)}
         drop_empty_fields("chat_completions", chat)
+        if not isinstance(chat["messages"], PlainTurns):
+            chat["messages"] = prepare_answers(chat["messages"], notes)
         if restores_reasoning:
             messages = cache.restore(caller, name, chat["messages"], vendor)
             chat = {**chat, "messages": messages}

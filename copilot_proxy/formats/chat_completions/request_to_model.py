@@ -4,6 +4,7 @@ from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.formats.chat_completions.content_parts import move_images
+from copilot_proxy.formats.chat_completions.earlier_answers import UNUSABLE_REASONING
 from copilot_proxy.formats.chat_completions.outgoing import ChatBody
 from copilot_proxy.formats.chat_completions.plain_messages import PLAIN, settled
 from copilot_proxy.formats.client_fields import take_fields
@@ -82,7 +83,7 @@ def _messages(messages: list[Json], notes: list[str]) -> list[Json]:
         copy = message.copy()
         role = copy["role"]
         if role == "assistant":
-            _normalize_assistant(copy)
+            _normalize_assistant(copy, notes)
             if not copy["content"] and "tool_calls" not in copy:
                 notes.append("dropped an empty assistant message")
                 continue
@@ -105,7 +106,7 @@ def _drop_nulls(message: Json) -> None:
             del message[name]
 
 
-def _normalize_assistant(message: Json) -> None:
+def _normalize_assistant(message: Json, notes: list[str]) -> None:
     """Convert an assistant message to the form that Copilot's models accept."""
     content = message.get("content")
     if message.keys() <= _PLAIN_FIELDS and not isinstance(content, list):
@@ -113,8 +114,7 @@ def _normalize_assistant(message: Json) -> None:
         _copy_calls(message)
         return
     refusal = message.pop("refusal", None)
-    for name in ("annotations", "audio", "parsed"):  # `parsed` is added by the SDK
-        message.pop(name, None)
+    message.pop("parsed", None)  # added by the SDK
     reasoning = message.pop("reasoning_content", None)
     if isinstance(content, list):
         content = [part for part in content if part.get("type") != "text" or part.get("text")]
@@ -126,6 +126,8 @@ def _normalize_assistant(message: Json) -> None:
         del message["reasoning_opaque"]
         message.pop("reasoning_text", None)
         reasoning = None
+        if UNUSABLE_REASONING not in notes:
+            notes.append(UNUSABLE_REASONING)
     if reasoning:
         message.setdefault("reasoning_text", reasoning)
 

@@ -9,14 +9,13 @@ import msgspec
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.answer_media import answer_content
 from copilot_proxy.formats.documents import file_part
+from copilot_proxy.formats.gemini.parts import GOOGLES, googles_text, untranslated
 from copilot_proxy.formats.gemini.request import MODEL_ROLE, is_image
 from copilot_proxy.formats.gemini.thought_signatures import Reasoning, unseal
 from copilot_proxy.formats.types import Json
 
 FAILED: Final = "The function failed:"
 """The start of a result's text if the result is an ``error``."""
-_OTHERS: Final = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
-"""The parts that Google's own tools leave in a conversation."""
 _MEDIA_NOTE: Final = (
     "moved images and documents from results to a user message, where every model accepts them"
 )
@@ -83,6 +82,7 @@ class _MessagesBuilder:
         self._open = []
         for i, content in contents:
             for j, part in enumerate(content.get("parts") or ()):
+                self._note_untranslated(part)
                 if (signature := part.get("thoughtSignature")) and sealed is None:
                     sealed = unseal(signature)
                 if (call := part.get("functionCall")) is not None:
@@ -112,10 +112,11 @@ class _MessagesBuilder:
     def _model_texts(self, part: Json) -> Iterator[str]:
         if part.get("text"):
             yield part["text"]
-        for name in _OTHERS:
+        yield from _transcript(part)
+        for name in GOOGLES:
             if part.get(name) is not None:
                 self.notes.add(f"changed {name} to text: Copilot does not have Google's tools")
-                yield f"{_json(part[name])}\n\n"
+                yield f"{googles_text(name, part[name])}\n\n"
 
     def add_user(self, i: int, content: Json) -> None:
         """Add the results of calls in a `Content`, followed by the user's own words."""
@@ -124,13 +125,14 @@ class _MessagesBuilder:
         is_empty = True
         for j, part in enumerate(content.get("parts") or ()):
             path = f"contents[{i}].parts[{j}]"
+            self._note_untranslated(part)
             if (result := part.get("functionResponse")) is not None:
                 is_empty = False
                 call_id = self._call_of(result, f"call_{i}_{j}")
                 found = [
                     one
                     for k, inner in enumerate(result.get("parts") or ())
-                    for one in _parts(inner, f"{path}.functionResponse.parts[{k}]")
+                    for one in _named_parts(inner, f"{path}.functionResponse.parts[{k}]")
                 ]
                 if found:
                     self.notes.add(_MEDIA_NOTE)
@@ -147,6 +149,13 @@ class _MessagesBuilder:
             self.messages.append({"role": "user", "content": parts})
         elif is_empty:
             self.notes.add(f"dropped contents[{i}]: it is empty")
+
+    def _note_untranslated(self, part: Json) -> None:
+        names = set(untranslated(part))
+        if is_image(part) and part["inlineData"].get("displayName"):
+            names.add("displayName")
+        for name in names:
+            self.notes.add(f"dropped {name[:50]} from some parts: Copilot has no equivalent")
 
     def _call_of(self, result: Json, default: str) -> str:
         """Return the id of the call that `result` belongs to.
@@ -183,12 +192,26 @@ def _result_text(response: Any) -> str:
 def _parts(part: Json, path: str) -> list[Json]:
     """Return the chat parts of a part that is neither a call nor a result."""
     if (blob := part.get("inlineData")) is None:
-        return [{"type": "text", "text": part["text"]}] if part.get("text") else []
+        texts = [part.get("text"), *_transcript(part)]
+        return [{"type": "text", "text": text} for text in texts if text]
     if is_image(part):
         media_type = blob["mimeType"].lower()
         url = f"data:{media_type};base64,{blob['data']}"
         return [{"type": "image_url", "image_url": {"url": url}}]
     return [file_part(blob["data"], blob.get("displayName"), f"{path}.inlineData.data")]
+
+
+def _named_parts(part: Json, path: str) -> list[Json]:
+    """Return the chat parts for a part of a result, which may refer to an image by its name."""
+    name = part["inlineData"].get("displayName") if is_image(part) else None
+    return [*([{"type": "text", "text": f"{name}:"}] if name else []), *_parts(part, path)]
+
+
+def _transcript(part: Json) -> list[str]:
+    """Return the text of an audio transcription, or an empty list."""
+    transcription = part.get("audioTranscription")
+    text = transcription.get("text") if isinstance(transcription, dict) else None
+    return [text] if isinstance(text, str) and text else []
 
 
 def _json(value: Any) -> str:

@@ -13,6 +13,7 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import documents, images
 from copilot_proxy.formats.gemini import schema
 from copilot_proxy.formats.gemini.field_names import with_google_names
+from copilot_proxy.formats.gemini.parts import check_place
 from copilot_proxy.formats.gemini.tools import check_tools, functions
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.initiator import TurnKind, initiator_of, user_turn
@@ -102,16 +103,18 @@ def check_request(request: GeminiRequest, *, counting: bool = False) -> None:
                 param=f"contents[{i}].role",
                 code="invalid_value",
             )
-        _check_parts(content, f"contents[{i}]")
+        place = MODEL_ROLE if role == MODEL_ROLE else "user"
+        _check_parts(content, place, f"contents[{i}]")
     if request.get("systemInstruction"):
-        _check_parts(request["systemInstruction"], "systemInstruction")
+        _check_parts(request["systemInstruction"], "system", "systemInstruction")
     check_tools(request)
     check_tool_count(len(functions(request)))
 
 
-def _check_parts(content: Json, path: str) -> None:
+def _check_parts(content: Json, place: str, path: str) -> None:
     for j, part in enumerate(content.get("parts") or ()):
         at = f"{path}.parts[{j}]"
+        check_place(part, place, at)
         _check_part(part, at)
         result = part.get("functionResponse")
         for k, inner in enumerate((result or {}).get("parts") or ()):

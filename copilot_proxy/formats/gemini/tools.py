@@ -29,6 +29,7 @@ _MODES: Final[Mapping[str, str]] = {
 }
 _UNSET: Final = "MODE_UNSPECIFIED"
 _PARAMETERS: Final = ("parameters", "parametersJsonSchema")
+_CALLING: Final = ("mode", "allowedFunctionNames")
 _KNOWN: Final = ("name", "description", *_PARAMETERS)
 
 
@@ -85,6 +86,11 @@ def _check_config(request: ClientRequest) -> None:
 
 def set_tools(request: ClientRequest, chat: ChatRequest, notes: list[str]) -> None:
     """Set the tools and the tool choice of a chat request."""
+    given = request.get("toolConfig") or {}
+    unknown = [name for name in given if name != "functionCallingConfig" and given[name]]
+    calling = _calling_config(request)
+    unknown += [f"functionCallingConfig.{n}" for n in calling if n not in _CALLING and calling[n]]
+    notes += [f"dropped toolConfig.{name[:80]}: Copilot has no equivalent" for name in unknown]
     declared = functions(request)
     if not declared:
         return

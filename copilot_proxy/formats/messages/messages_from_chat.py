@@ -4,6 +4,11 @@ from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy.formats.chat_completions.earlier_answers import (
+    UNUSABLE_REASONING,
+    has_reasoning,
+    note_unknown,
+)
 from copilot_proxy.formats.documents import PDF, pdf_data
 from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.encrypted_reasoning import thinking_blocks
@@ -28,8 +33,6 @@ def translate_messages(
     for i, message in enumerate(chat_messages):
         path = f"messages[{i}]"
         role = message["role"]
-        if message.get("name"):
-            unique_notes.add("dropped name from messages: Claude has no equivalent")
         if role in ("system", "developer"):
             blocks = _blocks(message["content"], path, message)
             if messages:
@@ -37,19 +40,22 @@ def translate_messages(
             else:
                 system += blocks
         elif role == "assistant":
-            append(messages, "assistant", _assistant(message, path))
+            append(messages, "assistant", _assistant(message, path, unique_notes))
         elif role == "tool":
             append(messages, "user", [_tool_result(message, path)])
         else:
             append(messages, "user", _blocks(message["content"], path, message))
     notes += sorted(unique_notes)
+    note_unknown(chat_messages, "Claude", notes)
     return system, messages
 
 
-def _assistant(message: Json, path: str) -> list[Json]:
+def _assistant(message: Json, path: str, unique_notes: set[str]) -> list[Json]:
     blocks: list[Json] = []
     if opaque := message.get("reasoning_opaque"):
         blocks += thinking_blocks(message.get("reasoning_content"), opaque)
+    if not blocks and has_reasoning(message):
+        unique_notes.add(UNUSABLE_REASONING)
     texts = _blocks(message.get("content"), path, message)
     if not texts and message.get("refusal"):
         texts = _text_blocks(message["refusal"], message)

@@ -7,10 +7,11 @@ import msgspec
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.answer_media import answer_content
+from copilot_proxy.formats.chat_completions.earlier_answers import CITATIONS
 from copilot_proxy.formats.chat_completions.tool_results import reference_text
-from copilot_proxy.formats.documents import as_text, file_part
+from copilot_proxy.formats.documents import about_document, as_text, file_part
 from copilot_proxy.formats.messages.encrypted_reasoning import from_thinking_blocks
-from copilot_proxy.formats.messages.server_blocks import block_text, changed_note
+from copilot_proxy.formats.messages.server_blocks import changed_note, replacements
 from copilot_proxy.formats.messages.system import without_billing
 from copilot_proxy.formats.messages.unsupported_input import not_fetched, not_uploaded
 from copilot_proxy.formats.types import Json
@@ -28,9 +29,15 @@ FAILED: Final = "The tool failed:"
 """The start of a tool result's text if its ``is_error`` is true."""
 
 
-def system_message(system: Any, notes: list[str]) -> list[Json]:
-    """Return a list with the system message, or [] if the system prompt is empty."""
+def system_message(system: Any, path: str, notes: list[str]) -> list[Json]:
+    """Return a list with the system message, or [] if the system prompt is empty.
+
+    Raises `RequestError`, with `path`, for a block that is not text, such as a ``tool_addition``.
+    """
     if isinstance(system, list):
+        for i, block in enumerate(system):
+            if block["type"] != "text":
+                raise _unexpected(block["type"], f"{path}[{i}]", ("text",))
         blocks = without_billing(system, notes)
         system = "\n\n".join(text for block in blocks if (text := block.get("text")))
     return [{"role": "system", "content": system}] if system else []
@@ -52,7 +59,7 @@ def translate_messages(
         if message["role"] == "assistant":
             translated = _assistant(blocks, f"messages[{i}].content", unique_notes)
         elif message["role"] == "system":
-            translated = system_message(blocks, notes)
+            translated = system_message(blocks, f"messages[{i}].content", notes)
         else:
             translated = _user(blocks, f"messages[{i}].content", unique_notes, offered)
         if not translated:
@@ -74,13 +81,18 @@ def _assistant(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Js
             calls.append({"id": block["id"], "type": "function", "function": function})
         elif block_type == "text":
             texts.append(block["text"])
+            if block.get("citations"):
+                unique_notes.add(CITATIONS)
         elif block_type in _THINKING_TYPES:
             thinking.append(block)
         elif block_type in ("image", "document"):
             media += _parts(block, f"{path}[{i}]", unique_notes)
         else:
             unique_notes.add(changed_note(block_type))
-            texts.append(f"{block_text(block)}\n\n")
+            text, *found = replacements(block)
+            texts.append(f"{text['text']}\n\n")
+            for one in found:
+                media += _parts(one, f"{path}[{i}]", unique_notes)
     message: Json = {"role": "assistant", "content": answer_content("".join(texts), media)}
     if thinking:
         reasoning, opaque = from_thinking_blocks(thinking)
@@ -181,11 +193,15 @@ def _parts(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
         case "container_upload":
             raise not_uploaded(path)
         case block_type:
-            raise RequestError(
-                f"{path}: Input tag {block_type!r} is not one of {', '.join(_USER_TYPES)}.",
-                param=f"{path}.type",
-                code="invalid_value",
-            )
+            raise _unexpected(block_type, path, _USER_TYPES)
+
+
+def _unexpected(block_type: str, path: str, expected: tuple[str, ...]) -> RequestError:
+    return RequestError(
+        f"{path}: Input tag {block_type!r} is not one of {', '.join(expected)}.",
+        param=f"{path}.type",
+        code="invalid_value",
+    )
 
 
 def _image(source: Any, path: str) -> Json:
@@ -202,7 +218,7 @@ def _image(source: Any, path: str) -> Json:
 def _document(block: Json, path: str, unique_notes: set[str]) -> Iterator[Json]:
     """Yield the chat parts of a document: a PDF, or text and images between ``<document>`` tags."""
     if isinstance(block.get("context"), str) and block["context"]:
-        yield {"type": "text", "text": f"About the next document: {block['context']}"}
+        yield {"type": "text", "text": about_document(block["context"])}
     citations = block.get("citations")
     if isinstance(citations, dict) and citations.get("enabled"):
         unique_notes.add(f"dropped citations from documents: {_NO_EQUIVALENT}")
@@ -215,8 +231,7 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> Iterator[Json]:
         case {"type": "content", "content": [*blocks]}:
             yield {"type": "text", "text": f"<document{title}>"}
             for i, inner in enumerate(blocks):
-                if isinstance(inner, dict) and inner.get("type") in ("text", "image"):
-                    yield from _parts(inner, f"{path}.source.content[{i}]", unique_notes)
+                yield from _parts(inner, f"{path}.source.content[{i}]", unique_notes)
             yield {"type": "text", "text": "</document>"}
         case source:
             raise not_fetched("document", source, path)

@@ -40,6 +40,9 @@ _REQUIRED_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The fields that a block must have, by block type."""
 
+_DOCUMENT_BLOCKS: Final = ("text", "image")
+"""The types of blocks that a document can consist of."""
+
 _ANY_MESSAGE: Final[Json] = {"role": "user", "content": ""}
 
 
@@ -170,7 +173,7 @@ def _check_blocks(content: list[Json], path: str) -> None:
             source = documents.checked_source(block["source"], f"{path}[{i}].source")
             block["source"] = source
             if isinstance(source, dict) and source.get("type") == "content":
-                _check_inner(source.get("content"), f"{path}[{i}].source.content")
+                _check_document(source.get("content"), f"{path}[{i}].source.content")
         if block_type == "image":
             block["source"] = images.checked_source(block["source"], f"{path}[{i}].source")
         if block_type == "tool_result":
@@ -188,6 +191,14 @@ def _check_inner(content: Any, path: str) -> None:
             path, f"Invalid '{path}': expected a string or a list of blocks.", code="invalid_type"
         ) from None
     _check_blocks(content, path)
+
+
+def _check_document(content: Any, path: str) -> None:
+    """Check the content of a document, which can consist of text and images."""
+    _check_inner(content, path)
+    for i, block in enumerate(content if isinstance(content, list) else ()):
+        if block["type"] not in _DOCUMENT_BLOCKS:
+            raise _unexpected_tag(f"{path}[{i}]", block["type"], _DOCUMENT_BLOCKS)
 
 
 def _missing(path: str) -> RequestError:

@@ -13,6 +13,7 @@ from copilot_proxy.formats.chat_completions.tool_choice import (
 )
 from copilot_proxy.formats.client_fields import CHAT_FIELDS, ClientFields
 from copilot_proxy.formats.custom_tools import function_of
+from copilot_proxy.formats.dropped_tool_fields import note_fields
 from copilot_proxy.formats.messages.messages_from_chat import translate_messages
 from copilot_proxy.formats.messages.structured_output import ANY_JSON, add_instruction
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, wants_summary
@@ -39,6 +40,9 @@ _TRANSLATED_FIELDS: Final = (
     "user",
 )
 """The fields that have an equivalent."""
+
+_TOOL_FIELDS: Final = frozenset({"name", "description", "parameters", "strict", "format"})
+"""The fields of tools that need no note. `strict` is a default of OpenAI's SDKs."""
 
 _LOCAL_FIELDS: Final = ("stream_options", "n", REASONING_SUMMARY)
 """The fields without an equivalent that need no note, because copilot-proxy handles them itself."""
@@ -85,6 +89,8 @@ def _set_tools(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> No
         raise no_tool_allowed()
     if tools:
         body["tools"] = [_tool(tool) for tool in tools]
+        definitions = [tool.get("function") or tool["custom"] for tool in tools]
+        note_fields(definitions, _TOOL_FIELDS, "Claude has no equivalent", notes)
         if any("custom" in tool for tool in tools):
             notes.append(CUSTOM_REPLACED)
         if choice := _tool_choice(choice):
@@ -151,6 +157,9 @@ def _set_format(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> N
         add_instruction(body, ANY_JSON)
         notes.append("changed json_object to an instruction: Claude does not support it")
     elif response_format.get("type") == "json_schema":
-        schema = (response_format.get("json_schema") or {}).get("schema") or {"type": "object"}
+        form = response_format.get("json_schema") or {}
+        schema = form.get("schema") or {"type": "object"}
+        if form.get("description") and "description" not in schema:
+            schema = {"description": form["description"], **schema}
         config = body.setdefault("output_config", {})
         config["format"] = {"type": "json_schema", "schema": schema}

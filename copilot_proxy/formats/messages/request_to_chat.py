@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.dropped_tool_fields import note_fields
 from copilot_proxy.formats.efforts import effort_of
 from copilot_proxy.formats.messages.deferred_tools import offered_tools
 from copilot_proxy.formats.messages.messages_to_chat import system_message, translate_messages
@@ -42,6 +43,7 @@ _TOOL_CHOICES: Final[Mapping[str, str]] = {
     "none": "none",
     "validated": "validated",
 }
+_TOOL_FIELDS: Final = frozenset({"name", "description", "input_schema", "strict"})
 _MAX_USER_LENGTH: Final = 64
 
 
@@ -59,12 +61,12 @@ def to_chat(request: MessagesRequest, notes: list[str]) -> ChatRequest:
     if not messages:
         raise RequestError("The messages contain nothing to answer.", param="messages")
     chat: ChatRequest = {name: request[name] for name in _SAME_FIELDS if name in request}
-    chat["messages"] = [*system_message(request.get("system"), notes), *messages]
+    chat["messages"] = [*system_message(request.get("system"), "system", notes), *messages]
     if request.get("stop_sequences"):
         chat["stop"] = request["stop_sequences"]
     _set_tools(request, tools, chat, notes)
     _set_effort(request, chat)
-    _set_format(request, chat)
+    _set_format(request, chat, notes)
     _set_user(request, chat, notes)
     for name in request:
         if name not in (*_SAME_FIELDS, *_TRANSLATED_FIELDS, *_UNNEEDED_FIELDS):
@@ -83,6 +85,7 @@ def _set_tools(
         return
     check_tool_count(len(offered))
     chat["tools"] = [_tool(tool) for tool in offered]
+    note_fields(offered, _TOOL_FIELDS, "Chat Completions has no equivalent", notes)
     choice = request.get("tool_choice") or {}
     if choice.get("disable_parallel_tool_use") is True:
         chat["parallel_tool_calls"] = False
@@ -98,6 +101,9 @@ def _tool(tool: Json) -> Json:
         function["description"] = tool["description"]
     if tool.get("input_schema") is not None:
         function["parameters"] = tool["input_schema"]
+    if tool.get("strict") is True and can_be_strict(tool.get("input_schema")):
+        function["parameters"] = close_schema(tool["input_schema"])
+        function["strict"] = True
     return {"type": "function", "function": function}
 
 
@@ -114,8 +120,10 @@ def _set_effort(request: MessagesRequest, chat: ChatRequest) -> None:
         chat["reasoning_effort"] = effort_of(budget)
 
 
-def _set_format(request: MessagesRequest, chat: ChatRequest) -> None:
+def _set_format(request: MessagesRequest, chat: ChatRequest, notes: list[str]) -> None:
     config = request.get("output_config") or {}
+    for name in config.keys() - {"effort", "format"}:
+        notes.append(f"dropped output_config.{name[:50]}: Chat Completions has no equivalent")
     output_format: Any = config.get("format") or request.get("output_format")
     if isinstance(output_format, dict) and isinstance(output_format.get("schema"), dict):
         # Anthropic can enforce any schema, OpenAI only schemas without optional properties.

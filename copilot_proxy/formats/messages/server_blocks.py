@@ -24,6 +24,8 @@ SERVER_BLOCKS: Final = (
     "mcp_tool_result",
     "compaction",
 )
+_MEDIA: Final = ("image", "document")
+_MEDIA_FIELDS: Final = ("type", "source", "title", "context")
 _UNIMPORTANT: Final = ("type", "id", "tool_use_id", "cache_control", "caller")
 _UNREADABLE: Final = "encrypted_"
 """The prefix of fields that only Anthropic can read."""
@@ -34,8 +36,29 @@ def changed_note(block_type: str) -> str:
     return f"changed {block_type} blocks to text: Copilot does not support them"
 
 
+def replacements(block: Json) -> list[Json]:
+    """Return the text that replaces a block, and the images and documents in it."""
+    media: list[Json] = []
+    text = block_text(_without_media(block, media))
+    return [{"type": "text", "text": text}, *media]
+
+
+def _without_media(value: Any, media: list[Json]) -> Any:
+    """Return a copy of decoded JSON without base64. The images and documents are added to
+    `media`."""
+    if isinstance(value, list):
+        return [_without_media(one, media) for one in value]
+    if not isinstance(value, dict):
+        return value
+    source = value.get("source")
+    if value.get("type") in _MEDIA and isinstance(source, dict) and source.get("type") == "base64":
+        media.append({name: value[name] for name in _MEDIA_FIELDS if value.get(name)})
+        return {**value, "source": "(follows)"}
+    return {name: _without_media(one, media) for name, one in value.items()}
+
+
 def block_text(block: Json) -> str:
-    """Return the text that replaces a block."""
+    """Return the text that replaces a block without images or documents."""
     summary = block.get("content")
     if block["type"] == "compaction" and isinstance(summary, str):
         return f"Summary of the conversation so far:\n{summary}"

@@ -4,16 +4,14 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
-from copilot_proxy.formats.documents import as_text, read_document
+from copilot_proxy.formats.documents import about_document, as_text, read_document
 from copilot_proxy.formats.images import image_hint
 from copilot_proxy.formats.messages.encrypted_reasoning import claude_signature
-from copilot_proxy.formats.messages.server_blocks import SERVER_BLOCKS, block_text, changed_note
+from copilot_proxy.formats.messages.server_blocks import SERVER_BLOCKS, changed_note, replacements
 from copilot_proxy.formats.types import Json, MessagesRequest
 
 _SIGNATURES: Final = {"thinking": "signature", "redacted_thinking": "data"}
 """Block type -> the field with the signature or the redacted thinking."""
-_CONTENTS: Final = ("text", "image")
-"""The types of blocks that a document can consist of."""
 _FAILED: Final = "The tool failed."
 """The content for a failed result that has none. Claude would refuse a failed result without
 content."""
@@ -103,6 +101,10 @@ def _merge_leading_system(body: MessagesRequest, messages: list[Json]) -> int:
 def _content(content: list[Json], path: str, unique_notes: set[str]) -> list[Json]:
     kept: list[Json] = []
     for i, block in enumerate(content):
+        if block["type"] in SERVER_BLOCKS:
+            unique_notes.add(changed_note(block["type"]))
+            kept += replacements(block)
+            continue
         copy = _block(block, path, i, unique_notes)
         if copy is not None and copy["type"] == "document":
             kept += _document(copy, f"{path}[{i}]", unique_notes)
@@ -121,10 +123,11 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
         return [block]
     content = source.get("content")
     inner = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    inner = [one for one in inner if isinstance(one, dict) and one.get("type") in _CONTENTS]
     blocks = _content(inner, f"{path}.source.content", unique_notes)
     unique_notes.add("changed documents of type content to text: Copilot may not accept them")
     start, _, end = as_text("", block.get("title")).rpartition("\n\n")
+    if isinstance(context := block.get("context"), str) and context:
+        start = f"{about_document(context)}\n{start}"
     mark = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
     return [{"type": "text", "text": start}, *blocks, {"type": "text", "text": end, **mark}]
 
@@ -157,9 +160,6 @@ def _block(block: Json, path: str, index: int, unique_notes: set[str]) -> Json |
                 block["content"] = _content(block["content"], path, unique_notes)
         case "container_upload":
             raise not_uploaded(f"{path}[{index}]")
-        case block_type if block_type in SERVER_BLOCKS:
-            unique_notes.add(changed_note(block_type))
-            return {"type": "text", "text": block_text(block)}
     return block
 
 

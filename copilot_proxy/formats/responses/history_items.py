@@ -8,27 +8,28 @@ from typing import Any, Final
 
 import msgspec
 
+from copilot_proxy.formats.images import untyped_url
 from copilot_proxy.formats.responses.compaction import SUMMARY_PROMPT, summary_of
-from copilot_proxy.formats.responses.request import COMPACTION_TRIGGER
+from copilot_proxy.formats.responses.request import COMPACTION_TRIGGER, IMAGE_CALL
 from copilot_proxy.formats.responses.tools import item_list
 from copilot_proxy.formats.types import Json, ResponsesRequest
 
 COMPACTED: Final = (
     "(The earlier part of the conversation was summarized in a form that this model cannot read.)"
 )
-_CALLS: Final[Mapping[str, str]] = {
-    # Type of the call -> the field that describes it.
-    "local_shell_call": "action",
-    "shell_call": "action",
-    "apply_patch_call": "operation",
-    "computer_call": "action",
+_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
+    # Type of the call -> the fields that can describe it. `actions` are several actions.
+    "local_shell_call": ("action",),
+    "shell_call": ("action",),
+    "apply_patch_call": ("operation",),
+    "computer_call": ("action", "actions"),
 }
 _OUTPUTS: Final = tuple(f"{kind}_output" for kind in _CALLS)
 _HOSTED: Final = (
     "web_search_call",
     "file_search_call",
     "code_interpreter_call",
-    "image_generation_call",
+    IMAGE_CALL,
     "mcp_list_tools",
     "mcp_approval_request",
     "mcp_approval_response",
@@ -36,9 +37,10 @@ _HOSTED: Final = (
     "program_output",
 )
 """Calls and other items of tools that OpenAI runs. Copilot does not support them."""
-_UNIMPORTANT: Final = ("type", "id", "status", "result", "fingerprint")
-"""Fields left out of an item's text, because they are useless to the model or contain an entire
-image."""
+_UNIMPORTANT: Final = ("type", "id", "status", "fingerprint")
+"""Fields left out of an item's text, because they are useless to the model."""
+_SHOWN: Final = ("output", "call_id", "caller", "created_by", "max_output_length", *_UNIMPORTANT)
+"""The fields of calls and outputs that are translated, or that mean nothing to the model."""
 _KNOWN: Final = ("function_call", "function_call_output", "message", "reasoning")
 """The most common items, which Copilot's models support."""
 _COMPACTIONS: Final = ("compaction", "context_compaction", "compaction_summary")
@@ -67,8 +69,10 @@ def replacements_for(item: Json, notes: list[str]) -> list[Json] | None:
     if kind == COMPACTION_TRIGGER:
         return [_message("user", SUMMARY_PROMPT)]
     if kind in _CALLS:
+        _note_others(item, _CALLS[kind], notes)
         return [_call(item, kind, _CALLS[kind])]
     if kind in _OUTPUTS:
+        _note_others(item, (), notes)
         return [_output(item)]
     if kind in _HOSTED:
         return _hosted(item, kind, notes)
@@ -149,8 +153,20 @@ def as_user_message(item: Json) -> Json:
     return _message("user", f"({item['type']}: {_json(_described(item))})")
 
 
-def _call(item: Json, kind: str, field: str) -> Json:
-    arguments = item.get(field)
+def _note_others(item: Json, fields: tuple[str, ...], notes: list[str]) -> None:
+    """Add a note for the fields of a call or output that its replacement cannot contain."""
+    others = [name for name in item if item[name] and name not in (*fields, *_SHOWN)]
+    if others:
+        notes.append(
+            f"dropped {', '.join(sorted(others))} from {item['type']} items: Copilot does not "
+            "support them"
+        )
+
+
+def _call(item: Json, kind: str, fields: tuple[str, ...]) -> Json:
+    field = next((name for name in fields if item.get(name)), fields[0])
+    given = item.get(field)
+    arguments = {field: given} if isinstance(given, list) else given
     return {
         "type": "function_call",
         "call_id": _call_id(item),
@@ -175,12 +191,26 @@ def _call_id(item: Json) -> str:
 
 def _hosted(item: Json, kind: str, notes: list[str]) -> list[Json]:
     described = _described(item)
-    if not described and item.get("result"):
+    result = described.pop("result", None) if kind == IMAGE_CALL else None
+    image = _image(result)
+    if result and image is None:
+        notes.append(f"dropped the image of an {IMAGE_CALL}: no model accepts it")
+    if result and not described:
         described = {"result": "an image"}
     if not described:
         notes.append(f"dropped an input item: Copilot does not support {kind}")
         return []
-    return [_message("assistant", f"({kind}: {_json(described)})")]
+    message = _message("assistant", f"({kind}: {_json(described)})")
+    if image is not None:
+        # A rule moves the image to a user message, where models accept it.
+        message["content"].append(image)
+    return [message]
+
+
+def _image(result: object) -> Json | None:
+    """Return the part for a generated image, or None if there is none that models accept."""
+    url = untyped_url(result) if isinstance(result, str) else None
+    return {"type": "input_image", "image_url": url} if url else None
 
 
 def _mcp_call(item: Json, notes: list[str]) -> list[Json]:

@@ -9,6 +9,7 @@ from typing import Any
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats import reasoning_labels
 from copilot_proxy.formats.answer_media import answer_content
+from copilot_proxy.formats.chat_completions.earlier_answers import CITATIONS, UNUSABLE_REASONING
 from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.history_items import (
@@ -120,7 +121,9 @@ class MessagesBuilder:
         text = "".join(p["text"] for p in content if isinstance(p.get("text"), str))
         refusal = "".join(p["refusal"] for p in content if isinstance(p.get("refusal"), str))
         for i, part in enumerate(content):
-            if part.get("type") in ("input_image", "input_file"):
+            if part.get("annotations") and CITATIONS not in self._notes:
+                self._notes.append(CITATIONS)
+            if not {"text", "refusal"} & part.keys():
                 turn.media.append(_part(part, f"{path}[{i}]"))
         turn.texts += [text] if text else []
         turn.refusals += [refusal] if refusal else []
@@ -132,6 +135,8 @@ class MessagesBuilder:
             turn.opaque = encrypted_reasoning.join_opaque(
                 turn.opaque, encrypted_reasoning.from_client(encrypted)
             )
+        elif (item.get("summary") or item.get("content")) and UNUSABLE_REASONING not in self._notes:
+            self._notes.append(UNUSABLE_REASONING)
         for part in item.get("summary") or ():
             if isinstance(part.get("text"), str) and part["text"]:
                 turn.summaries.append(part["text"])

@@ -24,6 +24,8 @@ from copilot_proxy.formats.wrong_api import read_request
 from copilot_proxy.headers import Initiator
 
 _IMAGES: Final = ("input_image", "computer_screenshot")
+IMAGE_CALL: Final = "image_generation_call"
+"""The type of an item with an image that OpenAI's servers generated, in ``result``."""
 COMPACTION_TRIGGER: Final = "compaction_trigger"
 """The type of the last item in a request to compact the conversation."""
 _TOOL_LISTS: Final = (ADDITIONAL, "mcp_list_tools")
@@ -207,7 +209,12 @@ def count_images(request: ResponsesRequest) -> int:
     items = request["input"]
     if isinstance(items, PlainTurns):
         return items.images
-    return sum(part.get("type") in _IMAGES for part in _objects(items))
+    return sum(map(_is_image, _objects(items)))
+
+
+def _is_image(value: Json) -> bool:
+    kind = value.get("type")
+    return kind in _IMAGES or (kind == IMAGE_CALL and bool(value.get("result")))
 
 
 def _objects(value: Any) -> Iterator[Json]:

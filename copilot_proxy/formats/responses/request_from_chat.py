@@ -7,6 +7,11 @@ dropped with a note, as listed in the tables at the top.
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from copilot_proxy.formats.chat_completions.earlier_answers import (
+    UNUSABLE_REASONING,
+    has_reasoning,
+    note_unknown,
+)
 from copilot_proxy.formats.chat_completions.request import output_limit
 from copilot_proxy.formats.chat_completions.tool_choice import tool_name, unknown_choice
 from copilot_proxy.formats.client_fields import CHAT_FIELDS, ClientFields
@@ -162,13 +167,14 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
         if message["role"] == "assistant":
             calls = message.get("tool_calls") or ()
             custom.update([call["id"] for call in calls if call.get("type") == "custom"])
-            assistant_items = _assistant(message)
+            assistant_items = _assistant(message, notes)
             if not assistant_items:
                 notes.append("dropped an empty assistant message")
             items += assistant_items
         else:
             items.append(_message(message["role"], _parts(message["content"])))
     _add_media(media, items)
+    note_unknown(messages, "the Responses API", notes)
     return items
 
 
@@ -226,7 +232,7 @@ def _unmarked(part: Json) -> Json:
     return {"type": "input_text", "text": part.get("text") or part.get("refusal") or ""}
 
 
-def _assistant(message: Json) -> list[Json]:
+def _assistant(message: Json, notes: list[str]) -> list[Json]:
     """Return the items of an assistant message, preceded by its reasoning if that is from this
     API."""
     content = _content(message.get("content"))
@@ -235,9 +241,11 @@ def _assistant(message: Json) -> list[Json]:
     items = [_message("assistant", content)] if content else []
     items += [_call(call) for call in message.get("tool_calls") or ()]
     opaque = message.get("reasoning_opaque")
-    if not items or not opaque:
-        return items
-    encrypted = encrypted_reasoning.encrypted_contents(opaque)
+    encrypted = encrypted_reasoning.encrypted_contents(opaque) if opaque else []
+    if not encrypted and has_reasoning(message) and UNUSABLE_REASONING not in notes:
+        notes.append(UNUSABLE_REASONING)
+    if not items:
+        return []
     return [
         *({"type": "reasoning", "summary": [], "encrypted_content": one} for one in encrypted),
         *items,

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.custom_tools import nested_format
+from copilot_proxy.formats.dropped_tool_fields import note_fields
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_of
 from copilot_proxy.formats.responses.items_to_chat import MessagesBuilder
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, SAME_FIELDS
 from copilot_proxy.formats.responses.tool_changes import flatten_namespaces, lift_additional_tools
+from copilot_proxy.formats.responses.tool_lists import has_tools
 from copilot_proxy.formats.responses.tool_search import replace_tool_search
 from copilot_proxy.formats.responses.tools import HOSTED, ToolNames, item_list, tools_of
 from copilot_proxy.formats.responses.unsupported_input import (
@@ -49,10 +51,15 @@ _TOOL_TYPES: Final = ("function", "custom", "namespace", "tool_search")
 """The tool types that can be sent to any model."""
 _FUNCTION: Final = ("name", "description", "parameters", "strict")
 """The fields of a function in Chat Completions."""
+_TOOL_FIELDS: Final = (*_FUNCTION, "format")
+_REASONING: Final = ("effort", "summary", "generate_summary")
 
 _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "background": (False,),
     "truncation": ("disabled",),
+    # Fields of `reasoning`.
+    "context": ("auto",),
+    "mode": ("standard",),
 }
 """Values that match the default behavior, so dropping them needs no note."""
 
@@ -87,10 +94,13 @@ def to_chat(request: ResponsesRequest, notes: list[str]) -> ChatRequest:
         chat["max_completion_tokens"] = fields["max_output_tokens"]
     if reasoning := fields.get("reasoning"):
         chat[REASONING_SUMMARY] = summary_of(reasoning)
+        for name, value in reasoning.items():
+            if name not in _REASONING and value not in (None, *_DEFAULTS.get(name, ())):
+                notes.append(f"dropped reasoning.{name[:50]}: the model's API does not support it")
         if reasoning.get("effort"):
             chat["reasoning_effort"] = reasoning["effort"]
     _text_config(fields.get("text") or {}, chat)
-    _tools(flat, chat)
+    _tools(flat, chat, notes)
     if not chat["messages"]:
         raise RequestError("`input` has no message that the model accepts.", param="input")
     return chat
@@ -103,7 +113,7 @@ def _flat(fields: ResponsesRequest, notes: list[str]) -> ResponsesRequest:
     """
     _check_tools(fields, "")
     for item in item_list(fields):
-        if "tools" in item:
+        if has_tools(item):
             _check_tools(item, f"input[{fields['input'].index(item)}].")
     names = ToolNames(fields)
     flat: ResponsesRequest = {
@@ -146,13 +156,14 @@ def _text_config(config: Json, chat: ChatRequest) -> None:
         chat["verbosity"] = config["verbosity"]
 
 
-def _tools(flat: ResponsesRequest, chat: ChatRequest) -> None:
+def _tools(flat: ResponsesRequest, chat: ChatRequest, notes: list[str]) -> None:
     tools = flat.get("tools")
     if not tools:
         chat.pop("parallel_tool_calls", None)
         return
     check_tool_count(len(tools))
     chat["tools"] = [_tool(tool) for tool in tools]
+    note_fields(tools, _TOOL_FIELDS, "the model's API does not support it", notes)
     choice = flat.get("tool_choice")
     if isinstance(choice, dict):
         choice = _choice(choice)

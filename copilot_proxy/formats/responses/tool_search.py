@@ -24,8 +24,8 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool,
     """Turn a tool search that the client runs into a function.
 
     Deferred tools that the search has not found are left out. All tools are offered if the model
-    was asked to run the search itself, which it cannot do. Returns whether it was asked to, and the
-    number of tools left out.
+    was asked to run the search itself, which it cannot do. Returns whether it was asked to, now or
+    earlier in the conversation, and the number of tools left out.
     """
     tools = list(tools_of(body))
     is_hosted = any(_is_hosted_search(tool) for tool in tools)
@@ -39,14 +39,18 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool,
             if not _is_hosted_search(tool)
         ]
     items: list[Json] = []
+    was_hosted = is_hosted
     for item in item_list(body):
         if item.get("type") not in _SEARCHES:
             items.append(item)
             continue
         if item["type"] == "tool_search_output":
-            add_tools(body, list(tools_of(item)))
+            found = [tool for tool in tools_of(item) if tool.get("type") != TOOL_SEARCH]
+            add_tools(body, found)
         if is_client_search(item):
             items.append(_search_item(item, names))
+        else:
+            was_hosted = True
     if not isinstance(body["input"], str | PlainTurns):
         body["input"] = items
     for tool in all_tools(body):
@@ -56,7 +60,7 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool,
         body["tool_choice"] = _search_choice(choice, names)
         if "tools" in choice:
             body["tool_choice"]["tools"] = [_search_choice(o, names) for o in tools_of(choice)]
-    return is_hosted, deferred
+    return was_hosted, deferred
 
 
 def _called_name(holder: Json, namespace: object = None) -> tuple[str, str]:

@@ -36,7 +36,7 @@ def test_images_are_objects() -> None:
 @pytest.mark.parametrize(
     ("given_back", "expected"),
     [
-        ({"content": "x", "refusal": None, "audio": None, "annotations": []}, {"content": "x"}),
+        ({"content": "x", "refusal": None, "audio": None}, {"content": "x"}),
         ({"content": None, "refusal": "No."}, {"content": "No."}),
         ({"content": "x", "tool_calls": []}, {"content": "x"}),
         ({"content": "x", "tool_calls": None, "function_call": None}, {"content": "x"}),

@@ -187,7 +187,7 @@ def test_fields(fields: Json, expected: Json, notes: list[str]) -> None:
 
 MOVED = "moved images from tool results to a user message, where every model accepts them"
 TEXT_SOURCE = {"type": "text", "media_type": "text/plain", "data": "words"}
-PARTS_SOURCE = {"type": "content", "content": [text("a"), IMAGE, {"type": "odd"}, 3]}
+PARTS_SOURCE = {"type": "content", "content": [text("a"), IMAGE]}
 RESULT_IMAGE = [part("From tool result 1:"), PNG_PART]
 
 

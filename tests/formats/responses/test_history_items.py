@@ -168,7 +168,7 @@ def test_a_screenshot_stays_an_image() -> None:
 
 
 def test_hosted_calls_become_text() -> None:
-    """A hosted call becomes assistant text, without its image."""
+    """A hosted call becomes assistant text. An image that no model accepts is noted."""
     search = {"type": "web_search_call", "id": "ws_1", "status": "completed",
               "action": {"type": "search", "query": "moon"}}  # fmt: skip
     picture = {
@@ -180,7 +180,7 @@ def test_hosted_calls_become_text() -> None:
 
     unexplained = {name: v for name, v in picture.items() if name != "revised_prompt"}
     items, notes = native(search, picture, unexplained)
-    (message,), _ = chat(search, picture, unexplained)
+    (message,), chat_notes = chat(search, picture, unexplained)
 
     texts = [item["content"][0]["text"] for item in items]
     assert [
@@ -189,7 +189,8 @@ def test_hosted_calls_become_text() -> None:
         '(image_generation_call: {"result":"an image"})',
     ] == texts
     assert ("assistant", "\n\n".join(texts)) == (message["role"], message["content"])
-    assert [] == notes
+    noted = ["dropped the image of an image_generation_call: no model accepts it"] * 2
+    assert noted == notes == chat_notes
 
 
 def test_an_unknown_item_is_never_lost() -> None:

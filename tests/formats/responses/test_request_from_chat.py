@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 
 from copilot_proxy.catalogue import Model
+from copilot_proxy.formats.chat_completions.earlier_answers import (
+    UNUSABLE_REASONING,
+    has_reasoning,
+)
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.request_fields import drop_fields
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
@@ -84,7 +88,7 @@ def translated(
     [
         (USER, [ITEM]),
         (
-            {"role": "system", "content": "Be brief.", "name": "x"},
+            {"role": "system", "content": "Be brief."},
             [{**ITEM, "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]}],
         ),
         ({**USER, "role": "developer"}, [{**ITEM, "role": "developer"}]),
@@ -137,14 +141,15 @@ def translated(
     ],
 )  # fmt: skip
 def test_messages_become_items(message: Json, items: list[Json]) -> None:
-    """Every message becomes an item, and nothing is lost or added."""
+    """Every message becomes an item, and nothing is lost or added, except unusable reasoning."""
     notes: list[str] = []
     chat = {"model": MODEL, "messages": [message]}
 
     body = from_chat(chat, profile_of(PLAIN, "responses"), notes)
 
     assert items == body["input"]
-    assert [] == notes
+    is_dropped = has_reasoning(message) and all(item["type"] != "reasoning" for item in items)
+    assert [UNUSABLE_REASONING] * is_dropped == notes
 
 
 @pytest.mark.parametrize(
