@@ -6,7 +6,7 @@ A canary is a unique word. If it does not reach the model, something was lost on
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -64,17 +64,15 @@ class Walk:
     def _objects(self, kind: Any) -> Iterator[Json]:
         is_new, fields = kind not in self._seen, get_type_hints(kind, include_extras=True)
         self._seen.add(kind)
-        required = {name for name in fields if _is_required(kind, name, fields[name])}
-        variants: dict[str, Sequence[Any]] = {
-            name: [*self.values(fields[name])] for name in required
-        }
+        required = [name for name in fields if _is_required(kind, name, fields[name])]
+        variants = {name: [*self.values(fields[name])] for name in required}
         if not all(variants.values()):
             return  # a type that contains itself
-        base = {name: variants[name][0] for name in sorted(required)}
+        base = {name: variants[name][0] for name in required}
         yield base
         for name in required:
             yield from ({**base, name: value} for value in variants[name][1:])
-        for name in fields.keys() - required if is_new else ():
+        for name in [name for name in fields if is_new and name not in required]:
             yield from ({**base, name: value} for value in self.values(fields[name]))
 
 

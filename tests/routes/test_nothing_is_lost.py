@@ -73,6 +73,20 @@ PDF: Final = base64.b64encode(b"%PDF-1.4 of a cat").decode()
             RESPONSES,
             responses(
                 {
+                    "type": "mcp_approval_response",
+                    "approval_request_id": "a",
+                    "approve": False,
+                    "reason": "Too slow",
+                }
+            ),
+            "user",
+            ["Too slow"],
+            id="the user's decision about a call",
+        ),
+        pytest.param(
+            RESPONSES,
+            responses(
+                {
                     "type": "mcp_list_tools",
                     "server_label": "zoo",
                     "tools": [{"name": "feed", "input_schema": SCHEMA}],

@@ -22,6 +22,8 @@ SERVER_BLOCKS: Final = (
     "advisor_tool_result",
     "mcp_tool_use",
     "mcp_tool_result",
+    "mcp_tool_listing",
+    "fallback",
     "compaction",
 )
 _MEDIA: Final = ("image", "document")

@@ -25,6 +25,8 @@ _CALLS: Final[Mapping[str, tuple[str, ...]]] = {
     "computer_call": ("action", "actions"),
 }
 _OUTPUTS: Final = tuple(f"{kind}_output" for kind in _CALLS)
+_APPROVAL: Final = "mcp_approval_response"
+"""The type of an item with the user's decision about a call."""
 _HOSTED: Final = (
     "web_search_call",
     "file_search_call",
@@ -32,7 +34,7 @@ _HOSTED: Final = (
     IMAGE_CALL,
     "mcp_list_tools",
     "mcp_approval_request",
-    "mcp_approval_response",
+    _APPROVAL,
     "program",
     "program_output",
 )
@@ -200,7 +202,8 @@ def _hosted(item: Json, kind: str, notes: list[str]) -> list[Json]:
     if not described:
         notes.append(f"dropped an input item: Copilot does not support {kind}")
         return []
-    message = _message("assistant", f"({kind}: {_json(described)})")
+    role = "user" if kind == _APPROVAL else "assistant"
+    message = _message(role, f"({kind}: {_json(described)})")
     if image is not None:
         # A rule moves the image to a user message, where models accept it.
         message["content"].append(image)
