@@ -32,6 +32,7 @@ QUIET: Final = re.compile(
     r"\.(id|\w+_id|fingerprint)$"  # ids
     r"|\.(encrypted_\w+|signature)$|<redacted_thinking>\.data$"  # only the vendor can read it
     r"|\.toolset_name$"  # a group of Anthropic's own tools, which are refused
+    r"|<json_schema>\.name$"  # Claude's output formats have no name
     r"|<(user|system)>.*\.citations\[\]"  # only answers have citations
 )
 """The fields that mean nothing to the model."""

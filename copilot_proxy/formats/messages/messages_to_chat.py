@@ -58,15 +58,23 @@ def translate_messages(
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         if message["role"] == "assistant":
             translated = _assistant(blocks, f"messages[{i}].content", unique_notes)
+        elif message["role"] == "system" and _is_over(message, messages[i + 1 :]):
+            continue
         elif message["role"] == "system":
             translated = system_message(blocks, f"messages[{i}].content", notes)
         else:
             translated = _user(blocks, f"messages[{i}].content", unique_notes, offered)
-        if not translated:
+        if not translated and not message.get("output_config"):
             unique_notes.add(f"dropped messages[{i}]: it is empty")
         chat_messages += translated
     notes += sorted(unique_notes)
     return chat_messages
+
+
+def _is_over(message: Json, later: list[Json]) -> bool:
+    """Return whether a system message only applied to an earlier turn of the user."""
+    is_short = message.get("clear_at") == "next_user_message"
+    return is_short and any(one["role"] == "user" for one in later)
 
 
 def _assistant(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Json]:

@@ -58,6 +58,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     drop_empty("messages", request)
     read_request("messages", request)
     if not is_plain:
+        _add_empty_contents(request.get("messages"))
         unpack_results("messages", request)
     refuse_fields("messages", request, counting=counting)
     checked = {**request, "messages": [_ANY_MESSAGE]} if is_plain else request
@@ -73,6 +74,14 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
     choice = request.get("tool_choice") or {}
     _check_tools(request.get("tools") or [], forced=choice.get("type") in ("any", "tool"))
     return request
+
+
+def _add_empty_contents(messages: Any) -> None:
+    """Add a content to system messages that only set the effort, which need none."""
+    for message in messages if isinstance(messages, list) else ():
+        is_system = isinstance(message, dict) and message.get("role") == "system"
+        if is_system and message.get("output_config") and message.get("content") is None:
+            message["content"] = []
 
 
 def _check_messages(messages: list[Json]) -> None:

@@ -108,8 +108,13 @@ def _tool(tool: Json) -> Json:
 
 
 def _set_effort(request: MessagesRequest, chat: ChatRequest) -> None:
-    """Set the reasoning effort: the client's own, or the effort closest to its thinking budget."""
-    effort = (request.get("output_config") or {}).get("effort")
+    """Set the reasoning effort: the client's own, or the effort closest to its thinking budget.
+
+    The last system message that sets an effort sets it for the rest of the conversation.
+    """
+    later = [message.get("output_config") for message in request["messages"]]
+    configs = [config for config in (request.get("output_config"), *later) if config]
+    effort = next((c["effort"] for c in reversed(configs) if c.get("effort")), None)
     thinking = request.get("thinking") or {}
     budget = thinking.get("budget_tokens")
     if thinking.get("type") == "disabled":

@@ -10,6 +10,7 @@ import msgspec
 
 from copilot_proxy.formats.images import untyped_url
 from copilot_proxy.formats.responses.compaction import SUMMARY_PROMPT, summary_of
+from copilot_proxy.formats.responses.configuration_updates import UPDATE, is_applied
 from copilot_proxy.formats.responses.request import COMPACTION_TRIGGER, IMAGE_CALL
 from copilot_proxy.formats.responses.tools import item_list
 from copilot_proxy.formats.types import Json, ResponsesRequest
@@ -63,8 +64,9 @@ def replacements_for(item: Json, notes: list[str]) -> list[Json] | None:
     kind = item.get("type")
     if not isinstance(kind, str) or kind in _KNOWN:
         return None
-    if kind == "configuration_update":
-        notes.append(f"dropped an input item: Copilot does not support {kind}")
+    if kind == UPDATE:
+        if not is_applied(item):
+            notes.append(f"dropped an input item: Copilot does not support {kind}")
         return []
     if kind in _COMPACTIONS and (summary := summary_of(item.get("encrypted_content"))):
         return [_message("user", summary)]

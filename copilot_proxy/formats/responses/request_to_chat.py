@@ -12,6 +12,7 @@ from copilot_proxy.formats.custom_tools import nested_format
 from copilot_proxy.formats.dropped_tool_fields import note_fields
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY, summary_of
+from copilot_proxy.formats.responses.configuration_updates import with_updates
 from copilot_proxy.formats.responses.items_to_chat import MessagesBuilder
 from copilot_proxy.formats.responses.request import input_items
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, SAME_FIELDS
@@ -73,6 +74,7 @@ def to_chat(request: ResponsesRequest, notes: list[str]) -> ChatRequest:
 
     Raises `RequestError` if no message is left, or for a part that no model accepts.
     """
+    request = with_updates(request)
     fields = {name: value for name, value in request.items() if value is not None}
     for name in fields:
         if name not in _TRANSLATED and fields[name] not in _DEFAULTS.get(name, ()):

@@ -9,6 +9,7 @@ from copilot_proxy.formats.kinds import Kinds, plain_kinds
 from copilot_proxy.formats.model_profiles import ModelProfile, profile_of
 from copilot_proxy.formats.plain_turns import PlainTurns
 from copilot_proxy.formats.responses import encrypted_reasoning
+from copilot_proxy.formats.responses.configuration_updates import with_updates
 from copilot_proxy.formats.responses.outgoing import ResponsesBody
 from copilot_proxy.formats.responses.plain_items import PLAIN, settled
 from copilot_proxy.formats.responses.request_from_chat import ENCRYPTED, from_chat
@@ -36,7 +37,7 @@ def responses_for_model(
     `model` is None if the catalogue could not be read; in that case, only the changes that every
     model needs are made. `kinds` are the types and fields in the conversation, if already known.
     """
-    body = {name: value for name, value in request.items() if value is not None}
+    body = {name: v for name, v in with_updates(request).items() if v is not None}
     if model is not None:
         body["model"] = model.id
     # Both concern the responses that this server remembers; Copilot stores nothing.

@@ -205,8 +205,8 @@ def test_an_unknown_item_is_never_lost() -> None:
 
 
 def test_items_without_words_are_noted() -> None:
-    """Items that only control OpenAI's servers are dropped with a note."""
+    """Updates of settings that this server does not know are dropped with a note."""
     note = "dropped an input item: Copilot does not support configuration_update"
-    item: dict[str, Any] = {"type": "configuration_update", "id": "x"}
+    item: dict[str, Any] = {"type": "configuration_update", "id": "x", "new": 1}
 
     assert ([], [note]) == native(item) == chat(item)

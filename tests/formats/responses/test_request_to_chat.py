@@ -175,10 +175,10 @@ def test_encrypted_reasoning_stays_with_its_message(thoughts: list[Json], fields
         ({"role": "assistant", "content": ""}, "dropped an empty assistant message"),
         *(
             (
-                {"type": kind, "id": "x"},
+                {"type": kind, "id": "x", **more},
                 f"dropped an input item: Copilot does not support {kind}",
             )
-            for kind in ("web_search_call", "configuration_update")
+            for kind, more in (("web_search_call", {}), ("configuration_update", {"new": 1}))
         ),
     ],
 )  # fmt: skip

@@ -231,7 +231,7 @@ def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
     ("item", "note"),
     [
         (
-            {"type": "configuration_update", "id": "cu_1"},
+            {"type": "configuration_update", "id": "cu_1", "new": 1},
             "dropped an input item: Copilot does not support configuration_update",
         ),
         (

@@ -1,0 +1,99 @@
+"""Settings that a conversation changes along the way are in effect with every model."""
+
+import json
+
+import pytest
+
+from copilot_proxy.formats.types import Json
+from copilot_proxy.simulator import Simulator
+from tests.conftest import Proxy
+from tests.routes.parts import (
+    GO_ON,
+    MESSAGES,
+    MODELS,
+    RESPONSES,
+    SCHEMA,
+    messages,
+    post,
+    responses,
+    turns,
+)
+from tests.selection import every_value
+
+FORMAT = {"type": "json_schema", "name": "n", "schema": SCHEMA}
+
+
+def effort_in(sent: str) -> object:
+    """Return the effort in a body for any of Copilot's APIs."""
+    body = json.loads(sent)
+    places = (body.get("reasoning"), body.get("output_config"), {"effort": body.get("effort")})
+    found = [one["effort"] for one in places if one and one.get("effort")]
+    return found[0] if found else body.get("reasoning_effort")
+
+
+@every_value
+@pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-5", "gpt-5-mini"])
+def test_an_updated_effort(proxy: Proxy, simulator: Simulator, model: str) -> None:
+    """The last update of a Responses conversation wins, and nothing is noted."""
+    updates = [
+        {"type": "configuration_update", "reasoning": {"effort": effort}}
+        for effort in ("high", "low")
+    ]
+    body = responses(*updates, GO_ON, reasoning={"effort": "medium"})
+
+    answer, notes, sent = post(proxy, simulator, RESPONSES, model, body)
+
+    assert 200 == answer.status_code, answer.text
+    assert "low" == effort_in(sent)
+    assert "configuration_update" not in notes
+
+
+@every_value
+@pytest.mark.parametrize("model", MODELS)
+def test_an_updated_format(proxy: Proxy, simulator: Simulator, model: str) -> None:
+    """The answer follows the schema that an update asks for."""
+    body = responses({"type": "configuration_update", "text": {"format": FORMAT}}, GO_ON)
+
+    answer, notes, sent = post(proxy, simulator, RESPONSES, model, body)
+
+    assert 200 == answer.status_code, answer.text
+    assert json.dumps(SCHEMA["properties"]) in sent
+    assert "configuration_update" not in notes
+
+
+@every_value
+@pytest.mark.parametrize("content", [None, [], "Think less."])
+def test_an_effort_in_a_system_message(proxy: Proxy, simulator: Simulator, content: object) -> None:
+    """The effort of Anthropic's system messages is in effect with other models, too."""
+    system: Json = {"role": "system", "output_config": {"effort": "low"}}
+    system |= {} if content is None else {"content": content}
+    body = messages(system, GO_ON, output_config={"effort": "high"})
+
+    answer, notes, sent = post(proxy, simulator, MESSAGES, "gpt-5.4", body)
+
+    assert 200 == answer.status_code, answer.text
+    assert "low" == effort_in(sent)
+    assert "empty" not in notes
+    assert ("Think less." in sent) == (content == "Think less.")
+
+
+def test_an_effort_without_content_reaches_claude(proxy: Proxy, simulator: Simulator) -> None:
+    """Anthropic's API requires no content, so the message is not refused."""
+    system = {"role": "system", "output_config": {"effort": "low"}}
+
+    answer, _, sent = post(proxy, simulator, MESSAGES, "claude-opus-5", messages(system))
+
+    assert 200 == answer.status_code, answer.text
+    assert {"effort": "low"} == turns(sent)[-1]["output_config"]
+
+
+@pytest.mark.parametrize(("later", "is_sent"), [([], True), ([GO_ON], False)])
+def test_an_instruction_for_one_turn(
+    proxy: Proxy, simulator: Simulator, later: list[Json], is_sent: bool
+) -> None:
+    """Other models no longer see it after the user's next message, as with Anthropic."""
+    system = {"role": "system", "content": "Be brief.", "clear_at": "next_user_message"}
+
+    _, _, sent = post(proxy, simulator, MESSAGES, "gpt-4o", messages(system, *later))
+
+    assert is_sent == ("Be brief." in sent)
