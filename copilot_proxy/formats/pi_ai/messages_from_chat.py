@@ -9,6 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.earlier_answers import (
+    UNUSABLE_REASONING,
+    has_reasoning,
+)
 from copilot_proxy.formats.images import parse_data_url
 from copilot_proxy.formats.messages.encrypted_reasoning import parse_thoughts
 from copilot_proxy.formats.messages.messages_to_chat import FAILED
@@ -21,6 +25,8 @@ from copilot_proxy.formats.types import Json
 
 _EMPTY: Final = "(The result is empty.)"
 """The text for an empty result; without it, pi-ai would claim that there is an image."""
+_SIGNED_APIS: Final = ("anthropic-messages", "openai-responses")
+"""The APIs that only accept reasoning that they have signed or encrypted."""
 _SEPARATOR: Final = "\n\n"
 _NO_TOKENS: Final = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
 
@@ -94,9 +100,13 @@ class MessagesBuilder:
         if not content:
             self._new_notes.add("dropped an empty assistant message")
             return []
+        thinking = self._thinking(message)
+        is_other = self._api in _SIGNED_APIS or label_of(message.get("reasoning_opaque") or "")
+        if is_other and not thinking and has_reasoning(message):
+            self._new_notes.add(UNUSABLE_REASONING)
         translated = {
             "role": "assistant",
-            "content": [*self._thinking(message), *content],
+            "content": [*thinking, *content],
             "api": self._api,
             "provider": PROVIDER,
             "model": self._model,

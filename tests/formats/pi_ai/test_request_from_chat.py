@@ -6,6 +6,7 @@ import pytest
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.errors import RequestError
+from copilot_proxy.formats.chat_completions.earlier_answers import UNUSABLE_REASONING
 from copilot_proxy.formats.pi_ai.request_from_chat import DROPPED, REFUSED
 from copilot_proxy.formats.pi_ai.request_to_model import pi_ai_from_chat
 from copilot_proxy.formats.types import Json
@@ -501,6 +502,24 @@ def test_encrypted_reasoning_of_chat_completions_is_noted() -> None:
     _, notes = translated(GEMINI, user(), said, user())
 
     assert ["dropped reasoning_opaque: pi-ai does not send it back"] == notes
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        (GPT_5, {"reasoning_content": "Hm."}),
+        (CLAUDE, {"reasoning_content": "Hm."}),
+        (GEMINI, {"reasoning_content": "Hm.", "reasoning_opaque": "messages:SIG"}),
+    ],
+)
+def test_unusable_reasoning_is_noted(model: Model, fields: Json) -> None:
+    """Reasoning without a signature, or from another API, is not sent, and a note says so."""
+    said = {"role": "assistant", "content": "A", **fields}
+
+    body, notes = translated(model, user(), said, user())
+
+    assert "Hm." not in str(body)
+    assert [UNUSABLE_REASONING] == notes
 
 
 def test_call_ids_fit_the_api() -> None:
