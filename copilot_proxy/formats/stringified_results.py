@@ -20,6 +20,7 @@ from copilot_proxy.formats.types import (
 
 _MARK: Final = '"image'
 """Occurs in the JSON of every image."""
+_OTHER_IMAGES: Final = ("image", "input_image", "resource")
 _TEXTS: Final = ("text", "input_text", "output_text")
 _BEGINNINGS: Final = ("[", " ", "\t", "\n", "\r")
 """The possible first characters of a list in JSON; little other text starts with them."""
@@ -28,13 +29,27 @@ _OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
 
 def unpack_results(api: str, request: ClientRequest) -> None:
     """Replace the stringified results in `request`, a newly decoded request of the client API
-    `api`."""
+    `api`.
+
+    On Chat Completions, which has no images in results, images in the form of another API or of MCP
+    are converted as well. The other APIs refuse them.
+    """
     results, name = _RESULTS[api](request)
     for result in results:
-        if isinstance(text := result.get(name), str) and may_be_stringified(text):
+        if api == "chat_completions" and isinstance(parts := result.get(name), list):
+            result[name] = [_chat_part(part) for part in parts]
+        elif isinstance(text := result.get(name), str) and may_be_stringified(text):
             parts = unpacked(api, text)
             if parts is not None:
                 result[name] = parts
+
+
+def _chat_part(part: Any) -> Any:
+    """Return an image as Chat Completions has it in user messages, and any other part unchanged."""
+    if not isinstance(part, dict) or part.get("type") not in _OTHER_IMAGES:
+        return part
+    read = _read(part)
+    return part if read is None else _PARTS["chat_completions"]["image"](read[1])
 
 
 def any_stringified(api: str, texts: Iterable[str]) -> bool:
@@ -77,11 +92,11 @@ def _read(part: Any) -> tuple[str, str] | None:
             "image_url": {"url": str(url)},
         }:
             pass
-        case {"type": "image", "source": {"media_type": str(media), "data": str(data)}} | {
-            "type": "image",
-            "mimeType": str(media),
-            "data": str(data),
-        }:
+        case (
+            {"type": "image", "source": {"media_type": str(media), "data": str(data)}}
+            | {"type": "image", "mimeType": str(media), "data": str(data)}
+            | {"type": "resource", "resource": {"mimeType": str(media), "blob": str(data)}}
+        ) if media.startswith("image/"):
             url = f"data:{media};base64,{data}"
         case _:
             return None

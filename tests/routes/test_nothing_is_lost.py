@@ -207,25 +207,6 @@ def test_a_fetched_pdf_needs_a_model_for_pdfs(proxy: Proxy, simulator: Simulator
     assert "does not accept PDFs" in answer.text
 
 
-def test_images_in_results_keep_their_names(proxy: Proxy, simulator: Simulator) -> None:
-    """A Gemini result can refer to its images by name."""
-    image = {"mimeType": "image/png", "data": IMAGE, "displayName": "chart.png"}
-    result = {
-        "name": "draw",
-        "response": {"image": {"$ref": "chart.png"}},
-        "parts": [{"inlineData": image}],
-    }
-    call = {"role": "model", "parts": [{"functionCall": {"name": "draw", "args": {}}}]}
-    body = gemini(call, {"role": "user", "parts": [{"functionResponse": result}]})
-
-    _, _, sent = post(proxy, simulator, GEMINI, "gpt-4o", body)
-
-    *_, shown = turns(sent)
-    label, name, picture = shown["content"]
-    assert ("From the result of draw:", "chart.png:") == (label["text"], name["text"])
-    assert "image_url" == picture["type"]
-
-
 @every_value
 @pytest.mark.parametrize(
     ("path", "body"),
