@@ -192,6 +192,8 @@ def _from_anthropic(body: Message) -> ChatCompletion:
     counts = usage if isinstance(usage, dict) else {}
     cached = count_of(counts, "cache_read_input_tokens")
     created = count_of(counts, "cache_creation_input_tokens")
+    details = counts.get("output_tokens_details")
+    thinking = count_of(details, "thinking_tokens") if isinstance(details, dict) else 0
     return {
         "id": body.get("id"),
         "choices": [{"message": message, "finish_reason": body.get("stop_reason") or "stop"}],
@@ -203,6 +205,7 @@ def _from_anthropic(body: Message) -> ChatCompletion:
                 "cached_tokens": cached,
                 "cache_creation_input_tokens": created,
             },
+            "completion_tokens_details": {"reasoning_tokens": thinking},
         },
         "copilot_usage": body.get("copilot_usage"),
     }

@@ -3,6 +3,8 @@
 Source: Anthropic's page on streaming messages, https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
+from typing import Final
+
 import msgspec
 
 from copilot_proxy.formats.messages.usage import add_usage
@@ -59,6 +61,10 @@ def _split(block: Json) -> tuple[Json, list[Json]]:
     return block, []
 
 
+_OWN_FIELDS: Final = {"type", "delta", "usage"}
+"""The fields of the last events themselves; all others belong to the message."""
+
+
 class MessageAssembler:
     """Assembles a message from the events of a stream."""
 
@@ -81,9 +87,12 @@ class MessageAssembler:
             case "message_delta":
                 self._head.update(event["delta"])
                 self._usage = add_usage(self._usage, event.get("usage"))
-                for name in ("copilot_usage", "context_management"):
-                    if name in event:
-                        self._head[name] = event[name]
+                self._add_fields(event)
+            case "message_stop":
+                self._add_fields(event)
+
+    def _add_fields(self, event: MessagesEvent) -> None:
+        self._head.update({name: event[name] for name in event.keys() - _OWN_FIELDS})
 
     def _add_delta(self, index: int, delta: Json) -> None:
         match delta.get("type"):

@@ -129,9 +129,9 @@ def test_responses_survive_a_round_trip(said: list[tuple[str, Any]]) -> None:
     before = completion_from_chunks(chunks)["choices"][0]
     for again in (sent, [whole]):
         after = completion_from_chunks(chunks_of(again))["choices"][0]
-        # Interrupted reasoning becomes paragraphs.
+        # Interrupted reasoning, and what comes after an interrupted message, becomes paragraphs.
         for choice in (before, after):
-            for field in ("reasoning_content", "content"):
+            for field in ("reasoning_content", "content", "refusal"):
                 choice["message"][field] = (choice["message"].get(field) or "").replace("\n\n", "")
         assert before == after
 
