@@ -16,7 +16,14 @@ from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL, call, calling, complete, event
 from tests.formats.messages.samples import request as messages_request
 from tests.formats.messages.samples import text
-from tests.formats.responses.answers import Upstream, message_of, read_strictly, request, write
+from tests.formats.responses.answers import (
+    Upstream,
+    message_of,
+    read_strictly,
+    repair,
+    request,
+    write,
+)
 
 TOOLS = [{"type": "custom", "name": "apply_patch"}]
 USAGE = {
@@ -171,6 +178,21 @@ def test_items_that_only_the_final_event_has(missing: int) -> None:
 
     assert ("One.\n\nTwo." if missing == 1 else "Two.\n\nOne.") == message["content"]
     assert ("Hm.", "responses:gA") == (message["reasoning_content"], message["reasoning_opaque"])
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2, 3])
+def test_clients_of_the_same_api_get_items_that_only_the_final_event_has(missing: int) -> None:
+    """Codex only looks at the events of items, so each item of the final event has its own."""
+    up = Upstream()
+    items = [*up.text(0, "One."), *up.text(1, "Two."), *up.call(2, "f", "{}", call_id="a")]
+    events = up.whole([*items, *up.reasoning(3, "Hm.", encrypted="gA")])
+
+    sent = repair(one for one in events if one.get("output_index") != missing)
+
+    done = [one["item"] for one in sent if one["type"] == "response.output_item.done"]
+    final = sent[-1]["response"]["output"]
+    assert 4 == len(final)
+    assert sorted(one["id"] for one in final) == sorted(one["id"] for one in done)
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -39,7 +39,7 @@ class ItemPositions:
         for position, item in enumerate(output):
             kind = _type(item)
             if kind in CALLS:
-                if str(item.get("call_id") or "") not in call_ids:
+                if str(item.get("call_id")) not in call_ids:
                     yield next(unused), item
             elif position in self._indexes.get(kind, ()):
                 yield position, item

@@ -181,7 +181,7 @@ class ResponsesToChat(ChunkTranslator):
             return []
         self._arguments[index] = []
         call_id = _text(item.get("call_id"))
-        self._call_ids.add(call_id)
+        self._call_ids.add(str(item.get("call_id")))
         fragment: Json = {"index": index, "id": call_id}
         if item["type"] == "custom_tool_call":
             self._custom.add(index)
