@@ -18,6 +18,7 @@ from tests.formats.messages.samples import request as messages_request
 from tests.formats.messages.samples import text
 from tests.formats.responses.answers import (
     Upstream,
+    chunks_of,
     message_of,
     read_strictly,
     repair,
@@ -164,6 +165,18 @@ def test_several_messages_are_paragraphs() -> None:
 
     assert "Let me look.\n\nDone." == message_of(events)["content"]
     assert "Let me look.\n\nDone." == message_of([events[-1]["response"]])["content"]
+
+
+def test_the_service_tier_is_kept() -> None:
+    """The answer names the service tier on both of OpenAI's APIs, whichever the model uses."""
+    up = Upstream()
+    begin = [{**one, "response": {**one["response"], "service_tier": "fast"}} for one in up.begin()]
+    last = up.end([], service_tier="fast")
+    sent, whole = write(chunks({**event("stop", content="Hi"), "service_tier": "fast"}))
+
+    assert {"fast"} == {chunk.get("service_tier") for chunk in chunks_of([*begin, last])}
+    assert {"fast"} == {chunk.get("service_tier") for chunk in chunks_of([last["response"]])}
+    assert "fast" == whole["service_tier"] == sent[0]["response"]["service_tier"]
 
 
 @pytest.mark.parametrize("missing", [0, 1])

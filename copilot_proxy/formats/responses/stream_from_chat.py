@@ -71,6 +71,8 @@ class ChatToResponses:
 
     def feed(self, chunk: ChatChunk) -> list[ResponsesEvent]:
         """Return the events for one chunk."""
+        if not self._number and "service_tier" in chunk:
+            self._response["service_tier"] = chunk["service_tier"]
         events = self._begin()
         if chunk.get("usage"):
             self._response["usage"] = usage_from_chat(chunk["usage"])

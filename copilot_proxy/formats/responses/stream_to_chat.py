@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
-from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.chunks import Chunks, shared_fields
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses import encrypted_reasoning
@@ -71,6 +71,7 @@ class ResponsesToChat(ChunkTranslator):
     ) -> None:
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._created = 0
+        self._shared: dict[str, str] = {}
         self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self._indexes = EventIndexes()
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
@@ -118,7 +119,7 @@ class ResponsesToChat(ChunkTranslator):
             if kind in _STATUSES:
                 self.has_ended = True
                 return self._end(_STATUSES[kind], response, data)
-            self._note_created(response)
+            self._note_head(response)
             return []
         return self._event(kind, data)
 
@@ -231,7 +232,7 @@ class ResponsesToChat(ChunkTranslator):
         return self._delta({"reasoning_opaque": piece})
 
     def _end(self, status: str, response: Response, event: ResponsesEvent) -> list[ChatChunk]:
-        self._note_created(response)
+        self._note_head(response)
         self.usage = usage_to_chat(response.get("usage"))
         costs = event.get("copilot_usage") or response.get("copilot_usage")
         self.copilot_usage = costs if isinstance(costs, dict) else None
@@ -245,7 +246,8 @@ class ResponsesToChat(ChunkTranslator):
         self.finish_reason = _finish(status, response.get("incomplete_details"))
         return [*chunks, *self._start()] if self.finish_reason else chunks
 
-    def _note_created(self, response: Response) -> None:
+    def _note_head(self, response: Response) -> None:
+        self._shared |= shared_fields(response)
         created = response.get("created_at")
         if type(created) is int and created > 0:
             self._created = created
@@ -263,7 +265,7 @@ class ResponsesToChat(ChunkTranslator):
     def _start(self) -> list[ChatChunk]:
         """Return a list with the first chunk, or an empty list if it was already returned."""
         has_started = self._chunks.has_started
-        return [] if has_started else [self._chunks.start(created=self._created)]
+        return [] if has_started else [self._chunks.start("", self._created, self._shared)]
 
 
 def _finish(status: str, details: object) -> str | None:
