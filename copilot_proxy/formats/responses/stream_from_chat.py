@@ -54,6 +54,7 @@ class ChatToResponses:
         self._current: ReasoningItem | MessageItem | None = None
         self._calls: dict[int, CallItem] = {}
         """The calls, by their index in the chunks."""
+        self._open_calls: list[CallItem] = []
         self._held: list[ResponsesEvent] = []
         """Events of items after the first call that is not complete yet."""
         self._tag = ""
@@ -78,12 +79,17 @@ class ChatToResponses:
             self._response["usage"] = usage_from_chat(chunk["usage"])
         if chunk.get("copilot_usage"):
             self._copilot_usage = chunk["copilot_usage"]
+        overlaps = False
         for choice in chunk["choices"]:
             self._delta(choice["delta"], events)
+            # Usually, the only open call is the last item.
+            overlaps = bool(self._open_calls) and self._open_calls[0] is not self._items[-1]
             if choice.get("finish_reason"):
                 self._finish = choice["finish_reason"]
                 self._close_items(events)
-        return self._numbered(self._in_order(events) if self._calls else events)
+        if overlaps or self._held:
+            events = self._in_order(events)
+        return self._numbered(events)
 
     def close(self) -> list[ResponsesEvent]:
         """Return the events that end the stream. Must be called once, after the last chunk.
@@ -160,9 +166,8 @@ class ChatToResponses:
             events += self._open_item(MessageItem, events).add(text, kind="refusal")
         for fragment in delta.get("tool_calls") or ():
             self._call(fragment, events)
-        for call in self._calls.values():
-            if not call.is_done and call is not self._items[-1] and call.is_complete:
-                events += call.close("completed")
+        if self._held:
+            self._close_complete_calls(events)
 
     def _open_item(self, kind: Any, events: list[ResponsesEvent]) -> Any:
         """Return the open item of class `kind`; if needed, close the previous item and open a new
@@ -183,14 +188,23 @@ class ChatToResponses:
             tool = self._tools.client_tool(called["name"])
             call = CallItem(len(self._items), fragment["id"], tool)
             self._calls[fragment["index"]] = self._add(call, events)
+            self._open_calls.append(call)
         text = called.get("input" if is_custom else "arguments")
         if text and not call.is_done:
             events += call.add(text)
 
     def _add(self, item: Any, events: list[ResponsesEvent]) -> Any:
+        self._close_complete_calls(events)
         self._items.append(item)
         events += item.open()
         return item
+
+    def _close_complete_calls(self, events: list[ResponsesEvent]) -> None:
+        """Close the calls to which nothing can be added."""
+        for call in list(self._open_calls):
+            if call.is_complete:
+                events += call.close("completed")
+                self._open_calls.remove(call)
 
     def _close_current(self, events: list[ResponsesEvent]) -> None:
         if self._current is not None:
@@ -211,4 +225,5 @@ class ChatToResponses:
                 is_last = item is self._items[-1]
                 events += item.close("incomplete" if cut and is_last else "completed")
         self._current = None
+        self._open_calls = []
         self._add_pending_reasoning(events)
