@@ -91,6 +91,44 @@ def test_all_fields_of_a_streams_end_are_in_the_message() -> None:
     assert {"total_nano_aiu": 1} == message["copilot_usage"]
 
 
+def test_new_types_of_blocks_are_whole() -> None:
+    """A client that does not stream gets all texts of blocks that this server does not know."""
+    start = {"type": "summary", "content": None, "kept": {"a": 1}}
+    deltas: list[Json] = [{"content": "On"}, {"content": "e."}, {"kept": "x"}, {"odd": [1]}]
+    message = message_from_events(
+        [
+            {"type": "message_start", "message": {}},
+            {"type": "content_block_start", "index": 0, "content_block": start},
+            *(
+                {"type": "content_block_delta", "index": 0, "delta": {"type": "new", **delta}}
+                for delta in deltas
+            ),
+        ]
+    )
+
+    assert [{**start, "content": "One."}] == message["content"]
+
+
+def test_a_whole_response_becomes_all_events_of_a_stream() -> None:
+    """If a model does not stream, clients that read only deltas and annotations miss nothing."""
+    up = Upstream()
+    link = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}
+    said = up.text(0, "Hi")[-1]["item"]
+    said["content"][0] |= {"annotations": [link], "logprobs": []}
+    item: Json = up.reasoning(1, "Summary.")[-1]["item"]
+    item["content"] = [{"type": "reasoning_text", "text": "Reasoning."}]
+    body = up.end([up.done(0, said), up.done(1, item)])["response"]
+
+    sent = repair([body])
+
+    read_strictly(sent)
+    found = [one for one in sent if one["type"] == "response.output_text.annotation.added"]
+    assert [(0, link)] == [(one["annotation_index"], one["annotation"]) for one in found]
+    assert ["Hi", "Summary.", "Reasoning."] == [one["delta"] for one in sent if "delta" in one]
+    added = [one for one in sent if one["type"].endswith(".added") and one is not found[0]]
+    assert not any(text in str(added) for text in ("Hi", "Summary.", "Reasoning.", "url_citation"))
+
+
 @pytest.mark.parametrize(
     ("events", "items"),
     [

@@ -107,6 +107,15 @@ class MessageAssembler:
             case "citations_delta":
                 block = self._blocks[index]
                 block["citations"] = [*(block.get("citations") or []), delta["citation"]]
+            case _ if index in self._blocks:
+                self._add_unknown(index, delta)
+
+    def _add_unknown(self, index: int, delta: Json) -> None:
+        """Add the texts of a delta of an unknown type; like all texts, they arrive in pieces."""
+        block = self._blocks[index]
+        for name, value in delta.items():
+            if name != "type" and isinstance(value, str) and isinstance(block.get(name) or "", str):
+                self._add_text(index, name, value)
 
     def _add_text(self, index: int, name: str, text: str) -> None:
         self._texts.setdefault((index, name), []).append(text)
