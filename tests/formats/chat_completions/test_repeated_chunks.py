@@ -103,7 +103,7 @@ The first event adds the role, so it has a different form.
     [
         "three",
         "ä€😀",
-        "\x7f\u2028",
+        "\x7f",
         '"quoted" and C:\\path',
         "a\tb\nc",
         '","finish_reason":"stop',
