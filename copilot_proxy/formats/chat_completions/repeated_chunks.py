@@ -128,4 +128,5 @@ def _is_line(data: bytes) -> bool:
         text = data.decode()
     except UnicodeDecodeError:
         return False
-    return text.splitlines() == [text]
+    # Almost all text is printable, which is quicker to check.
+    return text.isprintable() or text.splitlines() == [text]
