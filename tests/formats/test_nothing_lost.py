@@ -18,6 +18,7 @@ from tests.formats.messages.samples import request as messages_request
 from tests.formats.messages.samples import text
 from tests.formats.responses.answers import (
     Upstream,
+    check_order,
     chunks_of,
     message_of,
     read_strictly,
@@ -156,8 +157,7 @@ def test_an_item_ends_before_the_next_starts(events: list[Json], items: list[str
     sent, whole = write(chunks(*events, event("stop")), request(tools=TOOLS))
 
     read_strictly(sent)
-    of_items = [one for one in sent if "output_index" in one]
-    assert sorted(of_items, key=lambda one: one["output_index"]) == of_items
+    of_items = check_order(sent)
     deltas = [""] * len(items)
     for one in of_items:
         deltas[one["output_index"]] += one.get("delta", "")

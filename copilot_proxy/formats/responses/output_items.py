@@ -8,7 +8,7 @@ from typing import Final
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.ids import new_id, prefix_of
 from copilot_proxy.formats.responses.tools import CALL_TYPES, ClientTool, parse_search_arguments
-from copilot_proxy.formats.tool_arguments import is_json
+from copilot_proxy.formats.tool_arguments import Arguments
 from copilot_proxy.formats.types import Json, ResponsesEvent
 
 _CALL_EVENTS: Final = {
@@ -159,6 +159,7 @@ class CallItem(OpenItem):
         super().__init__(index)
         self._tool_kind = tool.kind
         self._texts: list[str] = []
+        self._arguments = Arguments()
         self.item |= {"call_id": call_id, "status": "in_progress"}
         if self._tool_kind == "search":
             self.item |= {"execution": "client", "arguments": {}}
@@ -172,10 +173,7 @@ class CallItem(OpenItem):
     def is_complete(self) -> bool:
         """Whether nothing can be added to the arguments; unknown, thus False, for the input of a
         custom tool."""
-        if self._tool_kind == "custom":
-            return False
-        text = "".join(self._texts).rstrip()
-        return text.endswith("}") and is_json(text)
+        return self._tool_kind != "custom" and self._arguments.is_json
 
     def add(self, text: str) -> list[ResponsesEvent]:
         """Return the events for a delta of a function's arguments or a custom tool's input.
@@ -183,6 +181,8 @@ class CallItem(OpenItem):
         The arguments of a tool search are sent once they are complete, by `close`.
         """
         self._texts.append(text)
+        if self._tool_kind != "custom":
+            self._arguments.add(text)
         if self._tool_kind == "search":
             return []
         return [self._event(f"{_CALL_EVENTS[self._tool_kind]}.delta", delta=text)]

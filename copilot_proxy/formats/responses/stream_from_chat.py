@@ -57,6 +57,8 @@ class ChatToResponses:
         self._open_calls: list[CallItem] = []
         self._held: list[ResponsesEvent] = []
         """Events of items after the first call that is not complete yet."""
+        self._first = -1
+        """The index of that call."""
         self._tag = ""
         self._pending_opaque = ""
         """Encrypted reasoning that arrived while no reasoning item was open, such as hidden
@@ -133,9 +135,11 @@ class ChatToResponses:
     def _in_order(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
         """Return the events held back so far and `events`, up to the first open item."""
         first = next((item.index for item in self._items if not item.is_done), len(self._items))
-        waiting = [*self._held, *events]
-        self._held = [event for event in waiting if event.get("output_index", 0) > first]
-        ready = [event for event in waiting if event.get("output_index", 0) <= first]
+        if first != self._first:
+            self._first, self._held, events = first, [], [*self._held, *events]
+        ready: list[ResponsesEvent] = []
+        for event in events:
+            (ready if event.get("output_index", 0) <= first else self._held).append(event)
         return sorted(ready, key=lambda event: event.get("output_index", 0))
 
     def _numbered(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
