@@ -52,6 +52,18 @@ def get_weather(city: str) -> str:
 
 
 @pytest.mark.parametrize("model", VENDORS)
+def test_unusual_ends_of_lines(client: ollama.Client, model: str) -> None:
+    """Characters that end a line only in some languages do not break a stream."""
+    words = user("one\u2028two\u2029three\x85four")
+
+    parts = list(client.chat(model, words, stream=True))
+
+    whole = client.chat(model, words).message.content
+    assert "one\u2028two\u2029three\x85four" in str(whole)
+    assert whole == "".join(part.message.content or "" for part in parts)
+
+
+@pytest.mark.parametrize("model", VENDORS)
 def test_chat(client: ollama.Client, model: str) -> None:
     """A stream adds up to the whole answer, and the last part has the counts."""
     whole = client.chat(model, user("Say hello"))

@@ -8,12 +8,9 @@ import re
 from functools import lru_cache
 from typing import Final
 
-import msgspec
-
+from copilot_proxy.formats.line_json import encode_line
 from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.types import ClientEvent
-
-_encode_json = msgspec.json.Encoder().encode
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 """Maximum size of an event in bytes."""
@@ -130,9 +127,9 @@ so it is a method of `bytes`, which is faster than a function in Python."""
 
 def unnamed_json(event: ClientEvent) -> bytes:
     """Encode a Chat Completions event, which only has data."""
-    return unnamed(_encode_json(event))
+    return unnamed(encode_line(event))
 
 
 def named_json(event: ClientEvent) -> bytes:
     """Encode an event of Responses or Messages, using its type as its name."""
-    return encode(_encode_json(event), str(event["type"]))
+    return encode(encode_line(event), str(event["type"]))

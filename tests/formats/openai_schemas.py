@@ -51,7 +51,7 @@ USAGE = _object(
         ),
     }
 )
-ENDS = {"system_fingerprint": TEXT, "copilot_usage": {"type": "object"}}
+ENDS = {"system_fingerprint": TEXT, "service_tier": TEXT, "copilot_usage": {"type": "object"}}
 
 TOOL_CALL = _object(
     {

@@ -5,12 +5,25 @@ Source: https://platform.openai.com/docs/api-reference/chat/streaming
 
 import time
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from copilot_proxy.errors import BrokenResponse
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.types import ChatChunk, ChatUsage, CopilotUsage, Json
+
+SHARED_FIELDS: Final = ("system_fingerprint", "service_tier")
+"""The optional fields of an answer that every chunk has."""
+NOTHING_SHARED: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def shared_fields(answer: Json) -> dict[str, str]:
+    """Return those of `SHARED_FIELDS` that an event or answer from Copilot has."""
+    fields = {name: answer.get(name) for name in SHARED_FIELDS}
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
 class Chunks:
@@ -37,9 +50,12 @@ class Chunks:
         """Whether `start` has been called."""
 
     def start(
-        self, response_id: str = "", created: int = 0, fingerprint: str | None = None
+        self, response_id: str = "", created: int = 0, shared: Mapping[str, str] = NOTHING_SHARED
     ) -> ChatChunk:
-        """Return the first chunk, and set the fields that all chunks share."""
+        """Return the first chunk, and set the fields that all chunks share.
+
+        These are `SHARED_FIELDS`, if Copilot sends them, and those that OpenAI's schema requires.
+        """
         self.has_started = True
         self._head = {
             "id": response_id or f"chatcmpl-{uuid.uuid4().hex}",
@@ -47,9 +63,8 @@ class Chunks:
             "created": created or self._now,
             "model": self._model,
             "choices": [],
+            **shared,
         }
-        if fingerprint is not None:
-            self._head["system_fingerprint"] = fingerprint
         if self._include_usage:
             self._head["usage"] = None
         return self.chunk({"role": "assistant", "content": ""})

@@ -60,7 +60,7 @@ class RepeatedChunks:
             if around is None or end == start:
                 return None
             inside = data[start:end]
-            if not (inside.isascii() or _is_utf8(inside)):
+            if not (inside.isascii() or _is_line(inside)):
                 return None
             chunks.append(b"%b%b%b" % (around[0], inside, around[1]))
         return chunks
@@ -122,9 +122,11 @@ def _around_text(data: bytes) -> _Around | None:
     return (data[:start], data[end:]) if data.startswith(b'"', end) else None
 
 
-def _is_utf8(text: bytes) -> bool:
+def _is_line(data: bytes) -> bool:
+    """Return whether `data` is UTF-8, without characters at which some clients end a line."""
     try:
-        text.decode()
+        text = data.decode()
     except UnicodeDecodeError:
         return False
-    return True
+    # Almost all text is printable, which is quicker to check.
+    return text.isprintable() or text.splitlines() == [text]

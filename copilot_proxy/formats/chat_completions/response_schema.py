@@ -70,6 +70,7 @@ class ChatCompletion(Struct):
     choices: list[Choice]
     usage: ChatUsage | None = None
     system_fingerprint: str | None = None
+    service_tier: str | None = None
 
 
 class CalledFunctionDelta(Struct):
@@ -127,6 +128,7 @@ class ChatCompletionChunk(Struct):
     choices: list[ChunkChoice]
     usage: ChatUsage | None = None
     system_fingerprint: str | None = None
+    service_tier: str | None = None
 
 
 class OpenAIError(Struct):

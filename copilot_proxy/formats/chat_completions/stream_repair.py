@@ -11,7 +11,7 @@ import msgspec
 
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
-from copilot_proxy.formats.chat_completions.chunks import Chunks, unstated_reason
+from copilot_proxy.formats.chat_completions.chunks import Chunks, shared_fields, unstated_reason
 from copilot_proxy.formats.chat_completions.finish_reasons import openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.repeated_chunks import RepeatedChunks
@@ -55,7 +55,7 @@ class ChatRepair(ChunkTranslator):
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._id = ""
         self._created = 0
-        self._fingerprint: str | None = None
+        self._shared: dict[str, str] = {}
         self._finish: str | None = None
         self._has_refusal = False
         self.is_finished = False
@@ -104,7 +104,7 @@ class ChatRepair(ChunkTranslator):
             if self._chunks.has_started:
                 self._finish = unstated_reason(self._calls)
             elif self.usage is not None:
-                chunks.append(self._chunks.start(self._id, self._created, self._fingerprint))
+                chunks.append(self._chunks.start(self._id, self._created, self._shared))
                 self._finish = "length"
         last = self._chunks.end(self._finish, self._calls, self.usage, self.copilot_usage)
         return [*chunks, *last]
@@ -116,8 +116,7 @@ class ChatRepair(ChunkTranslator):
         created = data.get("created")
         if type(created) is int and created > 0:
             self._created = created
-        if isinstance(data.get("system_fingerprint"), str):
-            self._fingerprint = data["system_fingerprint"]
+        self._shared |= shared_fields(data)
 
     def _note_counts(self, data: Json) -> None:
         usage = repair_usage(data["usage"]) if "usage" in data else None
@@ -133,7 +132,7 @@ class ChatRepair(ChunkTranslator):
             delta = choice.get("message")
         delta = delta if isinstance(delta, dict) else {}
         if not self._chunks.has_started:
-            chunks.append(self._chunks.start(self._id, self._created, self._fingerprint))
+            chunks.append(self._chunks.start(self._id, self._created, self._shared))
 
         content = delta.get("content")
         if type(content) is str and content and delta.keys() <= _PLAIN:
@@ -192,6 +191,8 @@ def _from_anthropic(body: Message) -> ChatCompletion:
     counts = usage if isinstance(usage, dict) else {}
     cached = count_of(counts, "cache_read_input_tokens")
     created = count_of(counts, "cache_creation_input_tokens")
+    details = counts.get("output_tokens_details")
+    thinking = count_of(details, "thinking_tokens") if isinstance(details, dict) else 0
     return {
         "id": body.get("id"),
         "choices": [{"message": message, "finish_reason": body.get("stop_reason") or "stop"}],
@@ -203,6 +204,7 @@ def _from_anthropic(body: Message) -> ChatCompletion:
                 "cached_tokens": cached,
                 "cache_creation_input_tokens": created,
             },
+            "completion_tokens_details": {"reasoning_tokens": thinking},
         },
         "copilot_usage": body.get("copilot_usage"),
     }

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-import msgspec
-
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats import sse
 from copilot_proxy.formats.client_api import NativeCounting, RequestMetrics, StreamFormat
@@ -31,6 +29,7 @@ from copilot_proxy.formats.gemini.request_to_chat import (
 from copilot_proxy.formats.gemini.stream_from_chat import ChatToGemini
 from copilot_proxy.formats.gemini.token_estimate import media_tokens, text_of
 from copilot_proxy.formats.gemini.tools import functions
+from copilot_proxy.formats.line_json import encode_line
 from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.types import ChatRequest, ClientEvent, Json
 from copilot_proxy.headers import Initiator
@@ -40,7 +39,6 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "temperature": "temperature",
     "top_p": "topP",
 }
-_encode: Final = msgspec.json.Encoder().encode
 # Google's Python SDK treats a comment as data, but ignores an empty line.
 _KEEP_ALIVE: Final = b"\n"
 _EVENTS: Final = StreamFormat(sse.CONTENT_TYPE, sse.unnamed_json, b"", _KEEP_ALIVE)
@@ -164,7 +162,7 @@ def _array_frame() -> Callable[[ClientEvent], bytes]:
 
     def frame(event: ClientEvent) -> bytes:
         nonlocal before
-        data, before = before + _encode(event), b",\n"
+        data, before = before + encode_line(event), b",\n"
         return data
 
     return frame

@@ -1,12 +1,15 @@
 """Translates repaired chat chunks to the events of a Gemini stream, or to a whole answer.
 
 Every event is a `schema.GenerateContentResponse` with the next parts. A function call is a single
-part with all its arguments, so it is sent when it is complete.
+part with all its arguments, so it is sent when it is complete. Everything after it is held back
+until then, because the order of the parts matters.
+
+A refusal is text, because Google's Python SDK ignores the field `finishMessage`.
 """
 
 import uuid
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -80,9 +83,11 @@ class ChatToGemini:
         self._text: list[str] = []
         """The text received so far, if the answer must be unwrapped."""
         self._calls: dict[int, _Call] = {}
+        self._held: list[_Call | Json] = []
+        """The first call, and everything after it."""
         self._reasoning: list[str] = []
         self._opaque: list[str] = []
-        self._refusal: list[str] = []
+        self._has_refusal = False
         self._finish: str | None = None
         self._usage: ChatUsage | None = None
 
@@ -100,17 +105,19 @@ class ChatToGemini:
         """Return the last event. Raises `BrokenResponse` if the answer is incomplete."""
         if self._finish is None:
             raise broken_responses.ended_early()
-        reason, message = _FINISH_REASONS.get(self._finish, "OTHER"), "".join(self._refusal)
-        if message and reason == "STOP":
+        reason, message = _FINISH_REASONS.get(self._finish, "OTHER"), ""
+        if self._has_refusal and reason == "STOP":
             reason = "SAFETY"
         parts = self._unwrapped()
-        for call in self._calls.values():
-            if (arguments := call.decoded()) is not None:
-                called = {"id": call.id, "name": call.name, "args": arguments}
+        for held in self._held:
+            if not isinstance(held, _Call):
+                _join(parts, held)
+            elif (arguments := held.decoded()) is not None:
+                called = {"id": held.id, "name": held.name, "args": arguments}
                 parts.append({"functionCall": called})
             elif reason != "MAX_TOKENS":
                 reason = _MALFORMED
-                message = f"The arguments of {call.name} are not a JSON object."
+                message = f"The arguments of {held.name} are not a JSON object."
         self._sign(parts)
         event = self._event(parts or [{"text": ""}])
         candidate = event["candidates"][0]
@@ -126,10 +133,7 @@ class ChatToGemini:
         parts: list[Json] = []
         for event in events:
             for part in event["candidates"][0]["content"]["parts"]:
-                if parts and _is_same_kind(parts[-1], part):
-                    parts[-1] = {**parts[-1], **part, "text": parts[-1]["text"] + part["text"]}
-                else:
-                    parts.append(part)
+                _join(parts, part)
         last = events[-1]
         candidate = {**last["candidates"][0], "content": {"parts": parts, "role": "model"}}
         return {**last, "candidates": [candidate]}
@@ -138,7 +142,9 @@ class ChatToGemini:
         """Return the event that reports an error and ends the stream."""
         return [error_body(error, request_id)]
 
-    def _add(self, delta: Json, parts: list[Json]) -> None:
+    def _add(self, delta: Json, sent: list[Json]) -> None:
+        """Add the parts of a delta to `sent` or, after a call, to the parts that are held back."""
+        parts: list[Any] = self._held or sent
         if text := delta.get("reasoning_content"):
             self._reasoning.append(text)
             if self._shows_thoughts:
@@ -151,11 +157,13 @@ class ChatToGemini:
             else:
                 parts.append({"text": text})
         if text := delta.get("refusal"):
-            self._refusal.append(text)
+            self._has_refusal = True
+            parts.append({"text": text})
         for call in delta.get("tool_calls") or ():
             function = call["function"]
             if (known := self._calls.get(call["index"])) is None:
                 known = self._calls[call["index"]] = _Call(call["id"], function["name"])
+                self._held.append(known)
             if text := function.get("arguments"):
                 known.arguments.add(text)
 
@@ -187,6 +195,14 @@ class ChatToGemini:
             first["thoughtSignature"] = sealed
         elif self._shows_thoughts:
             parts.append({"text": "", "thoughtSignature": sealed})
+
+
+def _join(parts: list[Json], part: Json) -> None:
+    """Add a part to `parts`; text that continues the last part is appended to it."""
+    if parts and _is_same_kind(parts[-1], part):
+        parts[-1] = {**parts[-1], **part, "text": parts[-1]["text"] + part["text"]}
+    else:
+        parts.append(part)
 
 
 def _is_same_kind(first: Json, second: Json) -> bool:

@@ -3,6 +3,8 @@
 Source: Anthropic's page on streaming messages, https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
+from typing import Final
+
 import msgspec
 
 from copilot_proxy.formats.messages.usage import add_usage
@@ -59,6 +61,10 @@ def _split(block: Json) -> tuple[Json, list[Json]]:
     return block, []
 
 
+_OWN_FIELDS: Final = {"type", "delta", "usage"}
+"""The fields of the last events themselves; all others belong to the message."""
+
+
 class MessageAssembler:
     """Assembles a message from the events of a stream."""
 
@@ -81,9 +87,12 @@ class MessageAssembler:
             case "message_delta":
                 self._head.update(event["delta"])
                 self._usage = add_usage(self._usage, event.get("usage"))
-                for name in ("copilot_usage", "context_management"):
-                    if name in event:
-                        self._head[name] = event[name]
+                self._add_fields(event)
+            case "message_stop":
+                self._add_fields(event)
+
+    def _add_fields(self, event: MessagesEvent) -> None:
+        self._head.update({name: event[name] for name in event.keys() - _OWN_FIELDS})
 
     def _add_delta(self, index: int, delta: Json) -> None:
         match delta.get("type"):
@@ -98,6 +107,15 @@ class MessageAssembler:
             case "citations_delta":
                 block = self._blocks[index]
                 block["citations"] = [*(block.get("citations") or []), delta["citation"]]
+            case _ if index in self._blocks:
+                self._add_unknown(index, delta)
+
+    def _add_unknown(self, index: int, delta: Json) -> None:
+        """Add the texts of a delta of an unknown type; like all texts, they arrive in pieces."""
+        block = self._blocks[index]
+        for name, value in delta.items():
+            if name != "type" and isinstance(value, str) and isinstance(block.get(name) or "", str):
+                self._add_text(index, name, value)
 
     def _add_text(self, index: int, name: str, text: str) -> None:
         self._texts.setdefault((index, name), []).append(text)

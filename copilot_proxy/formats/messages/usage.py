@@ -21,14 +21,17 @@ COUNTS: Final = (
 def add_usage(known: Json, usage: object) -> Json:
     """Return the counts `known`, updated with the usage of a later event.
 
-    Counts are totals, not increments. A zero does not replace a known count.
+    Counts are totals, not increments. A zero does not replace a known count. All other fields, such
+    as `output_tokens_details`, are kept as they are.
     """
     if not isinstance(usage, dict):
         return known
-    known = {**known, **{name: usage[name] for name in COUNTS if count_of(usage, name)}}
-    if isinstance(usage.get("output_tokens_details"), dict):
-        known["output_tokens_details"] = usage["output_tokens_details"]
-    return known
+    later = {
+        name: value
+        for name, value in usage.items()
+        if (count_of(usage, name) if name in COUNTS else value is not None)
+    }
+    return {**known, **later}
 
 
 def usage_to_chat(usage: Mapping[str, Any]) -> ChatUsage:
@@ -58,9 +61,13 @@ def usage_from_chat(usage: ChatUsage | None) -> Json:
     details = details if isinstance(details, dict) else {}
     cached = count_of(details, "cached_tokens")
     created = count_of(details, "cache_creation_input_tokens")
-    return {
+    counts: Json = {
         "input_tokens": max(0, count_of(usage, "prompt_tokens") - cached - created),
         "cache_creation_input_tokens": created,
         "cache_read_input_tokens": cached,
         "output_tokens": count_of(usage, "completion_tokens"),
     }
+    details = usage.get("completion_tokens_details")
+    if isinstance(details, dict) and (thinking := count_of(details, "reasoning_tokens")):
+        counts["output_tokens_details"] = {"thinking_tokens": thinking}
+    return counts

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-import msgspec
-
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.client_api import RequestMetrics, StreamFormat
 from copilot_proxy.formats.client_fields import OLLAMA_FIELDS, ClientFields
 from copilot_proxy.formats.client_paths import is_ollama
 from copilot_proxy.formats.conversation import Conversation, lowest, message_turns
+from copilot_proxy.formats.line_json import encode_line
 from copilot_proxy.formats.ollama.errors import error_body, error_status
 from copilot_proxy.formats.ollama.models import model_list, model_object
 from copilot_proxy.formats.ollama.request import (
@@ -25,11 +24,9 @@ from copilot_proxy.formats.ollama.stream_from_chat import ChatToOllama
 from copilot_proxy.formats.types import ChatRequest, ClientEvent, ClientRequest
 from copilot_proxy.headers import Initiator
 
-_encode: Final = msgspec.json.Encoder().encode
-
 
 def _frame(event: ClientEvent) -> bytes:
-    return b"%b\n" % _encode(event)
+    return b"%b\n" % encode_line(event)
 
 
 _STREAM: Final = StreamFormat(

@@ -8,6 +8,7 @@ from typing import Final
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.ids import new_id, prefix_of
 from copilot_proxy.formats.responses.tools import CALL_TYPES, ClientTool, parse_search_arguments
+from copilot_proxy.formats.tool_arguments import Arguments
 from copilot_proxy.formats.types import Json, ResponsesEvent
 
 _CALL_EVENTS: Final = {
@@ -31,6 +32,10 @@ class OpenItem:
     def open(self) -> list[ResponsesEvent]:
         """Return the event that announces the item."""
         return [self._item_event("response.output_item.added")]
+
+    def close(self, status: str) -> list[ResponsesEvent]:
+        """Return the events that end the item with `status`."""
+        return self._done([])
 
     def _item_event(self, kind: str) -> ResponsesEvent:
         return {"type": kind, "output_index": self.index, "item": dict(self.item)}
@@ -71,7 +76,7 @@ class ReasoningItem(OpenItem):
         return events
 
     def close(self, status: str) -> list[ResponsesEvent]:
-        """Return the events that end the item."""
+        """Return the events that end the item; reasoning has no status."""
         events = []
         if self._texts:
             base, text = "response.reasoning_summary", "".join(self._texts)
@@ -154,6 +159,7 @@ class CallItem(OpenItem):
         super().__init__(index)
         self._tool_kind = tool.kind
         self._texts: list[str] = []
+        self._arguments = Arguments()
         self.item |= {"call_id": call_id, "status": "in_progress"}
         if self._tool_kind == "search":
             self.item |= {"execution": "client", "arguments": {}}
@@ -163,12 +169,20 @@ class CallItem(OpenItem):
         if tool.namespace is not None:
             self.item["namespace"] = tool.namespace
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing can be added to the arguments; unknown, thus False, for the input of a
+        custom tool."""
+        return self._tool_kind != "custom" and self._arguments.is_json
+
     def add(self, text: str) -> list[ResponsesEvent]:
         """Return the events for a delta of a function's arguments or a custom tool's input.
 
         The arguments of a tool search are sent once they are complete, by `close`.
         """
         self._texts.append(text)
+        if self._tool_kind != "custom":
+            self._arguments.add(text)
         if self._tool_kind == "search":
             return []
         return [self._event(f"{_CALL_EVENTS[self._tool_kind]}.delta", delta=text)]

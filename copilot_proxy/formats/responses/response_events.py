@@ -15,6 +15,7 @@ TERMINAL: Final[Mapping[str, str]] = {
     "failed": "response.failed",
 }
 """Response status -> type of the event that ends the stream."""
+_ANNOTATION: Final = "response.output_text.annotation.added"
 
 
 def whole_events(response: Response) -> Iterator[ResponsesEvent]:
@@ -52,6 +53,10 @@ def item_events(index: int, item: Json) -> Iterator[ResponsesEvent]:
             initial["summary"] = []
             for number, part in enumerate(_objects(item.get("summary"))):
                 contents += _summary_events({**position, "summary_index": number}, part)
+            if item.get("content"):
+                initial["content"] = []
+            for number, part in enumerate(_objects(item.get("content"))):
+                contents += _reasoning_events({**position, "content_index": number}, part)
         case "function_call":
             initial["arguments"] = ""
             arguments, name = item.get("arguments"), item.get("name")
@@ -76,9 +81,14 @@ def _part_events(position: Json, part: Json) -> list[ResponsesEvent]:
     kind, field = ("output_text", "text") if "text" in part else ("refusal", "refusal")
     text = part.get(field)
     more = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
+    lists: Json = {name: [] for name in ("annotations", "logprobs") if part.get(name)}
     return [
-        {"type": "response.content_part.added", **position, "part": {**part, field: ""}},
+        {"type": "response.content_part.added", **position, "part": {**part, field: "", **lists}},
         {"type": f"response.{kind}.delta", **position, "delta": text, **more},
+        *(
+            {"type": _ANNOTATION, **position, "annotation_index": number, "annotation": one}
+            for number, one in enumerate(_objects(part.get("annotations")))
+        ),
         {"type": f"response.{kind}.done", **position, field: text, **more},
         {"type": "response.content_part.done", **position, "part": part},
     ]
@@ -91,6 +101,14 @@ def _summary_events(position: Json, part: Json) -> list[ResponsesEvent]:
         {"type": f"{base}_text.delta", **position, "delta": text},
         {"type": f"{base}_text.done", **position, "text": text},
         {"type": f"{base}_part.done", **position, "part": part},
+    ]
+
+
+def _reasoning_events(position: Json, part: Json) -> list[ResponsesEvent]:
+    base, text = "response.reasoning_text", part.get("text")
+    return [
+        {"type": f"{base}.delta", **position, "delta": text},
+        {"type": f"{base}.done", **position, "text": text},
     ]
 
 

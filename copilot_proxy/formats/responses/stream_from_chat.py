@@ -34,6 +34,9 @@ class ChatToResponses:
     `feed` accepts a chunk and returns its events, `close` returns the events that end the stream,
     and `fail` returns the events that end it with an error. `request` is the client's original
     request. `model` is the response's `model`. `now` is in seconds since 1970.
+
+    As in OpenAI's own streams, an item ends before the next one starts, even if the deltas of calls
+    alternate: the events of later items are held back until a call is complete.
     """
 
     def __init__(self, request: ResponsesRequest, model: str, *, now: int | None = None) -> None:
@@ -50,8 +53,12 @@ class ChatToResponses:
         self._items: list[OpenItem] = []
         self._current: ReasoningItem | MessageItem | None = None
         self._calls: dict[int, CallItem] = {}
-        """The calls, which stay open until the response ends, because the deltas of different calls
-        may alternate."""
+        """The calls, by their index in the chunks."""
+        self._open_calls: list[CallItem] = []
+        self._held: list[ResponsesEvent] = []
+        """Events of items after the first call that is not complete yet."""
+        self._first = -1
+        """The index of that call."""
         self._tag = ""
         self._pending_opaque = ""
         """Encrypted reasoning that arrived while no reasoning item was open, such as hidden
@@ -67,16 +74,23 @@ class ChatToResponses:
 
     def feed(self, chunk: ChatChunk) -> list[ResponsesEvent]:
         """Return the events for one chunk."""
+        if not self._number and "service_tier" in chunk:
+            self._response["service_tier"] = chunk["service_tier"]
         events = self._begin()
         if chunk.get("usage"):
             self._response["usage"] = usage_from_chat(chunk["usage"])
         if chunk.get("copilot_usage"):
             self._copilot_usage = chunk["copilot_usage"]
+        overlaps = False
         for choice in chunk["choices"]:
             self._delta(choice["delta"], events)
+            # Usually, the only open call is the last item.
+            overlaps = bool(self._open_calls) and self._open_calls[0] is not self._items[-1]
             if choice.get("finish_reason"):
                 self._finish = choice["finish_reason"]
                 self._close_items(events)
+        if overlaps or self._held:
+            events = self._in_order(events)
         return self._numbered(events)
 
     def close(self) -> list[ResponsesEvent]:
@@ -101,7 +115,7 @@ class ChatToResponses:
 
     def fail(self, error: CopilotProxyError, request_id: str) -> list[ResponsesEvent]:
         """Return the events that end the stream with `error`, keeping the items so far."""
-        events = self._begin()
+        events = [*self._begin(), *self._held]
         self._response = failed_response(self._response, error, request_id)
         return self._numbered([*events, self._final()])
 
@@ -117,6 +131,16 @@ class ChatToResponses:
         if self._copilot_usage is not None:
             event["copilot_usage"] = self._copilot_usage
         return event
+
+    def _in_order(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
+        """Return the events held back so far and `events`, up to the first open item."""
+        first = next((item.index for item in self._items if not item.is_done), len(self._items))
+        if first != self._first:
+            self._first, self._held, events = first, [], [*self._held, *events]
+        ready: list[ResponsesEvent] = []
+        for event in events:
+            (ready if event.get("output_index", 0) <= first else self._held).append(event)
+        return sorted(ready, key=lambda event: event.get("output_index", 0))
 
     def _numbered(self, events: list[ResponsesEvent]) -> list[ResponsesEvent]:
         for event in events:
@@ -146,6 +170,8 @@ class ChatToResponses:
             events += self._open_item(MessageItem, events).add(text, kind="refusal")
         for fragment in delta.get("tool_calls") or ():
             self._call(fragment, events)
+        if self._held:
+            self._close_complete_calls(events)
 
     def _open_item(self, kind: Any, events: list[ResponsesEvent]) -> Any:
         """Return the open item of class `kind`; if needed, close the previous item and open a new
@@ -166,17 +192,27 @@ class ChatToResponses:
             tool = self._tools.client_tool(called["name"])
             call = CallItem(len(self._items), fragment["id"], tool)
             self._calls[fragment["index"]] = self._add(call, events)
-        if text := called.get("input" if is_custom else "arguments"):
+            self._open_calls.append(call)
+        text = called.get("input" if is_custom else "arguments")
+        if text and not call.is_done:
             events += call.add(text)
 
     def _add(self, item: Any, events: list[ResponsesEvent]) -> Any:
+        self._close_complete_calls(events)
         self._items.append(item)
         events += item.open()
         return item
 
-    def _close_current(self, events: list[ResponsesEvent], status: str = "completed") -> None:
+    def _close_complete_calls(self, events: list[ResponsesEvent]) -> None:
+        """Close the calls to which nothing can be added."""
+        for call in list(self._open_calls):
+            if call.is_complete:
+                events += call.close("completed")
+                self._open_calls.remove(call)
+
+    def _close_current(self, events: list[ResponsesEvent]) -> None:
         if self._current is not None:
-            events += self._current.close(status)
+            events += self._current.close("completed")
             self._current = None
 
     def _add_pending_reasoning(self, events: list[ResponsesEvent]) -> None:
@@ -187,10 +223,11 @@ class ChatToResponses:
 
     def _close_items(self, events: list[ResponsesEvent]) -> None:
         """Close all items; if the response was cut off, the last one is incomplete."""
-        last = "incomplete" if self._finish in _INCOMPLETE else "completed"
-        self._close_current(events, "completed" if self._calls else last)
-        calls = list(self._calls.values())
-        for call in calls:
-            events += call.close(last if call is calls[-1] else "completed")
-        self._calls = {}
+        cut = self._finish in _INCOMPLETE
+        for item in self._items:
+            if not item.is_done:
+                is_last = item is self._items[-1]
+                events += item.close("incomplete" if cut and is_last else "completed")
+        self._current = None
+        self._open_calls = []
         self._add_pending_reasoning(events)

@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.chat_completions.chunk_translator import ChunkTranslator
-from copilot_proxy.formats.chat_completions.chunks import Chunks
+from copilot_proxy.formats.chat_completions.chunks import Chunks, shared_fields
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.responses import encrypted_reasoning
 from copilot_proxy.formats.responses.event_indexes import EventIndexes
+from copilot_proxy.formats.responses.item_positions import CALLS, ItemPositions
 from copilot_proxy.formats.responses.response_events import TERMINAL
 from copilot_proxy.formats.responses.usage import usage_to_chat
 from copilot_proxy.formats.types import (
@@ -23,13 +24,20 @@ from copilot_proxy.formats.types import (
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _TEXTS: Final = {
-    # The event's field for the whole text, the chunk's field, and the event's field for the part's
-    # index.
-    "response.output_text": ("text", "content", "content_index"),
+    # The kind of text, the event's field for the whole text, and its field for the part's index.
+    "response.output_text": ("text", "text", "content_index"),
     "response.refusal": ("refusal", "refusal", "content_index"),
-    "response.reasoning_summary_text": ("text", "reasoning_content", "summary_index"),
-    "response.reasoning_text": ("text", "reasoning_content", "content_index"),
+    "response.reasoning_summary_text": ("summary", "text", "summary_index"),
+    "response.reasoning_text": ("reasoning", "text", "content_index"),
 }
+_FIELDS: Final = {
+    # Kind of text -> the chunk's field, and the type of the item that contains it.
+    "text": ("content", "message"),
+    "refusal": ("refusal", "message"),
+    "summary": ("reasoning_content", "reasoning"),
+    "reasoning": ("reasoning_content", "reasoning"),
+}
+_ITEM_EVENTS: Final = ("response.output_item.added", "response.output_item.done")
 _STATUSES: Final = {event: status for status, event in TERMINAL.items()}
 _ARGUMENTS: Final = {
     # The event's field for the complete arguments or input.
@@ -38,6 +46,7 @@ _ARGUMENTS: Final = {
 }
 
 _Key = tuple[str, int, int]
+"""The kind of text, the item's output index, and the part's index."""
 
 
 class ResponsesToChat(ChunkTranslator):
@@ -62,6 +71,7 @@ class ResponsesToChat(ChunkTranslator):
     ) -> None:
         self._chunks = Chunks(model, include_usage=include_usage, now=now, recorder=recorder)
         self._created = 0
+        self._shared: dict[str, str] = {}
         self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self._indexes = EventIndexes()
         self._last: tuple[str, object, KeysView[str]] = ("", None, {}.keys())
@@ -75,8 +85,11 @@ class ResponsesToChat(ChunkTranslator):
         self._custom: set[int] = set()
         """The output indexes of calls to custom tools."""
         self._call_ids: set[str] = set()
-        self._has_encrypted = False
-        self._last_summary: _Key | None = None
+        self._positions = ItemPositions()
+        self._encrypted: set[int] = set()
+        """The output indexes of the items whose encrypted reasoning was added."""
+        self._paragraph: dict[str, object] = {}
+        """The chunk's field -> what its last text belongs to."""
         self.finish_reason: str | None = None
         self.usage: ChatUsage | None = None
         self.copilot_usage: CopilotUsage | None = None
@@ -106,7 +119,7 @@ class ResponsesToChat(ChunkTranslator):
             if kind in _STATUSES:
                 self.has_ended = True
                 return self._end(_STATUSES[kind], response, data)
-            self._note_created(response)
+            self._note_head(response)
             return []
         return self._event(kind, data)
 
@@ -125,19 +138,19 @@ class ResponsesToChat(ChunkTranslator):
         index = data.get("output_index")
         index = index if type(index) is int else 0
         item = data.get("item")
-        if kind == "response.output_item.added" and isinstance(item, dict):
-            return self._open_call(index, item)
-        if kind == "response.output_item.done" and isinstance(item, dict):
-            return self._item(index, item)
+        if kind in _ITEM_EVENTS and isinstance(item, dict):
+            self._positions.add(item.get("type"), index)
+            is_done = kind == "response.output_item.done"
+            return self._item(index, item) if is_done else self._open_call(index, item)
         base, _, stage = kind.rpartition(".")
         if base in _ARGUMENTS and index in self._arguments:
             if stage == "delta":
                 return self._add_arguments(index, _text(data.get("delta")))
             return self._add_missing_arguments(index, _text(data.get(_ARGUMENTS[base])))
         if base in _TEXTS:
-            whole, field, part = _TEXTS[base]
+            name, whole, part = _TEXTS[base]
             number = data.get(part)
-            key = (field, index, number if type(number) is int else 0)
+            key = (name, index, number if type(number) is int else 0)
             if stage == "delta":
                 return self._add_text(key, _text(data.get("delta")))
             return self._add_missing_text(key, _text(data.get(whole)))
@@ -146,27 +159,30 @@ class ResponsesToChat(ChunkTranslator):
     def _add_text(self, key: _Key, text: str) -> list[ChatChunk]:
         if not text:
             return []
-        self._sent.setdefault(key, []).append(text)
-        if key[0] == "reasoning_content":
-            # The parts of a summary are paragraphs.
-            if self._last_summary not in (None, key):
-                text = f"\n\n{text}"
-            self._last_summary = key
-        return self._delta({key[0]: text})
+        name, index, _ = key
+        field, item_type = _FIELDS[name]
+        if (pieces := self._sent.get(key)) is None:
+            pieces = self._sent[key] = []
+            self._positions.add(item_type, index)
+            # The parts of reasoning are paragraphs, and so are the texts of different messages.
+            paragraph = index if item_type == "message" else key
+            is_next = self._paragraph.get(field, paragraph) != paragraph
+            self._paragraph[field] = paragraph
+            pieces.append(text)
+            return self._delta({field: f"\n\n{text}" if is_next else text})
+        pieces.append(text)
+        return self._delta({field: text})
 
     def _add_missing_text(self, key: _Key, whole: str) -> list[ChatChunk]:
         """Add the unsent part of a complete text; some models send it only at the end."""
         return self._add_text(key, _missing(self._sent.get(key, []), whole))
 
     def _open_call(self, index: int, item: Json) -> list[ChatChunk]:
-        if (
-            item.get("type") not in ("function_call", "custom_tool_call")
-            or index in self._arguments
-        ):
+        if item.get("type") not in CALLS or index in self._arguments:
             return []
         self._arguments[index] = []
         call_id = _text(item.get("call_id"))
-        self._call_ids.add(call_id)
+        self._call_ids.add(str(item.get("call_id")))
         fragment: Json = {"index": index, "id": call_id}
         if item["type"] == "custom_tool_call":
             self._custom.add(index)
@@ -192,18 +208,14 @@ class ResponsesToChat(ChunkTranslator):
         match item.get("type"):
             case "message":
                 for number, part in enumerate(_objects(item.get("content"))):
-                    field = "refusal" if "refusal" in part else "text"
-                    to = "refusal" if field == "refusal" else "content"
-                    chunks += self._add_missing_text((to, index, number), _text(part.get(field)))
+                    name = "refusal" if "refusal" in part else "text"
+                    chunks += self._add_missing_text((name, index, number), _text(part.get(name)))
             case "reasoning":
-                for number, part in enumerate(_objects(item.get("summary"))):
-                    key = ("reasoning_content", index, number)
-                    chunks += self._add_missing_text(key, _text(part.get("text")))
-                if not item.get("summary"):
-                    for number, part in enumerate(_objects(item.get("content"))):
-                        key = ("reasoning_content", index, number)
-                        chunks += self._add_missing_text(key, _text(part.get("text")))
-                chunks += self._add_encrypted(_text(item.get("encrypted_content")))
+                for field, name in (("summary", "summary"), ("content", "reasoning")):
+                    for number, part in enumerate(_objects(item.get(field))):
+                        text = _text(part.get("text"))
+                        chunks += self._add_missing_text((name, index, number), text)
+                chunks += self._add_encrypted(index, _text(item.get("encrypted_content")))
             case "function_call":
                 chunks += self._open_call(index, item)
                 chunks += self._add_missing_arguments(index, _text(item.get("arguments")))
@@ -212,15 +224,15 @@ class ResponsesToChat(ChunkTranslator):
                 chunks += self._add_missing_arguments(index, _text(item.get("input")))
         return chunks
 
-    def _add_encrypted(self, encrypted: str) -> list[ChatChunk]:
-        piece = encrypted_reasoning.opaque_piece(encrypted, first=not self._has_encrypted)
-        if not piece:
+    def _add_encrypted(self, index: int, encrypted: str) -> list[ChatChunk]:
+        piece = encrypted_reasoning.opaque_piece(encrypted, first=not self._encrypted)
+        if not piece or index in self._encrypted:
             return []
-        self._has_encrypted = True
+        self._encrypted.add(index)
         return self._delta({"reasoning_opaque": piece})
 
     def _end(self, status: str, response: Response, event: ResponsesEvent) -> list[ChatChunk]:
-        self._note_created(response)
+        self._note_head(response)
         self.usage = usage_to_chat(response.get("usage"))
         costs = event.get("copilot_usage") or response.get("copilot_usage")
         self.copilot_usage = costs if isinstance(costs, dict) else None
@@ -228,28 +240,17 @@ class ResponsesToChat(ChunkTranslator):
             error = response.get("error")
             raise parse_error_event({"error": error if isinstance(error, dict) else {}})
         chunks: list[ChatChunk] = []
-        new = [item for item in _objects(response.get("output")) if self._is_new(item)]
-        # Positions may have changed, so use indexes that no streamed call had.
-        first = max(self._arguments, default=-1) + 1
-        for index, item in enumerate(new, first):
-            chunks += self._item(index, item)
+        sent = {index for _, index, _ in self._sent} | self._encrypted
+        for index, item in self._positions.of(_objects(response.get("output")), self._call_ids):
+            chunks += [] if index in sent else self._item(index, item)
         self.finish_reason = _finish(status, response.get("incomplete_details"))
         return [*chunks, *self._start()] if self.finish_reason else chunks
 
-    def _note_created(self, response: Response) -> None:
+    def _note_head(self, response: Response) -> None:
+        self._shared |= shared_fields(response)
         created = response.get("created_at")
         if type(created) is int and created > 0:
             self._created = created
-
-    def _is_new(self, item: Json) -> bool:
-        """Return whether an item in the final event had not been streamed before."""
-        match item.get("type"):
-            case "function_call" | "custom_tool_call":
-                return _text(item.get("call_id")) not in self._call_ids
-            case "reasoning":
-                return self._last_summary is None and not self._has_encrypted
-            case _:
-                return not any(key[0] in ("content", "refusal") for key in self._sent)
 
     def _call(self, fragment: Json) -> list[ChatChunk]:
         deltas = self._calls.feed([fragment])
@@ -264,7 +265,7 @@ class ResponsesToChat(ChunkTranslator):
     def _start(self) -> list[ChatChunk]:
         """Return a list with the first chunk, or an empty list if it was already returned."""
         has_started = self._chunks.has_started
-        return [] if has_started else [self._chunks.start(created=self._created)]
+        return [] if has_started else [self._chunks.start("", self._created, self._shared)]
 
 
 def _finish(status: str, details: object) -> str | None:

@@ -7,6 +7,7 @@ event. Clients such as Codex ignore the deltas of unknown items, and never run u
 from collections.abc import Iterator
 from typing import Any, Final
 
+from copilot_proxy.formats.responses.item_positions import ItemPositions
 from copilot_proxy.formats.responses.response_events import TERMINAL, item_events
 from copilot_proxy.formats.types import Json, ResponsesEvent
 
@@ -40,12 +41,17 @@ class UnannouncedItems:
         """The items that upstream has announced but not ended, as they were announced."""
         self._texts: dict[int, dict[int, str]] = {}
         """The texts of the messages announced here: output index -> part index -> text."""
+        self._positions = ItemPositions()
+        self._call_ids: set[str] = set()
 
     def complete(self, kind: str, event: ResponsesEvent) -> list[ResponsesEvent]:
         """Return the event, of type `kind`, with any events missing before or after it."""
         index = event.get("output_index")
         if type(index) is int:
             item = event.get("item")
+            if isinstance(item, dict):
+                self._positions.add(item.get("type"), index)
+                self._call_ids.add(str(item.get("call_id")))
             if index in self.known:
                 if kind == _DONE:
                     self._open.pop(index, None)
@@ -104,10 +110,12 @@ class UnannouncedItems:
 
     def _missing(self, output: object) -> Iterator[ResponsesEvent]:
         """Yield the missing events of items that have not ended by the end of the response."""
-        # If upstream announces items, the final event only repeats them, possibly at different
-        # positions.
-        known = output if isinstance(output, list) and not self.known else ()
-        items: dict[int, Any] = dict(enumerate(known))
+        whole = output if isinstance(output, list) else []
+        items: dict[int, Any] = dict(enumerate(whole))
+        if self.known:
+            # The final event repeats the announced items, possibly at different positions.
+            objects = [item for item in whole if isinstance(item, dict)]
+            items = dict(self._positions.of(objects, self._call_ids))
         for index in sorted({*items, *self._texts} - self.known):
             item = items.get(index)
             if index in self._texts and (

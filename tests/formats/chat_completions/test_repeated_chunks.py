@@ -103,7 +103,7 @@ The first event adds the role, so it has a different form.
     [
         "three",
         "ä€😀",
-        "\x7f\u2028",
+        "\x7f",
         '"quoted" and C:\\path',
         "a\tb\nc",
         '","finish_reason":"stop',
@@ -216,3 +216,16 @@ def test_damaged_events_stay_the_same(
     """The shortcut changes nothing, whatever events Copilot sends, in whatever order."""
     sources = [edited(data, edits) for data, edits in forms]
     shortcut(*(with_text(sources[n % len(sources)], text, ascii) for n, text, ascii in texts))
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "\u2029", "\x85"])
+def test_text_at_which_clients_would_end_a_line_is_decoded(text: str) -> None:
+    """Such text must be escaped, so it is not passed on undecoded."""
+    pieces = ["a", "b", "c", "\u00e9", text, "d"]
+    batch = [written(event(content=piece)) for piece in pieces]
+
+    stream = Stream(batch, has_shortcut=True)
+
+    assert [batch[3], batch[5]] == stream.passed
+    deltas = [choice["delta"] for chunk in stream.chunks for choice in chunk["choices"]]
+    assert "".join(pieces) == "".join(delta.get("content", "") for delta in deltas)

@@ -66,11 +66,13 @@ def test_chunks_have_the_requested_model_name() -> None:
     assert MODEL == complete([event("stop", content="x")])["model"]
 
 
-def test_the_fingerprint_is_kept() -> None:
-    """Every chunk has the `system_fingerprint`."""
-    chunks = repair([{**event("stop", content="x"), "system_fingerprint": "fp_1"}])
+@pytest.mark.parametrize("name", ["system_fingerprint", "service_tier"])
+def test_the_fields_of_the_whole_answer_are_kept(name: str) -> None:
+    """Every chunk has the fingerprint and the service tier, if Copilot sends them."""
+    chunks = repair([{**event("stop", content="x"), name: "some"}])
 
-    assert {"fp_1"} == {chunk["system_fingerprint"] for chunk in chunks}
+    assert {"some"} == {chunk[name] for chunk in chunks}
+    assert not any(name in chunk for chunk in repair([{**event("stop", content="x"), name: None}]))
 
 
 @pytest.mark.parametrize(

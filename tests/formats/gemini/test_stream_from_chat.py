@@ -99,12 +99,12 @@ def test_hidden_thoughts() -> None:
     [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY"), ("odd", "OTHER")],
 )
 def test_finishes(finish: str, expected: str) -> None:
-    """The last event has the finish reason; a refusal includes the model's explanation."""
+    """The last event has the finish reason; the text of a refusal comes before it."""
     *_, last = translated({"content": "Hi"}, finish=finish)
-    *_, refused = translated({"refusal": "I will not."}, finish=finish)
+    words, refused = translated({"refusal": "I will not."}, finish=finish)
 
     assert expected == last["candidates"][0]["finishReason"]
-    assert "I will not." == refused["candidates"][0]["finishMessage"]
+    assert [{"text": "I will not."}] == words["candidates"][0]["content"]["parts"]
     assert (refused["candidates"][0]["finishReason"] == "SAFETY") == (
         finish in ("stop", "content_filter")
     )

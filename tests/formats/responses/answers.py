@@ -156,6 +156,13 @@ def read_strictly(events: list[Json], tools: Any = omit) -> Response:
     return response
 
 
+def check_order(events: list[Json]) -> list[Json]:
+    """Return the events of items, after checking that each item ends before the next starts."""
+    of_items = [event for event in events if "output_index" in event]
+    assert sorted(of_items, key=lambda event: event["output_index"]) == of_items
+    return of_items
+
+
 def check_event(event: Json) -> None:
     """Raise an error unless the event is valid for the SDK's own type."""
     _EVENT.validate_python(event)

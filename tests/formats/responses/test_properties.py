@@ -26,6 +26,7 @@ from tests.formats.openai_schemas import check_completion
 from tests.formats.responses.answers import (
     PICTURE,
     Upstream,
+    check_order,
     chunks_of,
     read_strictly,
     repair,
@@ -126,12 +127,13 @@ def test_responses_survive_a_round_trip(said: list[tuple[str, Any]]) -> None:
     sent, whole = write(chunks, request(tools=[{"type": "custom", "name": "apply_patch"}]))
 
     read_strictly(sent)
+    check_order(sent)
     before = completion_from_chunks(chunks)["choices"][0]
     for again in (sent, [whole]):
         after = completion_from_chunks(chunks_of(again))["choices"][0]
-        # Interrupted reasoning becomes paragraphs.
+        # Interrupted reasoning, and what comes after an interrupted message, becomes paragraphs.
         for choice in (before, after):
-            for field in ("reasoning_content", "content"):
+            for field in ("reasoning_content", "content", "refusal"):
                 choice["message"][field] = (choice["message"].get(field) or "").replace("\n\n", "")
         assert before == after
 

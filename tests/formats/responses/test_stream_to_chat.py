@@ -118,7 +118,7 @@ def test_complete_texts_add_only_missing_parts() -> None:
     other = up.text(1, "a")
     other[-1]["item"]["content"][0]["text"] = "b"
 
-    assert "Helloa" == message_of(up.whole([*events, *other]))["content"]
+    assert "Hello\n\na" == message_of(up.whole([*events, *other]))["content"]
 
 
 @pytest.mark.parametrize(
