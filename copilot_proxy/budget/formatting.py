@@ -75,9 +75,9 @@ def advised_raise(limit: Limit, missing: int) -> str:
 
 
 def stored_hint(notes: Sequence[str]) -> str:
-    """Explain a refusal from the ledger, which does not contain the original message.
+    """Explain why the budget refused a request, given the request's `notes` in the ledger.
 
-    `notes` are the notes of the request; one of them is the advice from the original message.
+    The ledger does not store the original message, but one of the notes may be its advice.
     """
     usual = f"{TO_RAISE}copilot-proxy budget raise {_USUAL_RAISE}"
     advice = next((note for note in notes if note.startswith(TO_RAISE)), usual)

@@ -1,4 +1,4 @@
-"""Offers to sign in if a command on a terminal finds that the user is not signed in."""
+"""Offers to sign the user in if a command on a terminal needs a sign-in."""
 
 from collections.abc import Callable
 from typing import TypeVar

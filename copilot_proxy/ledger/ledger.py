@@ -82,7 +82,7 @@ class Ledger:
             self._signals.has_batch.set()
 
     def close(self) -> None:
-        """Write everything, and wait until it is written. Later records start a new thread."""
+        """Write everything, waiting for at most 10 seconds. Later records start a new thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._ending = thread

@@ -28,9 +28,9 @@ class State(NamedTuple):
 class SpentSums:
     """Caches how much of each limit has been spent, as read by one connection.
 
-    Computing a sum takes longer than a request, and the result changes only when a batch of rows is
-    written. `refresh` notices the changes of other connections; `clear` must be called after the
-    connection's own changes.
+    Computing a sum takes longer than the rest of the server's work for a request, and the result
+    changes only when a batch of rows is written. `refresh` notices the changes of other
+    connections; `clear` must be called after the connection's own changes.
     """
 
     version: object

@@ -27,9 +27,10 @@ class ItemPositions:
     def of(self, output: Sequence[Json], call_ids: Collection[str]) -> Iterator[tuple[int, Json]]:
         """Yield the items of the final event with their output indexes.
 
-        Unless an item of the same type was streamed with the item's position as its index, the
-        first message of `output` is the first message that was streamed, and so on. Items that were
-        not streamed get new indexes. Calls whose ids are in `call_ids` are left out.
+        An item is matched with the streamed item of its type whose index equals its position in
+        `output`, if there is one. The other items are matched with the remaining streamed items of
+        their type, in order. Calls, and items that were not streamed, get new indexes. Calls whose
+        ids are in `call_ids` are left out.
         """
         unused = count(max((i for some in self._indexes.values() for i in some), default=-1) + 1)
         left = {kind: set(indexes) for kind, indexes in self._indexes.items()}
