@@ -67,7 +67,7 @@ _RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 
 
 def drop_empty(api: str, request: Json) -> None:
-    """Remove the fields that ask for nothing from `request`, and replace null results and empty
+    """Remove the fields of `request` that ask for nothing, and replace null results and empty
     contents with empty strings.
 
     `request` must be newly decoded, and in the format of the client API `api`.
@@ -87,7 +87,7 @@ def drop_empty(api: str, request: Json) -> None:
 
 
 def drop_empty_fields(api: str, request: Json) -> None:
-    """Remove the fields that ask for nothing from `request`, which is in the format of `api`."""
+    """Remove the fields of `request`, in the format of `api`, that ask for nothing."""
     empty = _EMPTY[api]
     if empty.keys().isdisjoint(request):
         return  # the usual case

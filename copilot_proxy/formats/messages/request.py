@@ -77,7 +77,7 @@ def parse_request(body: bytes, *, counting: bool = False) -> MessagesRequest:
 
 
 def _add_empty_contents(messages: Any) -> None:
-    """Add a content to system messages that only set the effort, which need none."""
+    """Add empty content to system messages that omit it because they only set the effort."""
     for message in messages if isinstance(messages, list) else ():
         is_system = isinstance(message, dict) and message.get("role") == "system"
         if is_system and message.get("output_config") and message.get("content") is None:
