@@ -100,6 +100,12 @@ BODIES: Final[dict[str, Json]] = {
                     }
                 ],
             },
+            {
+                "role": "system",
+                "content": [TEXT],
+                "output_config": {"effort": "low"},
+                "clear_at": "next_user_message",
+            },
         ],
     },
     "chat_completions": {
@@ -109,7 +115,10 @@ BODIES: Final[dict[str, Json]] = {
             {"type": "custom", "custom": {"name": "patch", "format": {"type": "text"}}},
         ],
         "tool_choice": {"type": "function", "function": {"name": "read"}},
-        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}},
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "n", "description": "An answer", "schema": SCHEMA},
+        },
         "stop": ["END"],
         "stream_options": {"include_usage": True},
         "reasoning_effort": "high",
@@ -210,6 +219,11 @@ BODIES: Final[dict[str, Json]] = {
                 "tools": [{"type": "function", "name": "find", "parameters": SCHEMA}],
             },
             {"type": "web_search_call", "id": "ws", "action": {"type": "search", "query": "x"}},
+            {
+                "type": "configuration_update",
+                "reasoning": {"effort": "low"},
+                "text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}},
+            },
         ],
     },
     "gemini": {

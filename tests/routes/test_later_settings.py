@@ -97,3 +97,38 @@ def test_an_instruction_for_one_turn(
     _, _, sent = post(proxy, simulator, MESSAGES, "gpt-4o", messages(system, *later))
 
     assert is_sent == ("Be brief." in sent)
+
+
+@every_value
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        pytest.param(
+            RESPONSES,
+            responses({"type": "configuration_update", "text": {"format": "json"}}, GO_ON),
+            "input[1].text.format",
+            id="a format",
+        ),
+        pytest.param(
+            RESPONSES,
+            responses({"type": "configuration_update", "reasoning": {"effort": 5}}, GO_ON),
+            "input[1].reasoning.effort",
+            id="an effort",
+        ),
+        pytest.param(
+            MESSAGES,
+            messages({"role": "system", "content": "Think.", "output_config": "high"}),
+            "messages[1].output_config",
+            id="an output config",
+        ),
+    ],
+)
+def test_settings_of_the_wrong_type_are_refused(
+    proxy: Proxy, simulator: Simulator, path: str, body: Json, param: str, model: str
+) -> None:
+    """The error names the setting."""
+    answer, _, _ = post(proxy, simulator, path, model, body)
+
+    assert 400 == answer.status_code, answer.text
+    assert param in answer.json()["error"]["message"]

@@ -134,7 +134,7 @@ PLACE: Final = {"retrievalConfig": {"languageCode": "en"}}
         (RESPONSES, responses(reasoning={"mode": "pro"}), "gpt-4o", "dropped reasoning.mode"),
         (MESSAGES, messages(output_config=BUDGET), "gpt-4o", "dropped output_config.task_budget"),
         *(
-            (RESPONSES, responses(SHELL), model, "dropped environment from shell_call items")
+            (RESPONSES, responses(SHELL, SHELL), model, "dropped environment from shell_call items")
             for model in MODELS
         ),
         *(
@@ -152,6 +152,31 @@ def test_losses_are_noted(
 
     assert 200 == answer.status_code, answer.text
     assert 1 == notes.count(note), notes
+
+
+@every_value
+@pytest.mark.parametrize("model", NOT_CHAT)
+def test_a_name_of_a_result_is_not_noted(proxy: Proxy, simulator: Simulator, model: str) -> None:
+    """Many clients add the tool's name to a result, but the call has it, so nothing is lost."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    result = {"role": "tool", "tool_call_id": "call_1", "name": "f", "content": "Sunny"}
+    body = chat({"role": "assistant", "content": None, "tool_calls": [call]}, result)
+
+    answer, notes, _ = post(proxy, simulator, CHAT, model, body)
+
+    assert 200 == answer.status_code, answer.text
+    assert "name" not in notes
+
+
+@every_value
+@pytest.mark.parametrize("model", OTHERS)
+def test_all_reasoning_is_sent_anyway(proxy: Proxy, simulator: Simulator, model: str) -> None:
+    """On other APIs, models get the reasoning of all turns, so asking for it loses nothing."""
+    body = responses(reasoning={"context": "all_turns"})
+
+    _, notes, _ = post(proxy, simulator, RESPONSES, model, body)
+
+    assert "reasoning.context" not in notes
 
 
 @every_value

@@ -30,6 +30,8 @@ _EXPRESSED: Final = frozenset(
 )
 """The fields of a message that other APIs express in their own way, that have a note of their own,
 or that mean nothing to the model."""
+_EXPRESSED_OF_RESULTS: Final = _EXPRESSED | {"name"}
+"""The same for results of tools, where the name is that of the called tool."""
 
 
 def prepare_answers(messages: list[Json], notes: list[str]) -> list[Json]:
@@ -77,8 +79,9 @@ def note_unknown(messages: list[Json], api: str, notes: list[str]) -> None:
     """Add a note for the fields of messages that `api` has no equivalent for, such as ``name``."""
     names: set[str] = set()
     for message in messages:
-        if not message.keys() <= _EXPRESSED:
-            unknown: Any = message.keys() - _EXPRESSED
+        expressed = _EXPRESSED_OF_RESULTS if message["role"] == "tool" else _EXPRESSED
+        if not message.keys() <= expressed:
+            unknown: Any = message.keys() - expressed
             names |= {name for name in unknown if message[name]}
     if names:
         notes.append(f"dropped {', '.join(sorted(names))} from messages: {api} has no equivalent")

@@ -159,7 +159,7 @@ def _set_format(chat: ChatRequest, body: MessagesRequest, notes: list[str]) -> N
     elif response_format.get("type") == "json_schema":
         form = response_format.get("json_schema") or {}
         schema = form.get("schema") or {"type": "object"}
-        if form.get("description") and "description" not in schema:
+        if isinstance(schema, dict) and form.get("description") and "description" not in schema:
             schema = {"description": form["description"], **schema}
         config = body.setdefault("output_config", {})
         config["format"] = {"type": "json_schema", "schema": schema}

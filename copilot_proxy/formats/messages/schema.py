@@ -44,11 +44,22 @@ class Block(Struct):
     cache_control: CacheControl | None = None
 
 
+class OutputConfig(Struct):
+    """The model's effort (`effort`), and the schema of its answer (`format`)."""
+
+    effort: str | None = None
+    format: Json | None = None
+
+
 class MessageParam(Struct):
-    """A message; a ``system`` message is an instruction in the middle of a conversation."""
+    """A message; a ``system`` message is an instruction in the middle of a conversation.
+
+    Only a ``system`` message has `output_config`, which changes the effort from there on.
+    """
 
     role: Literal["user", "assistant", "system"]
     content: str | list[Block]
+    output_config: OutputConfig | None = None
 
 
 class MessagesTool(Struct):
@@ -74,13 +85,6 @@ class Thinking(Struct):
 
     type: str
     budget_tokens: int | None = None
-
-
-class OutputConfig(Struct):
-    """The model's effort (`effort`), and the schema of its answer (`format`)."""
-
-    effort: str | None = None
-    format: Json | None = None
 
 
 class CountTokensRequest(Struct):

@@ -160,11 +160,12 @@ def as_user_message(item: Json) -> Json:
 def _note_others(item: Json, fields: tuple[str, ...], notes: list[str]) -> None:
     """Add a note for the fields of a call or output that its replacement cannot contain."""
     others = [name for name in item if item[name] and name not in (*fields, *_SHOWN)]
-    if others:
-        notes.append(
-            f"dropped {', '.join(sorted(others))} from {item['type']} items: Copilot does not "
-            "support them"
-        )
+    note = (
+        f"dropped {', '.join(sorted(others))} from {item['type']} items: Copilot does not support "
+        "them"
+    )
+    if others and note not in notes:
+        notes.append(note)
 
 
 def _call(item: Json, kind: str, fields: tuple[str, ...]) -> Json:

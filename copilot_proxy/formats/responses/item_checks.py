@@ -7,6 +7,9 @@ from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.base64_data import is_data_url
 from copilot_proxy.formats.documents import check_file
 from copilot_proxy.formats.images import checked_url
+from copilot_proxy.formats.responses import schema
+from copilot_proxy.formats.responses.configuration_updates import UPDATE
+from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import Json
 from copilot_proxy.formats.wrong_api import check_part
 
@@ -52,6 +55,8 @@ def _check_item(item: Json, path: str) -> None:
             )
         if item.get("content") is None:
             raise missing(f"{path}.content")
+    if kind == UPDATE:
+        check_shape(item, schema.ConfigurationUpdate, path)
     for name in _REQUIRED.get(kind, ()):
         if item.get(name) is None:
             raise missing(f"{path}.{name}")

@@ -59,7 +59,7 @@ _DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "background": (False,),
     "truncation": ("disabled",),
     # Fields of `reasoning`.
-    "context": ("auto",),
+    "context": ("auto", "all_turns"),
     "mode": ("standard",),
 }
 """Values that match the default behavior, so dropping them needs no note."""

@@ -86,6 +86,13 @@ class TextConfig(Struct):
     verbosity: str | None = None
 
 
+class ConfigurationUpdate(Struct):
+    """An input item that changes settings for the rest of the conversation."""
+
+    reasoning: Reasoning | None = None
+    text: TextConfig | None = None
+
+
 class ResponsesRequest(Struct):
     """The body of ``POST /v1/responses``.
 
