@@ -49,7 +49,15 @@ BODIES: Final[dict[str, Json]] = {
         "model": "m",
         "max_tokens": 2000,
         "system": [{**TEXT, "cache_control": {"type": "ephemeral"}}],
-        "tools": [{"name": "read", "description": "Reads", "input_schema": SCHEMA}],
+        "tools": [
+            {
+                "name": "read",
+                "description": "Reads",
+                "input_schema": SCHEMA,
+                "strict": True,
+                "input_examples": [{"path": "a"}],
+            }
+        ],
         "tool_choice": {"type": "auto"},
         "thinking": {"type": "enabled", "budget_tokens": 1024},
         "stop_sequences": ["END"],
@@ -87,6 +95,19 @@ BODIES: Final[dict[str, Json]] = {
                         "tool_use_id": "srv_1",
                         "content": [{"type": "web_search_result", "url": "u", "title": "t"}],
                     },
+                    {
+                        "type": "web_fetch_tool_result",
+                        "tool_use_id": "srv_1",
+                        "content": {
+                            "type": "web_fetch_result",
+                            "url": "u",
+                            "content": {
+                                "type": "document",
+                                "source": {"type": "text", "media_type": "text/plain", "data": "x"},
+                            },
+                        },
+                    },
+                    PICTURE,
                 ],
             },
             {
@@ -138,8 +159,11 @@ BODIES: Final[dict[str, Json]] = {
             },
             {
                 "role": "assistant",
-                "content": "Hi",
-                "refusal": None,
+                "name": "Bob",
+                "content": [TEXT, {"type": "image_url", "image_url": {"url": PNG}}],
+                "refusal": "No",
+                "annotations": [{"type": "url_citation", "url_citation": {"url": "u"}}],
+                "audio": {"id": "a"},
                 "reasoning_text": "Hm",
                 "reasoning_opaque": "c2ln",
                 "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}],
@@ -153,7 +177,15 @@ BODIES: Final[dict[str, Json]] = {
                     {"id": "call_2", "type": "custom", "custom": {"name": "patch", "input": "x"}},
                 ],
             },
-            {"role": "tool", "tool_call_id": "call_1", "content": [TEXT]},
+            {
+                "role": "tool",
+                "tool_call_id": "call_1",
+                "content": [
+                    TEXT,
+                    {"type": "image", "mimeType": "image/png", "data": DATA},
+                    {"type": "resource", "resource": {"mimeType": "image/png", "blob": DATA}},
+                ],
+            },
             {"role": "tool", "tool_call_id": "call_2", "content": "Done"},
         ],
     },
@@ -202,6 +234,7 @@ BODIES: Final[dict[str, Json]] = {
                 "content": [
                     {"type": "output_text", "text": "Hi", "annotations": [{"type": "x"}]},
                     {"type": "refusal", "refusal": "No"},
+                    {"type": "input_image", "image_url": PNG},
                 ],
             },
             {"type": "function_call", "call_id": "call_1", "name": "read", "arguments": "{}"},
@@ -219,6 +252,7 @@ BODIES: Final[dict[str, Json]] = {
                 "tools": [{"type": "function", "name": "find", "parameters": SCHEMA}],
             },
             {"type": "web_search_call", "id": "ws", "action": {"type": "search", "query": "x"}},
+            {"type": "image_generation_call", "id": "ig", "status": "completed", "result": DATA},
             {
                 "type": "configuration_update",
                 "reasoning": {"effort": "low"},
@@ -247,6 +281,9 @@ BODIES: Final[dict[str, Json]] = {
                 "role": "model",
                 "parts": [
                     {"text": "Hm", "thought": True, "thoughtSignature": "c2ln"},
+                    {"inlineData": {"mimeType": "image/png", "data": DATA}},
+                    {"executableCode": {"language": "PYTHON", "code": "x"}},
+                    {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "x"}},
                     {"functionCall": {"id": "1", "name": "read", "args": {"path": "a"}}},
                 ],
             },
