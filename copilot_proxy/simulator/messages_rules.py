@@ -82,9 +82,9 @@ def _message(number: int, message: Any, betas: set[str]) -> None:
         raise invalid_request("messages: text content blocks must be non-empty")
     for index, block in enumerate(blocks(message)):
         _block(f"messages.{number}.content.{index}", block)
-        if message["role"] == "assistant" and block["type"] in ("image", "document"):
-            raise invalid_request(
-                f"messages.{number}.content: {block['type']!r} blocks are not permitted within "
+        if message["role"] == "assistant" and block["type"] == "image":
+            raise invalid_request(  # as quoted in public bug reports
+                f"messages.{number}.content: 'image' blocks are not permitted within "
                 "assistant turns."
             )
 
