@@ -36,9 +36,9 @@ class EnvironmentStore:
         self._settings = settings
 
     def describe(self) -> str:
-        variable = f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
-        source = self._settings.sources.get("github_token", variable)
-        return source if source.startswith(ENVIRONMENT_PREFIX) else f"github_token in {source}"
+        if "github_token" in self._settings.sources:
+            return self._settings.place_of("github_token")
+        return f"{ENVIRONMENT_PREFIX}GITHUB_TOKEN"
 
     def unavailable(self) -> str | None:
         return _READ_ONLY
