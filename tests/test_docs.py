@@ -127,6 +127,32 @@ def test_every_note_about_a_loss_is_explained() -> None:
     assert sorted(set(notes_about_losses())) == sorted(documented)
 
 
+def error_codes() -> Iterator[str]:
+    """Yield the codes of errors that the program passes to errors as constants."""
+    folders = ("auth", "formats", "middleware", "relay", "routes", "server", "upstreams")
+    for path in [one for name in folders for one in (ROOT / "copilot_proxy" / name).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "code":
+                values = [node.value]
+                if isinstance(node.value, ast.IfExp):
+                    values = [node.value.body, node.value.orelse]
+                yield from (str(one.value) for one in values if isinstance(one, ast.Constant))
+
+
+def test_every_error_code_is_documented() -> None:
+    """The table in docs/api.md has every error code that a client can receive."""
+    page_only = {"invalid_code", "request_not_found"}  # only the dashboard's own page
+    login_only = {"expired_token"}
+    never_received = {"client_closed_request", "None"}
+    websocket_only = {"steering_not_supported"}  # explained under "WebSocket"
+    rows = re.findall(r"^\| \d{3}.*", section(text("docs/api.md"), "Errors"), re.M)
+    documented = set(re.findall(r"`(\w+)`", "\n".join(rows)))
+
+    received = set(error_codes()) - page_only - login_only - never_received - websocket_only
+    assert len(received) > 40
+    assert sorted(received - documented) == []
+
+
 def test_losses_of_pi_ai_are_documented() -> None:
     """The tables in docs/pi-ai.md list exactly the refused and dropped fields."""
     refused, dropped = re.findall(

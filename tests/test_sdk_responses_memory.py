@@ -288,6 +288,7 @@ def test_conversations_are_bounded(simulator: Simulator) -> None:
             )
 
     assert 413 == raised.value.status_code
+    assert "request_too_large" == raised.value.code
 
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "claude-opus-5"])

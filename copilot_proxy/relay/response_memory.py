@@ -246,5 +246,6 @@ def _too_large(limit: int) -> RequestError:
         "With the earlier items that it refers to, the input is larger than "
         f"{size_text(limit)}, or has more than {MAX_ITEMS} items.",
         status=413,
+        code="request_too_large",
         hint="Start a new conversation, or raise the limit with COPILOT_PROXY_MAX_BODY_BYTES.",
     )

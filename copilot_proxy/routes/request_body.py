@@ -146,6 +146,7 @@ def _too_large(limit: int) -> RequestError:
     return RequestError(
         f"The body is larger than {size_text(limit)}.",
         status=413,
+        code="request_too_large",
         hint="Send smaller or fewer images, or raise the limit with COPILOT_PROXY_MAX_BODY_BYTES.",
     )
 

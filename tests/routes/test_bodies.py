@@ -123,6 +123,8 @@ def test_too_large(simulator: Simulator) -> None:
 
     assert [413] * 7 == [a.status_code for a in (declared, streamed, *bombs)]
     assert "2,000 bytes" in declared.json()["error"]["message"]
+    codes = {answer.json()["error"]["code"] for answer in (declared, streamed, *bombs)}
+    assert codes == {"request_too_large"}
     assert 200 == fits.status_code
 
 

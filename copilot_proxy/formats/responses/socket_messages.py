@@ -152,6 +152,7 @@ def _too_large(message: str) -> RequestError:
     return RequestError(
         message,
         status=413,
+        code="request_too_large",
         hint="Send smaller or fewer images, or raise the limit with COPILOT_PROXY_MAX_BODY_BYTES.",
     )
 
