@@ -160,7 +160,7 @@ def _id(name: str, value: object, index: int, make: object) -> str:
 def share(cases: Sequence[T], key: object, parts: int) -> Sequence[T]:
     """Return all cases in CI, and elsewhere every `parts`-th, starting with a case chosen by `key`.
 
-    This way, tests with different keys divide the cases. Keys with the same `repr` are equal.
+    This way, tests with different keys share the work. Keys with the same `repr` are equal.
     """
     return cases if COMPLETE else cases[crc32(repr(key).encode()) % parts :: parts]
 

@@ -127,8 +127,8 @@ class Budget:
         return used[0] + (reserver.ended(plan, index) if reserver is not None else 0)
 
     def _report(self, problem: str | None) -> None:
-        """Log once why the limits cannot be checked or, if `problem` is None, that they are checked
-        again."""
+        """Log once why the limits cannot be checked or, if `problem` is None, that they can be
+        checked again."""
         if problem == self._problem:
             return
         self._problem = problem

@@ -1,4 +1,4 @@
-"""A conversation on the terminal: its history, its commands and its error handling."""
+"""A conversation in the terminal: its history, its commands and its error handling."""
 
 import asyncio
 import re

@@ -30,7 +30,7 @@ _HALF: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}$")
 def function_of(custom: Json) -> Json:
     """Return the definition of a function that represents a custom tool.
 
-    The definition is ``{"name", "description", "parameters"}``. `custom` may be in the form of
+    The definition is ``{"name", "description", "parameters"}``. `custom` may be in the format of
     Chat Completions or of Responses.
     """
     form = flat_format(custom.get("format"))

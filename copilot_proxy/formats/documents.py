@@ -204,7 +204,7 @@ def file_part(data: str, name: object, param: str) -> Json:
 
 
 def pdf_file(document: Document, name: object) -> Json:
-    """Return a PDF in the form of the OpenAI APIs: ``{"filename", "file_data"}``."""
+    """Return a PDF in the format of the OpenAI APIs: ``{"filename", "file_data"}``."""
     filename = name if isinstance(name, str) and name.strip() else DEFAULT_NAME
     if not filename.lower().endswith(".pdf"):
         filename += ".pdf"  # OpenAI infers the type from the name

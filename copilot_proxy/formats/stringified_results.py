@@ -31,8 +31,8 @@ def unpack_results(api: str, request: ClientRequest) -> None:
     """Replace the stringified results in `request`, a newly decoded request of the client API
     `api`.
 
-    On Chat Completions, which has no images in results, images in the form of another API or of MCP
-    are converted as well. The other APIs refuse them.
+    On Chat Completions, which has no images in results, images in the format of another API or of
+    MCP are converted as well. The other APIs refuse them.
     """
     results, name = _RESULTS[api](request)
     for result in results:

@@ -1,4 +1,4 @@
-"""The data recorded about a request for the log: counts and times, never its text."""
+"""The data about a request that the log needs: counts and times, never its text."""
 
 import random
 import time

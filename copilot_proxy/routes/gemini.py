@@ -74,7 +74,8 @@ async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) ->
 )
 async def call_gemini_model(request: LitestarRequest, call: FromPath[str]) -> ASGIApp:
     """The path ends with the model and the method, such as `gemini-pro:generateContent`. The
-    bodies of the other methods are GeminiCountTokensRequest, GeminiEmbedContentRequest and
+    body of `:countTokens` is a GeminiCountTokensRequest, that of `:embedContent` a
+    GeminiEmbedContentRequest, and that of `:batchEmbedContents` a
     GeminiBatchEmbedContentsRequest."""
     model, _, method = str(call).removeprefix("/").rpartition(":")
     handle = _HANDLERS.get(method)

@@ -19,8 +19,8 @@ _HANDLED_BY_UVICORN: Final = frozenset((b"connection", b"transfer-encoding"))
 class ResponseCycle(RequestResponseCycle):
     """uvicorn's cycle, for applications whose header names are in lowercase.
 
-    The head is sent together with the first part of the body if that follows immediately. This is
-    also the `BodyWriter` of a streamed response.
+    The head is sent together with the first part of the body if that follows immediately. The
+    cycle is also the `BodyWriter` of a streamed response.
     """
 
     _is_common = False

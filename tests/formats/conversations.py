@@ -1,4 +1,4 @@
-"""Agent conversations in each API, both common and unusual."""
+"""Agent conversations in each API's format, both common and unusual."""
 
 import base64
 import json

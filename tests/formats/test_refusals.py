@@ -176,7 +176,7 @@ def test_temporary_failures_may_be_retried(client: str, status: int) -> None:
 
 @EACH_CLIENT
 def test_a_session_limit_in_words(client: str) -> None:
-    """The wait in the message becomes Retry-After, and the cooldown of the whole account."""
+    """The wait in the message becomes both Retry-After and the whole account's cooldown."""
     time = Time()
     cooldowns = Cooldowns(lambda: time.monotonic)
     error = refused(

@@ -1,4 +1,4 @@
-"""Text passes through few files on its way to the client, and few calls go to a file above.
+"""Text passes through few files on its way to the client, and few calls go up to a higher layer.
 
 Each step takes time for every event, and makes the code harder to follow.
 """
@@ -49,7 +49,7 @@ class Trace:
     """The calls of the package's functions in one thread.
 
     `parts` contains the files of the functions called for each part of Copilot's answer, and
-    `climbs` contains the calls from a file to a file above it.
+    `climbs` contains the calls from a file to a file in a higher layer.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ def server() -> Iterator[Proxy]:
 def test_files_per_event(server: Proxy, client: str, api: str) -> None:
     """Text passes through at most 9 files if it is only repaired, and 11 if it is translated.
 
-    A request and its events cause at most 6 calls to a file above the caller.
+    A request and its events cause at most 6 calls to a higher layer.
     """
     # On a busy machine, many events may arrive together, or before the server waits for them.
     for _ in range(20):

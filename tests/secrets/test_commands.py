@@ -61,7 +61,7 @@ def marks() -> Marks:
 
 @pytest.fixture
 def home(own_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The folder for all of the program's files; HOME is empty."""
+    """The folder for all of the program's files, in a HOME that is otherwise empty."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(device_flow, "_MARGIN", 0.0)
     monkeypatch.setattr(verification, "_RETRY_DELAYS", (0.0, 0.0, 0.0))

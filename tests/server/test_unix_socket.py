@@ -176,7 +176,7 @@ def test_another_program_keeps_its_socket(path: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_socket_that_was_left_behind_is_replaced(path: Path) -> None:
-    """The stale socket of a killed server does not prevent a start."""
+    """The stale socket of a killed server does not keep the next server from starting."""
     with Terminal("serve", "--uds", str(path)) as terminal:
         terminal.wait_for("Stop with Ctrl+C.")
         terminal.kill(signal.SIGKILL)

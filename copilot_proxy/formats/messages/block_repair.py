@@ -30,7 +30,7 @@ class BlockRepair:
         self.has_call = False
 
     def feed(self, event: MessagesEvent) -> list[MessagesEvent]:
-        """Return the client's events for an event about a block."""
+        """Return the client's events for one of Copilot's events about a block."""
         index = event.get("index")
         index = index if type(index) is int else 0
         match event.get("type"):

@@ -148,8 +148,8 @@ PLAIN: Final = PlainDecoder(
 def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
     """Return the messages in the form that Copilot's Messages API accepts.
 
-    Messages with cache marks are returned as decoded JSON, because rules change marks. Returns None
-    if any of the rules about conversations might need to change something else.
+    Messages with cache marks are returned as decoded JSON, so that rules can change the marks.
+    Returns None if any of the rules about conversations might need to change something else.
     """
     limit = profile.max_images
     if profile.tool_id_form or (limit is not None and turns.images > limit):
@@ -173,10 +173,11 @@ def settled(turns: PlainTurns, profile: ModelProfile) -> PlainTurns | None:
 
 
 def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelProfile) -> PlainTurns:
-    """Return the messages; those that must change are returned as decoded JSON.
+    """Return the messages; those that may have to change are returned as decoded JSON.
 
-    Messages with cache marks must change, because rules change marks. If the model does not accept
-    empty results, messages that contain some must change too: the empty contents are removed.
+    Messages with cache marks are decoded so that rules can change the marks. If the model does not
+    accept empty results, messages that contain some must change too: the empty contents are
+    removed.
     """
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}
     changed |= {

@@ -133,8 +133,8 @@ class MessagesRepair:
         return []
 
     def _passed(self, data: MessagesEvent) -> list[MessagesEvent]:
-        """Return the client's events for an event: without Copilot's additions, and with the
-        client's names."""
+        """Return the client's events for one of Copilot's events: without Copilot's additions, and
+        with the client's names."""
         event = without_additions(data)
         if data["type"] == "message_start" and isinstance(event.get("message"), dict):
             return [{**event, "message": self._named(event["message"])}]

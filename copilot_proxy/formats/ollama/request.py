@@ -1,7 +1,7 @@
 """Parses and validates a client's request, finds its initiator, and counts its images.
 
 A request to ``/api/generate`` is converted to a request to ``/api/chat`` when it is parsed, and
-marked so that its answer is in the form of ``/api/generate``.
+marked so that its answer is in the format of ``/api/generate``.
 """
 
 from collections.abc import Iterator

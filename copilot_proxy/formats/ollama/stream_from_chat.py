@@ -158,7 +158,7 @@ class _Call:
 
 
 def _now() -> str:
-    """Return the current time in the form of Ollama's answers."""
+    """Return the current time in the format of Ollama's answers."""
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     return f"{_second(seconds)}.{nanoseconds:09}Z"
 

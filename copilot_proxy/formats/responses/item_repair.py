@@ -65,10 +65,10 @@ class ItemRepair:
         self._guards: dict[int, RunawayGuard] = {}
 
     def repair(self, kind: str, index: int, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the client's events for an event of type `kind` about the item at `index`.
+        """Return the client's events for one of Copilot's events.
 
-        `event` may be changed in place. Raises `BrokenResponse` if a call's arguments are endless
-        whitespace.
+        `event` has the type `kind`, is about the item at `index`, and may be changed in place.
+        Raises `BrokenResponse` if a call's arguments are endless whitespace.
         """
         if isinstance(event.get("item"), dict):
             return self._item_event(kind, index, event)
@@ -141,7 +141,7 @@ class ItemRepair:
         return {**value, "name": self._tool_names[name]}
 
     def _arguments(self, index: int, item: _Item, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the client's events for an event about a call's arguments."""
+        """Return the client's events for one of Copilot's events about a call's arguments."""
         delta = event.get("delta")
         if isinstance(delta, str):
             # Stops models that write endless blank lines, by the same rule as in chats.
@@ -166,7 +166,7 @@ class ItemRepair:
 
 
 def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
-    """Return the client's events for an event about a call's arguments.
+    """Return the client's events for one of Copilot's events about a call's arguments.
 
     If the arguments are empty at the end, they become an empty object, because clients parse them
     as JSON.

@@ -183,7 +183,7 @@ def _tool(tool: Json) -> Json:
 
 
 def _choice(choice: Json) -> Json:
-    """Return a tool choice in the form of Chat Completions. Raises `RequestError`."""
+    """Return a tool choice in the format of Chat Completions. Raises `RequestError`."""
     kind = choice.get("type")
     if kind in ("function", "custom"):
         return {"type": kind, kind: {"name": choice.get("name")}}

@@ -114,7 +114,7 @@ class ResponsesRepair:
         return self.response
 
     def feed(self, data: object) -> list[ResponsesEvent]:
-        """Return the client's events for an event, or for a whole response."""
+        """Return the client's events for one of Copilot's events, or for a whole response."""
         if not isinstance(data, dict):
             raise broken_responses.not_an_object()
         if self.is_finished:

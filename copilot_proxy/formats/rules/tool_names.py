@@ -16,7 +16,7 @@ _INVALID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def rename_invalid_tools(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
-    """Rename tools whose names the model does not accept, also in calls and the tool choice.
+    """Rename tools whose names the model does not accept, including in calls and the tool choice.
 
     The new name depends only on the old name, so it is the same in later requests.
     """

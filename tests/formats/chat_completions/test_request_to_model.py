@@ -42,7 +42,7 @@ def test_the_clients_request_is_not_touched() -> None:
 
 
 def test_the_model_id_is_sent() -> None:
-    """Copilot receives the model's id from the catalogue, or the client's name if there is none."""
+    """Copilot receives the model's id or, for an unknown model, the name that the client sent."""
     assert "gpt-4o" == adapted(recorded("gpt-4o"), model="default")["model"]
     assert "default" == adapted(None, model="default")["model"]
 

@@ -299,7 +299,7 @@ async def test_a_blocked_loop_causes_no_timeout(talk: Conversation) -> None:
 
 
 async def test_pieces_are_processed_as_they_arrive(talk: Conversation) -> None:
-    """Pieces are processed within one loop iteration until one has a result; later ones wait."""
+    """Pieces are processed in one loop iteration until one produces a result; the rest wait."""
     exchange = talk.ask()
     talk.hear(CHUNKED)
     got: list[bytes] = []
