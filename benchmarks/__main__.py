@@ -44,7 +44,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     names = [one.name for one in measures.MEASURES] + ["start", "commands"]
-    parser.add_argument("--quick", action="store_true", help="about two minutes, one round")
+    parser.add_argument("--quick", action="store_true", help="about three minutes, one round")
     parser.add_argument(
         "--rounds", type=int, help="rounds per measurement (default: 3, or 1 with --quick)"
     )

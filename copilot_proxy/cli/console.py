@@ -10,7 +10,13 @@ from pathlib import PurePath
 from typing import Final
 
 from copilot_proxy import ENVIRONMENT_PREFIX
-from copilot_proxy.errors import CopilotProxyError, NotSignedIn, join_sentences, with_profile
+from copilot_proxy.errors import (
+    CopilotProxyError,
+    NotSignedIn,
+    UpstreamUnreachable,
+    join_sentences,
+    with_profile,
+)
 from copilot_proxy.launchers import launcher
 from copilot_proxy.terminal import escape_controls, terminal_width
 
@@ -86,7 +92,8 @@ def print_error(error: CopilotProxyError) -> None:
     refused = isinstance(error, NotSignedIn) and error.code in _REFUSED
     if refused and os.environ.get(_TOKEN) and _TOKEN not in (hint or ""):
         hint = f"{_TOKEN} is set and takes precedence over a sign-in: unset it. {hint or ''}"
-    wait = error.headers.get("retry-after")
+    # Without a connection, the wait is only the server's own pause between attempts.
+    wait = None if isinstance(error, UpstreamUnreachable) else error.headers.get("retry-after")
     if wait and f"{wait} s" not in (hint or ""):
         hint = join_sentences(f"Wait {wait} s.", hint)
     if hint:

@@ -11,7 +11,12 @@ import pytest
 from copilot_proxy import terminal
 from copilot_proxy.cli import console
 from copilot_proxy.cli.error_boundary import run_command
-from copilot_proxy.errors import CopilotProxyError, NotSignedIn, UsageError
+from copilot_proxy.errors import (
+    CopilotProxyError,
+    NotSignedIn,
+    UpstreamUnreachable,
+    UsageError,
+)
 from tests.cli.conftest import Cli, environment
 from tests.cli.terminals import Terminal
 
@@ -122,6 +127,14 @@ def test_the_seconds_to_wait(capsys: pytest.CaptureFixture[str]) -> None:
         "Wait 9 s. Or ask another model.",
         "Wait 9 s.",
     ]
+
+
+def test_no_wait_without_a_connection(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a connection, the hint says what to check first, not to wait for the server."""
+    error = UpstreamUnreachable("No connection.", sent=False, hint="Check the address.")
+    error.headers["retry-after"] = "2"
+    console.print_error(error)
+    assert capsys.readouterr().err == "Error: No connection.\nCheck the address.\n"
 
 
 def test_a_token_in_the_environment(
