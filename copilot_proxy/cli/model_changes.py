@@ -48,8 +48,8 @@ class SeenModel(NamedTuple):
 class SeenList(NamedTuple):
     """What is remembered of a model list."""
 
-    at: str
-    """When the list was remembered, such as ``2026-11-29T12:00:00Z``."""
+    at: datetime
+    """When the list was remembered, with its time zone."""
     models: Mapping[str, SeenModel]
 
 
@@ -68,9 +68,8 @@ class Changes(NamedTuple):
 
 def seen_list(catalogue: "Catalogue", now: datetime | None = None) -> SeenList:
     """Return the data to remember about `catalogue`."""
-    at = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return SeenList(
-        at,
+        now or datetime.now(UTC),
         {
             model.id: SeenModel(
                 price_text(model),
@@ -105,8 +104,8 @@ def load(folder: Path, host: str) -> SeenList | None:
             )
             for name, one in entry["models"].items()
         }
-        return SeenList(str(entry["at"]), models)
-    except (KeyError, TypeError, AttributeError):
+        return SeenList(datetime.fromisoformat(entry["at"]).astimezone(), models)
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
@@ -117,7 +116,7 @@ def save(folder: Path, host: str, seen: SeenList) -> None:
     try:
         make_folder(folder)
         with locked(folder / _LOCK):  # another profile may save the list of another host
-            hosts = {**_read(path), host: {"at": seen.at, "models": models}}
+            hosts = {**_read(path), host: {"at": _timestamp(seen.at), "models": models}}
             replace_private(path, json.dumps(hosts).encode())
     except OSError as error:
         raise CopilotProxyError(
@@ -151,7 +150,7 @@ def as_json(changes: Changes, before: SeenList, catalogue: "Catalogue") -> dict[
         return model.id if model is not None else None
 
     return {
-        "since": before.at,
+        "since": _timestamp(before.at),
         "added": [{"id": name, "price": now.models[name].price} for name in changes.added],
         "gone": [{"id": name, "successor": heir(name)} for name in changes.gone],
         "retiring": [
@@ -163,6 +162,11 @@ def as_json(changes: Changes, before: SeenList, catalogue: "Catalogue") -> dict[
             for name in changes.prices
         ],
     }
+
+
+def _timestamp(at: datetime) -> str:
+    """Return the time in UTC, such as ``2026-11-29T12:00:00Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _successor(catalogue: "Catalogue", name: str, before: SeenList) -> "Model | None":

@@ -103,7 +103,7 @@ def _print_changes(catalogue: "Catalogue", folder: Path, host: str, *, as_json: 
         for line in model_changes.lines(changes, before, catalogue):
             print_result(line)
         what = "Compared with the list from" if changes else "Nothing has changed since"
-        print_message(f"{what} {before.at.replace('T', ' ').removesuffix('Z')} UTC.")
+        print_message(f"{what} {before.at.astimezone():%Y-%m-%d %H:%M}.")
     model_changes.save(folder, host, now)
     if before is None and not as_json:
         count = len(now.models)

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,22 @@ def test_changes(cli: Cli, account: Simulator, seen: Path) -> None:
     assert ["models-seen.json"] == [
         name for name in os.listdir(seen.parent) if "seen" in name and ".lock" not in name
     ]
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows cannot change the time zone")
+def test_local_time(cli: Cli, seen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of the earlier list is shown in the user's time zone."""
+    cli("models", "--changed")
+    saved = json.loads(seen.read_text(encoding="utf-8"))
+    for host in saved.values():
+        host["at"] = "2026-11-29T23:30:00Z"
+    seen.write_text(json.dumps(saved), encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        ran = cli("models", "--changed")
+    time.tzset()
+    assert "Nothing has changed since 2026-11-30 08:30." in ran.err
 
 
 def test_json(cli: Cli, account: Simulator) -> None:
