@@ -183,7 +183,7 @@ def parse_models(payload: object) -> Catalogue:
     token_billed = any(token_price(entry) is not None for entry in entries)
     catalogue = Catalogue(model for entry in entries if (model := _model(entry, token_billed)))
     if not len(catalogue):
-        raise ValueError("it contains no model")
+        raise ValueError("it contains no models")
     return catalogue
 
 

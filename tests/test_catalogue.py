@@ -136,7 +136,7 @@ def test_invalid_limits(value: object) -> None:
 )
 def test_invalid_lists(payload: object) -> None:
     """Anything other than a list of models is an error, not an empty list."""
-    with pytest.raises(ValueError, match=r"not a list of models|contains no model"):
+    with pytest.raises(ValueError, match=r"not a list of models|contains no models"):
         parse_models(payload)
 
 

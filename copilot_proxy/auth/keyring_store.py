@@ -139,11 +139,11 @@ def _reason_unavailable() -> str | None:
 
         backend = keyring.get_keyring()
     except Exception as error:  # a backend may raise anything during detection
-        return f"{_UNAVAILABLE} (keyring failed to start: {type(error).__name__})."
+        return f"{_UNAVAILABLE} (the keyring library failed to start: {type(error).__name__})."
     if isinstance(backend, fail.Keyring):
         return f"{_UNAVAILABLE}."
     if isinstance(backend, null.Keyring):
-        return f"{_UNAVAILABLE} (keyring is disabled)."
+        return f"{_UNAVAILABLE} (the keyring library is disabled)."
     if isinstance(backend, chainer.ChainerBackend) and not _any_usable(backend.backends):
         return f"{_UNAVAILABLE}."
     return None

@@ -35,7 +35,8 @@ def raise_limits(
         limits = stored.with_defaults(defaults).limits
         if not any((one.kind, one.name) == (kind, name) and per in ("", one.per) for one in limits):
             # Otherwise, the raise would apply to a limit that the user sets later.
-            scope = f" for the {kind} {name}" if kind else " for all requests" if limits else ""
+            general = " that covers all requests" if limits else ""
+            scope = f" for the {kind} {name}" if kind else general
             flag = scope_flag(Limit(nano, "day", kind, name))
             others = "To list the budgets, run: copilot-proxy budget\n" if limits else ""
             raise UsageError(

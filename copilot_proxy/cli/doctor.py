@@ -65,7 +65,8 @@ def doctor(
 ) -> int:
     """Find problems and explain how to fix them.
 
-    The exit code is 0 if there are no problems, 1 if there are warnings, 2 if something is broken.
+    The exit code is 0 if there are no problems, 1 if there are warnings, and 2 if something is
+    broken.
     """
     from copilot_proxy.cli.client_choice import named_client
     from copilot_proxy.cli.run_connection import is_found, program_of

@@ -96,9 +96,9 @@ def usage(
 ) -> int:
     """Show the cost of requests and the remaining quota.
 
-    FRESH, CACHED, WRITTEN and OUT are token counts: input that was not in the cache, read from the
-    cache, written to the cache, and output. CACHE is the share of the prompts that was read from
-    the cache. LOST is the cost of cache misses.
+    FRESH, CACHED, WRITTEN and OUT are token counts: CACHED is input read from the cache, WRITTEN
+    is input written to the cache, FRESH is all other input, and OUT is output. CACHE is the share
+    of the prompts that was read from the cache. LOST is the cost of cache misses.
     """
     from copilot_proxy.ledger.database import opened_ledger
     from copilot_proxy.ledger.queries import UNKNOWN, Filters

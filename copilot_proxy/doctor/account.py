@@ -83,7 +83,7 @@ def check_copilot(context: CheckContext) -> Iterator[Result]:
                 f"See your subscription at {_SETTINGS_URL}",
             )
         else:
-            yield ok(f"plan {facts.account.plan}")
+            yield ok(f"plan: {facts.account.plan}")
     elif facts.errors:
         yield skipped("Unknown; see the other problems.")
     else:

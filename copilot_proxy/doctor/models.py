@@ -31,7 +31,7 @@ def check_models(context: CheckContext) -> Iterator[Result]:
     ]
     yield from problems
     if not catalogue.chat:
-        yield warning("The account has no chat model.", f"Enable models at {ENABLE_URL}")
+        yield warning("The account has no chat models.", f"Enable models at {ENABLE_URL}")
     elif not problems:
         # `login` and `models` show the same number.
         yield ok(f"{len(catalogue.picker_models)} chat models ready")

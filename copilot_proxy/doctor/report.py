@@ -110,7 +110,7 @@ def _account(context: CheckContext) -> Iterator[str]:
     except CopilotProxyError:
         return
     if isinstance(facts.account, Account):
-        yield f"plan {facts.account.plan} ({facts.account.sku})"
+        yield f"plan: {facts.account.plan} ({facts.account.sku})"
     for error in facts.errors:
         yield f"error {error.code or type(error).__name__}"
     catalogue = context.catalogue()

@@ -31,7 +31,7 @@ FAMILIES: Final = (
     ),
     Family(
         name="Images for Anthropic, Google and Moonshot on Chat Completions",
-        source="public bug reports: models of other vendors refuse the detail original",
+        source="public bug reports: models of other vendors refuse the detail 'original'",
         vendors=("Anthropic", "Google", "Moonshot AI"),
         apis=("chat_completions",),
         traits={"original_detail": False},

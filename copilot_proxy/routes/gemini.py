@@ -61,7 +61,7 @@ async def get_gemini_model(request: LitestarRequest, model_id: FromPath[str]) ->
     status_code=200,
     operation_class=documented(
         schema.GenerateContentRequest,
-        events="With `:streamGenerateContent?alt=sse`: each is a GenerateContentResponse.",
+        events="With `:streamGenerateContent?alt=sse`, each event is a GenerateContentResponse.",
     ),
     responses=answers_with(
         schema.GenerateContentResponse,

@@ -30,7 +30,7 @@ from copilot_proxy.routes.services import Services, get_caller, get_services, pa
 from copilot_proxy.routes.streaming import WholeAnswer
 
 _NDJSON: Final = "application/x-ndjson"
-_LINES: Final = "Each line is a JSON object; the last one has `done` and the token counts."
+_LINES: Final = "Each line is a JSON object; the last one has `done: true` and the token counts."
 
 
 def is_off(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:

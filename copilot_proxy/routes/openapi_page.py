@@ -99,11 +99,17 @@ def _type(schema: dict[str, Any]) -> str:
             return " or ".join(map(_type, schema[key]))
     if "enum" in schema or "const" in schema:
         values = schema.get("enum") or [schema["const"]]
-        return " or ".join(f"<code>{escape(str(value))}</code>" for value in values)
+        return " or ".join(f"<code>{escape(_value(value))}</code>" for value in values)
     if schema.get("type") == "array":
-        return f"list of {_type(schema.get('items', {}))}"
+        inner = _type(schema.get("items", {}))
+        # Without the parentheses, all but the first would read like alternatives to the list.
+        return f"list of ({inner})" if " or " in inner else f"list of {inner}"
     kind = schema.get("type", "anything" if not schema else "")
     return escape(" or ".join(kind) if isinstance(kind, list) else kind)
+
+
+def _value(value: object) -> str:
+    return "null" if value is None else str(value)
 
 
 def _table(rows: list[tuple[str, str]]) -> str:

@@ -98,7 +98,7 @@ def no_access(notification_id: str, login: str) -> Refusal:
         ),
         "programmatic_token_generation": (
             "Unusual activity",
-            "Your account asked for too many tokens by a program.",
+            "A program requested too many tokens for your account.",
             "https://docs.github.com/site-policy/github-terms/github-terms-of-service",
         ),
     }

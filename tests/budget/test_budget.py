@@ -420,7 +420,7 @@ def test_raising_no_limit(cli: Callable[..., Any]) -> None:  # noqa: F811
     cli("budget", "set", "5/day", "--client", "codex")
     ran = cli("budget", "raise", "100")
     assert [
-        "Error: There is no budget for all requests, so nothing was raised.",
+        "Error: There is no budget that covers all requests, so nothing was raised.",
         "To list the budgets, run: copilot-proxy budget",
     ] == ran.err.splitlines()[:2]
     cli("budget", "off")
@@ -438,7 +438,10 @@ def test_raising_one_of_several_limits(cli: Callable[..., Any]) -> None:  # noqa
     day, session = cli("budget", "raise", "100/session").out.splitlines()
     assert day.startswith("5 AI credits per day: ")
     assert session.startswith("109 AI credits per session (raised by 100): ")
-    assert "There is no budget per month for all requests" in cli("budget", "raise", "1/month").err
+    assert (
+        "There is no budget per month that covers all requests"
+        in cli("budget", "raise", "1/month").err
+    )
     assert "is not a limit: expected AI credits per day" in cli("budget", "raise", "1/week").err
     assert "must be greater than 0" in cli("budget", "raise", "0").err
 

@@ -227,7 +227,7 @@ def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "--report")
     assert ran.out.startswith("```text\ng-copilot-proxy ")
     assert ran.out.endswith("```\n")
-    assert "plan Pro (monthly_subscriber_quota)" in ran.out
+    assert "plan: Pro (monthly_subscriber_quota)" in ran.out
     assert "budget = (1 entry) (COPILOT_PROXY_BUDGET)" in ran.out
     assert "budget           limits per month for a client, per day; none is used up\n" in ran.out
     private = (

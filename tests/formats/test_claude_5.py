@@ -208,7 +208,7 @@ def test_the_instruction_leaves_the_cached_prompt_unchanged(client: str, id: str
     instruction = {"type": "text", "text": CALL_ANY_TOOL}
     assert {"role": "system", "content": [instruction]} == last
     assert (plain.body["messages"], plain.body["system"]) == (earlier, forced.body["system"])
-    assert any("and an instruction at the end" in note for note in forced.notes)
+    assert any("and added an instruction at the end" in note for note in forced.notes)
 
 
 @every_client

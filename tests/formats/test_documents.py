@@ -366,4 +366,4 @@ def test_documents_that_consist_of_blocks(model: Model, make: Any) -> None:
     assert places == sorted(places)
     assert "iVBORw0KGgo=" in said
     if model is CLAUDE:
-        assert "changed documents of type content to text" in "; ".join(prepared.notes)
+        assert "changed documents of the type 'content' to text" in "; ".join(prepared.notes)

@@ -485,6 +485,8 @@ def test_openapi_describes_the_shapes(proxy: Proxy) -> None:
     assert references <= {f"#/components/schemas/{name}" for name in schemas}
     assert "ChatCompletionRequest" in page.text
     assert "<script" not in page.text
+    assert "string or list of (string or integer or list of integer)" in page.text
+    assert "<code>None</code>" not in page.text
 
 
 def _references(value: Any) -> list[str]:

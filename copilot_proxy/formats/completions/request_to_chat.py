@@ -9,7 +9,7 @@ from copilot_proxy.formats.types import ClientRequest
 
 INDEX: Final = "continuation"
 """The field of a split request that holds the continuation's index; it never leaves the program."""
-_DECODED: Final = "decoded the token ids of prompt with cl100k_base"
+_DECODED: Final = "decoded the prompt's token ids with cl100k_base"
 _OWN: Final = ("prompt", "echo", "best_of", "suffix", "logprobs", "n", INDEX)
 """Fields that a chat request does not have, or that have a different meaning there."""
 

@@ -124,7 +124,7 @@ def _document(block: Json, path: str, unique_notes: set[str]) -> list[Json]:
     content = source.get("content")
     inner = content if isinstance(content, list) else [{"type": "text", "text": content}]
     blocks = _content(inner, f"{path}.source.content", unique_notes)
-    unique_notes.add("changed documents of type content to text: Copilot may not accept them")
+    unique_notes.add("changed documents of the type 'content' to text: Copilot may not accept them")
     start, _, end = as_text("", block.get("title")).rpartition("\n\n")
     if isinstance(context := block.get("context"), str) and context:
         start = f"{about_document(context)}\n{start}"

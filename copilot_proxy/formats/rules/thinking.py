@@ -38,8 +38,8 @@ def replace_forced_tool(outgoing: OutgoingBody, profile: ModelProfile, notes: li
         outgoing.instruct(text)
         where = "in the system prompt"
     notes.append(
-        f"changed tool_choice to auto and an instruction {where}: the model cannot be forced to "
-        "call a tool"
+        f"changed tool_choice to auto and added an instruction {where}: the model cannot be forced "
+        "to call a tool"
     )
 
 
