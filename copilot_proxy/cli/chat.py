@@ -35,7 +35,7 @@ def chat(
         typer.Argument(
             help="The question; piped input is appended to it. Without either, start a "
             "conversation.",
-            metavar="PROMPT",
+            metavar="[PROMPT]",
         ),
     ] = None,
     model: Annotated[

@@ -27,7 +27,7 @@ def models(
     filter: Annotated[
         str | None,
         typer.Argument(
-            help="Show only models with this text in their id, name or vendor.", metavar="FILTER"
+            help="Show only models with this text in their id, name or vendor.", metavar="[FILTER]"
         ),
     ] = None,
     include_all: Annotated[

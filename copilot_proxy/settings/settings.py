@@ -53,8 +53,8 @@ class Settings:
     api_key: Secret | None = _setting(
         None,
         parse.key,
-        "Key that clients must send, as Bearer or x-api-key. Required unless HOST is a loopback "
-        "address.",
+        "Key that clients must send, as a Bearer token or in x-api-key. Required unless HOST is a "
+        "loopback address.",
         own=True,
     )
     api_keys: tuple[ApiKey, ...] = _setting(
@@ -163,7 +163,8 @@ class Settings:
     otlp_endpoint: str | None = _setting(
         None,
         parse.collector,
-        "A collector to send metrics and traces to, as OTLP over HTTP; `env` uses OTEL_EXPORTER_*.",
+        "A collector to send metrics and traces to, as OTLP over HTTP; `env` means the address in "
+        "OTEL_EXPORTER_OTLP_ENDPOINT.",
     )
     dump_dir: Path | None = _setting(
         None, parse.path, "A folder to write every conversation to, for debugging.", own=True

@@ -122,7 +122,9 @@ def _rows(days: int, per_day: int, now: float) -> Iterator[dict[str, Any]]:
             "outcome": "refused_upstream" if failed else "ok",
             "error_code": "rate_limit_exceeded" if failed else None,
             "finish_reason": None if failed else "stop",
-            "notes_json": json.dumps(["dropped temperature: not accepted"]) if missed else None,
+            "notes_json": json.dumps(["dropped temperature: the model accepts only its default"])
+            if missed
+            else None,
             "quota_unit": "AI credits",
             "quota_entitlement": 7000.0,
             "quota_percent_left": round(100 - spent / 70, 1),
