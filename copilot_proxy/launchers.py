@@ -1,4 +1,4 @@
-"""Detects programs that run a copy of this one without installing it: pipx run and uvx."""
+"""Detects the tools that run a copy of this program without installing it: pipx run and uvx."""
 
 import sys
 from pathlib import PurePath

@@ -16,7 +16,7 @@ TOKENS_PER_EVENT: Final = 2.0
 
 
 def prompt_tokens(request: Mapping[str, Any]) -> int:
-    """Return the estimated tokens of a request in any API's format."""
+    """Return the estimated number of tokens in a request in any API's format."""
     chars = files = 0
     todo: list[Any] = [request]
     for value in todo:  # the list grows during the loop

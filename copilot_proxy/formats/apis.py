@@ -112,7 +112,7 @@ def _not_refused(
 
     If all were refused, all but the one refused last are returned, because they may work again.
     Without a catalogue, the result is a guess: the client's own API if Copilot supports it,
-    otherwise Chat Completions. Models that list no API are called on Chat Completions.
+    otherwise Chat Completions. Models that list no API are called through Chat Completions.
     """
     if model is None:
         listed = [api for api in UPSTREAM_APIS if is_same_api(client, api)]

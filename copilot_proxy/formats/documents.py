@@ -128,7 +128,7 @@ def as_text(text: str, title: object) -> str:
 
 
 def about_document(context: str) -> str:
-    """Return the text that precedes a document with this `context`."""
+    """Return the text that states a document's `context`, to be inserted before the document."""
     return f"About the next document: {context}"
 
 

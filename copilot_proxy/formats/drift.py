@@ -176,6 +176,6 @@ def _in_type(kind: str, value: object, known: Iterable[str]) -> list[Unknown]:
 
 
 def _unknown(kind: str, name: object) -> Unknown:
-    """Return an unknown thing called `name`; anything that does not look like a name is hidden."""
+    """Return an `Unknown` with `name`, or with a placeholder if it does not look like a name."""
     is_name = isinstance(name, str) and _NAME.fullmatch(name)
     return Unknown(kind, str(name) if is_name else "(not a name)")

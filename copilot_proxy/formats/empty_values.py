@@ -87,7 +87,7 @@ def drop_empty(api: str, request: Json) -> None:
 
 
 def drop_empty_fields(api: str, request: Json) -> None:
-    """Remove the fields that ask for nothing from `request`, which is in the format of `api`."""
+    """Remove the fields of `request` that ask for nothing; `request` is in the format of `api`."""
     empty = _EMPTY[api]
     if empty.keys().isdisjoint(request):
         return  # the usual case

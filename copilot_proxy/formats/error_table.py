@@ -297,6 +297,6 @@ _PLAIN_CODES: Final = frozenset(
 
 
 def is_known_code(code: str) -> bool:
-    """Return whether Copilot is known to send `code`. Numbers mean nothing, and count as known."""
+    """Return whether Copilot is known to send `code`. All numbers count: they carry no meaning."""
     name = code.partition(":")[0]
     return name in _BY_CODE or name in _PLAIN_CODES or name.isdecimal()

@@ -48,7 +48,7 @@ class FileUrl:
 
 
 def may_have_files(body: bytes) -> bool:
-    """Return whether a request that is not decoded yet may contain an image or document."""
+    """Return whether a request that has not been decoded yet may contain an image or document."""
     return any(kind in body for kind in _TYPES)
 
 

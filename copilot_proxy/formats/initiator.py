@@ -22,9 +22,9 @@ def initiator_of(turns: Iterable[TurnKind | None]) -> Initiator:
 
     The result is ``user`` if and only if the last turn is the user's own. None stands for
     instructions and tool lists. They are skipped, because clients also put them after the user's
-    words. An aside belongs to the tool results before it. If there are none, it counts as the
-    user's. So does a request without any turns. Plans with premium requests only charge for
-    ``user``, so the value must always be truthful.
+    words. An ``aside`` directly after tool results belongs to them; any other counts as the user's
+    own words. A request without any turns is also the user's. Plans with premium requests only
+    charge for ``user``, so the value must always be truthful.
     """
     aside = False
     for turn in turns:

@@ -54,7 +54,7 @@ _PLAIN_WITH_IMAGES: Final = _PLAIN._replace(types={*_PLAIN.types, *_IMAGES})
 
 
 def kinds_of(turns: object) -> Kinds:
-    """Return the kinds of the messages or items `turns`, of any API; any JSON is accepted."""
+    """Return the kinds in `turns`, the messages or items of any API; any JSON is accepted."""
     if _is_text_only(turns):
         return _TEXTS
     types: set[str] = set()

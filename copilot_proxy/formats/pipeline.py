@@ -46,12 +46,12 @@ class Pipeline:
         return self._reader.has_ended
 
     def feed(self, data: object) -> list[ClientEvent]:
-        """Return the client's events for one of Copilot's events."""
+        """Return the events to send to the client for one of Copilot's events."""
         write = self._writer.feed
         return [event for chunk in self._reader.feed(data) for event in write(chunk)]
 
     def close(self, *, done: bool = False) -> list[ClientEvent]:
-        """Return the client's last events."""
+        """Return the last events to send to the client."""
         write = self._writer.feed
         events = [event for chunk in self._reader.close(done=done) for event in write(chunk)]
         return [*events, *self._writer.close()]

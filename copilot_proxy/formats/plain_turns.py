@@ -56,7 +56,7 @@ class PlainTurns(list[Any]):
         return [turn for turn in self if type(turn) is dict]
 
     def replaced(self, turns: Iterable[Any]) -> "PlainTurns":
-        """Return the same conversation with its messages replaced by `turns`."""
+        """Return a copy of this conversation with its messages replaced by `turns`."""
         other = PlainTurns(turns, self.images, self.text_size)
         other.wide_size = self.wide_size
         return other

@@ -32,7 +32,7 @@ _MAX_REFUSED: Final = 10_000
 
 
 class ReasoningCache:
-    """An LRU cache of the reasoning before tool calls, plain and encrypted.
+    """An LRU cache of the reasoning before tool calls, both plain text and encrypted.
 
     `calls` and `characters` limit its size.
     """

@@ -74,8 +74,8 @@ def diagnose(
 
 
 def explain_unlisted(error: UpstreamRefusal, *, is_listed: bool) -> None:
-    """Set the hint of `error` if Copilot does not know a model and its list of models could not be
-    read.
+    """Set the hint of `error` if Copilot does not know the model and the list of Copilot's models
+    could not be read.
 
     Without the list, the client's name for the model is sent unchanged. `is_listed` is True if the
     model was found in the list.

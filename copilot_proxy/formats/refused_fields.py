@@ -32,7 +32,7 @@ _EACH: Final = "*"
 
 
 def refused_fields(message: str) -> list[FieldPath]:
-    """Return which fields of messages, items and tools the error `message` refuses."""
+    """Return the fields of messages, items and tools that were refused, according to `message`."""
     found = []
     for match in _REFUSED.finditer(message):
         steps = _STEP.findall(match["extra"] or match["unknown"])

@@ -185,8 +185,8 @@ class StopTranslator:
         return "tool_calls" if self._calls else "stop"
 
     def _filter(self, chunk: ChatChunk) -> list[ChatChunk]:
-        """Return the client's part of a chunk. After a cut, these are only the token counts, and
-        the rest of calls that began before the cut."""
+        """Return the part of a chunk that the client receives. After a cut, that is only the token
+        counts, and the rest of any calls that began before the cut."""
         if not chunk["choices"]:
             return [chunk]
         choice = chunk["choices"][0]

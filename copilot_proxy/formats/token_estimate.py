@@ -32,7 +32,7 @@ class CountedFields(NamedTuple):
 
 
 def request_tokens(request: Mapping[str, Any]) -> int:
-    """Return a rough estimate of the tokens of a request for any API, based on its length."""
+    """Return a rough estimate of the number of tokens in a request for any API, from its length."""
     plain = [one for one in request.values() if type(one) is PlainTurns and not one.images]
     if not plain:
         return prompt_tokens(expanded(request))

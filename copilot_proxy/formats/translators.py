@@ -17,7 +17,7 @@ class RepeatedEvents(Protocol):
     """Translates events that differ from earlier ones only in their text, without decoding them."""
 
     def translated(self, batch: Sequence[object]) -> list[bytes] | None:
-        """Return the client's events as JSON, given Copilot's events as JSON.
+        """Return the JSON of the events to send to the client, given the JSON of Copilot's events.
 
         Returns None, and changes nothing, if one of Copilot's events must be decoded, or is not
         JSON.
@@ -79,7 +79,7 @@ class StreamTranslator(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """Whether `feed` has already returned the client's last event, before `close`."""
+        """Whether `feed` has already returned the last event for the client, before `close`."""
         ...
 
     def feed(self, data: object) -> list[ClientEvent]: ...

@@ -16,7 +16,7 @@ ClientEvent = dict[str, Any]
 ClientResponse = dict[str, Any]
 """A whole response in the format of the API that the client speaks."""
 UpstreamBody = dict[str, Any]
-"""A request body in the format of the API that the model is called on."""
+"""A request body in the format of the API through which the model is called."""
 
 ChatRequest = dict[str, Any]
 """A Chat Completions request: `chat_completions.schema.ChatCompletionRequest`."""

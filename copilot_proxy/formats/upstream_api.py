@@ -39,7 +39,7 @@ class NativePassage(Protocol):
 
 
 class UpstreamApi(Protocol):
-    """An API that models are called on."""
+    """An API through which models are called."""
 
     @property
     def name(self) -> str: ...

@@ -48,7 +48,7 @@ class WrappedTranslator:
 
     @property
     def is_complete(self) -> bool:
-        """Whether `feed` has already returned the client's last event."""
+        """Whether `feed` has already returned the last event for the client."""
         return self._translator.is_complete
 
     def feed(self, data: object) -> list[ClientEvent]:
@@ -64,5 +64,5 @@ class WrappedTranslator:
         return self._translator.whole(events)
 
     def passed(self, event: ClientEvent) -> ClientEvent:
-        """Return the client's event for an event from the translator."""
+        """Return the event to pass on in place of `event`, which the translator returned."""
         return event

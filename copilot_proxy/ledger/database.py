@@ -64,10 +64,10 @@ def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Dat
 
 @contextmanager
 def opened_ledger(path: Path, *, write: bool = False, create: bool = False) -> Iterator[Database]:
-    """Open the ledger for the block, like `open_ledger`.
+    """Open the ledger like `open_ledger`, and close it when the block ends.
 
-    Raises `CopilotProxyError`, even for SQLite's errors in the block, because a file may only turn
-    out to be damaged when it is read.
+    Raises `CopilotProxyError`, also in place of SQLite errors that the block raises, because a file
+    may only turn out to be damaged when it is read.
     """
     with closing(open_ledger(path, write=write, create=create)) as database, errors_for_users(path):
         yield database
@@ -75,7 +75,7 @@ def opened_ledger(path: Path, *, write: bool = False, create: bool = False) -> I
 
 @contextmanager
 def errors_for_users(path: Path) -> Iterator[None]:
-    """Convert SQLite's errors in the block to `CopilotProxyError`."""
+    """Convert SQLite errors that the block raises to `CopilotProxyError`."""
     try:
         yield
     except sqlite3.Error as error:

@@ -164,8 +164,8 @@ def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
 
 
 def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, Any]]:
-    """Return up to two requests whose ids start with `start`. If there is only one, the rows that
-    correct it follow.
+    """Return up to two requests whose ids start with `start`. If there is only one, it is followed
+    by the rows that correct it.
 
     Each row is a dictionary of all columns.
     """

@@ -1,7 +1,7 @@
 """Reads what is needed, besides the sums, to compute what requests would cost with another model.
 
 Most requests can be priced from the sums. The others have a long prompt, which may cost more per
-token, or wrote to the one-hour cache, or have an unknown cost. An index covers only them.
+token, or wrote to the one-hour cache, or have an unknown cost. An index covers only these requests.
 """
 
 import sqlite3

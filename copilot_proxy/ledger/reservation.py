@@ -140,7 +140,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def row_of_abandoned(one: Reservation, now_us: int, *, is_lost: bool = False) -> Row:
-    """Return a row for a request whose process has ended, since the request may have been charged.
+    """Return a row for a request whose process has ended, since the request may have been billed.
 
     With `is_lost`, the process is still running, but the actual row was lost.
     """

@@ -100,7 +100,7 @@ class ReservationFile:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the file for the block. Waits and raises errors like `lock`."""
+        """Lock the file while the block runs. Waits and raises errors like `lock`."""
         self.lock(wait=True)
         try:
             yield

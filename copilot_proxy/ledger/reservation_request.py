@@ -65,7 +65,7 @@ class Prepared(NamedTuple):
 class Plan:
     """The data shared by a sender's requests, as long as the limits and the day stay the same.
 
-    It is kept because most requests resemble an earlier one.
+    A plan is kept because most requests resemble an earlier request.
     """
 
     __slots__ = ("day", "limits", "month", "prepared", "sender")

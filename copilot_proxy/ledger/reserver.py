@@ -261,7 +261,7 @@ class Reserver:
 
     @contextmanager
     def _waiting(self) -> Iterator[_Files]:
-        """Provide the files to the block, opening them first if necessary."""
+        """Yield the files, opening them first if necessary."""
         with self._lock:
             files = self._files
             if files is None or not self._is_current():

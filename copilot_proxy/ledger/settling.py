@@ -15,7 +15,7 @@ def settle_abandoned(
     """Replace the reservations of dead processes, and of requests whose rows were `lost`, with
     rows.
 
-    These requests may have been charged. The reservation contains the actual cost if the request
+    These requests may have been billed. The reservation contains the actual cost if the request
     ended before its process did, and the estimate otherwise. Raises `sqlite3.Error`, `OSError` or
     `DamagedReservations`.
     """

@@ -38,7 +38,7 @@ def server_stopped() -> CopilotProxyError:
     """Return the error for a client whose request is cancelled by a shutdown."""
     return CopilotProxyError(
         "The server was stopped before the answer was complete.",
-        hint="If you send the request again, it may be charged again.",
+        hint="If you send the request again, it may be billed again.",
         status=503,
         code="server_stopped",
         headers={"x-should-retry": "false"},

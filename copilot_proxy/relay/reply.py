@@ -131,7 +131,7 @@ class Reply:
     async def events(
         self, writer: EventWriter | None = None
     ) -> AsyncGenerator[list[ClientEvent], None]:
-        """Yield the client's events as they arrive; events that arrive together share a list.
+        """Yield the events for the client as they arrive; events that arrive together share a list.
 
         With `writer`, most events are passed to it as soon as they arrive, and only those that it
         cannot send are yielded. Raises `UpstreamError`.

@@ -99,7 +99,7 @@ async def count_input_tokens(request: Request) -> ASGIApp:
 
 
 async def compact_response(request: Request) -> ASGIApp:
-    """Asks the model for a summary, which is charged like any other request."""
+    """Asks the model for a summary, which is billed like any other request."""
     data, notes = await read_chat_body(request)
     services, caller = get_services(request), get_caller(request)
     parsed = await parse_body(data, RESPONSES.parse)

@@ -14,7 +14,7 @@ Kind = Literal[
     "left",  # the client disconnects before the cost
     "refused",  # Copilot refuses it, and charges nothing
     "stale",  # Copilot refuses the token first
-    "unwell",  # Copilot answers with a server error, which may have been charged
+    "unwell",  # Copilot answers with a server error, which may have been billed
 ]
 _KINDS: Final[tuple[tuple[Kind, int], ...]] = (
     ("good", 53),

@@ -586,7 +586,7 @@ asyncio.run(main())
     ("when", "cost"), [("running", 200 * 2_500_000 + 2 * 625_000), ("ended", 900_000_000)]
 )
 async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
-    """The reservations of a killed server may have been charged, so they become estimated rows.
+    """The requests of a killed server may have been billed, so they become estimated rows.
 
     If a request had ended, its row has the actual cost.
     """

@@ -73,7 +73,7 @@ COMPLETIONS: Final = Completions()
 
 @dataclass(frozen=True)
 class Route:
-    """A client API, and a model that is called on one of Copilot's APIs."""
+    """A client API, and a model that is called through one of Copilot's APIs."""
 
     name: str
     client: Client

@@ -335,7 +335,7 @@ def test_charged_and_failed(simulator: Simulator, settings: Settings) -> None:
 
 
 def test_a_second_attempt(simulator: Simulator, settings: Settings) -> None:
-    """A request that is refused on one API and answered on another is charged once."""
+    """A request that is refused on one API and answered on another is billed once."""
     simulator.state.faults.on("unsupported_api_for_model", times=1)
     with Proxy(settings) as proxy, proxy.client() as client:
         answer = client.post(

@@ -146,7 +146,7 @@ def test_both_forms_of_prices_cost_the_same(copilot, model, price):
 
 @pytest.mark.parametrize("simulator", ["2026-11"], indirect=True)
 def test_long_prompts_cost_more(simulator, copilot):
-    """A prompt that exceeds the first tier's limit is charged at the second tier's prices."""
+    """A prompt that exceeds the first tier's limit is billed at the second tier's prices."""
     model = simulator.state.model("gpt-6.1-sol")
     model["billing"]["token_prices"]["default"]["max_prompt_tokens"] = 100
     body = {"model": "gpt-6.1-sol", "input": "word " * 200}

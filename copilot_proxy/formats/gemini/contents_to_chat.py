@@ -160,8 +160,8 @@ class _MessagesBuilder:
     def _call_of(self, result: Json, default: str) -> str:
         """Return the id of the call that `result` belongs to.
 
-        This is the call with the same id. If there is none, it is the first call with the same name
-        that has no result yet.
+        A result belongs to the call with the same id or, if there is none, to the first call with
+        the same name that has no result yet.
         """
         wanted = result.get("id")
         matches = [one for one in self._open if one.id == wanted]
@@ -208,7 +208,7 @@ def _named_parts(part: Json, path: str) -> list[Json]:
 
 
 def _transcript(part: Json) -> list[str]:
-    """Return the text of an audio transcription, or an empty list."""
+    """Return a list with the text of an audio transcription, or an empty list."""
     transcription = part.get("audioTranscription")
     text = transcription.get("text") if isinstance(transcription, dict) else None
     return [text] if isinstance(text, str) and text else []

@@ -1,6 +1,6 @@
 """Errors in Google's format, as a response body or as an event of a stream.
 
-Source: Google's error model, https://google.aip.dev/193, and its gRPC codes, as used by its APIs.
+Source: Google's error model, https://google.aip.dev/193, and the gRPC codes that its APIs use.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Knows the parts of a Gemini request: where each may occur, and which fields are translated."""
+"""The parts of a Gemini request: where each may occur, and which fields are translated."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -29,7 +29,7 @@ _FIELDS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def check_place(part: Json, place: str, path: str) -> None:
-    """Raise a `RequestError` if a part may not occur at `place`: user, model or system."""
+    """Raise a `RequestError` if a part may not occur in `place`: user, model or system."""
     for name in part.keys() & _CONTENTS:
         if part[name] is None or name in _PLACES[place]:
             continue
@@ -53,7 +53,7 @@ def untranslated(part: Json) -> Iterator[str]:
 
 
 def googles_text(name: str, value: Any) -> str:
-    """Return the text for a part of Google's own tools, such as code and its output."""
+    """Return the text for a part from one of Google's own tools, such as code or its output."""
     code = value.get("code") if isinstance(value, dict) else None
     if isinstance(code, str):
         return f"```{str(value.get('language') or '').lower()}\n{code}\n```"

@@ -1,6 +1,6 @@
 """Parses and validates a client's request, finds its initiator, and counts its images.
 
-The path contains the model and whether to stream the answer; `parse_call` adds these to the
+The path names the model, and says whether to stream the answer; `parse_call` adds both to the
 request, as ``model`` and ``stream``. A `RequestError` names the invalid field:
 ``contents[0].parts[1].text``.
 """

@@ -45,7 +45,7 @@ class GeminiFunctionResponse(Struct):
 class GeminiPart(Struct, rename="camel"):
     """A part of a `Content`, with one of these fields, and possibly `thought_signature`.
 
-    A `text` with `thought` is reasoning. Parts of Google's own tools (`executable_code`,
+    A `text` with `thought` is reasoning. Parts from Google's own tools (`executable_code`,
     `code_execution_result`) are treated as text.
     """
 
@@ -105,7 +105,7 @@ class GeminiThinkingConfig(Struct, rename="camel"):
 
 
 class GeminiGenerationConfig(Struct, rename="camel"):
-    """The parameters of the answer."""
+    """The parameters for generating the answer."""
 
     temperature: float | None = None
     top_p: float | None = None

@@ -185,8 +185,8 @@ class ChatToGemini:
         return [{"text": text}] if text else []
 
     def _sign(self, parts: list[Json]) -> None:
-        """Add the thought signature to the first call or, if there is none, to an empty text at the
-        end."""
+        """Add the thought signature to the first call or, if there is none, to an empty text part
+        at the end."""
         if not self._opaque:
             return
         sealed = seal(Reasoning("".join(self._reasoning), "".join(self._opaque)))

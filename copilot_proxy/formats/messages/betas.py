@@ -106,7 +106,7 @@ _DATE: Final = re.compile(r"-\d{4}-?\d\d-?\d\d$")
 
 
 def wants_long_context(header_values: Iterable[str]) -> bool:
-    """Return whether the client asks for the long context.
+    """Return whether the client asks for the long context window.
 
     Claude Code sends the beta for model names with ``[1m]``. `header_values` are the values of all
     ``anthropic-beta`` headers.
@@ -117,7 +117,7 @@ def wants_long_context(header_values: Iterable[str]) -> bool:
 def select_betas(
     header_values: Iterable[str], request: MessagesRequest
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the betas to send with `request`, and the dropped betas with the reasons.
+    """Return the betas to send with `request`, and the dropped betas, each with the reason.
 
     `header_values` are the values of all the client's ``anthropic-beta`` headers; each is a
     comma-separated list. `request` is the body as it is sent to Copilot.

@@ -30,7 +30,7 @@ class BlockRepair:
         self.has_call = False
 
     def feed(self, event: MessagesEvent) -> list[MessagesEvent]:
-        """Return the client's events for one of Copilot's events about a block."""
+        """Return the events to send to the client for one of Copilot's events about a block."""
         index = event.get("index")
         index = index if type(index) is int else 0
         match event.get("type"):
@@ -83,10 +83,10 @@ class BlockRepair:
 
 
 def true_reason(reason: object, *, has_call: bool) -> object:
-    """Return the stop reason, corrected to match whether the answer calls a client tool.
+    """Return the stop reason, corrected if it contradicts `has_call`.
 
-    A client would not run the tools after `end_turn`. After `tool_use` without calls, it would
-    hang.
+    `has_call` is whether the answer calls a client tool. A client would not run the tools after
+    `end_turn`. After `tool_use` without calls, it would hang.
     """
     if has_call:
         return "tool_use" if reason in (None, "", "end_turn") else reason

@@ -75,8 +75,8 @@ def mark_stable_prefix(body: MessagesRequest) -> None:
     The last tool and the last system block are marked because all conversations of a client share
     them. The last two user messages are marked: the last mark writes what the next request will
     read, and the mark before it reads what the previous request wrote. A system message after them
-    is not marked, because many clients do not repeat it. Writing to the cache costs a quarter more,
-    so a first question without tools, which is often the only one, is not marked.
+    is not marked, because many clients do not repeat it. Input that is written to the cache
+    costs a quarter more, so a first question without tools, often the only one, is not marked.
     """
     for section in ("tools", "system"):
         if body.get(section):

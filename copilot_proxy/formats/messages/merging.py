@@ -1,4 +1,4 @@
-"""Merges consecutive messages of the same role, when messages are translated for Claude."""
+"""Merges consecutive messages with the same role, when messages are translated for Claude."""
 
 from copilot_proxy.formats.types import Json
 
@@ -18,7 +18,7 @@ def append(messages: list[Json], role: str, blocks: list[Json]) -> None:
 
 
 def merged(messages: list[Json]) -> list[Json]:
-    """Merge consecutive messages of the same role; their contents must be lists of blocks."""
+    """Merge consecutive messages with the same role; their contents must be lists of blocks."""
     result: list[Json] = []
     for message in messages:
         append(result, message["role"], message["content"])

@@ -72,7 +72,7 @@ def translate_messages(
 
 
 def _is_over(message: Json, later: list[Json]) -> bool:
-    """Return whether a system message only applied to an earlier turn of the user."""
+    """Return whether a system message only applied to one of the user's earlier turns."""
     is_short = message.get("clear_at") == "next_user_message"
     return is_short and any(one["role"] == "user" for one in later)
 
@@ -156,10 +156,10 @@ def _user(
 def _rich_result(
     block: Json, number: int, path: str, unique_notes: set[str], offered: Collection[str]
 ) -> tuple[Json, list[Json]]:
-    """Return the message for a tool result that is a list of blocks, and parts with its images and
-    PDFs.
+    """Return two values for a tool result whose content is a list of blocks: its message, and the
+    parts with its images and PDFs.
 
-    The parts refer to the result by its position, because later rules may change the ids of calls.
+    The parts refer to the result by its position, since rules may later change the ids of calls.
     """
     parts: list[Json] = []
     for i, inner in enumerate(block.get("content") or ()):

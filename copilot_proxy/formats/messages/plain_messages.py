@@ -176,7 +176,7 @@ def _decoded_where_changed(turns: PlainTurns, blocks: _Blocks, profile: ModelPro
     """Return the messages; those that may have to change are returned as decoded JSON.
 
     Messages with cache marks are decoded so that rules can change the marks. If the model does not
-    accept empty results, messages that contain some must change too: the empty contents are
+    accept empty results, messages with such results must change too: the empty contents are
     removed.
     """
     changed = {id(one) for one in blocks.all if getattr(one, "cache_control", UNSET) is not UNSET}

@@ -127,7 +127,7 @@ def _thinking_field(chat: ChatRequest, fields: ClientFields) -> str:
 
 
 def _move_output_format(body: MessagesRequest) -> None:
-    """Move ``output_format``, the field's name in the beta, to ``output_config.format``."""
+    """Move ``output_format``, as the field was called in beta, to ``output_config.format``."""
     output_format = body.pop("output_format", None)
     config = body.get("output_config")
     if output_format is not None:
@@ -140,7 +140,7 @@ def _move_output_format(body: MessagesRequest) -> None:
 
 def _drop_unsupported_edits(body: MessagesRequest, notes: list[str]) -> None:
     """Drop context edits that Copilot does not support. If thinking is off, also drop the edit that
-    clears it."""
+    clears earlier thinking."""
     context = body.get("context_management")
     if context is None:
         return

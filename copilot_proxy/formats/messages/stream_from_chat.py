@@ -155,7 +155,7 @@ class ChatToMessages:
         return {"type": "message_start", "message": message}
 
     def _counts(self) -> Json:
-        """Return Copilot's counts, or an estimate until they arrive."""
+        """Return Copilot's token counts, or an estimate until they arrive."""
         if self._usage is not None:
             return usage_from_chat(self._usage)
         return {**usage_from_chat(None), "input_tokens": self._input_tokens}

@@ -84,7 +84,7 @@ class MessagesRepair:
 
     @property
     def is_complete(self) -> bool:
-        """Whether `feed` has already returned the client's last event."""
+        """Whether `feed` has already returned the last event for the client."""
         return self._has_stopped
 
     def whole(self, events: list[MessagesEvent]) -> Message:
@@ -133,8 +133,8 @@ class MessagesRepair:
         return []
 
     def _passed(self, data: MessagesEvent) -> list[MessagesEvent]:
-        """Return the client's events for one of Copilot's events: without Copilot's additions, and
-        with the client's names."""
+        """Return the events to send to the client for one of Copilot's events: without Copilot's
+        additions, and with the client's names."""
         event = without_additions(data)
         if data["type"] == "message_start" and isinstance(event.get("message"), dict):
             return [{**event, "message": self._named(event["message"])}]

@@ -32,7 +32,7 @@ class MessagesToChat(ChunkTranslator):
     `feed` accepts the decoded JSON of an event, or of a whole message, and returns its chunks.
     `close` returns the last chunks, including the finish reason. Both raise `UpstreamError` if the
     response is broken or is an error. `usage` contains the token counts so far, and `copilot_usage`
-    GitHub's charge.
+    contains GitHub's charge.
     """
 
     def __init__(

@@ -25,13 +25,15 @@ def text_of(request: MessagesRequest) -> str:
 
 
 def estimated_tokens(request: MessagesRequest) -> int:
-    """Return a rough estimate of the prompt's tokens. For a better one, count those of
-    `text_of`."""
+    """Return a rough estimate of the number of tokens in the prompt.
+
+    For a better estimate, count the tokens of the text that `text_of` returns.
+    """
     return request_tokens({name: request.get(name) for name in _SECTIONS})
 
 
 def media_tokens(request: MessagesRequest) -> int:
-    """Return the estimated tokens of images and documents."""
+    """Return the estimated number of tokens in images and documents."""
     return sum(_media(request.get(section)) for section in ("system", "messages"))
 
 

@@ -46,7 +46,7 @@ def drop_empty_results(message: Json) -> None:
 
 
 def drop_empty_content(result: Json) -> None:
-    """Remove the content of a result if it is blank, for example from a command without output."""
+    """Remove the content of a result if it is blank, like that of a command without output."""
     content = result.get("content")
     if content and not (isinstance(content, str) and content.isspace()):
         return

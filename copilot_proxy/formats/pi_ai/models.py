@@ -34,7 +34,7 @@ _DEFAULT_OUTPUT: Final = 8192
 
 
 def api_of(model: Model) -> PiApi:
-    """Return the API that pi-ai uses for `model`: the first of its APIs that the model lists."""
+    """Return the API that pi-ai uses for `model`: the first of `_ENDPOINTS` that it supports."""
     listed = (api for api, path in _ENDPOINTS.items() if path in model.endpoints)
     return next(listed, "openai-completions")
 

@@ -1,14 +1,14 @@
 """Translates the events of a pi-ai response into chat chunks.
 
 The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the sidecar adds ``api``
-to ``start``. To ``toolcall_start`` and ``thinking_end``, it adds ``block``, fields of the content
-block so far. The events that end a block have ``content`` only if the block had no deltas.
+to ``start``. To ``toolcall_start`` and ``thinking_end``, it adds ``block``, which contains some
+fields of the unfinished content block. The events that end a block have ``content`` only if the block had no deltas.
 
 pi-ai treats some normal endings as failures, and does not report everything. The sidecar therefore
 adds fields to ``done`` and ``error``: ``finished`` is whether Copilot signaled that the response is
 complete, and ``last`` is Copilot's event with the finish reason. ``unread`` contains the fields
-that pi-ai does not read: ``copilot_usage``, for Chat Completions also ``usage``,
-``reasoning_opaque`` and ``refusal``, and for Claude also ``input_transformations``.
+that pi-ai does not read: ``copilot_usage``; on Chat Completions, also ``usage``,
+``reasoning_opaque`` and ``refusal``; and for Claude, also ``input_transformations``.
 
 Two other inputs are accepted: a whole `AssistantMessage`, and ``{"type": "whole", "api", "body"}``
 with a response that Copilot did not stream. pi-ai cannot parse such a response.
@@ -61,8 +61,8 @@ class PiAiToChat(ChunkTranslator):
 
     `feed` accepts the decoded JSON of an event and returns its chunks; `close` returns the chunks
     that end the stream. Both raise `UpstreamError` if the response is broken. `usage` contains the
-    token counts and `copilot_usage` GitHub's charge, once they are known. `now` is in seconds since
-    1970.
+    token counts, and `copilot_usage` contains GitHub's charge, once they are known. `now` is in
+    seconds since 1970.
     """
 
     def __init__(

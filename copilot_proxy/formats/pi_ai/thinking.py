@@ -75,7 +75,7 @@ def is_forced(choice: Any) -> bool:
 
 
 def set_adaptive_thinking(profile: ModelProfile, payload: Json, *, reasoning: bool) -> None:
-    """Set the fields that Copilot's own clients send, but pi-ai leaves out.
+    """Set the fields that Copilot's own clients send but pi-ai leaves out.
 
     Models that always think are asked for a summary. Models that bind thinking to the conversation
     are asked to drop it if the conversation has changed, rather than refuse the request.

@@ -1,4 +1,4 @@
-"""OpenAI Responses: passed on to models that support it, otherwise translated via Chat Completions.
+"""OpenAI's Responses API: passed through if a model supports it, otherwise translated.
 
 Source of the formats: https://platform.openai.com/docs/api-reference/responses
 """

@@ -1,7 +1,7 @@
 """Applies the settings that a Responses conversation changes along the way.
 
-Copilot does not support items of the type ``configuration_update``. The last one that sets the
-effort or the format is in effect, so it is applied to the request.
+Copilot does not support items of the type ``configuration_update``, so their settings are applied
+to the request. If several items set the effort or the format, the last of them takes effect.
 """
 
 from collections.abc import Mapping

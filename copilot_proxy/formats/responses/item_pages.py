@@ -59,7 +59,7 @@ def item_page(exchange: Exchange, query: PageQuery) -> Json:
 
 
 def _whole_input(last: Exchange) -> Iterator[Json]:
-    """Yield the items that the last response was made from, in order.
+    """Yield the items that the response of the `last` exchange was made from, in order.
 
     An item without an id gets one that is the same every time.
     """

@@ -45,7 +45,7 @@ class _Item:
         self.done: Json | None = None
 
     def matches(self, item: Json) -> bool:
-        """Return whether `item`, from the final event, is this one. Calls are compared by call
+        """Return whether `item`, from the final event, is this item. Calls are compared by call
         id."""
         if item.get("type") == "function_call" and self.tool is not None:
             return item.get("call_id") == self.call_id
@@ -65,7 +65,7 @@ class ItemRepair:
         self._guards: dict[int, RunawayGuard] = {}
 
     def repair(self, kind: str, index: int, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the client's events for one of Copilot's events.
+        """Return the events to send to the client for one of Copilot's events.
 
         `event` has the type `kind`, is about the item at `index`, and may be changed in place.
         Raises `BrokenResponse` if a call's arguments are endless whitespace.
@@ -141,7 +141,7 @@ class ItemRepair:
         return {**value, "name": self._tool_names[name]}
 
     def _arguments(self, index: int, item: _Item, event: ResponsesEvent) -> list[ResponsesEvent]:
-        """Return the client's events for one of Copilot's events about a call's arguments."""
+        """Return the events to send for one of Copilot's events about a call's arguments."""
         delta = event.get("delta")
         if isinstance(delta, str):
             # Stops models that write endless blank lines, by the same rule as in chats.
@@ -166,7 +166,7 @@ class ItemRepair:
 
 
 def _with_arguments(event: ResponsesEvent) -> list[ResponsesEvent]:
-    """Return the client's events for one of Copilot's events about a call's arguments.
+    """Return the events to send for one of Copilot's events about a call's arguments.
 
     If the arguments are empty at the end, they become an empty object, because clients parse them
     as JSON.

@@ -171,8 +171,10 @@ class CallItem(OpenItem):
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing can be added to the arguments; unknown, thus False, for the input of a
-        custom tool."""
+        """Whether nothing can be added to the arguments.
+
+        Always False for a custom tool, since the end of its input cannot be recognized.
+        """
         return self._tool_kind != "custom" and self._arguments.is_json
 
     def add(self, text: str) -> list[ResponsesEvent]:

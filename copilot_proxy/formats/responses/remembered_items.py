@@ -1,8 +1,8 @@
 """Inserts remembered items into a request that refers to them, and stores items as JSON.
 
 A reference to an unknown item is an error; it is never ignored. The error statuses are OpenAI's.
-Error messages never contain an id, because some clients retry an error if its text contains certain
-numbers, such as 503.
+Error messages never contain an id, because some clients retry a request if the text of the error
+contains certain numbers, such as 503.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """Translates a chat request into one for Copilot's Responses API.
 
-This is for models that Copilot serves only on that API. Fields that the API does not support are
+Used for models that Copilot serves only on that API. Fields that the API does not support are
 dropped with a note, as listed in the tables at the top.
 """
 

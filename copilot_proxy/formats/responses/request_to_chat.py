@@ -1,6 +1,6 @@
 """Translates a client's Responses request into a chat request.
 
-This is for models that do not support the Responses API. Fields that Chat Completions does not
+Used for models that do not support the Responses API. Fields that Chat Completions does not
 support are dropped with a note, as listed in the tables at the top.
 """
 

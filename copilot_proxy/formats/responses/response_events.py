@@ -1,6 +1,6 @@
 """Splits a whole response into the events of an equivalent stream.
 
-This is for models that cannot stream, and for upstreams that answer a streaming request with a
+Used for models that cannot stream, and for upstreams that answer a streaming request with a
 whole response.
 """
 

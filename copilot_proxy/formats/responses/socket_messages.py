@@ -2,7 +2,7 @@
 
 A request has the fields of an HTTP request body, except ``stream``, plus a few of its own:
 ``type``, ``generate``, and ``stream_id``, which the response's events repeat. The message for an
-error contains the error as an object, next to the status that an HTTP response would have.
+error contains the error as an object, and the status that an HTTP response would have.
 """
 
 import re

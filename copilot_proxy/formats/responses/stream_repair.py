@@ -114,7 +114,7 @@ class ResponsesRepair:
         return self.response
 
     def feed(self, data: object) -> list[ResponsesEvent]:
-        """Return the client's events for one of Copilot's events, or for a whole response."""
+        """Return the events to send to the client for an event or a whole response from Copilot."""
         if not isinstance(data, dict):
             raise broken_responses.not_an_object()
         if self.is_finished:

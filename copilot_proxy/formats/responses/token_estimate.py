@@ -28,7 +28,7 @@ def text_of(request: ResponsesRequest) -> str:
 
 
 def media_tokens(request: ResponsesRequest) -> int:
-    """Return the estimated tokens of images and documents."""
+    """Return the estimated number of tokens in images and documents."""
     return _media(request.get("input"))
 
 

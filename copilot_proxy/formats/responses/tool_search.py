@@ -24,8 +24,8 @@ def replace_tool_search(body: ResponsesRequest, names: ToolNames) -> tuple[bool,
     """Turn a tool search that the client runs into a function.
 
     Deferred tools that the search has not found are left out. All tools are offered if the model
-    was asked to run the search itself, which it cannot do. Returns whether it was asked to, now or
-    earlier in the conversation, and the number of tools left out.
+    was asked to run the search itself, which it cannot do. Returns whether the model was asked to
+    run a search, now or earlier in the conversation, and the number of tools left out.
     """
     tools = list(tools_of(body))
     is_hosted = any(_is_hosted_search(tool) for tool in tools)

@@ -17,7 +17,7 @@ _LABEL: Final = "In the assistant's answer:"
 def move_to_user(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]) -> None:
     """Move the images and documents of each answer to a user message.
 
-    The message follows the answer or, if the answer calls tools, their results.
+    The message follows the answer or, if the answer calls tools, the results of the calls.
     """
     if not (outgoing.kinds.has_images or outgoing.kinds.has_files):
         return

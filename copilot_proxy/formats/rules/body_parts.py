@@ -1,4 +1,4 @@
-"""The parts of a request body that rules read and change, independent of the API."""
+"""The parts of a request body that rules read and change, independently of the API."""
 
 from typing import Literal, NamedTuple
 

@@ -1,6 +1,6 @@
 """Removes unknown fields, which some models refuse, from messages, parts, calls and tools.
 
-This concerns Claude and Gemini on Chat Completions, where programs keep their own fields in the
+Applies to Claude and Gemini on Chat Completions, where programs keep their own fields in the
 messages that they store. On the vendors' own APIs, new fields are passed on.
 """
 
@@ -63,10 +63,10 @@ def drop_unknown(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 
 
 def _may_have_unknown(turns: list[Json], known: _Known) -> bool:
-    """Return whether any object may have an unknown field. False means that none has.
+    """Return whether any object may have an unknown field. False means that none does.
 
     The many objects of a conversation have only a few different types and sets of fields, so it is
-    enough to check these.
+    enough to check those.
     """
     level, default = turns, _MESSAGE
     while level:

@@ -1,7 +1,7 @@
 """Moves unsupported constraints of an output schema to its descriptions, for Claude.
 
 Schemas generated from classes often have constraints, such as the maximum length of a string.
-Anthropic's SDKs do the same for their own clients.
+Anthropic's SDKs move such constraints in the same way.
 """
 
 import json

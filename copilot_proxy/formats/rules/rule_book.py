@@ -1,7 +1,7 @@
 """The rule book: the list of all changes that keep models from refusing a request.
 
 A rule reads the model's profile and accesses the body through `OutgoingBody`, no matter which API
-the client uses and which API the model is called on. The translators do not depend on the
+the client uses and which API the model is called through. The translators do not depend on the
 models' restrictions.
 """
 

@@ -1,7 +1,7 @@
 """Drops blank stop sequences, which Claude does not accept.
 
-This is for requests of the Messages API. For translated requests, `formats.stop_sequences` ends the
-answer at stop sequences that cannot be sent.
+Applies to requests from clients of the Messages API. For translated requests,
+`formats.stop_sequences` ends the answer at stop sequences that cannot be sent.
 """
 
 from copilot_proxy.formats.model_profiles import ModelProfile

@@ -26,9 +26,9 @@ def placed(
     """Return the messages with all system messages at positions that Claude accepts.
 
     Such a position follows a user message, and is at the end or before an assistant message. A
-    system message moves to the next one, so that later requests start in the same way. If an
-    assistant message comes first, a user message made by `filler` is inserted before the system
-    message.
+    system message moves to the next such position, so that later requests start in the same way.
+    If an assistant message comes first, a user message made by `filler` is inserted before the
+    system message.
     """
     result: list[Json] = []
     waiting: list[Json] = []

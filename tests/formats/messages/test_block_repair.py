@@ -35,7 +35,7 @@ def stop(index: int) -> MessagesEvent:
 
 
 def read(blocks: list[MessagesEvent], end: Json) -> tuple[list[MessagesEvent], Any]:
-    """Return the client's events for a stream of `blocks`, and the message as the SDK reads it."""
+    """Return the events that a client receives for `blocks`, and the message that the SDK reads."""
     repair = MessagesRepair("r")
     sent = [{"type": "message_start", "message": HEAD}, *blocks, {"type": "message_delta", **end}]
     events = [event for data in sent for event in repair.feed(data)] + repair.close(done=True)

@@ -189,7 +189,7 @@ def _check_ids(events: list[Json]) -> None:
 
 
 def repair(events: Iterable[Any], client_request: Json | None = None) -> list[Json]:
-    """Return the client's events for upstream's events."""
+    """Return the events that the client receives for the upstream's events."""
     stream = ResponsesRepair(client_request or request(), now=NOW)
     out = [event for data in events for event in stream.feed(data)]
     return out + stream.close()

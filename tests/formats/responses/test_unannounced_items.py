@@ -13,7 +13,7 @@ MESSAGE = {"type": "message", "id": "m1", "role": "assistant", "status": "comple
 
 
 def repair(*events: Any, output: list[Any] | None = None) -> list[Any]:
-    """Return the client's events for `events` in the middle of a response."""
+    """Return what the client receives for `events` in the middle of a response."""
     response = {"id": "resp_1", "object": "response", "output": [], "status": "in_progress"}
     last = {**response, "output": output or [], "status": "completed"}
     stream = ResponsesRepair({"model": "m", "input": "x"}, now=1)
