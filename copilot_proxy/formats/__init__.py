@@ -6,6 +6,6 @@ object implements `ClientApi`, `UpstreamApi` or both. A request and its response
     request   ClientApi.parse -> ClientApi.to_chat -> UpstreamApi.from_chat -> Copilot
     response  client <- ChatWriter (client's events) <- StreamTranslator (chunks) <- Copilot
 
-If the model is called through the client's own API, a `NativePassage` replaces both translations, and
-the response passes through a single `StreamTranslator`, which only repairs it.
+If the model is called through the client's own API, a `NativePassage` replaces both translations,
+and the response passes through a single `StreamTranslator`, which only repairs it.
 """

@@ -1,4 +1,4 @@
-"""Notes the fields of tools that the model's API cannot express."""
+"""Adds notes about the fields of tools that the model's API cannot express."""
 
 from collections.abc import Collection, Iterable
 from typing import Any, Final

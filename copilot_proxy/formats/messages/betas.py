@@ -108,7 +108,7 @@ _DATE: Final = re.compile(r"-\d{4}-?\d\d-?\d\d$")
 def wants_long_context(header_values: Iterable[str]) -> bool:
     """Return whether the client asks for the long context window.
 
-    Claude Code sends the beta for model names with ``[1m]``. `header_values` are the values of all
+    Claude Code does so if the model's name contains ``[1m]``. `header_values` are the values of all
     ``anthropic-beta`` headers.
     """
     return any(LONG_CONTEXT in value for value in header_values)

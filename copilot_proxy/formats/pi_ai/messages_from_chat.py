@@ -49,8 +49,8 @@ class MessagesBuilder:
         """Return pi-ai's `TranscriptContext` for chat messages and pi-ai's `tools`.
 
         The context is ``{"messages": [...]}``. The first message is a system message with the
-        instructions and the tools, if there are any. Raises `RequestError` if nothing is left, or
-        for an image that pi-ai cannot send.
+        instructions and the tools, if there are any. Raises `RequestError` if no message is
+        left, or for an image that pi-ai cannot send.
         """
         system: list[str] = []
         messages: list[Json] = []

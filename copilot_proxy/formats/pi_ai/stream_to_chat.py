@@ -2,7 +2,8 @@
 
 The events are pi-ai's `AssistantMessageEvent` without `partial`. Instead, the sidecar adds ``api``
 to ``start``. To ``toolcall_start`` and ``thinking_end``, it adds ``block``, which contains some
-fields of the unfinished content block. The events that end a block have ``content`` only if the block had no deltas.
+fields of the content block received so far. The events that end a block have ``content`` only if
+the block had no deltas.
 
 pi-ai treats some normal endings as failures, and does not report everything. The sidecar therefore
 adds fields to ``done`` and ``error``: ``finished`` is whether Copilot signaled that the response is

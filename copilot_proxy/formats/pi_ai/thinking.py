@@ -28,7 +28,7 @@ def set_reasoning(
     payload: Json,
     notes: list[str],
 ) -> Mapping[str, str]:
-    """Set how much to think; return a map from pi-ai's levels to Copilot's reasoning efforts."""
+    """Set how much the model thinks; return a map from pi-ai's levels to Copilot's efforts."""
     budget, effort = fields.get("thinking_budget"), fields.get("reasoning_effort")
     if type(budget) is int:
         effort = effort or effort_of(budget)

@@ -86,7 +86,7 @@ class ItemRepair:
         """Return `items`, from the final event, with the ids that were used in their earlier
         events.
 
-        If there are none, return the items that were streamed.
+        If `items` is empty, return the items that were streamed.
         """
         if not isinstance(items, list) or not items:
             return [item.done for _, item in sorted(self._items.items()) if item.done is not None]

@@ -59,7 +59,7 @@ def rename_properties(outgoing: OutgoingBody, profile: ModelProfile, notes: list
 
 @lru_cache(maxsize=1024)
 def _invalid_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names that the model refuses; cached, since agents repeat their tools."""
+    """Return the names that the model refuses; cached, since agents resend the same tools."""
     return tuple(name for name in names if not _VALID.fullmatch(name))
 
 

@@ -58,8 +58,8 @@ def close_output(outgoing: OutgoingBody, profile: ModelProfile, notes: list[str]
 def object_schema(schema: Json | None, *, properties: bool = True) -> Json:
     """Return `schema` as ``{"type": "object", "properties": {...}, ...}``.
 
-    If the schema already has this form, the same object is returned. Unless `properties` is set,
-    ``"properties"`` may be missing from it.
+    If the schema already has this form, the same object is returned. If `properties` is false,
+    ``"properties"`` may be missing from the result.
     """
     current = schema or {}
     if current.get("type") == "object" and ("properties" in current or not properties):
