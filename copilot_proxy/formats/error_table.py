@@ -297,6 +297,6 @@ _PLAIN_CODES: Final = frozenset(
 
 
 def is_known_code(code: str) -> bool:
-    """Return whether Copilot is known to send `code`. All numbers count: they carry no meaning."""
+    """Return whether Copilot is known to send `code`. Numeric codes, which mean nothing, count too."""
     name = code.partition(":")[0]
     return name in _BY_CODE or name in _PLAIN_CODES or name.isdecimal()

@@ -14,7 +14,7 @@ Kind = Literal[
     "left",  # the client disconnects before the cost
     "refused",  # Copilot refuses it, and charges nothing
     "stale",  # Copilot refuses the token first
-    "unwell",  # Copilot answers with a server error, which may have been billed
+    "unwell",  # Copilot answers with a server error, but may have billed the request
 ]
 _KINDS: Final[tuple[tuple[Kind, int], ...]] = (
     ("good", 53),

@@ -214,7 +214,7 @@ def _hosted(item: Json, kind: str, notes: list[str]) -> list[Json]:
 
 
 def _image(result: object) -> Json | None:
-    """Return the part for a generated image, or None if `result` is no image that models accept."""
+    """Return the part for a generated image, or None if it is not an image that models accept."""
     url = untyped_url(result) if isinstance(result, str) else None
     return {"type": "input_image", "image_url": url} if url else None
 

@@ -212,5 +212,5 @@ class OutgoingConversation(ABC):
         return "system" if role == "developer" else str(role)
 
     def location(self, index: int) -> str:
-        """Return an ending for notes that locates a message, or "" if the message may have moved."""
+        """Return the end of a note: where a message is, or "" if the message may have moved."""
         return "" if self.is_translated else f": {self.turns_key}[{index}]"
