@@ -297,6 +297,9 @@ _PLAIN_CODES: Final = frozenset(
 
 
 def is_known_code(code: str) -> bool:
-    """Return whether Copilot is known to send `code`. Numeric codes, which mean nothing, count too."""
+    """Return whether Copilot is known to send `code`.
+
+    Returns True for all numbers, because they carry no meaning.
+    """
     name = code.partition(":")[0]
     return name in _BY_CODE or name in _PLAIN_CODES or name.isdecimal()

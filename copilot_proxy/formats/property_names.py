@@ -166,7 +166,7 @@ class RestoredNames(WrappedTranslator):
         return text if renamer is None else renamer.feed(text)
 
     def _restored_block(self, block: Json) -> Json:
-        """Return a Messages block with the names in its input, if it has one, restored."""
+        """Return a Messages block. If it has an input, the names in the input are restored."""
         names, arguments = self._names.get(str(block.get("name"))), block.get("input")
         if not names or not isinstance(arguments, dict):
             return block

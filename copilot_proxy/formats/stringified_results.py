@@ -45,7 +45,7 @@ def unpack_results(api: str, request: ClientRequest) -> None:
 
 
 def _chat_part(part: Any) -> Any:
-    """Return an image as a part for user messages in Chat Completions; leave other parts unchanged."""
+    """Return a Chat Completions part for an image, and any other part unchanged."""
     if not isinstance(part, dict) or part.get("type") not in _OTHER_IMAGES:
         return part
     read = _read(part)

@@ -18,7 +18,7 @@ def is_same_api(client: object, upstream: object) -> bool:
 
 
 class NativePassage(Protocol):
-    """Passes requests and responses through if client and model use the same API."""
+    """Passes requests and responses through if the client and the model use the same API."""
 
     def body(
         self,
@@ -96,7 +96,7 @@ class UpstreamApi(Protocol):
 
         `model` is the model name that the client sent. `tool_names` maps the names of renamed
         tools, as sent to the model, to the client's names. `custom_tools` are the names of the
-        client's custom tools, which may have been replaced with functions of the same names.
+        client's custom tools, which may have been replaced with functions with the same names.
         `used_ids` are the ids of the conversation's tool calls.
         """
         ...

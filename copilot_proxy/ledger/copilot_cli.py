@@ -1,7 +1,7 @@
 """Imports into the ledger the requests that GitHub's Copilot CLI has recorded.
 
 The CLI keeps ``session-store.db``, an SQLite file, in its folder. As of version 1.0.102, the file's
-table ``assistant_usage_events`` has one row for each answer of a model. Importing a second time
+table ``assistant_usage_events`` has one row for each answer from a model. Importing a second time
 changes nothing, and requests that the CLI sent through this server are left out.
 """
 

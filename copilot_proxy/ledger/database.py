@@ -45,8 +45,8 @@ sqlite3.register_adapter(type(None), _unchanged)
 def open_ledger(path: Path, *, write: bool = False, create: bool = False) -> Database:
     """Open the ledger.
 
-    If there is none yet, create it if `create` is True; otherwise, open an empty one in memory.
-    Raises `CopilotProxyError`.
+    If the file does not exist, it is created if `create` is True; otherwise, an empty ledger in
+    memory is opened. Raises `CopilotProxyError`.
     """
     try:
         if create or (write and path.exists()):

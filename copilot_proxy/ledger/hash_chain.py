@@ -1,8 +1,8 @@
 """The chain of hashes over the rows of a day, which reveals later changes.
 
 The hash of a row covers the row and the previous hash, so a change, deletion or insertion breaks
-the chain from there on. Each day has its own chain, so that whole days can be removed. This does
-not protect against someone who recalculates all hashes.
+the chain from there on. Each day has its own chain, so that whole days can be removed. The
+chain does not protect against someone who recalculates all hashes.
 """
 
 from hashlib import sha256
