@@ -180,7 +180,7 @@ async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
 def _choose_store(
     credentials: "Credentials", wanted: Store | None, flags: str, *, is_confirmed_later: bool
 ) -> str:
-    """Return the name of a writable store. Called before the sign-in, so that none is wasted.
+    """Return the name of a writable store. Called first: a token that cannot be stored is useless.
 
     `flags` are repeated in the command that the hint suggests. With `is_confirmed_later`, this
     function does not ask about the store, because a later question names it. Raises `StoreError` if
