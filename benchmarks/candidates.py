@@ -53,7 +53,7 @@ def rival(name: str, fake: Fake, folder: Path) -> Candidate:
 def direct(fake: Fake) -> Candidate:
     """Return the fake upstream itself, whose times are subtracted from those of the proxies.
 
-    The load client reaches it over plain HTTP, like the proxies.
+    The load client connects to it over plain HTTP, as it does to the proxies.
     """
     return known(DIRECT, fake.plain, has_all_apis=True)
 

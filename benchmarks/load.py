@@ -141,7 +141,7 @@ async def streams(spec: Task) -> Result:
 async def leaving(spec: Task) -> Result:
     """Disconnect `times` clients at the first mark of a long stream.
 
-    Measures how long it takes until `upstream` sees its connection closed.
+    Measures how long it takes `upstream` to notice that its connection has been closed.
     """
     make = Requests(spec).make
     gone: dict[int, int] = {}

@@ -19,7 +19,7 @@ class Answer:
     """An answer, its times (nanoseconds of CLOCK_MONOTONIC), and what was wrong with it."""
 
     def __init__(self, number: int, count: int | None) -> None:
-        """Expect a stream of `count` marks, or if None, a whole answer with the mark `number`."""
+        """Expect a stream of `count` marks; if it is None, a whole answer with mark `number`."""
         self.number = number
         self.sent = 0
         self.first = 0

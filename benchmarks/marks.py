@@ -27,7 +27,7 @@ def mark(index: int, sent: int = 0) -> bytes:
 
 
 def make_prompt(*, rate: int, count: int, number: int) -> str:
-    """Return the prompt for a stream, or with a count of 1 for a whole answer."""
+    """Return the prompt for a stream, or, with a count of 1, for a whole answer."""
     return f"bench rate={rate} count={count} id={number}"
 
 

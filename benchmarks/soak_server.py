@@ -35,8 +35,8 @@ def _used(started_at: float, frozen: int) -> dict[str, Any]:
 def _objects() -> int:
     """Return the number of objects that the garbage collector tracks, including frozen ones.
 
-    This creates no references to them, unlike `gc.get_objects`: Python could not complete a tuple
-    that another thread is building.
+    Unlike `gc.get_objects`, this creates no references to them. A reference to a tuple that another
+    thread is building would prevent Python from completing it.
     """
     gc.freeze()
     count = gc.get_freeze_count()

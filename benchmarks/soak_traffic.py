@@ -70,7 +70,7 @@ class Traffic:
     known_models: bytes = field(default=b"")
 
     def next(self) -> Request:
-        """Return a random kind of request; common kinds are more frequent."""
+        """Return a request of a random kind, choosing common kinds more often."""
         kinds = (
             (40, self.words),
             (16, self._tools),

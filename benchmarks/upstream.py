@@ -2,7 +2,7 @@
 
 A bare asyncio protocol that sends prepared bytes. It serves GitHub (token exchange) and Copilot
 (models, three chat APIs) on one port. The prompt says what to send (`marks.PROMPT`). Unlike the
-simulator, it checks nothing. When it listens, it prints one line of JSON,
+simulator, it checks nothing. Once it is listening, it prints one line of JSON,
 `{"url": ..., "certificates": ...}`; `GET /_bench` returns its statistics.
 """
 
@@ -129,7 +129,7 @@ class _Stream:
 
 
 class Upstream(asyncio.Protocol):
-    """A connection of the proxy."""
+    """A connection from the proxy."""
 
     def __init__(self, stats: Stats) -> None:
         self.stats = stats

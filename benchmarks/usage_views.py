@@ -1,8 +1,8 @@
 """`python -m benchmarks.usage_views [ROWS]`: time the views of `usage` on a large ledger.
 
 The ledger holds a year of requests: 40 per session, eight sessions at a time, from eight clients
-and three keys, in twelve projects, for twelve models. One of twenty requests has a long prompt, one
-of twenty missed the cache, and one of 200 failed; one of ten sessions writes to the cache for an
+and three keys, in twelve projects, for twelve models. One in twenty requests has a long prompt, one
+in twenty missed the cache, and one in 200 failed; one in ten sessions writes to the cache for an
 hour. Prints a Markdown table; a command's time is the best of five runs, from start to exit.
 """
 

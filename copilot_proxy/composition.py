@@ -276,7 +276,7 @@ def make_server(
     on_cut: Callable[[int], None],
     supervised: bool = False,
 ) -> "Server":
-    """Create the server on `backend`; see `Server` for the callbacks and the shutdown."""
+    """Create the server, which uses `backend`; see `Server` for the callbacks and the shutdown."""
     from copilot_proxy.app import create_app
     from copilot_proxy.server.uvicorn_server import Server
 

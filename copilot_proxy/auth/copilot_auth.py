@@ -89,7 +89,7 @@ class CopilotAuth:
         self._token_state.accepted(token)
 
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
-        """Return a replacement for `stale` after upstream rejected a request with it (401 or 421).
+        """Return a new token after upstream rejected a request that used `stale` (401 or 421).
 
         Returns None after many such renewals in a short time, since the request itself must then be
         the problem. Raises the error of a failed exchange; other requests keep using `stale` until

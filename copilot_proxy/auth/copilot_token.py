@@ -63,7 +63,7 @@ class TokenSource(Protocol):
         ...
 
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
-        """Return a new token after upstream rejected a request with `stale`.
+        """Return a new token after upstream rejected a request that used `stale`.
 
         Returns None if the client should get the rejection. Raises `CopilotProxyError`.
         """

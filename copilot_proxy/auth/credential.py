@@ -44,7 +44,7 @@ class CredentialStore(Protocol):
         ...
 
     def save(self, credential: Credential) -> None:
-        """Save the credential, replacing an existing one."""
+        """Save the credential, replacing any existing one."""
         ...
 
     def delete(self) -> bool:

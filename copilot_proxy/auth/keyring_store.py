@@ -43,7 +43,7 @@ class KeyringStore:
         self._running: Future[object] | None = None
 
     def at(self, timeout: float) -> Self:
-        """Return a store for the same entry with another timeout."""
+        """Return a store for the same entry with a different timeout."""
         return type(self)(timeout, self._profile)
 
     def describe(self) -> str:

@@ -1,7 +1,8 @@
 """Finds the GitHub tokens of other programs: GitHub CLI, Copilot CLI and editors.
 
 Sources: ``gh auth token --help``; GitHub's documentation of Copilot CLI's authentication; Copilot
-CLI's ``config.json``; the files of Copilot's editor plugins, as several plugins read them.
+CLI's ``config.json``; the files of Copilot's editor plugins, in the format that several plugins
+read.
 """
 
 import json

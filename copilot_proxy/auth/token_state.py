@@ -121,12 +121,12 @@ class TokenState:
         self._store_read_at = self._clock.monotonic()
 
     def accepted(self, token: CopilotToken) -> None:
-        """Report that upstream accepted `token`, so its earlier refusals had other causes."""
+        """Report that upstream accepted `token`, so earlier rejections had other causes."""
         if token is self.token:
             self._refusals = 0
 
     def refused(self) -> None:
-        """Report that upstream rejected a request with the token."""
+        """Report that upstream rejected a request that used the token."""
         self._refusals += 1
 
     def succeeded(self, token: CopilotToken) -> None:

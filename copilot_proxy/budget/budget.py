@@ -138,9 +138,9 @@ class Budget:
             log.error("The budget is not enforced: %s", problem)
 
     def end(self, request_ids: Sequence[str]) -> bool:
-        """Release the reservations of requests that now have rows. Called by the ledger's thread.
+        """Release the reservations of requests that are now in the ledger.
 
-        Returns False if this process has made no reservations.
+        Called by the ledger's thread. Returns False if this process has made no reservations.
         """
         if self._reserver is None:
             return False
@@ -194,7 +194,7 @@ class Budget:
         self._made_reserver().release(request_id)
 
     def _settle(self, record: RequestRecord, cost: Cost | None) -> None:
-        """Reserve a request's actual cost instead of its estimate, until the ledger has its row."""
+        """Reserve a request's actual cost instead of the estimate, until the ledger contains it."""
         reserver = self._reserver
         if reserver is None:
             return
@@ -208,7 +208,7 @@ class Budget:
             self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._show_settled)
 
     def _show_settled(self) -> None:
-        """Tell other processes what completed requests have cost, and which requests have rows."""
+        """Tell other processes what completed requests cost, and which ones are in the ledger."""
         flush, self._flush = self._flush, None
         if flush is not None:
             flush.cancel()

@@ -72,7 +72,7 @@ class Limits(NamedTuple):
         return Limits((*others, limit), tuple(raises))
 
     def allowed(self, limit: Limit, now: datetime) -> int:
-        """Return how many nano-AIU `limit` allows in the current day or month."""
+        """Return how many nano-AIU `limit` allows for the current day or month."""
         if not self.raises:
             return limit.nano
         day, month = days_of(now)

@@ -1,7 +1,7 @@
 """Runs the user's command when most of a limit has been used, and when a request is refused.
 
-The command runs only once for each limit, amount, period and occasion. It is run by the server or
-worker that is the first to create a marker file.
+The command runs only once for each limit, amount, period and occasion. It is run by whichever
+server or worker is the first to create the marker file.
 """
 
 import hashlib

@@ -19,7 +19,7 @@ class LimitState(NamedTuple):
     allowed: int
     """The limit including its raises."""
     spent: int
-    """The amount spent in this day or month or, for a limit per session, by today's most expensive
+    """The amount spent today or this month or, for a limit per session, by today's most expensive
     session."""
     reserved: int
     resets_at: datetime | None

@@ -75,7 +75,7 @@ def ask_program(command: Sequence[str]) -> str:
 def _passed_signals() -> Iterator["tuple[list[subprocess.Popen[bytes]], set[int]]"]:
     """Pass signals on to programs while the block runs.
 
-    Yields a list for the programs, which the block fills, and the set of signals received so far.
+    Yields a list, to which the block adds its programs, and the set of signals received so far.
     """
     programs: list[subprocess.Popen[bytes]] = []
     received: set[int] = set()

@@ -30,7 +30,7 @@ class LifecycleMessages:
         ollama: "OllamaPort | None" = None,
     ) -> None:
         """`address` returns the server's URL, without ``/v1``. `simulator` is the URL of the
-        simulator, if one is used. `ollama` is the second port, if there is one."""
+        simulator, if one is used. `ollama` is the port for Ollama clients, if there is one."""
         self._settings = settings
         self._address = address
         self._simulator = simulator

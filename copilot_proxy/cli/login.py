@@ -180,7 +180,7 @@ async def _device_flow(github: "GitHub", browser: bool) -> "Secret":
 def _choose_store(
     credentials: "Credentials", wanted: Store | None, flags: str, *, is_confirmed_later: bool
 ) -> str:
-    """Return the name of a writable store. This comes first, so that no sign-in is wasted.
+    """Return the name of a writable store. Called first: a token that cannot be stored is useless.
 
     `flags` are repeated in the command that the hint suggests. With `is_confirmed_later`, this
     function does not ask about the store, because a later question names it. Raises `StoreError` if
@@ -215,7 +215,7 @@ def _no_terminal(reason: str, flags: str) -> StoreError:
 
 
 def _confirm_file(credentials: "Credentials") -> None:
-    """Ask, before there is a token, whether to store it in a file."""
+    """Ask whether to store the token in a file, before there is a token."""
     file = credentials.store("file").describe()
     question = f"After you have signed in, store the token in {file}, readable only by you?"
     if not confirmed(question):

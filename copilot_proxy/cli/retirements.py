@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def retirement_text(catalogue: "Catalogue", model: "Model") -> str | None:
-    """Return when GitHub retires `model`, and its successor: ``a-1 retires on 2026-12-14; use a-2
+    """Say when GitHub retires `model` and what to use instead: ``a-1 retires on 2026-12-14; use a-2
     instead.`` Returns None if no retirement is announced."""
     when = retirement_date(catalogue, model)
     return None if when is None else f"{model.id} retires {when}."
 
 
 def retirement_date(catalogue: "Catalogue", model: "Model") -> str | None:
-    """Return when GitHub retires `model`, and its successor, as in ``on 2026-12-14; use a-2
+    """Say when GitHub retires `model` and what to use instead, as in ``on 2026-12-14; use a-2
     instead``. Returns None if no retirement is announced."""
     if model.retirement is None:
         return None

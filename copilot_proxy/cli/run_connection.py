@@ -1,4 +1,4 @@
-"""Prepares the start of a client: its models, its environment, and its files in our folder."""
+"""Prepares what a client needs to start: models, environment, and files in our folder."""
 
 import os
 import shutil

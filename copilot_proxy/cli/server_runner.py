@@ -47,8 +47,8 @@ class ServerRunner:
         simulator: str | None,
         ollama: "OllamaPort | None" = None,
     ) -> None:
-        """`simulator` is the URL of the simulator, if one is used. `ollama` is the second port, if
-        there is one."""
+        """`simulator` is the URL of the simulator, if one is used. `ollama` is the port for
+        Ollama clients, if there is one."""
         from copilot_proxy.server.listen_socket import server_url
 
         self._settings = settings

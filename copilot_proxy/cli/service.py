@@ -214,7 +214,7 @@ def _print_last(path: Path, count: int) -> int:
 
 
 def _print_new(path: Path, position: int) -> int:
-    """Print the complete lines after `position`, or all if the file was rotated.
+    """Print the complete lines after `position`, or all of them if the file was rotated.
 
     Returns the position after the last printed line.
     """

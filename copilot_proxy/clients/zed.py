@@ -1,5 +1,5 @@
-"""Zed, which reads providers from its settings. The key is in an environment variable, or
-entered in the app.
+"""Zed, which reads providers from its settings. The key is read from an environment variable,
+or entered in the app.
 
 Source: https://zed.dev/docs/ai/use-api-access#openai-compatible
 """

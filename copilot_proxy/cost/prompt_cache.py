@@ -255,7 +255,7 @@ def _pause(prompt: Prompt, match: _Match) -> float:
 
 
 def _lost(prompt: Prompt, readable: int, prices: PriceList | None) -> int | None:
-    """Return the cost of not reading all `readable` tokens from the cache."""
+    """Return the extra cost of the `readable` tokens that were not read from the cache."""
     if prices is None:
         return None
     missed, tier = max(0, readable - prompt.tokens.cache_read), _tier(prompt, prices)

@@ -97,7 +97,7 @@ def existing(folder: Path) -> Path:
 
 
 def unwritable(folder: Path) -> str | None:
-    """Return why no file can be written in `folder`, or None if a test file can be."""
+    """Return why no file can be written in `folder`, or None if writing a test file succeeds."""
     if not folder.is_dir():
         return f"{folder} is not a folder"
     try:

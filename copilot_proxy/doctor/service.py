@@ -17,7 +17,7 @@ _INSTALL = "Run: copilot-proxy service install"
 
 
 def check_service(context: CheckContext) -> Iterator[Result]:
-    """Check whether the service runs, and belongs to this installation."""
+    """Check whether the service is running and belongs to this installation."""
     settings = context.settings
     try:
         manager = manager_for(settings)

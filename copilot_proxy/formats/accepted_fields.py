@@ -1,4 +1,4 @@
-"""The only request fields that some of Copilot's APIs and models accept.
+"""For some of Copilot's APIs and models: the only request fields that they accept.
 
 Observed in Copilot's errors, 2026-11: "Extra inputs are not permitted".
 """

@@ -1,7 +1,7 @@
 """Determines the API that a client speaks, and chooses the Copilot API to send a request to.
 
-If the model lists the client's own API, that API is used, so request and response only need
-repairs. Otherwise, the first of `UPSTREAM_APIS` that the model lists is used. The catalogue
+If the model lists the client's own API, that API is used, so the request and the response only
+need repairs. Otherwise, the first of `UPSTREAM_APIS` that the model lists is used. The catalogue
 decides, never the model's name.
 """
 

@@ -66,9 +66,9 @@ class RepeatedChunks:
         return chunks
 
     def learn(self, data: bytes, event: object, translated: Sequence[ChatChunk]) -> bool:
-        """Learn how such a chunk is repaired, if a similar one has been seen before.
+        """Learn how chunks like `event` are repaired, if a similar one has been seen before.
 
-        Returns whether such chunks are known from now on.
+        Returns whether such chunks are now known.
         """
         text = _only_text(event) if len(translated) == 1 else None
         around = None if text is None else _around_text(data)

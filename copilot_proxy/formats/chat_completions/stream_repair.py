@@ -95,9 +95,9 @@ class ChatRepair(ChunkTranslator):
     def close(self, *, done: bool = False) -> list[ChatChunk]:
         """Return the chunks that end the stream. Must be called once, after Copilot's last event.
 
-        With `done`, a response without a finish reason counts as complete, and one with nothing but
-        token counts as an empty answer: Copilot sends such a response if the output limit leaves no
-        room for text.
+        With `done`, a response without a finish reason is considered complete. One that contains
+        only usage is considered an empty answer: Copilot sends such a response if the output limit
+        leaves no room for text.
         """
         chunks: list[ChatChunk] = []
         if done and self._finish is None:
