@@ -61,10 +61,10 @@ def _rows(days: int, per_day: int, now: float) -> Iterator[dict[str, Any]]:
     named: set[str] = set()
     this_month = (resets - timedelta(days=1)).replace(day=1).timestamp()
     for number in range(days * per_day):
-        age = (days * per_day - 1 - number) * 86_400 / per_day
+        age = 30 + (days * per_day - 1 - number) * 86_400 / per_day
         if age < _LATEST:
             age *= min(1, (now - this_month) / _LATEST)
-        ended = now - 30 - age
+        ended = now - age
         if chance.random() < 0.35 + 0.35 * math.cos(number / per_day * 2 * math.pi / 7):
             continue
         client, model, api, _, project, key = chance.choices(
