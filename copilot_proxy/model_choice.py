@@ -64,8 +64,8 @@ def of_brand(catalogue: Catalogue, kind: Kind) -> Model | None:
 
     If there is none, the nearest size is used, but never the most expensive one.
 
-    A model without words in its name, such as ``kimi-k3``, is its brand's main model, and counts as
-    mid-sized.
+    A model whose name has no words after the brand, such as ``kimi-k3``, is the brand's main model,
+    and counts as mid-sized.
     """
     usable = _usable(catalogue, kind.brand)
     for size in _by_nearness(kind.size):

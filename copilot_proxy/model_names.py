@@ -236,7 +236,7 @@ def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:
 
 
 def _is_old(parts: ModelName) -> bool:
-    """Return whether the name is that of a model from 2025 or earlier, as built into clients."""
+    """Return whether this is a name from 2025 or earlier, which clients may have built in."""
     is_name = parts.version in _OLD_VERSIONS.get(parts.brand, ())
     return is_name and _OLD_WORDS.issuperset(parts.words)
 

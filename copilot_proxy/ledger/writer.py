@@ -1,7 +1,7 @@
-"""Writes rows into the ledger, even if its file is damaged, removed or temporarily not writable.
+"""Writes rows into the ledger, even if its file is damaged, removed or temporarily unwritable.
 
-Runs in the thread of `Ledger`. Rows that cannot be written are kept and tried again, up to a limit.
-Nothing here raises an error.
+Runs in the thread of `Ledger`. Rows that cannot be written are kept, up to a limit, and written
+later. Nothing here raises an error.
 """
 
 import logging
@@ -53,7 +53,7 @@ class Writer:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether any rows could not be written and must be tried again."""
+        """Whether any rows could not be written yet and are waiting for another attempt."""
         return bool(self._waiting)
 
     def write(self, rows: Sequence[Row], *, is_last: bool = False) -> None:

@@ -142,7 +142,7 @@ class _Listener(QueueListener):
         self._pause = Event()
 
     def dequeue(self, block: bool) -> logging.LogRecord:
-        """Return the next record. If there is none, pause first, so that a batch arrives."""
+        """Return the next record. If there is none, pause first, so that several can arrive."""
         try:
             return self.queue.get_nowait()
         except Empty:

@@ -104,7 +104,7 @@ class DriftLog:
         """The earliest time for the next line."""
 
     def add(self, unknown: "list[Unknown]") -> None:
-        """Count `unknown`; log all counts if the last line is at least a day old."""
+        """Count `unknown`; log all counts unless counts were logged less than a day ago."""
         for one in unknown:
             is_new = one not in self._counts and len(self._counts) >= _MAX_NAMES
             self._counts[("other", "names") if is_new else one] += 1

@@ -1,8 +1,8 @@
 """Shares the counters of worker processes: each process writes its counters to a file, and reads
 the files of the others.
 
-Requests are counted in batches, which is faster. A worker that replaces a dead one continues the
-dead worker's counters, so that no counter ever goes down.
+Requests are counted in batches, which takes less time than counting them one by one. A worker that
+replaces a dead one continues the dead worker's counters, so that no counter ever goes down.
 """
 
 import asyncio

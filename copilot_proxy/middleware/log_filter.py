@@ -48,7 +48,8 @@ class LogFilter:
 
         Requests that call Copilot are left out here: their records are logged when they end. Only
         the first of several model lookups in a row is logged, and only the first of several probes.
-        A probe asks for a different server, or for a part of an API that this server lacks.
+        A probe is a request that only another kind of server would answer, or one for a part of an
+        API that this server lacks.
         """
         if context.has_record:
             return False

@@ -58,7 +58,7 @@ def _is_name(text: str) -> bool:
 
 @lru_cache(maxsize=32)
 def normalize_path(path: str) -> str:
-    """Return `path` without ``//`` or a trailing slash, and an API's path with exactly one version.
+    """Return `path` without ``//`` or a trailing slash; an API's path gets exactly one version.
 
     The version is ``/v1``, or ``/v1beta`` for the Gemini API. Clients may also call Gemini's
     methods on ``/v1``. Ollama's paths start with a single ``/api`` instead. Versions in any other

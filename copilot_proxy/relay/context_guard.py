@@ -2,7 +2,7 @@
 
 Some models have a second, higher price for long prompts. Agents compact a conversation when the
 model refuses it as too long, but not when it becomes expensive. This guard's refusal therefore
-looks like the model's. Requests for a summary are admitted, because this is how agents compact.
+looks like the model's. Requests for a summary are admitted, because agents use them to compact.
 Requests without tools are also admitted, because chat clients cannot compact.
 """
 

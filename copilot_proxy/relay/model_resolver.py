@@ -59,7 +59,7 @@ class ModelResolver:
         """Unknown things in new catalogues; the code that reads this list also empties it."""
 
     def is_listed(self, model_id: str) -> bool:
-        """Return whether a catalogue has listed this id, so that no client can have made it up."""
+        """Return whether a catalogue has listed this id, which means that no client made it up."""
         return model_id in self._listed
 
     def alias(self, name: str) -> Alias | None:

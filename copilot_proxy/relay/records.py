@@ -183,8 +183,8 @@ def new_request_id() -> str:
     Copilot's logs.
 
     Its first eight digits are the lower half of the time in microseconds, so requests made at about
-    the same time have similar ids. These are close together in the ledger's index, so fewer of its
-    pages change.
+    the same time have similar ids. Similar ids are close together in the ledger's index, so fewer
+    of its pages change.
     """
     start = f"{time.time_ns() // 1000 & 0xFFFFFFFF:08x}"
     while True:

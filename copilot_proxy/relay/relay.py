@@ -51,8 +51,8 @@ class Relay:
         aliases: Mapping[str, Alias] | None = None,
         small_model: str | None = None,
     ) -> None:
-        """`small_model` answers clients' small jobs; if None, the model that the client named
-        does."""
+        """`small_model` answers clients' small jobs; if None, small jobs go to the model that
+        the client names."""
         self._upstream = upstream
         self._small_model = small_model
         self.models = ModelResolver(upstream, default_model, aliases)

@@ -35,7 +35,7 @@ _Listed = tuple[str, tuple[str, ...]]
 
 @dataclass(kw_only=True)
 class _Attempt:
-    """A client's request and the way it is sent, which changes after Copilot's refusals."""
+    """A client's request and the way to send it, which changes when Copilot refuses it."""
 
     client: ClientApi
     request: ClientRequest
@@ -156,13 +156,13 @@ class Sender:
     async def _known_foreign(
         self, client: ClientApi, request: ClientRequest, model: str, size: int
     ) -> frozenset[str]:
-        """Return the reasoning in the request that the model refused earlier."""
+        """Return those parts of the request's reasoning that the model has already refused."""
         return await run_if_large(
             size, lambda: self._refused_reasoning.find(model, client.encrypted_reasoning(request))
         )
 
     async def _prepare(self, attempt: _Attempt, record: RequestRecord) -> _Ready:
-        """Translate and encode the request, in a single call to the thread if it is large."""
+        """Translate and encode the request; a large one in a single turn of the shared thread."""
         if record.size < LARGE:
             return self._make_ready(attempt, record)
         return await run_in_turn(self._make_ready, attempt, record)
@@ -294,7 +294,7 @@ def _count_attempt(record: RequestRecord, resolved: ResolvedModel) -> None:
 def _for_model(body: UpstreamBody, resolved: ResolvedModel) -> UpstreamBody:
     """Return the body with the id of the resolved model.
 
-    All calls use this, so that Copilot never receives a model other than the one that the caller's
-    key was checked for.
+    All calls use this, so that Copilot is never asked for any model but the one that the caller's
+    key was found to allow.
     """
     return {**body, "model": resolved.id}

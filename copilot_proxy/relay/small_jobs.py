@@ -1,7 +1,7 @@
 """Recognizes clients' small jobs, such as writing a title, which a small model can do.
 
 Clients request these in addition to the conversation, often with the same model. A small job is
-recognized by the client that sends it and a phrase in the instructions. Requests that offer tools
+recognized from the client that sends it and a phrase in the instructions. Requests that offer tools
 are never treated as small jobs, so that the user's own requests are not mistaken for them.
 Compacting a conversation is not a small job.
 """

@@ -1,6 +1,6 @@
-"""Declares to the framework the routes that `direct` calls without it.
+"""Adds to the framework the routes that `direct` normally calls without it.
 
-This way, they appear in the OpenAPI document, and other spellings of their paths work.
+This way, the routes appear in the OpenAPI document, and other spellings of their paths work.
 """
 
 from collections.abc import Awaitable, Callable

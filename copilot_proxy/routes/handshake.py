@@ -10,7 +10,7 @@ from copilot_proxy.routes.services import is_handshake
 
 @get(RESPONSES.client_path, include_in_schema=False)
 async def open_web_socket(request: LitestarRequest) -> Response[bytes]:
-    """Accept a WebSocket, whose handshake `web_socket` has sent through all checks as a GET."""
+    """Accept a WebSocket; `web_socket` sends its handshake here as a GET, through all checks."""
     if not is_handshake(request):
         raise MethodNotAllowedException
     return Response(b"", status_code=101)

@@ -14,7 +14,7 @@ from copilot_proxy.routes.services import Services, get_context, get_services
 
 @get("/metrics", include_in_schema=False)
 async def metrics(request: LitestarRequest) -> Response[str]:
-    """Sends nothing to Copilot. If the server has API keys, this requires the owner's.
+    """Sends nothing to Copilot. If the server has API keys, this requires the owner's key.
 
     Raises `RequestError` for a named key, which may only see its own requests.
     """

@@ -66,8 +66,8 @@ async def receive_body(
 def _encodings(headers: Mapping[bytes, bytes], body: bytes) -> list[str]:
     """Return the content encodings of a body, in the order in which they were applied.
 
-    Some clients and proxies leave out the header, so the body's first bytes are checked as well:
-    JSON never starts like compressed data.
+    Some clients and proxies omit the Content-Encoding header, so the body's first bytes are checked
+    as well: JSON never starts like compressed data.
     """
     encodings: list[str] = []
     if (declared := headers.get(b"content-encoding")) is not None:

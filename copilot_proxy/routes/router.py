@@ -1,6 +1,6 @@
 """The framework's router, with all routes, and its error responses.
 
-Importing this module loads the framework, so `lazy_router` only does so when it is needed.
+Importing this module loads the framework, so `lazy_router` imports it only when it is needed.
 """
 
 from typing import Final, cast

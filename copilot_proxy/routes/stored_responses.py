@@ -57,8 +57,8 @@ async def delete_response(request: LitestarRequest, response_id: FromPath[str]) 
     summary="List the input items of a response (OpenAI)",
 )
 async def list_input_items(request: LitestarRequest, response_id: FromPath[str]) -> ASGIApp:
-    """Includes the items of the responses that it continues. Parameters: `limit` (1 to 100, by
-    default 20), `order` (`desc`, `asc`), `after` (the id of an item)."""
+    """Includes the items of the responses that this response continues. Parameters: `limit` (1 to
+    100, by default 20), `order` (`desc`, `asc`), `after` (the id of an item)."""
     given = request.query_params
     query = parse_query(given.get("limit"), given.get("order"), given.get("after"))
     memory = get_services(request).responses
@@ -67,7 +67,7 @@ async def list_input_items(request: LitestarRequest, response_id: FromPath[str])
 
 @post(_PATH + "/cancel", status_code=200, include_in_schema=False)
 async def cancel_response(request: LitestarRequest, response_id: FromPath[str]) -> ASGIApp:
-    """Refuse to cancel a response, as OpenAI does for any that do not run in the background."""
+    """Refuse to cancel a response, as OpenAI does unless the response runs in the background."""
     get_services(request).responses.find(response_id, get_caller(request))
     raise RequestError(
         "Only a response with `background` can be canceled, and this one is complete.",

@@ -88,9 +88,9 @@ class BoundedProtocol(TolerantProtocol):
         """Return whether to keep the connection open to answer a client that has stopped sending.
 
         The client may have disconnected entirely. The connection is closed if no request is open,
-        or if its answer has begun. Otherwise, a GET request is answered, even if that takes a while
-        because the framework must be loaded. Any other request may cost something, so it ends if
-        the client has stopped reading.
+        or if the answer to the open request has begun. Otherwise, a GET request is answered, even
+        if that takes a while because the framework must be loaded. Any other request may cost
+        something, so it ends if the client has stopped reading.
         """
         cycle = self._answering
         if cycle is None or cycle.response_started or self.pipeline or self.scheme == "https":

@@ -164,7 +164,7 @@ class Supervisor:
         return all(count >= _MAX_FAILED_STARTS for count in self._failures.values())
 
     async def _shut_down(self) -> None:
-        """Wait for open requests, then cut those that remain, then kill any worker still running.
+        """Wait for open requests, then cut off any that remain, then kill workers still running.
 
         Reports the sums over all workers.
         """

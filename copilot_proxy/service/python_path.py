@@ -1,7 +1,7 @@
-"""Finds a path to Python that still runs this program in a service after an upgrade.
+"""Finds a path to Python with which a service runs the newest version after an upgrade.
 
-mise and Homebrew install each version into a separate folder, so a service would keep running the
-version that installed it. Both also have a link to the newest version.
+mise and Homebrew install each version of a program into a separate folder, so a service would keep
+running the version that it was installed with. Both also have a link to the newest version.
 """
 
 from pathlib import Path

@@ -109,7 +109,7 @@ def workers(value: object) -> int:
 
 
 def not_negative(value: object) -> int:
-    """Parse a whole number, including 0."""
+    """Parse a whole number that is not negative."""
     number = integer(value)
     if number < 0:
         raise ValueError(f"expected a whole number of at least 0, not {number}")

@@ -17,7 +17,7 @@ FAILED = "the stream was ended by the server"
 
 
 def without_choices(facts: ChatFacts) -> Answer:
-    """Return how newer Claude models answer a request for one token: with usage but no choices."""
+    """Return newer Claude models' answer to a request for one token: usage, but no choices."""
     format_ = FORMATS.get(vendor(facts.model), Azure)(facts)
     body = {"choices": [], **facts.envelope, **format_.costs()}
     return Answer(

@@ -83,7 +83,7 @@ def read(body: MessagesRequest, model: Model) -> Conversation:
 
 
 def _thoughts(body: MessagesRequest, model: Model, call: Call) -> Thoughts:
-    """Check the thinking blocks in the conversation, and return how to send the next ones."""
+    """Check the thinking blocks in the conversation, and return how to send those of the answer."""
     dropped = messages_binding.check(body, model, call.state.opaque_strings)
     controls = messages_betas.BINDING in messages_betas.betas_of(call)
     return Thoughts(

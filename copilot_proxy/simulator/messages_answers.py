@@ -21,7 +21,7 @@ from .types import Block, Json, MessagesAnswer, MessagesUsage, Model, Quirks
 
 @dataclass(frozen=True)
 class Thoughts:
-    """How to send the thinking of an answer."""
+    """How to send the thinking blocks of an answer."""
 
     hidden: bool = False
     """Whether the text of thinking blocks is empty."""

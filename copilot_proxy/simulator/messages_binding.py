@@ -1,4 +1,7 @@
-"""The signatures of thinking blocks. A block may be bound to the conversation before it."""
+"""The signatures of thinking blocks. A block may be bound to the conversation before it.
+
+A mark is a hash that identifies a conversation up to a given block.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 FREE = "signature"
 BOUND = "bound signature"
 MARK_SIZE = 8
-"""Size in bytes of a mark, which identifies a conversation up to a given block."""
+"""Size of a mark in bytes."""
 
 
 def mark_of(body: MessagesRequest) -> bytes:
@@ -27,7 +30,7 @@ def mark_of(body: MessagesRequest) -> bytes:
 
 
 def sign(strings: OpaqueStrings, mark: bytes | None) -> str:
-    """Return a new signature. It is bound to the conversation with `mark`, unless that is None."""
+    """Return a new signature, bound to the conversation with this `mark`, or unbound if None."""
     if mark is None:
         return strings.make(FREE, 200)
     return strings.make(BOUND, 200, mark=mark)
@@ -74,10 +77,11 @@ def _is_valid(block: Block, marks: list[bytes], model: Model, strings: OpaqueStr
 
 
 def _marks(body: MessagesRequest) -> Iterator[tuple[str, Block | None, bytes]]:
-    """Yield (path, block with its role, mark up to and including the block) for each block.
+    """Yield (path, block with its role, mark) for each block.
 
-    The first tuple has neither a path nor a block, only the mark of the system prompt and tools.
-    Marks do not depend on cache breakpoints, or on whether text is a string or a block.
+    The mark is that of the conversation up to and including the block. The first tuple has neither
+    a path nor a block, only the mark of the system prompt and tools. Marks do not
+    depend on cache breakpoints, or on whether text is a string or a block.
     """
     head = {"system": _list(body.get("system")), "tools": body.get("tools") or []}
     mark = _hash(b"", _plain(head))

@@ -63,7 +63,7 @@ def check(body: ResponsesRequest, items: list[Item], model: Model, call: Call) -
 
 
 def offered(body: ResponsesRequest, items: list[Item]) -> list[Tool]:
-    """Return all tools of a request: its own, additional ones, and those loaded by a search."""
+    """Return all tools of a request, including those that items add or that a search loaded."""
     found = {}
     for definition in body.get("tools") or []:
         for tool in _flat(definition):

@@ -65,7 +65,7 @@ class UpstreamResponse(Protocol):
         ...
 
     def finish(self) -> None:
-        """Report that the response is complete, even if upstream has not closed it yet."""
+        """Report that the response is complete, even if the upstream has not closed it yet."""
         ...
 
     async def aclose(self) -> None:

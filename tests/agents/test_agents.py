@@ -87,7 +87,7 @@ def test_connected(runner: Runner, agent: Agent) -> None:
 @pytest.mark.parametrize("fault", TRIED)
 @EACH_QUICK
 def test_a_refusal(runner: Runner, agent: Agent, fault: str) -> None:
-    """The agent stops immediately after a permanent refusal, and shows its message."""
+    """The agent stops immediately after a permanent refusal, and shows the refusal's message."""
     if fault == BUDGET:
         runner.set_budget(BUDGET)
     else:

@@ -86,8 +86,8 @@ class HttpExchange(TimedWaiter[Any]):
         self.wake()
 
     def wake(self) -> None:
-        """Wake up the reader after a change. If it waits in `receive`, process new bytes here, and
-        wake it up only if `receive` must return or fail."""
+        """Wake up the reader after a change. If it is waiting in `receive`, process new bytes here,
+        and wake it up only if `receive` must return or fail."""
         waiter = self.waiter
         if waiter is None or waiter.done():
             return

@@ -182,7 +182,7 @@ class ConnectionPool:
         return connection
 
     def _sweep(self) -> None:
-        """Close idle connections that are unusable or in excess.
+        """Close idle connections that are unusable or more than needed.
 
         The next call frees their memory, unless that would delay a request.
         """

@@ -40,7 +40,7 @@ class DnsCache:
         return await asyncio.shield(lookup)
 
     def remove(self, host: str, port: int) -> None:
-        """Remove a result, because connecting to it has failed."""
+        """Forget the addresses of `host`, because connecting to them has failed."""
         self._results.pop((host, port), None)
 
     async def _look_up(self, host: str, port: int) -> list[Address]:

@@ -88,7 +88,7 @@ def find_node() -> str:
 def command_for(settings: Settings) -> SidecarCommand:
     """Return the command that starts the sidecar.
 
-    Raises `CopilotProxyError` if Node or pi-ai is missing, or if its version is wrong.
+    Raises `CopilotProxyError` if Node or pi-ai is missing or has the wrong version.
     """
     node, folder = find_node(), folder_of(settings)
     current, required = installed(folder), version()
