@@ -53,7 +53,7 @@ class Writer:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether any rows could not be written yet and are waiting for another attempt."""
+        """Whether any rows that could not be written are waiting for another attempt."""
         return bool(self._waiting)
 
     def write(self, rows: Sequence[Row], *, is_last: bool = False) -> None:

@@ -162,7 +162,7 @@ class Sender:
         )
 
     async def _prepare(self, attempt: _Attempt, record: RequestRecord) -> _Ready:
-        """Translate and encode the request; a large one in a single turn of the shared thread."""
+        """Translate and encode the request; if it is large, do both in one call in a thread."""
         if record.size < LARGE:
             return self._make_ready(attempt, record)
         return await run_in_turn(self._make_ready, attempt, record)

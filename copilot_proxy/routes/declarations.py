@@ -1,4 +1,4 @@
-"""Adds to the framework the routes that `direct` normally calls without it.
+"""Registers with the framework the routes that `direct` calls without it.
 
 This way, the routes appear in the OpenAPI document, and other spellings of their paths work.
 """

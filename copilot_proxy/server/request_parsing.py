@@ -38,8 +38,7 @@ class TolerantProtocol(HttpToolsProtocol):
         """Return whether the request offers a protocol that this server does not support.
 
         Java's HTTP client offers HTTP/2 (h2c) with every request. A server may ignore the offer
-        (RFC 9110, section 7.8), but the parser would take the body for data in the other
-        protocol.
+        (RFC 9110, section 7.8), but the parser would read the body as data in that protocol.
         """
         if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
             return False

@@ -80,8 +80,8 @@ def _marks(body: MessagesRequest) -> Iterator[tuple[str, Block | None, bytes]]:
     """Yield (path, block with its role, mark) for each block.
 
     The mark is that of the conversation up to and including the block. The first tuple has neither
-    a path nor a block, only the mark of the system prompt and tools. Marks do not
-    depend on cache breakpoints, or on whether text is a string or a block.
+    a path nor a block, only the mark of the system prompt and tools. Marks do not depend on cache
+    breakpoints, or on whether text is a string or a block.
     """
     head = {"system": _list(body.get("system")), "tools": body.get("tools") or []}
     mark = _hash(b"", _plain(head))
