@@ -92,7 +92,7 @@ class SlotTable:
         self._find_free()
 
     def amount(self, request_ids: Iterable[str], total: Total) -> int:
-        """Return the part of a total that is reserved for these requests."""
+        """Return how much of `total` is reserved for these requests."""
         slots = [slot for one in request_ids if (slot := self.slots.get(one)) is not None]
         return sum(slot.nano for slot in slots if any(one is total for one in slot.totals))
 
@@ -107,7 +107,7 @@ class SlotTable:
         return self._free[-1] if self._free else self._size
 
     def add(self, request_id: str, slot: Slot) -> None:
-        """Add a used slot. Its number must be the one that `next_slot` has just returned."""
+        """Add the slot of a request. Its number must be what `next_slot` has just returned."""
         if self._ended:
             del self._ended[slot.number]
         elif self._free:

@@ -28,7 +28,7 @@ class BackgroundHandler(QueueHandler):
     """Lets `target` format and write records, all in one separate thread, until `close`.
 
     While `_MAX_LINES` records are waiting, new records are dropped. Once the waiting records have
-    been written, a line says how many were dropped, and why (`if_slow`).
+    been written, a line says how many were dropped, and gives `if_slow` as the reason.
     """
 
     queue: "SimpleQueue[logging.LogRecord]"

@@ -159,7 +159,7 @@ def log_file_for(settings: Settings, *, worker: int = 1) -> Iterator[LogFile | N
 
 
 def _place(source: str) -> str:
-    """Return the words that say how to set another log file, such as "with --log-file"."""
+    """Return a phrase that says how to set another log file, such as "with --log-file"."""
     if source == "flag":
         return "with --log-file"
     return f"with {source}" if source.startswith(ENVIRONMENT_PREFIX) else f"as log_file in {source}"

@@ -204,7 +204,7 @@ class Relay:
         request: ClientRequest,
         caller: Caller,
     ) -> Recording:
-        """Return a context that completes and reports `record` when its block ends."""
+        """Return a context manager that completes and reports `record` when its block ends."""
         record.model = record.model_asked = request["model"]
         record.client_api = client
         record.own_sign_in = caller.auth is not None

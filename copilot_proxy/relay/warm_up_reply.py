@@ -11,7 +11,7 @@ from copilot_proxy.relay.reply import BeforeLast, EventWriter
 
 
 class WarmUpReply:
-    """A reply without output, but with a response to continue from."""
+    """A reply without output, whose response the client can continue."""
 
     def __init__(
         self, request: ResponsesRequest, request_id: str, before_last: BeforeLast | None = None

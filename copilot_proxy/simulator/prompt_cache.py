@@ -1,4 +1,4 @@
-"""The providers' prompt caches, which tests can turn on. They keep prefixes of prompts.
+"""The providers' prompt caches, which tests can turn on.
 
 Claude's cache keeps the prefixes that a request marks. GPT's keeps entire prompts, and reuses the
 beginning of one in steps of 128 tokens.

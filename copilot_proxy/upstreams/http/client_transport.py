@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 
 def make_transport(client: httpx.AsyncClient, *, many: bool) -> Transport:
-    """Return a connection pool if `many` is true, otherwise a transport that uses `client`.
+    """Return a connection pool for `many` requests, otherwise a transport that uses `client`.
 
     If the environment configures a proxy, `client` is always used, because httpx supports all kinds
     of proxies.
