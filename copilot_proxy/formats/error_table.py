@@ -15,6 +15,8 @@ _NOT_VERIFIED: Final = re.compile(
     r"[Ii]nvalid .?signature.? in"
     # These have meaningless codes, such as bad_request and invalid_request_body.
     r"|[Ee]ncrypted (function output )?content .*could not be (verified|decrypted)"
+    # Ids are never sent, but encrypted content is bound to its connection or backend as well.
+    r"|input item ID does not belong"
 )
 WRONG_API_CODE: Final = "unsupported_api_for_model"
 WAIT_PLACEHOLDER: Final = "as long as Retry-After says"
@@ -175,7 +177,6 @@ _BY_TEXT: Final = (
     (re.compile(r"maximum context length|token count \(\d+\) exceeds"), _TOO_LONG),
     (re.compile(r"^quota exceeded\W*$", re.IGNORECASE), _QUOTA),
     (re.compile(r"\boff_topic\b"), _BY_CODE["off_topic"]),
-    (re.compile(r"input item ID does not belong"), _FOREIGN_REASONING),
     (_NOT_VERIFIED, _FOREIGN_REASONING),
     (
         re.compile(r"image media type not supported"),

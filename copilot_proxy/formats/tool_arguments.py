@@ -86,12 +86,21 @@ class Arguments:
         self._size += len(piece)
         self._guard.watch(piece)
 
+    def add_first_object(self, piece: str) -> str:
+        """Append the next chunk up to the start of a second object, and return the rest of it.
+
+        Raises `BrokenResponse` if the model is stuck.
+        """
+        self._scan()
+        end = self._end.feed_first_object(piece)
+        self.add(piece[:end])
+        self._seen = len(self._pieces)
+        return piece[end:]
+
     @property
     def is_json(self) -> bool:
         """Whether the arguments received so far are a single JSON value."""
-        for piece in self._pieces[self._seen :]:
-            self._end.feed(piece)
-        self._seen = len(self._pieces)
+        self._scan()
         if self._end.is_scalar:
             return self._size <= _MAX_SCALAR and is_json(self.text)
         if not self._end.is_last:
@@ -99,6 +108,11 @@ class Arguments:
         if self._is_valid is None:
             self._is_valid = is_json(self.text)
         return self._is_valid
+
+    def _scan(self) -> None:
+        for piece in self._pieces[self._seen :]:
+            self._end.feed(piece)
+        self._seen = len(self._pieces)
 
 
 class _End:
@@ -130,17 +144,28 @@ class _End:
 
     def feed(self, piece: str) -> None:
         """Scan the next chunk."""
-        if not self._first:
-            piece = piece.lstrip(_JSON_BLANKS)
-            self._first = piece[:1]
-        if not piece or self.is_scalar:
-            return
-        at = 0 if self._is_found else self._scan(piece)
-        self._has_more = self._has_more or bool(piece[at:].strip(_JSON_BLANKS))
+        rest = piece[self._scan(piece) :].strip(_JSON_BLANKS)
+        self._has_more = self._has_more or bool(rest)
+
+    def feed_first_object(self, piece: str) -> int:
+        """Scan the next chunk up to the start of a second object, and return where that is.
+
+        Without a second object, this is the end of `piece`.
+        """
+        rest = piece[self._scan(piece) :].lstrip(_JSON_BLANKS)
+        if rest.startswith("{") and self._first == "{" and not self._has_more:
+            return len(piece) - len(rest)
+        self._has_more = self._has_more or bool(rest)
+        return len(piece)
 
     def _scan(self, piece: str) -> int:
-        """Return how many characters of `piece` belong to the value."""
+        """Return how many characters of `piece` belong to the value or are blanks before it."""
         at = 0
+        if not self._first:
+            at = len(piece) - len(piece.lstrip(_JSON_BLANKS))
+            self._first = piece[at : at + 1]
+        if self.is_scalar:
+            return len(piece)
         while not self._is_found:
             if self._is_escaped and at < len(piece):
                 self._is_escaped = False

@@ -29,24 +29,30 @@ RESULT = {
 }
 REASONING = {"type": "reasoning", "summary": [], "encrypted_content": SEALED}
 COMPACTION = {"type": "compaction", "encrypted_content": SEALED}
+OTHER_CONNECTION = "input item ID does not belong to this connection"
 REFUSALS = {
     "a result": (
+        400,
         [USER, CALL, RESULT, AGAIN],
         "invalid_request_body",
         "Encrypted function output content could not be decrypted or decoded.",
     ),
     "reasoning": (
+        400,
         [USER, REASONING, {"role": "assistant", "content": "Hi"}, AGAIN],
         "bad_request",
         "The encrypted content gAAA...on== could not be verified. "
         "Reason: Encrypted content could not be decrypted or parsed.",
     ),
     "a compaction": (
+        400,
         [COMPACTION, AGAIN],
         "bad_request",
         "The encrypted content for item cmp_0123 could not be verified. "
         "Reason: Encrypted content could not be decrypted or parsed.",
     ),
+    "reasoning of another connection": (400, [USER, REASONING, AGAIN], "", OTHER_CONNECTION),
+    "the same with another status": (401, [USER, REASONING, AGAIN], "", OTHER_CONNECTION),
 }
 
 
@@ -56,7 +62,7 @@ class Copilot(HttpServer):
     def __init__(self) -> None:
         super().__init__()
         self.bodies: list[str] = []
-        self.refusal = ("", "")
+        self.refusal = (400, "", "")
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer like the real service."""
@@ -64,7 +70,7 @@ class Copilot(HttpServer):
         if handler.path == "/responses":
             self.bodies.append(body)
             is_refused = SEALED in body
-            code, message = self.refusal
+            _, code, message = self.refusal
             content: Any = {"id": "r", "object": "response", "status": "completed", "output": []}
             if is_refused:
                 content = {"error": {"message": message, "code": code}}
@@ -79,7 +85,7 @@ class Copilot(HttpServer):
                     "endpoints": {"api": self.url},
                 },
             }[handler.path]
-        handler.send_response(400 if is_refused else 200)
+        handler.send_response(self.refusal[0] if is_refused else 200)
         handler.send_header("content-type", "application/json")
         handler.end_headers()
         handler.wfile.write(json.dumps(content).encode())
@@ -97,8 +103,8 @@ def test_parts_that_cannot_be_decrypted(copilot: Copilot, name: str) -> None:
 
     The next request in the conversation is not refused.
     """
-    items, *refusal = REFUSALS[name]
-    copilot.refusal = (refusal[0], refusal[1])
+    status, items, code, message = REFUSALS[name]
+    copilot.refusal = (status, code, message)
     settings = load_settings(
         {
             "github_url": copilot.url,

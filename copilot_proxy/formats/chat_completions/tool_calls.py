@@ -3,10 +3,12 @@
 The index that Copilot's models send is unreliable: some start at 1, some send 0 for every call, and
 some send none. Therefore, a new id starts a new call. A fragment without an id belongs to the call
 that last used the fragment's index. If no call has used that index, the fragment belongs to the
-last call, unless the fragment must start a new one.
+last call, unless the fragment must start a new one. Some models send the arguments of the next call
+without anything else, so a second object after complete arguments is a call to the same tool.
 
-Some models, such as Kimi K3, reuse the same ids in every turn. Clients match results to calls by
-id, so a number is appended to an id that was already used.
+Some models, such as Kimi K3, reuse the same ids in every turn, and a model may give the same id to
+two calls. Clients match results to calls by id, so a number is appended to an id that was already
+used.
 
 A call to a custom tool has text instead of arguments. Models that only support functions call a
 function of the same name, whose only argument is the text. The client receives this as a call to
@@ -15,14 +17,17 @@ its custom tool.
 
 import uuid
 from collections.abc import Collection, Mapping
-from itertools import count
-from typing import Any
+from itertools import chain, count
+from typing import Any, Final
 
 import msgspec
 
 from copilot_proxy.formats.custom_tools import InputDecoder
 from copilot_proxy.formats.tool_arguments import Arguments
 from copilot_proxy.formats.types import Json
+
+_MAX_SPLIT: Final = 128
+"""From this number of calls on, a second object is not separated; no answer has so many calls."""
 
 
 class _Call:
@@ -63,6 +68,7 @@ class ToolCalls:
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
+        self._given_ids: set[str] = set()
         self._announced = 0
 
     def __bool__(self) -> bool:
@@ -88,9 +94,7 @@ class ToolCalls:
         deltas = []
         for fragment in fragments:
             if isinstance(fragment, dict):
-                delta = self._take(fragment)
-                if delta is not None:
-                    deltas.append(delta)
+                deltas += self._take(fragment)
         return deltas
 
     def close(self, *, cut: bool = False) -> list[Json]:
@@ -113,7 +117,7 @@ class ToolCalls:
                 deltas.append({"index": call.index, "custom": {"input": rest}})
         return deltas
 
-    def _take(self, fragment: Json) -> Json | None:
+    def _take(self, fragment: Json) -> list[Json]:
         custom = fragment.get("custom")
         is_custom = isinstance(custom, dict)
         function = custom if is_custom else fragment.get("function")
@@ -121,17 +125,40 @@ class ToolCalls:
         name = function.get("name")
         name = name if isinstance(name, str) else ""
         text = _arguments(function.get("input" if is_custom else "arguments"))
-        call = self._call_of(fragment.get("id"), fragment.get("index"), name, text)
+        index = fragment.get("index")
+        call = self._call_of(fragment.get("id"), index, name, text)
         call.is_custom = call.is_custom or is_custom
+        deltas: list[Json] = []
+        rest = self._extend(call, name, text, deltas)
+        while rest:
+            name = call.name
+            call = self._next()
+            if isinstance(index, int):
+                self._by_index[index] = call
+            rest = self._extend(call, name, rest, deltas)
+        return deltas
+
+    def _extend(self, call: _Call, name: str, text: str, deltas: list[Json]) -> str:
+        """Add `text` to a call, and return the part of it that belongs to another call."""
+        rest = ""
+        if call.held:
+            call.name = call.name or name
         if text and not call.is_custom:
-            call.arguments.add(text)
+            if call.name and len(self._calls) < _MAX_SPLIT:
+                rest = call.arguments.add_first_object(text)
+                text = text.removesuffix(rest)
+            else:
+                call.arguments.add(text)
         elif text and call.held:
             call.input += text
+        # A call is sent together with its name, so it is held back until it has one.
         if call.held:
-            # A call is sent together with its name, so it is held back until it has one.
-            call.name = call.name or name
-            return self._announce(call) if call.name else None
-        return self._next_delta(call, text)
+            delta = self._announce(call) if call.name else None
+        else:
+            delta = self._next_delta(call, text)
+        if delta is not None:
+            deltas.append(delta)
+        return rest
 
     def _next_delta(self, call: _Call, text: str) -> Json | None:
         if call.decoder is not None:
@@ -145,7 +172,12 @@ class ToolCalls:
     def _call_of(self, id: object, index: object, name: str, text: str) -> _Call:
         known = isinstance(index, int) and index in self._by_index
         if isinstance(id, str) and id:
-            call = self._by_id.get(id) or self._open(id)
+            same = self._by_id.get(id)
+            has_new_index = isinstance(index, int) and not known
+            if same is None or _reuses_id(name, text, same, has_new_index=has_new_index):
+                call = self._open(id)
+            else:
+                call = same
         elif known:
             call = self._by_index[index]  # type: ignore[index]  # `known` implies an int
             call = self._next() if _starts_another(name, text, call) else call
@@ -168,13 +200,13 @@ class ToolCalls:
         return call
 
     def _unused(self, id: str) -> str:
-        """Return the id, with a number appended if an earlier call in the conversation has it."""
-        candidates = (f"{id}_{number}" for number in count(2))
-        return (
-            id
-            if id not in self._used_ids
-            else next(n for n in candidates if n not in self._used_ids)
+        """Return the id, with a number appended if an earlier call has it."""
+        candidates = chain([id], (f"{id}_{number}" for number in count(2)))
+        unused = next(
+            new for new in candidates if new not in self._used_ids and new not in self._given_ids
         )
+        self._given_ids.add(unused)
+        return unused
 
     def _announce(self, call: _Call) -> Json:
         # Calls are numbered as they are sent, so that the numbers are in order.
@@ -203,6 +235,16 @@ def _starts_another(name: str, text: str, call: _Call) -> bool:
     if not call.arguments:
         return name != call.name
     return (bool(text) or name != call.name) and call.arguments.is_json
+
+
+def _reuses_id(name: str, text: str, call: _Call, *, has_new_index: bool) -> bool:
+    """Return whether a fragment with the id of `call` must belong to a new call.
+
+    Some models repeat the id and the name in each fragment, so they alone do not start a new call.
+    """
+    if not name or call.held or not call.arguments:
+        return False
+    return (bool(text.strip()) or has_new_index) and call.arguments.is_json
 
 
 def _arguments(value: object) -> str:

@@ -241,7 +241,8 @@ class ResponsesToChat(ChunkTranslator):
             raise parse_error_event({"error": error if isinstance(error, dict) else {}})
         chunks: list[ChatChunk] = []
         sent = {index for _, index, _ in self._sent} | self._encrypted
-        for index, item in self._positions.of(_objects(response.get("output")), self._call_ids):
+        streamed = frozenset(self._call_ids)
+        for index, item in self._positions.of(_objects(response.get("output")), streamed):
             chunks += [] if index in sent else self._item(index, item)
         self.finish_reason = _finish(status, response.get("incomplete_details"))
         return [*chunks, *self._start()] if self.finish_reason else chunks

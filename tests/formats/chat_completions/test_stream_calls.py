@@ -128,6 +128,57 @@ LONDON, PARIS = '{"city": "London"}', '{"city": "Paris"}'
             [("a", "", "[]"), ("b", "", "{}")],
             id="the name never comes",
         ),
+        pytest.param(
+            [calling(call("a", "f", "")), calling(call(name="", arguments=LONDON)),
+             calling(call(name="", arguments=PARIS))],
+            [("a", "f", LONDON), (None, "f", PARIS)],
+            id="only arguments for the second call",
+        ),
+        pytest.param(
+            [calling(call("a", "f", LONDON)), calling(call(arguments=PARIS[:5], index=1)),
+             calling(call(arguments=PARIS[5:], index=1)), calling(call(arguments="{}", index=0))],
+            [("a", "f", LONDON), (None, "f", PARIS), (None, "f", "{}")],
+            id="only an index and arguments for the second call",
+        ),
+        pytest.param(
+            [calling(call("a", "f", LONDON[:5])), calling(call(arguments=LONDON[5:] + PARIS[:9])),
+             calling(call(arguments=PARIS[9:] + "\n{}{}"))],
+            [("a", "f", LONDON), (None, "f", PARIS + "\n"), (None, "f", "{}"), (None, "f", "{}")],
+            id="objects that start in the middle of a chunk",
+        ),
+        pytest.param(
+            [calling(call("a", arguments=LONDON)), calling(call(name="f", arguments=PARIS))],
+            [("a", "f", LONDON), (None, "f", PARIS)],
+            id="no name yet for the first of two objects",
+        ),
+        pytest.param(
+            [calling(call("a", "f", LONDON + " x")), calling(call(arguments=PARIS))],
+            [("a", "f", LONDON + " x" + PARIS)],
+            id="arguments that are no object",
+        ),
+        pytest.param(
+            [calling(call("a", "f", '{"x":"{}{"')), calling(call(arguments='{\\"}{"}'))],
+            [("a", "f", '{"x":"{}{"{\\"}{"}')],
+            id="braces in a string",
+        ),
+        pytest.param(
+            [calling(call("a", "f", LONDON)), calling(call("a", "f", PARIS)),
+             calling(call("a", "f", "{}", index=1))],
+            [("a", "f", LONDON), ("a_2", "f", PARIS), ("a_3", "f", "{}")],
+            id="the same id for every call",
+        ),
+        pytest.param(
+            [calling(call("a", "f", "")), calling(call(arguments=LONDON)),
+             calling(call("a", "f", "", index=1)), calling(call(arguments=PARIS, index=1))],
+            [("a", "f", LONDON), ("a_2", "f", PARIS)],
+            id="the same id for the second call, whose arguments follow",
+        ),
+        pytest.param(
+            [calling(call("a", "f", LONDON[:5])), calling(call("a", "f", LONDON[5:])),
+             calling(call("a", "f", "")), calling(call("a", "f", " ", index=None))],
+            [("a", "f", LONDON + " ")],
+            id="id and name come again in every chunk",
+        ),
         pytest.param([calling(call("a", "f"))], [("a", "f", "{}")], id="a tool without arguments"),
         pytest.param(
             [calling(call("a", "f")), calling(call("b", "g", index=1))],

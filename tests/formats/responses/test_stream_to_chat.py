@@ -162,6 +162,17 @@ def test_calls_only_in_the_final_event_are_added() -> None:
     assert [("a", "f", "{}"), ("b", "g", '{"b":2}')] == calls_of(message_of(stream))
 
 
+def test_calls_with_the_same_id_are_kept() -> None:
+    """Two calls with the same id get different ids, in a stream and in a whole response."""
+    up = Upstream()
+    calls = [*up.call(0, "f", '{"a":1}', call_id="a"), *up.call(1, "f", '{"b":2}', call_id="a")]
+    stream = up.whole(calls)
+
+    expected = [("a", "f", '{"a":1}'), ("a_2", "f", '{"b":2}')]
+    assert expected == calls_of(message_of(stream))
+    assert expected == calls_of(message_of([stream[-1]]))
+
+
 @pytest.mark.parametrize("pieces", [(), ('x"',), ("x", '"')])
 def test_a_custom_call_stays_one(pieces: tuple[str, ...]) -> None:
     """A custom tool call stays a custom call for chat clients, with or without deltas."""
