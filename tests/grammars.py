@@ -1,4 +1,4 @@
-"""Parsers of the APIs' streams, which assert that each stream follows its grammar."""
+"""Parsers for the APIs' streams, which assert that each stream follows its grammar."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def named_events(text: str) -> list[ClientEvent]:
 
 
 def chat_chunks(text: str) -> list[ChatChunk]:
-    """Return the chunks of a chat stream, including an error, and check its grammar."""
+    """Return the chunks of a chat stream, including any error, and check its grammar."""
     *found, end = frames(text)
     assert "data: [DONE]" == end, "the stream ends with [DONE]"
     chunks: list[ChatChunk] = [json.loads(frame.removeprefix("data: ")) for frame in found]
@@ -159,7 +159,7 @@ def _add(block: Json, delta: Json) -> None:
 
 
 def gemini_events(text: str) -> list[ClientEvent]:
-    """Return the events of a Gemini stream, including an error, and check its grammar."""
+    """Return the events of a Gemini stream, including any error, and check its grammar."""
     assert ":" not in {line[:1] for line in text.splitlines()}, "Google's SDK takes no comments"
     events: list[ClientEvent] = []
     for line in text.splitlines():

@@ -56,7 +56,7 @@ TESTS: Final = {
 def lowest(python: str | None = None) -> list[str]:
     """Return the lowest version of each dependency that this system needs, as ``name==version``.
 
-    `python` is a version such as ``3.11``, by default the version that runs this.
+    `python` is a version such as ``3.11``, by default the running version.
     """
     marked = {"python_version": python} if python else None
     return [

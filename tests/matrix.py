@@ -136,7 +136,7 @@ def _tools(cell: Cell, cities: list[str], *, stream: bool) -> None:
 
 
 def image(cell: Cell) -> None:
-    """An image reaches a model with vision; other models refuse it clearly."""
+    """An image reaches a model with vision; for other models, it is refused with a clear error."""
     turns = cell.client.user("What is this?", image=True)
     if cell.model.supports.get("vision") is True:
         assert "I see 1 image." in cell.ask(turns).text

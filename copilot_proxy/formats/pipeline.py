@@ -1,4 +1,4 @@
-"""Chains two translators: Copilot's events become chunks, which become the client's events."""
+"""Chains two translators: Copilot's events become chunks, which become events for the client."""
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.translators import ChatWriter, RepeatedEvents, StreamTranslator

@@ -99,7 +99,7 @@ class StreamTranslator(Protocol):
 
 
 class ChatWriter(Protocol):
-    """Translates Chat Completions chunks to a client's events; see `StreamTranslator`."""
+    """Translates Chat Completions chunks to events for a client; see `StreamTranslator`."""
 
     def feed(self, chunk: ChatChunk) -> list[ClientEvent]: ...
 

@@ -1,4 +1,4 @@
-"""Helpers that write requests, and the models that they are adapted to."""
+"""Helpers that write requests, and models that the requests are adapted to."""
 
 import json
 from typing import Any
@@ -41,7 +41,7 @@ def image(url: Any = PNG) -> Json:
 
 
 def chat_request(*messages: Json, **fields: Any) -> ChatRequest:
-    """Return a request, parsed as in the server."""
+    """Return a request as the server parses it."""
     request = {"model": "m", "messages": list(messages) or [user()], **fields}
     return parse_request(json.dumps(request).encode())
 

@@ -82,7 +82,7 @@ def prepared(
     betas: Iterable[str] = (),
     cache: ReasoningCache | None = None,
 ) -> PreparedRequest:
-    """Return the prepared request from `client` with `body`, parsed as in the server."""
+    """Return the prepared request from `client`, after parsing `body` as the server does."""
     api = APIS[client]
     request = api.parse(json.dumps(body).encode())
     return prepare(api, request, model, cache or ReasoningCache(), betas=list(betas))

@@ -80,7 +80,7 @@ def in_message(part: Json) -> Json:
 
 
 def on_openai(url: str) -> list[tuple[str, Json]]:
-    """Return requests with an image in every place that has a URL."""
+    """Return requests that have an image URL in each place that accepts one."""
     nested = {"type": "image_url", "image_url": {"url": url, "media_type": "image/jpg"}}
     image = {"type": "input_image", "image_url": url}
     output = {"type": "function_call_output", "call_id": "a", "output": [image]}
@@ -96,7 +96,7 @@ def on_openai(url: str) -> list[tuple[str, Json]]:
 
 
 def on_messages(block: Json) -> list[tuple[str, Json]]:
-    """Return requests with a block in a message and in a result."""
+    """Return a request with the block in a message, and a request with it in a tool result."""
     use = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "a", "content": [block]}
     conversations: list[list[tuple[str, Json]]] = [

@@ -135,7 +135,7 @@ def test_the_display_survives_the_change_to_a_budget(client: str) -> None:
     ],
 )
 def test_bound_thinking_goes_with_its_beta(client: str, id: str, bound: bool) -> None:
-    """Models with thinking bound to the conversation get the field and its beta; others neither."""
+    """Models that bind thinking to a conversation get the field and beta for it; others do not."""
     own = {
         "chat_completions": {"reasoning_effort": "high"},
         "responses": {"reasoning": {"effort": "high"}},
@@ -243,7 +243,7 @@ def _deltas(block: Json) -> list[Json]:
 
 
 def _history(client: str, answer: Json) -> list[Json]:
-    """Return the next conversation: the client's question, the whole answer, the tool result."""
+    """Return the next request's messages or items: question, whole answer, tool result."""
     question = {"role": "user", "content": "Hi"}
     if client == "chat_completions":
         result = {"role": "tool", "tool_call_id": "toolu_1", "content": "done"}
@@ -393,8 +393,7 @@ def test_reasoning_summary_does_not_reach_pi_ai() -> None:
 
 
 def test_eager_input_is_for_models_that_support_it() -> None:
-    """Only Haiku 4.5 receives tools without `eager_input_streaming`; all models receive
-    `strict`."""
+    """Only Haiku 4.5 gets tools without `eager_input_streaming`; all models get `strict`."""
     tool = {"name": "f", "input_schema": {"type": "object"}, "strict": True}
     own = {"tools": [{**tool, "eager_input_streaming": True}]}
 

@@ -219,7 +219,7 @@ def test_the_service_tier_is_kept() -> None:
 
 @pytest.mark.parametrize("missing", [0, 1])
 def test_items_that_only_the_final_event_has(missing: int) -> None:
-    """A message that was not streamed is added at the end, and nothing else is repeated."""
+    """A message that was not streamed is added at the end, and nothing is repeated."""
     up = Upstream()
     both = [up.text(0, "One."), up.text(1, "Two.")]
     events = up.whole([*both[0], *both[1], *up.reasoning(2, "Hm.", encrypted="gA")])
@@ -233,7 +233,7 @@ def test_items_that_only_the_final_event_has(missing: int) -> None:
 
 @pytest.mark.parametrize("missing", [0, 1, 2, 3])
 def test_clients_of_the_same_api_get_items_that_only_the_final_event_has(missing: int) -> None:
-    """Codex only looks at the events of items, so each item of the final event has its own."""
+    """Codex looks only at item events, so items that only the final event has get events, too."""
     up = Upstream()
     items = [*up.text(0, "One."), *up.text(1, "Two."), *up.call(2, "f", "{}", call_id="a")]
     events = up.whole([*items, *up.reasoning(3, "Hm.", encrypted="gA")])

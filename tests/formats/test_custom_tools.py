@@ -45,7 +45,7 @@ def test_the_function_has_the_grammar() -> None:
 
 
 def test_each_api_has_its_form_of_a_grammar() -> None:
-    """Grammar formats convert between the APIs and back; text formats are the same on both."""
+    """Grammar formats are converted between the APIs; text formats are the same on both."""
     assert (FLAT, NESTED) == (flat_format(NESTED), nested_format(FLAT))
     assert (FLAT, NESTED) == (flat_format(FLAT), nested_format(NESTED))
     assert [{"type": "text"}] * 2 == [

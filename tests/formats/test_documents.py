@@ -102,7 +102,7 @@ def with_result(client: str, file: Json) -> Json:
 
 
 def sent(client: str, request: Json, model: Model | None, **options: Any) -> PreparedRequest:
-    """Return Copilot's request for a client's request, which is parsed as in the server."""
+    """Return the request for Copilot, after parsing the client's request as the server does."""
     api = CLIENTS[client]
     parsed = api.parse(json.dumps(request).encode())
     return prepare(api, parsed, model, ReasoningCache(), **options)

@@ -89,7 +89,7 @@ U, A, S, SAID = ("user", "Hi"), ("assistant", "a"), ("system", "Be brief."), ass
 def test_a_later_system_message_stays_in_the_conversation(
     client: str, steps: list[Json], expected: list[tuple[str, str]], notes: list[str]
 ) -> None:
-    """It stays where it is, or moves to the nearest later position that Claude accepts."""
+    """The message stays where it is, or moves to the nearest later position that Claude accepts."""
     request = sent(client, NEW, *steps, system="Be kind.", tool="f", limit=4000)
 
     assert expected == conversation(request.body)
@@ -116,7 +116,7 @@ def test_consecutive_messages_are_merged(client: str) -> None:
 @translating
 @pytest.mark.parametrize("model", [OLD, claude("claude-haiku-4.5", adaptive_thinking=False)])
 def test_other_models_get_it_at_the_front(client: str, model: Model) -> None:
-    """For models that do not accept it elsewhere, it becomes part of the system prompt."""
+    """For other models, a later system message becomes part of the system prompt."""
     steps = (user(), SAID, system(), assistant("b"), system("Go."), user())
 
     request = sent(client, model, *steps, system="Be kind.", limit=4000)
@@ -145,7 +145,7 @@ def from_ollama(model: Model, *steps: Json) -> PreparedRequest:
 
 
 def test_ollama() -> None:
-    """A client of Ollama's API can also send system messages later."""
+    """Ollama clients can also send system messages later in a conversation."""
     steps = (system("Be kind."), user(), SAID, system(), user())
     new, old = from_ollama(NEW, *steps), from_ollama(OLD, *steps)
 
@@ -226,7 +226,7 @@ def test_the_cached_prefix_survives(
 def test_the_marks_are_where_the_next_request_reads(
     client: str, turn: Callable[[str], list[Json]]
 ) -> None:
-    """The last user message is marked, and marked again in the next request, to be read."""
+    """The last user message is marked again in the next request, which reads it from the cache."""
     ends: list[str] = []
     for request in requests(client, turn):
         body = request.body
@@ -240,7 +240,7 @@ def test_the_marks_are_where_the_next_request_reads(
 
 @translating
 def test_a_system_message_that_is_not_repeated(client: str) -> None:
-    """The next request reads everything before it from the cache."""
+    """The next request reads everything before the omitted system message from the cache."""
     steps = (user(), SAID, user("b"))
     first = sent(client, NEW, *steps, system(), tool="f").body
     second = sent(client, NEW, *steps, called(), result(), system(), tool="f").body

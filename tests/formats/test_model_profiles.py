@@ -131,7 +131,7 @@ def test_which_models_can_be_forced_to_call_a_tool(id: str, forced: bool) -> Non
     ],
 )
 def test_versions_of_claude(id: str, expected: Any) -> None:
-    """The tier and version come from the id, even if no dot separates major and minor version."""
+    """The tier and version come from the id, even if the version is written without a dot."""
     assert expected == claude_version(a_model(id, "Anthropic"))
 
 

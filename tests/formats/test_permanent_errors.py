@@ -1,4 +1,4 @@
-"""Permanent errors contain nothing that triggers an agent's retry."""
+"""Permanent errors contain nothing that makes an agent retry."""
 
 import re
 

@@ -79,7 +79,7 @@ def test_the_cache_is_bounded() -> None:
 
 
 def test_prompts_rarely_change_when_the_cache_is_full() -> None:
-    """If a conversation has more calls than the cache, its start is not different every turn."""
+    """If a conversation has more calls than the cache can hold, its start rarely changes."""
     memory = ReasoningCache(calls=40)
     messages: list[Json] = []
     before: list[Json] = []

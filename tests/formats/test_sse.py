@@ -132,7 +132,7 @@ def test_the_limit_holds_for_an_endless_line() -> None:
 
 @pytest.mark.parametrize("line", [b"data: xxxxxxxx\n", b"data:\n", b"data\n"])
 def test_the_limit_holds_for_endless_lines(line: bytes) -> None:
-    """An event with too many lines raises an error, even if they are empty."""
+    """An event with too many lines raises an error, even if the lines are empty."""
     decoder = EventDecoder(limit=100)
 
     with pytest.raises(EventTooLarge):

@@ -1,4 +1,4 @@
-"""Omissions by Copilot are noted, but their list is hidden unless the client requested it."""
+"""Omissions by Copilot are noted, but the list of them is hidden unless the client requested it."""
 
 import json
 from typing import Any

@@ -247,7 +247,7 @@ SESSION = "You have reached your session limit. Please retry after 840 seconds."
     ],
 )
 def test_the_time_to_wait_in_words(status: int, message: str, expected: str | None) -> None:
-    """A rate limit gets a Retry-After even if the wait is only in its message."""
+    """A rate limit gets a Retry-After even if only its message says how long to wait."""
     error = parse_error_response(
         status, {}, coded("user_global_rate_limited:pro" if status == 429 else None, message)
     )
@@ -257,7 +257,7 @@ def test_the_time_to_wait_in_words(status: int, message: str, expected: str | No
 
 
 def test_the_header_wins_over_the_words() -> None:
-    """The message is only parsed if no header or field contains the wait."""
+    """The message is only parsed if no header or field says how long to wait."""
     for headers, fields in (({"retry-after": "7"}, {}), ({}, {"retry_after": 7})):
         error = parse_error_response(429, headers, coded("rate_limited", SESSION, **fields))
         assert "7" == error.headers["retry-after"]

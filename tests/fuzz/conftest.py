@@ -1,4 +1,4 @@
-"""One server for all cases of a module; the cases are counted, and leftovers are found."""
+"""One server for all cases of a module; the cases are counted, and leftover tasks are found."""
 
 import asyncio
 import os

@@ -342,7 +342,7 @@ def changed(body: Json, path: tuple[Any, ...], value: object) -> Json:
 
 @pytest.mark.parametrize("api", CLIENTS)
 def test_wrong_types(api: str) -> None:
-    """Values of wrong types replace each value of a request; outside CI, only some of them."""
+    """Each value in a request is replaced with values of other types; only CI tries all of them."""
     client = CLIENTS[api]
     cases = [(path, value) for path in places(BODIES[api]) for value in VALUES]
     passed = 0

@@ -18,7 +18,7 @@ ORDERS = 250
 
 
 def test_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
-    """The ledger is right although streams fail, clients disconnect, and servers are killed."""
+    """The ledger is correct even if streams fail, clients disconnect, and servers are killed."""
     found, sound, _ = run_trial(tmp_path / "home", ORDERS)
 
     assert [] == found.problems

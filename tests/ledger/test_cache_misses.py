@@ -382,7 +382,7 @@ def test_the_cache_key(make: Callable[..., Client]) -> None:
 
 
 def test_no_text_is_stored(make: Callable[..., Client]) -> None:
-    """The digests use a key of this installation, so equal texts have other digests elsewhere."""
+    """Digests use this installation's own key, so equal texts have different digests elsewhere."""
     with make() as client:
         client.ask("/v1/responses", responses(QUESTION))
     stored = client.settings.ledger_file

@@ -173,7 +173,7 @@ def test_no_view_reads_all_rows(path: Path, view: Callable[[Database], Any]) -> 
 
 
 def test_a_name_without_requests(tmp_path: Path) -> None:
-    """A name that is in no row is not searched for in all of them."""
+    """Looking for a name that is in no row does not read all rows."""
     path = tmp_path / "ledger.sqlite3"
     first = row(record("r0"), NOON.timestamp())
     writer = Writer(path)

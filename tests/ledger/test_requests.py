@@ -116,8 +116,8 @@ def test_left_early(simulator: Simulator, settings: Settings, path: str, model: 
 
 
 def test_one_estimate_for_all(simulator: Simulator, settings: Settings) -> None:
-    """The ledger estimates an incomplete answer from the complete ones before it, and everything
-    else that reports its cost, such as the log, has the same number."""
+    """The cost of an incomplete answer is estimated from earlier complete answers, and the ledger,
+    the log and everything else that reports the cost show the same estimate."""
     path = "/v1/chat/completions"
     body = body_for(path, "gpt-5-mini", stream=True)
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -203,8 +203,8 @@ def test_failures(
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("fault", ["error_first_chunk", "error_chunk"])
 def test_an_error_event(simulator: Simulator, settings: Settings, fault: str, model: str) -> None:
-    """Copilot had accepted the request before it sent an error event, so it has not refused it,
-    whether or not the answer was translated."""
+    """A request that ends with an error event does not count as refused, whether or not the answer
+    is translated, since Copilot had already accepted the request."""
     simulator.state.faults.on(fault)
     path = "/v1/messages"
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -250,7 +250,7 @@ def test_embeddings_without_a_price(settings: Settings) -> None:
 
 
 def test_the_sender_of_a_request(settings: Settings) -> None:
-    """Client, project and session come from the base URL; if it lacks them, from the client's
+    """Client, project and session come from the base URL or, if it lacks them, from the client's
     headers."""
     body = body_for("/v1/messages", "claude-opus-5", stream=False)
     headers = {"user-agent": "claude-cli/2.1.332", "x-claude-code-session-id": "s-1"}

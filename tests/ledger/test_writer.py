@@ -58,7 +58,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_closing_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second call of `close` waits as well, since the process may end after that call."""
+    """The second call to `close` waits as well, since the process may end after that call."""
     may_write, write = threading.Event(), Writer.write
 
     def slow(writer: Writer, rows: Sequence[Row], **options: bool) -> None:
@@ -94,7 +94,7 @@ def test_recorded_requests_are_written(path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
 def test_the_file_is_private(path: Path) -> None:
-    """Others can read neither the file nor its log, whatever the umask."""
+    """Other users can read neither the file nor its write-ahead log, whatever the umask."""
     previous = os.umask(0)
     try:
         writer = Writer(path)
@@ -121,7 +121,7 @@ def test_nothing_is_counted_twice(path: Path) -> None:
 
 
 class Full:
-    """Fails like a full disk while `is_full`."""
+    """Fails like a full disk while `is_full` is true."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_full = True

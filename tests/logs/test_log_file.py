@@ -273,7 +273,7 @@ def test_each_worker_has_a_separate_file() -> None:
 
 
 def test_no_colors_in_the_file(file: LogFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Colors depend on stderr, but the file never has any color."""
+    """Lines on stderr may have colors, but lines in the file never do."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     warn("one")
     assert "\x1b" not in path.read_text()

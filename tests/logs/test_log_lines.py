@@ -37,7 +37,7 @@ def record(**more: object) -> RequestRecord:
 
 
 def http(method: str, path: str, status: int) -> None:
-    """Log a request that does not call Copilot, as the access middleware does."""
+    """Log a request that does not call Copilot, just as the access middleware would."""
     context = RequestContext("an-id", method, path, {}, status=status)
     logging.getLogger("copilot_proxy.middleware.access").info("http", extra={"context": context})
 
@@ -79,7 +79,7 @@ def test_an_answer_that_was_cut_off(
 
 
 def test_a_line_fits_the_terminal() -> None:
-    """The line of an agent's request fits the terminal; details are left out, errors are not."""
+    """The line about an agent's request fits the terminal; details are left out, errors are not."""
     agent = record(
         model="claude-sonnet-5.5",
         duration=12.3,
@@ -130,8 +130,8 @@ def test_the_advice_of_a_refusal_is_not_counted_as_a_note() -> None:
 
 
 def test_an_id_fits_the_terminal() -> None:
-    """The lines of errors fit 80 columns: they end with the beginning of the id if there is no room
-    for all of it. A log file has all of it."""
+    """Lines about errors fit 80 columns: they end with the beginning of the id if there is no room
+    for the whole id. A log file always has the whole id."""
     request_id = "f824d1b6-5490-49a0-8438-300d101e53a7"
     refused = record(
         model="claude-sonnet-5.5", status=429, error="rate_limit_exceeded", request_id=request_id
@@ -149,7 +149,7 @@ def test_an_id_fits_the_terminal() -> None:
 
 
 def test_the_cost_of_an_incomplete_answer() -> None:
-    """The line of an answer that was cut off has the ledger's estimate. Refused requests cost
+    """The line about an answer that was cut off has the ledger's estimate. Refused requests cost
     nothing, and a failed request without any answer has an unknown cost."""
     cut = record(attempts=1, events=40, tokens_per_event=3.0, client_gone=True)
     line = TextFormatter().format(logging.makeLogRecord({"record": cut}))

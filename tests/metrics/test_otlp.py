@@ -87,7 +87,7 @@ def spans(body: Any) -> list[Any]:
 
 
 def test_traces(collector: Collector, simulator: Simulator) -> None:
-    """A request is a span with the conventional attributes, and none of its text."""
+    """A request becomes a span with the conventional attributes, but without its text."""
     settings = settings_at(simulator, otlp_endpoint=f"{collector.url}/")
     with Proxy(settings) as proxy, proxy.client(headers={"session-id": "s-1"}) as http:
         answer = http.post("/c/codex/p/moon/v1/chat/completions", json=CHAT)

@@ -50,7 +50,7 @@ def chat_request(**more: Any) -> ChatRequest:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_chat_requests_pass(wire: Wire, stream: bool) -> None:
-    """A valid request passes unchanged, even its unknown fields, but streams also request usage."""
+    """A valid request, even with unknown fields, is unchanged; streams also request usage."""
     request = chat_request(stream=stream)
 
     answer = wire.post(PATH, request)

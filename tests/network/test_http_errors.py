@@ -147,7 +147,7 @@ def test_an_error_without_its_request_has_a_message() -> None:
 def test_a_proxy_that_does_not_respond(
     monkeypatch: pytest.MonkeyPatch, value: str, said: str
 ) -> None:
-    """The message names the proxy or, if its value may be a password, the variable."""
+    """The message names the proxy or, if its address may contain a password, only the variable."""
     monkeypatch.setenv("HTTPS_PROXY", value)
 
     error = map_http_error(httpx.ConnectTimeout("x"), "https://api.example/x")
@@ -157,7 +157,7 @@ def test_a_proxy_that_does_not_respond(
 
 
 def test_the_cause_is_found_inside_a_group() -> None:
-    """The cause is found in an exception group of several connection attempts."""
+    """The cause is found in an exception group from several connection attempts."""
     error = httpx.ConnectError("x", request=REQUEST)
     error.__cause__ = OSError("All connection attempts failed")
     error.__cause__.__cause__ = ExceptionGroup("two", [OSError("v6"), ConnectionRefusedError("v4")])

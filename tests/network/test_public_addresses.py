@@ -85,13 +85,13 @@ def test_not_plain(url: str) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 async def test_addresses_are_read_as_the_system_does(address: str) -> None:
-    """An address is read as the system would read it."""
+    """An address is parsed as the system would parse it."""
     assert [address] == await look_up(address)
 
 
 @pytest.mark.parametrize("odd", ["127.1", "0x7f.0.0.1", "0177.0.0.1"])
 async def test_unusual_forms_of_addresses(odd: str) -> None:
-    """An address in a short or unusual form is checked like the address that it means."""
+    """An address in a short or unusual form is checked like the address that it stands for."""
     try:
         found = await look_up(odd)
     except OSError:

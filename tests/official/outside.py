@@ -1,4 +1,4 @@
-"""An HTTP proxy that simulates the internet: Copilot's names lead to the simulator, over TLS."""
+"""An HTTP proxy that simulates the internet: Copilot's hosts lead to the simulator, over TLS."""
 
 import asyncio
 import ssl

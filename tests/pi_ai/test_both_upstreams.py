@@ -186,7 +186,7 @@ def test_images(sdk: openai.OpenAI, served: Served, model: str) -> None:
 def test_reasoning_is_shown_and_sent_back(http: httpx.Client, served: Served, model: str) -> None:
     """The client receives the model's reasoning, and the model receives it back in the next turn.
 
-    This works even if the client does not send it back.
+    This works even if the client does not send the reasoning back.
     """
     request = {
         "model": model,
@@ -278,9 +278,9 @@ def test_refusals(
 def test_a_page_or_error_instead_of_a_stream(
     http: httpx.Client, served: Served, fault: str, code: str | None
 ) -> None:
-    """A page or an error in place of a stream is a failure.
+    """A web page or an error in place of a stream is a failure.
 
-    This is true even if only pi-ai requested the stream, and not the client.
+    This is true even if only pi-ai, not the client, requested the stream.
     """
     served.simulator.state.faults.on(fault, path="/chat/completions")
     for stream in [True] if served.upstream == "copilot" else [True, False]:

@@ -171,7 +171,7 @@ async def test_the_connection_of_a_complete_answer_is_reused(client: Client) -> 
 
 
 async def test_the_wait_after_the_finish_is_short(client: Client) -> None:
-    """After the finish, the sidecar waits only briefly for missing events."""
+    """After the finish reason, the sidecar waits only briefly for missing events."""
     client.upstream.set_answer(OPEN, said("Hello", "stop"))
 
     assert "Hello" == text_of(await client.answer())
@@ -179,7 +179,7 @@ async def test_the_wait_after_the_finish_is_short(client: Client) -> None:
 
 
 async def test_a_connection_that_breaks_after_the_finish(client: Client) -> None:
-    """If a connection breaks after the finish, nothing is lost."""
+    """If a connection breaks after the finish reason, nothing is lost."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED)

@@ -146,7 +146,7 @@ def test_without_a_list_of_models_the_reason_is_reported(
 
 @needs_pi_ai
 def test_files_that_are_missing(simulator: Simulator, tmp_path: Path) -> None:
-    """Clients and the installer get the reason and the repair command."""
+    """Clients get the reason and the repair command, and the installer notices the damage."""
     home = tmp_path / "pi"
     package = home / "pi-ai" / "node_modules" / PACKAGE
     package.mkdir(parents=True)
@@ -350,7 +350,7 @@ def test_the_environment_of_the_process() -> None:
 
 
 def test_the_native_upstream_does_not_load_it(tmp_path: Path) -> None:
-    """The native upstream loads neither the translation nor the process."""
+    """The native upstream does not import the modules for pi-ai."""
     script = (
         "import sys; from copilot_proxy.cli.main import run;"
         "code = run(['chat', '--simulate', 'Hi']);"

@@ -99,7 +99,7 @@ def asking(text: str) -> dict[str, Any]:
 
 @pytest.mark.anyio
 async def test_learning() -> None:
-    """The estimation error of a session's last prompt corrects the next estimate."""
+    """The next estimate is corrected by the estimation error of the session's last prompt."""
     (entry,) = parse_models({"data": catalogue(2000)})
     guard = ContextGuard(AdmitAll())
 

@@ -57,7 +57,7 @@ REFUSALS = {
 
 
 class Copilot(HttpServer):
-    """Imitates GitHub, and a Copilot that refuses requests with the encrypted content."""
+    """Imitates GitHub, and a Copilot that refuses requests containing `SEALED`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ PATHS: Final = {
 
 
 class Trace:
-    """The calls of the package's functions in one thread.
+    """The calls to the package's functions in one thread.
 
     `parts` contains the files of the functions called for each part of Copilot's answer, and
     `climbs` contains the calls from a file to a file in a higher layer.

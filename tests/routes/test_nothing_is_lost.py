@@ -151,7 +151,7 @@ def test_words_reach_the_model(
 def test_a_generated_image_reaches_the_model(
     proxy: Proxy, simulator: Simulator, model: str
 ) -> None:
-    """It follows its description, as an image."""
+    """A generated image is sent as an image, after its description."""
     call = {"type": "image_generation_call", "id": "ig_1", "result": IMAGE, "status": "completed"}
     body = responses({**call, "revised_prompt": "A cat"}, GO_ON)
 
@@ -184,7 +184,7 @@ FETCHED: Final = {
 @every_value
 @pytest.mark.parametrize("model", READERS)
 def test_a_fetched_pdf_reaches_the_model(proxy: Proxy, simulator: Simulator, model: str) -> None:
-    """It is sent as a PDF instead of as base64 in the text."""
+    """A fetched PDF is sent as a PDF instead of as base64 in the text."""
     body = messages({"role": "assistant", "content": [FETCHED]}, GO_ON)
 
     answer, _, sent = post(proxy, simulator, MESSAGES, model, body)

@@ -144,7 +144,7 @@ class ItemRepair:
         """Return the events to send for one of Copilot's events about a call's arguments."""
         delta = event.get("delta")
         if isinstance(delta, str):
-            # Stops models that write endless blank lines, by the same rule as in chats.
+            # Stops models that write endless blank lines, by the same rule as on Chat Completions.
             self._guards.setdefault(index, RunawayGuard()).watch(delta)
         tool = item.tool
         if "arguments" in event and isinstance(item.name, str):

@@ -204,7 +204,7 @@ def test_a_schema_needs_json() -> None:
 
 
 def test_an_image_in_an_answer() -> None:
-    """It stays in the answer, together with its text; a rule moves it to a user message."""
+    """The image stays in the answer, next to the text; a rule later moves it to a user message."""
     shown = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
     notes: list[str] = []
     answers: list[Json] = [{"role": "model", "parts": [{"text": "A cat:"}, shown]}]

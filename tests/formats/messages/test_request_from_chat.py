@@ -585,7 +585,7 @@ def test_system_messages_become_the_system_prompt() -> None:
 def test_claudes_signed_thinking_comes_first(
     reasoning: str | None, opaque: str | None, expected: list[Json]
 ) -> None:
-    """Thinking that Claude signed starts its message; other thinking is dropped."""
+    """Thinking that Claude signed comes first in its message; other thinking is dropped."""
     fields = {"reasoning_content": reasoning, "reasoning_opaque": opaque}
 
     body, _ = translated([HI, calling(call(), **fields), tool()])
@@ -631,7 +631,7 @@ CHAT = [HI, {"role": "assistant", "content": "yes"}, {"role": "user", "content":
 def test_the_stable_part_is_marked_for_the_cache(
     messages: list[Json], fields: Json, expected: list[str]
 ) -> None:
-    """Tools, system prompt and the last two user messages are marked; a single question is not."""
+    """The tools, system prompt and last two user messages are marked; a single question is not."""
     assert expected == marks(translated(messages, **fields)[0])
 
 
@@ -654,7 +654,7 @@ def test_the_stable_part_is_marked_for_the_cache(
 def test_no_marks_are_added_to_the_clients_own(
     messages: list[Json], fields: Json, expected: list[str]
 ) -> None:
-    """If the client sets Claude's marks in the chat, no other marks are added."""
+    """If the client sets cache marks in the chat request, no others are added."""
     assert expected == marks(translated(messages, **fields)[0])
 
 

@@ -242,7 +242,7 @@ def test_thinking_does_not_start_with_tool_results(messages: list[Json], notes: 
 
 
 def test_adaptive_thinking_does_not_start_with_tool_results_either() -> None:
-    """Adaptive thinking becomes a budget for this model, which would refuse the budget here."""
+    """Adaptive thinking that would become a budget is also dropped after calls without thinking."""
     messages = [user("Hi"), assistant(use()), user(result())]
 
     kept, notes = adapted(BUDGETED, {"thinking": {"type": "adaptive"}, "messages": messages})
@@ -255,7 +255,7 @@ def test_adaptive_thinking_does_not_start_with_tool_results_either() -> None:
     [[user(result())], [user("Hi"), user(result())], [assistant("Hi"), user(result())]],
 )
 def test_orphaned_results_do_not_stop_thinking(messages: list[Json]) -> None:
-    """A tool result without a call is a user message, after which thinking can start."""
+    """A tool result without a call is treated as a user message, after which thinking can start."""
     notes: list[str] = []
 
     sent = request(*messages, thinking=enabled(2000))

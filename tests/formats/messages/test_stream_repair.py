@@ -58,7 +58,7 @@ def test_a_correct_stream_is_not_changed() -> None:
 
 @pytest.mark.parametrize("start", [RECORDED[:1], []])
 def test_the_model_has_the_clients_name(start: list[Any]) -> None:
-    """A message, whole or streamed, has the client's name for the model, even without a start."""
+    """Messages, streamed or not, have the client's name for the model, even without message_start."""
     stream = MessagesRepair(model="opus")
 
     streamed = [event for data in [*start, *RECORDED[1:]] for event in stream.feed(data)]
@@ -203,7 +203,7 @@ def test_a_correct_message_is_not_changed(name: str) -> None:
 
 
 def test_every_type_of_block_becomes_events() -> None:
-    """A message keeps its usage and all its blocks as events, even blocks that have no deltas."""
+    """A message converted to events keeps its usage and all blocks, even blocks without deltas."""
     message = {
         **recorded("simple-response"),
         "content": [{"type": "thinking", "thinking": "Hm.", "signature": ""}, {"type": "odd"}],
@@ -251,7 +251,7 @@ def test_a_body_that_is_not_a_message_is_broken(body: Any) -> None:
 
 
 def test_an_error_with_status_200_is_an_error() -> None:
-    """An error in place of a message is raised."""
+    """An error that is sent in place of a message is raised."""
     with pytest.raises(UpstreamRefusal):
         repair_message(ERROR)
 

@@ -75,7 +75,7 @@ def completed(events: Iterable[Any]) -> ChatCompletion:
 
 
 def summary(events: Iterable[Any]) -> Json:
-    """Return the message without null fields, with short calls, and with the finish reason."""
+    """Return the finish reason and the message, without null fields and with calls as tuples."""
     choice = completed(events)["choices"][0]
     message = {name: v for name, v in choice["message"].items() if v is not None}
     del message["role"]
@@ -87,7 +87,7 @@ def summary(events: Iterable[Any]) -> Json:
 
 
 def test_the_recorded_stream() -> None:
-    """The chunks have the id of the message and the requested model."""
+    """The chunks have the id of the message and the name of the requested model."""
     chunks = translated(RECORDED)
 
     assert [
@@ -147,7 +147,7 @@ def test_recorded_messages(name: str, expected: Json) -> None:
     ],
 )
 def test_stop_reasons(reason: str, expected: str) -> None:
-    """Each stop reason becomes one of OpenAI's finish reasons; without a call, never tool_calls."""
+    """Each stop reason becomes a finish reason of OpenAI's, but never tool_calls without a call."""
     assert {"content": "a", "finish": expected} == summary(
         [START, begin(0, text("")), says(0, "a"), end(0), finish(reason), STOP]
     )

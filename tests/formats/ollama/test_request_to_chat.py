@@ -121,7 +121,7 @@ def test_json() -> None:
 
 
 def test_calls_without_ids() -> None:
-    """Calls get ids by position; each result belongs to the first open call of its tool."""
+    """Calls get ids by position; each result belongs to the first unanswered call of its tool."""
     messages = [
         {"role": "assistant", "tool_calls": [called("a"), called("b"), called("a", x="2")]},
         {"role": "tool", "tool_name": "b", "content": "of b"},

@@ -79,7 +79,7 @@ def test_thinking(generates: bool) -> None:
 
 
 def test_a_refusal() -> None:
-    """A refusal's explanation is sent as text; the finish reason is not a complete response's."""
+    """A refusal's explanation is sent as text, and the finish reason is not `stop`."""
     events = lines(chunk(refusal="I must not."), chunk("content_filter"))
     assert [{"content": "I must not."}] == messages(events)
     assert "content_filter" == events[-1]["done_reason"]

@@ -104,7 +104,7 @@ def test_no_content_is_lost(messages: list[Json], model: Model) -> None:
 
 
 def _merged(messages: list[Json]) -> list[Json]:
-    """Join consecutive assistant messages, as the rules do for some models."""
+    """Join consecutive assistant messages, as is done for some models."""
     out: list[Json] = []
     for message in messages:
         if not (out and message["role"] == out[-1]["role"] == "assistant"):

@@ -287,7 +287,7 @@ def test_efforts_become_levels(
 def test_bound_thinking_of_another_conversation_is_dropped(
     model: Model, fields: Json, expected: bool | None
 ) -> None:
-    """Models with bound thinking get a setting to drop another conversation's thinking."""
+    """Models that bind thinking to a conversation are told to drop thinking from another one."""
     body, _ = translated(model, **fields)
 
     binding = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
@@ -359,7 +359,7 @@ def test_limits_and_temperatures(
     ],
 )
 def test_fields_that_change_the_response_are_refused(field: str, value: Any) -> None:
-    """If a client requests JSON or probabilities, it gets an error instead of something else."""
+    """A client that requests JSON or probabilities gets an error, not a response without them."""
     with pytest.raises(RequestError) as caught:
         translated(GPT_4, **{field: value})
 

@@ -314,7 +314,7 @@ def stopped(reason: str) -> Json:
     ],
 )
 def test_copilots_finish_reason_takes_precedence(event: Json, finish: str) -> None:
-    """Copilot's finish reason applies, since pi-ai confuses some normal ends with failures."""
+    """Copilot's finish reason applies, since pi-ai mistakes some normal endings for failures."""
     completion = complete(start(), text("Hi"), event)
 
     assert finish == completion["choices"][0]["finish_reason"]
@@ -339,7 +339,7 @@ def test_usage_of_an_incomplete_response() -> None:
 
 
 def test_a_finish_after_a_failure_is_ignored() -> None:
-    """Once a broken event makes pi-ai give up, later events are lost, even with a finish reason."""
+    """Once a broken event makes pi-ai give up, later events are ignored, even a finish reason."""
     with pytest.raises(BrokenResponse, match="not a JSON object"):
         stream(start(), text("Hi"), failed("Unterminated string in JSON", last=stopped("end_turn")))
 
@@ -460,7 +460,7 @@ def test_a_whole_response(api: str, body: Json) -> None:
     ],
 )  # fmt: skip
 def test_failures_in_mid_stream(event: Json, code: str | None, words: str) -> None:
-    """pi-ai's messages become this program's errors, which clients do not retry."""
+    """pi-ai's error messages become this program's errors, which clients do not retry."""
     with pytest.raises(UpstreamError) as caught:
         stream(start(), text("Hi"), event)
 

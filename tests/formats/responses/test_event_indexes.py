@@ -35,7 +35,7 @@ def indexes(events: list[Json]) -> list[Any]:
 
 @pytest.mark.parametrize("steady_ids", [True, False], ids=["steady ids", "changing ids"])
 def test_indexes_are_added(steady_ids: bool) -> None:
-    """Clients of every API get the same response as with indexes."""
+    """Clients of every API get the same response as if no index were missing."""
     up = Upstream()
     first, second = calls(up, steady_ids=steady_ids)
     complete = stream(up, *first, *second)

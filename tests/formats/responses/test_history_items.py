@@ -57,7 +57,7 @@ def test_a_message_of_another_agent_is_read() -> None:
 
 @pytest.mark.parametrize("kind", ["compaction", "context_compaction", "compaction_summary"])
 def test_compactions(kind: str) -> None:
-    """GPT models get the compaction under OpenAI's name; others get a text that mentions it."""
+    """GPT models get the compaction as OpenAI's type of item; others get text that mentions it."""
     item = {"type": kind, "id": "cmp_1", "encrypted_content": "gBBBB"}
 
     assert [{"type": "compaction", "encrypted_content": "gBBBB"}] == native(item)[0]
@@ -74,7 +74,7 @@ def test_an_empty_compaction_says_nothing() -> None:
 
 
 def test_every_model_compacts() -> None:
-    """For any model, a request for a compaction is a request for a summary."""
+    """For any model, a request for a compaction becomes a request for a summary."""
     (item,) = native({"type": "compaction_trigger"})[0]
     assert ("user", SUMMARY_PROMPT) == (item["role"], item["content"][0]["text"])
     assert [{"role": "user", "content": SUMMARY_PROMPT}] == chat({"type": "compaction_trigger"})[0]
@@ -168,7 +168,7 @@ def test_a_screenshot_stays_an_image() -> None:
 
 
 def test_hosted_calls_become_text() -> None:
-    """A hosted call becomes assistant text. An image that no model accepts is noted."""
+    """A hosted call becomes assistant text; a generated image is dropped with a note."""
     search = {"type": "web_search_call", "id": "ws_1", "status": "completed",
               "action": {"type": "search", "query": "moon"}}  # fmt: skip
     picture = {
@@ -205,7 +205,7 @@ def test_an_unknown_item_is_never_lost() -> None:
 
 
 def test_items_without_words_are_noted() -> None:
-    """Updates of settings that this server does not know are dropped with a note."""
+    """Settings updates are dropped with a note, since Copilot does not support them."""
     note = "dropped an input item: Copilot does not support configuration_update"
     item: dict[str, Any] = {"type": "configuration_update", "id": "x", "new": 1}
 

@@ -140,7 +140,7 @@ def test_a_stored_conversation_is_not_found() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"'])
 def test_a_body_must_be_an_object(body: bytes) -> None:
-    """Only a JSON object is a request."""
+    """Only a JSON object is accepted as a request."""
     with pytest.raises(RequestError):
         parse_request(body)
 
@@ -158,7 +158,7 @@ def test_required_fields(name: str) -> None:
 
 
 def test_a_text_is_one_message() -> None:
-    """A plain text is treated as one user message."""
+    """Plain text is treated as one user message."""
     assert [{"type": "message", **USER}] == input_items(request("Hi"))
 
 

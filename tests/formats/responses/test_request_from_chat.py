@@ -276,7 +276,7 @@ def test_images_of_results_follow_the_last_result(after: list[Json]) -> None:
     ],
 )  # fmt: skip
 def test_fields_are_translated_or_noted(fields: Json, left: Json, notes: list[str]) -> None:
-    """Each field reaches the model under the name used there, or a note says it was dropped."""
+    """Each field reaches the model under its name on that API, or a note says it was dropped."""
     assert ({"input": [ITEM], **left}, notes) == translated(**fields)
 
 

@@ -216,7 +216,7 @@ def test_unsupported_items_are_dropped(item: Json, note: str) -> None:
     ],
 )  # fmt: skip
 def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[str]) -> None:
-    """Each field reaches the model under the name used there, or a note says it was dropped."""
+    """Each field reaches the model under its name on that API, or a note says it was dropped."""
     messages = [USER]
     if text := fields.get("instructions"):
         messages = [{"role": "system", "content": text}, USER]
@@ -247,7 +247,7 @@ def test_fields_are_translated_or_noted(fields: Json, chat: Json, notes: list[st
     ],
 )
 def test_tools_and_the_tool_choice_keep_their_kind(choice: Any, left: Any) -> None:
-    """Functions, custom tools and tool choices are the same in the chat request."""
+    """Functions, custom tools and tool choices keep their meaning in the chat request."""
     tools = [{**FUNCTION, "strict": True, "allowed_callers": []}, {"type": "custom", "name": "p"}]
 
     chat, notes = translated(tools=tools, tool_choice=choice, parallel_tool_calls=False)

@@ -215,7 +215,7 @@ def test_an_unknown_model_gets_all_fields() -> None:
     ],
 )  # fmt: skip
 def test_items_lose_only_their_ids(item: Json, out: list[Json]) -> None:
-    """Ids are removed, since other connections refuse them.
+    """Ids are removed, since Copilot refuses them on other connections.
 
     Fields that the SDK and Codex add for themselves are removed as well; all others are kept.
     """

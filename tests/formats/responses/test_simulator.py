@@ -1,4 +1,4 @@
-"""The Responses translators against the simulator of Copilot's Responses API."""
+"""The Responses translators, tested with the simulator of Copilot's Responses API."""
 
 import ssl
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Copilot:
             self.simulator.state.faults.on(name)
 
     def send(self, body: Json, *, vision: bool = False) -> list[Any]:
-        """Return the decoded events of the response; a whole response is the only event."""
+        """Return the decoded events of the response; a whole response counts as one event."""
         headers = {**self._headers, **({"copilot-vision-request": "true"} if vision else {})}
         answer = self._http.post("/responses", json=body, headers=headers)
         assert 200 == answer.status_code, answer.text

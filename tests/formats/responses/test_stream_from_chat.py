@@ -23,7 +23,7 @@ TOOLS = [
 
 
 def chunks(*events: Any) -> list[Json]:
-    """Return the chat chunks for a text of a chat model."""
+    """Return the chat chunks in which a chat model sends a text."""
     stream = ChatRepair(MODEL, include_usage=True, now=NOW, custom_tools={"apply_patch"})
     out = [chunk for data in events for chunk in stream.feed(data)]
     return out + stream.close()
@@ -179,7 +179,7 @@ def test_deltas_become_items(events: list[Json], output: list[Json]) -> None:
 def test_a_cut_off_response_is_incomplete(
     events: list[Json], reason: str, output: list[Json]
 ) -> None:
-    """A response that was cut off has the reason, and marks the incomplete item."""
+    """A response that was cut off states the reason, and the incomplete item is marked."""
     sent, whole = write(chunks(*events))
 
     assert "response.incomplete" == sent[-1]["type"]

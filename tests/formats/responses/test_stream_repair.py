@@ -475,7 +475,7 @@ def test_a_cut_stream_is_an_error(cut: int) -> None:
 
 
 def test_an_error_object_is_raised() -> None:
-    """Copilot's error object in place of an event is raised, as in chats."""
+    """Copilot's error object in place of an event is raised, as on Chat Completions."""
     with pytest.raises(UpstreamError, match="Slow down"):
         repair([{"error": {"message": "Slow down", "code": "rate_limited"}}])
 

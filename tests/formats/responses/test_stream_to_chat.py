@@ -33,7 +33,7 @@ def items(up: Upstream) -> list[Json]:
 
 
 def test_events_become_chunks_at_once() -> None:
-    """Each event immediately returns its chunk, in order, followed by the end of the stream."""
+    """Each event immediately becomes a chunk, in order; the end of the stream follows."""
     up = Upstream()
 
     chunks = chunks_of(up.whole([*up.text(0, "Hel", "lo"), *up.call(1, "f", '{"a"', ":1}")]))

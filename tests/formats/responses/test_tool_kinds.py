@@ -94,7 +94,7 @@ def test_calls_are_passed_on_unchanged() -> None:
 
 
 def test_calls_become_calls_of_functions() -> None:
-    """Earlier calls get the names and format of the functions."""
+    """Earlier calls get the names and format of the functions that replace the tools."""
     body = body_of([USER, *CALLS], OLD, tools=[MOON])
 
     assert [
@@ -306,7 +306,7 @@ def test_native_calls_reach_the_client() -> None:
 
 
 def test_a_native_call_in_a_namespace_is_not_another_tool() -> None:
-    """A call with a namespace belongs to the tool in it, even if another tool has the same name."""
+    """A call belongs to the tool in its namespace, even if another tool has the same name."""
     up = Upstream()
     item = {"type": "function_call", "call_id": "a", "name": "exec", "arguments": "{}",
             "namespace": "n"}  # fmt: skip

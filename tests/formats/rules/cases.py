@@ -729,7 +729,7 @@ CASES: Final[dict[str, Case]] = {
 
 
 def combinations() -> list[tuple[str, str, str]]:
-    """Return every rule with each client and each model of its case, but not with every pair."""
+    """Return every rule with each client and each model of its case, but not every combination."""
     return [
         (name, *pair)
         for name, case in CASES.items()

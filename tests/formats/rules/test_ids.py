@@ -1,4 +1,4 @@
-"""Ids that are used twice or too long, and messages with too many tool calls."""
+"""Ids that are too long or used twice, and messages with too many tool calls."""
 
 import pytest
 

@@ -83,7 +83,7 @@ def test_screenshots_of_tools() -> None:
     ],
 )
 def test_types(model: str, url: str, sent: str) -> None:
-    """The media type follows the first bytes; if they are unknown, the declared type is kept."""
+    """The first bytes determine the media type; if they are unknown, the declared type is kept."""
     part: Json = {"type": "image_url", "image_url": {"url": url}}
     chat: Json = {"model": "x", "messages": [{"role": "user", "content": [part]}]}
 

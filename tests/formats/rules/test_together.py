@@ -43,7 +43,7 @@ def prepared(client: ClientApi, model: Model, request: Json) -> PreparedRequest:
 @pytest.mark.parametrize("vendor", ["Anthropic", "Google", "OpenAI", "Moonshot AI", "New"])
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_any_vendor_on_any_api(client: ClientApi, vendor: str, endpoint: str) -> None:
-    """Any model may be listed on any API; the conversation reaches it there."""
+    """Any model may be listed on any API, and receives the conversation on that API."""
     body = prepared(
         client,
         a_model(vendor, endpoint),
@@ -68,7 +68,7 @@ def test_the_first_valid_limit_counts(endpoint: str) -> None:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS[:2])
 def test_a_model_that_does_not_stream_is_not_asked_to(endpoint: str) -> None:
-    """A model without streaming gets no stream request, even for a response that is too long."""
+    """A model that cannot stream is not asked to, however high the requested limit is."""
     model = a_model(
         "New",
         endpoint,

@@ -142,7 +142,7 @@ def test_messages_restore_the_names() -> None:
 
 
 def test_responses_restore_the_names() -> None:
-    """Items, argument events and the last response contain the client's tool name."""
+    """Items, argument events and the final response contain the client's tool name."""
     stream = ResponsesRepair(responses(LONG), {"short": LONG})
     item = {"type": "function_call", "id": "1", "call_id": "a", "name": "short", "arguments": "{}"}
     last = {"id": "r", "status": "completed", "output": [item], "tools": [{"name": "short"}]}
@@ -258,7 +258,7 @@ def test_arguments_that_are_refused(text: str, gpt: Json | None, claude: Json) -
     ],
 )
 def test_inputs_of_messages_that_are_not_objects(given: Any, expected: Json) -> None:
-    """Inputs in the Messages format that are not objects are wrapped in one."""
+    """On Messages, an input that is not an object is wrapped in one."""
     notes: list[str] = []
     body = messages_for_model(messages(input=given), CLAUDE, notes).body
 

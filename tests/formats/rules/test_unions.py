@@ -178,7 +178,7 @@ def test_only_gemini_gets_rewritten_schemas(client: str, vendor: str) -> None:
 
 @every_client
 def test_newer_gemini_models_get_the_validated_choice(client: str) -> None:
-    """`validated` is passed on to models whose clients send it, and becomes `auto` for others."""
+    """`validated` is passed on to newer Gemini models, and becomes `auto` for all others."""
     choice = {"type": "validated"} if client == "messages" else "validated"
     chosen = {
         ("chat_completions", "gemini-4-neon", "Google"): "validated",

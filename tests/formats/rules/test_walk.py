@@ -94,7 +94,7 @@ def test_a_rule_fixes_the_request(
 def test_rules_about_tools_change_nothing_in_requests_without_tools(
     walk: Walk, monkeypatch: pytest.MonkeyPatch, client: str
 ) -> None:
-    """Tool rules are skipped for requests without tools, so they must not be needed there."""
+    """Tool rules are skipped for requests without tools, which they would not change."""
     steps = (assistant("Hello."), assistant("Yes?"), user(), assistant("Go"))
     options = {"system": "Be brief.", "effort": "high", "limit": 2000}
     case = Case(models=ALL, broken=lambda body: False, steps=steps, options=options)

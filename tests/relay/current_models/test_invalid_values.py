@@ -82,7 +82,7 @@ def test_claude_codes_newest_display(http: httpx.Client, model: str) -> None:
     ],
 )
 def test_tools_of_responses(http: httpx.Client, model: str, fields: Json, param: str) -> None:
-    """Tools that nobody could call are refused, in `tools` or in an item."""
+    """Tools that nobody could call are refused, whether in `tools` or in an item."""
     assert param == refused(http, "responses", model, fields)["param"]
 
 

@@ -78,7 +78,7 @@ def test_tools_in_two_notations_at_once(http: httpx.Client, simulator: Simulator
     ],
 )
 def test_a_choice_in_the_other_notation(http: httpx.Client, api: str, choice: Json) -> None:
-    """A function is forced in either notation of the choice."""
+    """A function can be forced in either notation."""
     client = CLIENT[api]
     body = client.body(Ask(MODELS[0], client.user("Hi"), tools=True)) | {"tool_choice": choice}
 
