@@ -58,7 +58,7 @@ def test_a_correct_stream_is_not_changed() -> None:
 
 @pytest.mark.parametrize("start", [RECORDED[:1], []])
 def test_the_model_has_the_clients_name(start: list[Any]) -> None:
-    """Messages, streamed or not, have the client's name for the model, even without message_start."""
+    """Every message has the client's name for the model, even if the start event is missing."""
     stream = MessagesRepair(model="opus")
 
     streamed = [event for data in [*start, *RECORDED[1:]] for event in stream.feed(data)]

@@ -287,7 +287,7 @@ def test_efforts_become_levels(
 def test_bound_thinking_of_another_conversation_is_dropped(
     model: Model, fields: Json, expected: bool | None
 ) -> None:
-    """Models that bind thinking to a conversation are told to drop thinking from another one."""
+    """Models that bind thinking to a conversation are told to drop thinking from any other."""
     body, _ = translated(model, **fields)
 
     binding = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
