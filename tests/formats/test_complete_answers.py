@@ -233,7 +233,7 @@ def test_items_that_only_the_final_event_has(missing: int) -> None:
 
 @pytest.mark.parametrize("missing", [0, 1, 2, 3])
 def test_clients_of_the_same_api_get_items_that_only_the_final_event_has(missing: int) -> None:
-    """Codex looks only at item events, so items that are only in the final event get events, too."""
+    """Codex looks only at item events, so items that are only in the final event get them too."""
     up = Upstream()
     items = [*up.text(0, "One."), *up.text(1, "Two."), *up.call(2, "f", "{}", call_id="a")]
     events = up.whole([*items, *up.reasoning(3, "Hm.", encrypted="gA")])
