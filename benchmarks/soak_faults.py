@@ -1,4 +1,4 @@
-"""The faults of a soak test, and which failures each one excuses and when."""
+"""The faults of a soak test, and which failures each one explains, and when."""
 
 import random
 import time

@@ -13,14 +13,14 @@ from urllib.parse import parse_qsl
 
 _PREFIX: Final = "x-quota-snapshot-"
 METERS: Final = ("premium_models", "premium_interactions", "chat")
-"""The quotas that may meter a plan, in order of precedence; ``chat`` counts only if a plan has none
-of the others."""
+"""The quotas that may apply to a plan, in order of precedence; ``chat`` counts only if a plan has
+none of the others."""
 _MIN_ELAPSED: Final = timedelta(days=1)
 """The pace is not computed until this much of the month has passed."""
 
 
 class Quota(NamedTuple):
-    """The quota that meters the account, as reported with an answer."""
+    """The quota that applies to the account, as reported with an answer."""
 
     unit: str
     """``AI credits``, ``premium requests`` or ``chat messages``."""
@@ -64,7 +64,7 @@ def quota_unit(snapshot: str, *, token_based: bool) -> str:
 
 
 def quota_of(headers: Mapping[str, str], *, token_based: bool = False) -> Quota | None:
-    """Return the quota that meters the account, or None if the headers do not contain it.
+    """Return the quota that applies to the account, or None if the headers do not contain it.
 
     `token_based` is True if the account is known to be billed per token; the headers do not always
     say so.
@@ -79,7 +79,7 @@ def quota_of(headers: Mapping[str, str], *, token_based: bool = False) -> Quota 
 
 
 def metering(entitlements: Mapping[str, float | None]) -> str | None:
-    """Return the name of the quota that meters an account, or None if none does.
+    """Return the name of the quota that applies to an account, or None if none does.
 
     `entitlements` maps the name of each quota to the included amount. A negative amount means that
     the seat has no individual quota.

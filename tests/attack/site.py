@@ -1,4 +1,4 @@
-"""The server as its user starts it, with an upstream that only sends prepared bytes."""
+"""The server as a user starts it, with an upstream that only sends prepared bytes."""
 
 import contextlib
 import http.client
@@ -125,7 +125,7 @@ class Server:
         return http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
 
     def question(self, stream: bool, rate: int, count: int, more: str = "") -> tuple[Any, ...]:
-        """Return a chat request, as arguments of ``HTTPConnection.request``."""
+        """Return a chat request, as arguments for ``HTTPConnection.request``."""
         prompt = make_prompt(rate=rate, count=count, number=1) + more
         body = {
             "model": CHAT_MODEL,
@@ -225,8 +225,8 @@ class Site:
     ) -> Iterator[Server]:
         """Run ``copilot-proxy serve ARGUMENTS`` while the block runs.
 
-        `before` is a program, with arguments, that starts the server; `shell` contains redirections
-        for a shell that starts it. `prepare` runs in the new process.
+        `before` is a program, with its arguments, that runs the command. With `shell`, which
+        contains redirections, a shell runs it. `prepare` runs in the new process.
         """
         port = port or free_port(host)
         command = [

@@ -162,7 +162,7 @@ def test_credits_beyond_the_plan_are_counted() -> None:
     ],
 )
 def test_two_quotas(models: int | None, interactions: int, expected: float | None) -> None:
-    """The account and the headers agree on which of two quotas meters the plan."""
+    """The account and the headers agree on which of two quotas applies to the plan."""
     entitlements = {"premium_interactions": interactions, "premium_models": models}
     shown = {name: amount for name, amount in entitlements.items() if amount is not None}
     account = parse_account(

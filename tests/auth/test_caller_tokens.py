@@ -82,7 +82,7 @@ async def test_requests_of_a_caller_share_one_exchange(
 async def test_a_bad_caller_token_does_not_hammer_github(
     callers: CallerTokens, simulator: Simulator
 ) -> None:
-    """A rejected token is refused from memory, with a hint for the client."""
+    """A rejected token is refused without another exchange, with a hint for the client."""
     for _ in range(5):
         source = callers.for_header("Bearer gho_unknown")
         assert source is not None

@@ -1,4 +1,4 @@
-"""Waiting for the approval of a sign-in, on a simulated clock."""
+"""Waiting for the approval of a sign-in, with a simulated clock."""
 
 import asyncio
 
@@ -55,7 +55,7 @@ class Script:
 
 
 async def test_polls_wait_a_second_longer_than_github_asks() -> None:
-    """Polls wait one second more than GitHub's interval, so a fast clock causes no slow_down."""
+    """Polls wait one second longer than GitHub's interval, so a fast clock causes no slow_down."""
     script = Script(Pending(), Pending(), TOKEN)
 
     assert TOKEN == await script.wait()

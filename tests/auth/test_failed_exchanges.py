@@ -126,7 +126,7 @@ async def test_a_refusal_is_not_repeated(
 
 
 async def test_a_refresh_is_not_hurried(auth: CopilotAuth, simulator: Simulator, now: Time) -> None:
-    """While requests have a valid token, a failed refresh is not repeated at once."""
+    """While requests have a valid token, a failed refresh is not immediately retried."""
     await auth.token()
     simulator.state.faults.on("exchange_500")
     now.advance(1500)
@@ -254,7 +254,7 @@ async def test_every_caller_gets_a_separate_copy_of_an_error(
 async def test_github_is_rarely_asked_about_an_account_without_copilot(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """GitHub's refusal is repeated from memory; `/health` does not show the login."""
+    """GitHub's refusal is remembered for a while; `/health` does not show the login."""
     simulator.state.block()
     for _ in range(40):
         error = await failing(auth.token)

@@ -54,7 +54,7 @@ async def refusal(
 
 
 async def test_a_sign_in_begins_with_a_code(github: GitHub, simulator: Simulator) -> None:
-    """A sign-in starts with an address, and a code with its lifetime."""
+    """A sign-in starts with an address, a code, and the code's lifetime."""
     code = await github.device_code()
 
     assert f"{simulator.url}/login/device" == code.verification_uri
@@ -75,7 +75,7 @@ async def test_a_sign_in_ends_with_a_token(github: GitHub, simulator: Simulator)
 
 
 async def test_slow_down_has_the_new_interval(github: GitHub, simulator: Simulator) -> None:
-    """A slow_down has the new interval that GitHub's answer states."""
+    """A slow_down returns the new interval from GitHub's answer."""
     simulator.state.device_flow = ["slow_down"]
     code = await github.device_code()
 
@@ -396,7 +396,7 @@ async def test_retry_after_is_passed_on(client: httpx.AsyncClient) -> None:
 
 
 async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncClient) -> None:
-    """GitHub's message about personal access tokens causes the same error as a token's prefix."""
+    """Personal access tokens are recognized by GitHub's message and by their prefix."""
     said = {"message": "Resource not accessible by personal access token"}
     by_words = await refusal(client, Answer(said, status=403), "exchange")
     by_prefix = await refusal(client, Answer(status=403), "exchange", Secret("ghp_abc"))
@@ -405,7 +405,7 @@ async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncCli
 
 
 async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: Simulator) -> None:
-    """If the exchange answers 404, the API host comes from the account endpoint."""
+    """If the exchange returns 404, the API host comes from the account endpoint."""
     found = await github.exchange(Secret(FOREIGN_TOKEN))
 
     assert (True, FOREIGN_TOKEN, simulator.url) == (
@@ -416,7 +416,7 @@ async def test_a_token_of_another_app_is_used_itself(github: GitHub, simulator: 
 
 
 async def test_a_token_of_another_app_without_copilot(github: GitHub, simulator: Simulator) -> None:
-    """If the exchange answers 404 and the account has no Copilot, the error says so."""
+    """If the exchange returns 404 and the account has no Copilot, the error says so."""
     simulator.state.plan = "none"
     with pytest.raises(NoCopilotAccess):
         await github.exchange(Secret(FOREIGN_TOKEN))
@@ -540,7 +540,7 @@ async def test_refusals_of_the_account_endpoints(
 
 
 async def test_another_host_is_another_github(client: httpx.AsyncClient) -> None:
-    """A credential's host determines the addresses; for the same host, the object is reused."""
+    """Another host has other addresses; for the same host, the `GitHub` object is reused."""
     github = GitHub(client, Settings())
 
     assert github is github.at("github.com")

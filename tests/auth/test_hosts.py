@@ -211,7 +211,7 @@ def test_the_setting_overrides_the_endpoint_of_the_answer() -> None:
 
 
 def test_the_endpoint_of_the_answer_overrides_that_of_the_token() -> None:
-    """`endpoints.api` takes precedence over the token's field."""
+    """`endpoints.api` takes precedence over the token's `proxy-ep` field."""
     url = hosts.copilot_url(
         "https://api.business.githubcopilot.com/",
         {"proxy-ep": "proxy.individual.githubcopilot.com"},
@@ -233,7 +233,7 @@ def test_without_an_endpoint_that_of_the_token_is_used(endpoint: object) -> None
 
 
 def test_an_unknown_host_in_the_token_is_refused() -> None:
-    """An unknown host in the token's field is also refused."""
+    """An unknown host in the token's `proxy-ep` field is also refused."""
     with pytest.raises(SignInError):
         hosts.copilot_url(None, {"proxy-ep": "proxy.evil.example"}, "github.com", DEFAULTS)
 

@@ -152,7 +152,7 @@ def test_a_keyring_of_a_desktop(desktop: Desktop) -> None:
 
 @only_in_ci
 def test_a_locked_keyring(desktop: Desktop) -> None:
-    """The reason names the locked keyring and the remedy; once unlocked, the keyring works."""
+    """The error says that the keyring is locked, and how to continue; once unlocked, it works."""
     assert 0 == desktop.sign_in()[0]
     assert 0 == desktop.run("-c", LOCK, program=Path(sys.executable))[0]
     for command in (["status"], ["chat", "hi"], ["serve", "--port", "0"]):

@@ -71,7 +71,7 @@ async def test_a_request_that_is_always_refused_causes_few_exchanges(
 async def test_a_refused_token_is_replaced_within_half_a_minute(
     auth: CopilotAuth, simulator: Simulator, now: Time
 ) -> None:
-    """A refused token is replaced even after other requests have used up all renewals."""
+    """A refused token is replaced even if earlier refusals have used up the renewals."""
     token = await auth.token()
     while (other := await auth.renew(token)) is not None:
         token = other

@@ -77,7 +77,7 @@ def test_a_credential_can_be_saved_loaded_replaced_and_forgotten(store: Credenti
 
 
 def test_the_check_leaves_nothing_behind(store: CredentialStore, tmp_path: Path) -> None:
-    """The check leaves no entry or file, and keeps a stored credential."""
+    """The check leaves no entry or file behind, and does not change a stored credential."""
     store.save(MONA)
     store.check_writable()
 
@@ -186,7 +186,7 @@ def test_a_file_that_others_can_read_is_repaired(file: FileStore) -> None:
 def test_a_file_that_cannot_be_repaired_is_refused(
     file: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the mode cannot be corrected, the error names the command that does so."""
+    """If the mode cannot be corrected, the error names the command that corrects it."""
     file.path.chmod(0o644)
 
     def refused(descriptor: int, mode: int) -> None:
@@ -410,7 +410,7 @@ WRITER = textwrap.dedent(
 
 @pytest.mark.parametrize("umask", ["000", "077", "022"])
 def test_two_processes_at_once_never_see_half_a_file(tmp_path: Path, umask: str) -> None:
-    """Across processes, files are always complete and 0600, whatever the umask."""
+    """Across processes, files are always complete and have mode 0600, whatever the umask."""
     home = tmp_path / "not" / "there" / "yet"
     writers = [
         subprocess.Popen(
@@ -653,7 +653,7 @@ def test_the_source_of_a_token_in_the_configuration_file(own_home: Path) -> None
 
 
 def test_the_source_of_a_token_in_a_secret_file(tmp_path: Path) -> None:
-    """The source of a token in a container's secret is the variable that the user can unset."""
+    """For a token in a container's secret, the source is the variable that the user can unset."""
     (tmp_path / "token").write_text("ghu_secret")
     variable = "COPILOT_PROXY_GITHUB_TOKEN_FILE"
     store = EnvironmentStore(load_settings(environ={variable: str(tmp_path / "token")}))

@@ -27,7 +27,7 @@ def now() -> Time:
 
 @pytest.fixture
 def proxy(simulator: Simulator, now: Time) -> Iterator[Proxy]:
-    """A server whose clocks the test moves."""
+    """A server whose clocks are set by the test."""
     with Proxy(settings_at(simulator), clock=now.clock) as running:
         yield running
 

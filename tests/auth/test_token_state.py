@@ -77,7 +77,7 @@ def state_after(now: Time, events: str) -> TokenState:
     ],
 )
 def test_valid_token(now: Time, events: str, valid: bool) -> None:
-    """A token is not withdrawn because of suspicion alone."""
+    """Suspicion alone does not end the use of a token."""
 
     assert valid == (state_after(now, events).valid_token() is not None)
 
@@ -119,7 +119,7 @@ def test_is_refresh_due(now: Time, events: str, due: bool) -> None:
     ],
 )
 def test_recent_failure(now: Time, events: str, expected: str | None) -> None:
-    """A failure is reported from memory for a while."""
+    """A failure is remembered for a while, so that the next attempt does not come too soon."""
     state = state_after(now, "")
     state.store_read()
     for event in events.split():

@@ -48,7 +48,7 @@ async def test_a_valid_sign_in_is_verified(github: GitHub, simulator: Simulator)
 
 
 async def test_the_headers_of_the_model_list(github: GitHub, simulator: Simulator) -> None:
-    """The model list is requested with the Copilot token and GitHub's expected intent."""
+    """The request for the model list has the Copilot token and the intent that GitHub expects."""
     await verify(github, MONA)
     sent = next(one for one in simulator.state.requests if one.path == "/models").headers
 
@@ -76,7 +76,7 @@ async def test_a_lasting_failure_is_reported(github: GitHub, simulator: Simulato
 
 
 async def test_without_a_network_the_failure_is_reported_at_once(settings: Settings) -> None:
-    """If a name cannot be resolved, the command does not retry, since that would not help."""
+    """If a host name cannot be resolved, the command does not retry, since that would not help."""
 
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("no name", request=request) from socket.gaierror()

@@ -74,7 +74,7 @@ class Canned(Client):
 
 
 def judged(response: ClientResponse, *, fault: bool) -> list[str]:
-    """Return the problems that the soak test finds in a response that should be `right`."""
+    """Return the problems that the soak test finds in a response whose body should be "right"."""
     request = Request(
         "words",
         "POST",
@@ -107,13 +107,13 @@ def judged(response: ClientResponse, *, fault: bool) -> list[str]:
     ],
 )
 def test_answers_are_judged(response: ClientResponse, alone: bool, with_fault: bool) -> None:
-    """A fault excuses only a clean error."""
+    """During a fault, only a well-formed error is accepted instead of the right answer."""
     assert alone == (not judged(response, fault=False))
     assert with_fault == (not judged(response, fault=True))
 
 
 def test_an_excuse_ends() -> None:
-    """Soon after a fault, answers must be correct again; a cooldown excuses only its own status."""
+    """Soon after a fault, answers must be right again; a cooldown explains only its own status."""
     cut, limit = Window("cut_mid_stream", 10.0, 12.0), Window("rate_limited", 10.0, 12.0)
     assert cut.excuses(9.0, 11.0, 200)
     assert cut.excuses(12.5, 13.0, 200)
@@ -130,7 +130,7 @@ def test_an_excuse_ends() -> None:
     ("fault", "status"), [("rate_limited", 429), ("quota_exceeded", 402), ("forbidden", 403)]
 )
 def test_a_remembered_refusal_is_excused(api: ClientApi, fault: str, status: int) -> None:
-    """A cooldown excuses the status that each client API uses for the refusal."""
+    """On each client API, a cooldown explains errors with the API's status for the refusal."""
     window = Window(fault, 10.0, 12.0)
     assert window.excuses(
         14.0, 15.0, api.error_status(UpstreamRefusal("no", upstream_status=status, status=status))

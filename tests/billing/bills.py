@@ -1,6 +1,6 @@
-"""The fake Copilot's charges: amounts computed from a number, in exact arithmetic.
+"""The fake Copilot's charges: amounts computed from an order's number, in exact arithmetic.
 
-Shares no code with the product: here, a cost is a fraction of a credit, and is rounded once.
+Shares no code with the product: here, each part of a cost is an exact fraction, rounded once.
 """
 
 import random

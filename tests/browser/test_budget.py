@@ -6,7 +6,7 @@ from tests.conftest import settings_at
 
 
 def test_raising_one_of_several_budgets(opened: Opened, simulator: Simulator, serve: Serve) -> None:
-    """Each budget has its own title, a wrong amount is explained, and only one budget is raised."""
+    """Each budget has a title, an invalid amount is explained, and only one budget is raised."""
     settings = settings_at(simulator, ledger=True, budget=["500/day", "20/session"])
     server = serve(settings)
     page = opened(server.url)

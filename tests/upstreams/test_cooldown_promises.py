@@ -1,4 +1,4 @@
-"""Cooldowns: Copilot's refusals are repeated from memory for a while, without a call."""
+"""Cooldowns: Copilot's refusals are remembered for a while, and repeated without a call."""
 
 import asyncio
 import logging

@@ -121,7 +121,7 @@ def test_scope(
 
 
 def test_the_refusal_is_repeated(cooldowns: Cooldowns, now: Time) -> None:
-    """A refusal from memory has all details of the original, and the remaining time."""
+    """A repeated refusal has all details of the original, and the remaining time."""
     first = made("model=90")
     ask(cooldowns, "model=90")
     now.advance(29.2)
@@ -152,7 +152,7 @@ def test_sdks_retry_only_after_a_short_cooldown(cooldowns: Cooldowns, now: Time)
 
 
 def test_the_refusal_of_a_callers_token_is_repeated(cooldowns: Cooldowns, now: Time) -> None:
-    """A caller's rejected token keeps its code and status when refused from memory."""
+    """If a caller's rejected token is refused again, the error has the original code and status."""
     left(cooldowns, now, "given given given")
     again = ask(cooldowns)
 
