@@ -130,7 +130,7 @@ class Marker:
 
 
 def found_in(body: object) -> set[str]:
-    """Return the canaries in a body, also those in base64."""
+    """Return the canaries in a body, including those in base64."""
     text = json.dumps(body)
     decoded = [base64.b64decode(one).decode() for one in _ENCODED.findall(text)]
     return {*_CANARY.findall(text), *decoded}

@@ -1,8 +1,8 @@
 """Model lists from three dates, to show that nothing depends on particular models.
 
-March 2026 is a recording. November 2026 has the models, prices and classes of that month, in the
-format of Copilot's list. The third is invented: other vendors, no classes, prices without tiers, no
-model in the picker.
+The list from March 2026 was recorded. The list from November 2026 was written in the same format,
+with the models, prices and classes of that month. The third is invented: other vendors, no classes,
+prices without tiers, no model in the picker.
 """
 
 from typing import Any, Final

@@ -36,7 +36,7 @@ def run(*command: str | Path, **more: str) -> str:
 
 
 def build(folder: Path) -> Path:
-    """Build the wheel from a copy of the sources, through the source distribution."""
+    """Build the wheel from a copy of the sources, via the source distribution."""
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
     return next(folder.glob("*.whl"))
 

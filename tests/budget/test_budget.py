@@ -129,7 +129,7 @@ def test_a_limit_below_the_first_estimate(simulator: Simulator) -> None:
 
 
 def test_one_after_another(simulator: Simulator) -> None:
-    """A request that has just ended counts with its cost, not with its higher estimate."""
+    """A request that has just ended counts at its actual cost, not at its higher estimate."""
     with Proxy(settings_with(simulator, "2.4/day")) as proxy, proxy.client() as client:
         statuses = []
         # A first request, whose row is written immediately; then one estimated at 2.3 AI credits.
@@ -259,7 +259,7 @@ def wait_for_notices() -> None:
 
 
 def test_notices(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two servers, one runs the command when most of a limit is used, and one at a refusal."""
+    """The command runs once for a nearly used limit and once for a refusal, despite two servers."""
     monkeypatch.setenv("COPILOT_PROXY_API_KEY", "a-key-for-clients")
     monkeypatch.setenv("COPILOT_PROXY_PORT", "1234")
     (script := tmp_path / "notified.py").write_text(NOTIFIED)
@@ -447,7 +447,7 @@ def test_raising_one_of_several_limits(cli: Callable[..., Any]) -> None:  # noqa
 
 
 def test_a_budget_of_nothing(cli: Callable[..., Any]) -> None:  # noqa: F811
-    """A budget of 0 says that it refuses requests, and how to remove it; so does `budget` later. A
+    """`budget set` and `budget` say that a budget of 0 refuses requests, and how to remove it. A
     negative amount is not mistaken for an option."""
     advice = (
         "every request that costs anything is refused. Remove it with: copilot-proxy budget off"
@@ -486,7 +486,7 @@ def test_what_a_refusal_in_the_ledger_means(
 
 
 def test_a_new_limit_has_not_been_raised(cli: Callable[..., Any]) -> None:  # noqa: F811
-    """Setting a limit again removes its raise; limits of other periods stay raised."""
+    """Setting a limit again removes its raise; limits for other periods stay raised."""
     cli("budget", "set", "5/day")
     cli("budget", "set", "50/month")
     cli("budget", "set", "1/day", "--client", "codex")
@@ -504,7 +504,7 @@ def test_the_simulators_limits(
     cli: Callable[..., Any],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A simulated server has its own limits and amounts; limits in the settings apply to both."""
+    """A simulated server has its own limits and amounts; limits in the settings also apply to it."""
     cli("budget", "set", "5/day")
     shown = cli("budget", "--simulate").out
     assert "There is no budget. Set one with: copilot-proxy budget set 500/day --simulate" in shown
@@ -624,7 +624,7 @@ async def test_a_ledger_that_cannot_be_used(
 
 @pytest.mark.anyio
 async def test_limits_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The last limits that were read remain in force; without any, requests are admitted."""
+    """The limits that were last read remain in force; without any, requests are admitted."""
     path = tmp_path / "budget.json"
     path.write_text("nonsense")
     budget = Budget(tmp_path / "ledger.sqlite3", [])
@@ -648,7 +648,7 @@ async def test_limits_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCapt
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_answers_that_never_arrive(simulator: Simulator, stream: bool) -> None:
-    """Copilot may have charged for them, so their expected cost counts, and the limit holds."""
+    """Copilot may have charged for a lost answer, so its expected cost counts toward the limit."""
     settings = settings_with(simulator, "0.3/day")
     simulator.state.faults.on("cut_before_headers")
     with Proxy(settings) as proxy, proxy.client() as client:
@@ -666,7 +666,7 @@ def test_answers_that_never_arrive(simulator: Simulator, stream: bool) -> None:
 
 @pytest.mark.parametrize("fault", ["server_error_500", "exchange_500"])
 def test_failures_that_cost_nothing(simulator: Simulator, fault: str) -> None:
-    """If Copilot or GitHub reports a failure, its expected cost does not count."""
+    """If Copilot or GitHub reports a failure, the request's expected cost does not count."""
     settings = settings_with(simulator, "6/day")
     simulator.state.faults.on(fault)
     with Proxy(settings) as proxy, proxy.client() as client:

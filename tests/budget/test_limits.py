@@ -43,7 +43,7 @@ def test_limits(text: str, expected: Limit) -> None:
     "text", ["", "500", "500/week", "-1/day", "1e3/day", "/day", "5k/day", "0.0001/day"]
 )
 def test_invalid_limits(text: str) -> None:
-    """Anything else is an error, including two limits for the same period."""
+    """A malformed limit is an error, as are two limits for the same period."""
     with pytest.raises(ValueError, match="such as 500/day, with at most three decimals"):
         parse_limit(text)
     with pytest.raises(ValueError, match="two limits"):
@@ -88,7 +88,7 @@ def test_the_file_is_read_again(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_with_unknown_values(tmp_path: Path, limits: list[Any], raises: list[Any]) -> None:
-    """A file with impossible values is treated as damaged, instead of failing every request."""
+    """A file with impossible values is treated as damaged, so requests do not fail."""
     default = Limit(5, "day")
     path = tmp_path / "budget.json"
     path.write_text(json.dumps({"limits": limits, "raises": raises}))
@@ -162,7 +162,7 @@ def test_raising_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_the_suggested_raise(limit: str, missing: int, advised: str) -> None:
-    """The suggested raise is round, fits the limit, and lets the request pass."""
+    """The suggested raise is a round amount, in proportion to the limit, and sufficient."""
     assert f"copilot-proxy budget raise {advised}" == advised_raise(parse_limit(limit), missing)
 
 

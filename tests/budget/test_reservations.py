@@ -145,7 +145,7 @@ def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request with an unknown price counts once it has ended, with any number of sessions."""
+    """A request with an unknown price counts once it has ended, however many sessions there are."""
     monkeypatch.setattr(reserved_sums, "_MAX_UNUSED", 3)
     server = Reserver(tmp_path / "ledger.sqlite3")
     limits = [(LIMITS[0], 100)]
@@ -276,7 +276,7 @@ def test_odd_names(tmp_path: Path, name: str) -> None:
 
 
 def test_the_log_stays_small(tmp_path: Path) -> None:
-    """Constant reservations do not keep SQLite from emptying its write-ahead log."""
+    """A constant stream of reservations does not keep SQLite from emptying its write-ahead log."""
     path = tmp_path / "ledger.sqlite3"
     server, writer, ended = Reserver(path), Writer(path), threading.Event()
     request = asked(record("a"), 1, [(Limit(10**12, "month"), 10**12)])

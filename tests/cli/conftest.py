@@ -127,7 +127,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Terminal]]:
-    """Return a function that starts a program on a pseudo-terminal, for the time of the test."""
+    """Return a function that starts programs on pseudo-terminals, closed at the end of the test."""
     started: list[Terminal] = []
 
     def start(*arguments: str, **environ: str) -> Terminal:

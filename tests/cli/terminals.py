@@ -167,7 +167,7 @@ def is_listening(port: int) -> bool:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Poll until `holds` returns true, for conditions without an event."""
+    """Poll `holds` until it returns true, for conditions that no event signals."""
     never = threading.Event()
     end = time.monotonic() + TIMEOUT
     while not holds():

@@ -36,7 +36,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
 
 @pytest.fixture
 def chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Chat:
-    """Return a function that runs ``chat`` here; stdin is the text `piped`, or a terminal."""
+    """Return a function that runs ``chat`` in this process; stdin is `piped` or a terminal."""
 
     def call(*arguments: str, piped: bytes = b"", keyboard: str | None = None) -> Ran:
         data = piped if keyboard is None else keyboard.encode()
@@ -157,7 +157,7 @@ def test_a_refused_sign_in(chat: Chat, account: Simulator) -> None:
 
 
 def test_a_brief_failure_of_github(chat: Chat, account: Simulator) -> None:
-    """A single 502 from GitHub, and one from Copilot's list of models, delay the answer."""
+    """A single 502 from GitHub, and one from Copilot's list of models, only delay the answer."""
     account.state.faults.on("exchange_html", times=1)
     account.state.faults.on("models_500", value=502, times=1)
     ran = chat("Hi", "-m", "sonnet")
@@ -275,7 +275,7 @@ def test_an_image_from_the_web(chat: Chat, account: Simulator) -> None:
 
 
 def test_an_empty_pipe(account: Simulator) -> None:
-    """A note says that only the prompt is sent, for example for an empty diff."""
+    """A note says that only the prompt is sent, for example if a piped diff is empty."""
     ran = subprocess.run(
         [sys.executable, "-m", "copilot_proxy", "chat", "Review this"],
         input="",
@@ -701,7 +701,7 @@ def test_ctrl_c_before_the_answer(talking: Terminal, account: Simulator) -> None
 
 
 def converse(chat: Chat, *lines: str, arguments: tuple[str, ...] = ()) -> Ran:
-    """Run a conversation without a terminal, whose answers go to a file."""
+    """Run a conversation whose answers go to a file instead of a terminal."""
     return chat(*arguments, keyboard="".join(line + "\n" for line in lines))
 
 

@@ -45,7 +45,7 @@ def completed(home: Path, line: str) -> list[str]:
     ],
 )
 def test_words(tmp_path: Path, line: str, expected: list[str]) -> None:
-    """Subcommands and options are offered, as are the values of options that accept only some."""
+    """Subcommands and options are offered, as are the values of options with fixed choices."""
     assert expected == completed(tmp_path, f"copilot-proxy {line}")
 
 

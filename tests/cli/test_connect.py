@@ -193,7 +193,7 @@ def test_without_a_terminal(cli: Cli, home: Path, running: Proxy) -> None:
 def test_a_file_that_cannot_be_changed(
     cli: Cli, home: Path, running: Proxy, content: str, mode: int, reason: str
 ) -> None:
-    """The reason is named, and the lines to add by hand are printed."""
+    """The error gives the reason, and the lines to add by hand are printed."""
     path = home / ".claude" / "settings.json"
     path.write_text(content)
     path.chmod(mode)
@@ -225,7 +225,7 @@ def test_a_unix_socket(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_banner(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, the banner names the installed clients and their commands.
 
-    If the port comes from a flag, the commands name it, since they would use another port.
+    If the port comes from a flag, the commands include it; otherwise, they would use another port.
     """
     (tmp_path / "bin").mkdir()
     for name in ("codex", "claude"):
