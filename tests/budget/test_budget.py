@@ -504,7 +504,7 @@ def test_the_simulators_limits(
     cli: Callable[..., Any],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A simulated server has its own limits and amounts; limits in the settings also apply to it."""
+    """A simulated server has its own budgets and amounts; limits in the settings also apply."""
     cli("budget", "set", "5/day")
     shown = cli("budget", "--simulate").out
     assert "There is no budget. Set one with: copilot-proxy budget set 500/day --simulate" in shown

@@ -345,7 +345,7 @@ def test_completion(cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch) -
     "content", ["{", "[]", "[" * 5000, '{"files": [{"path": 1}], "about": {}}']
 )
 def test_a_damaged_journal(cli: Cli, home: Path, tmp_path: Path, content: str) -> None:
-    """A damaged journal does not count as empty, and the error says where the old files are."""
+    """If the journal is damaged, undoing is an error, which says where the old files are."""
     journal = load_settings({}).state_dir / "backups" / "claude-code" / "journal.json"
     journal.parent.mkdir(parents=True)
     journal.write_text(content)

@@ -63,7 +63,7 @@ def test_long_lines_are_broken_between_words(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.usefixtures("narrow")
 def test_long_values_stay_in_their_column() -> None:
-    """A value that does not fit is continued below itself."""
+    """A value that does not fit on the line continues in the same column on the next."""
     rows = [("Plan", "Pro"), ("Quota", "900.0 of 1,500 AI credits left (60%)")]
     assert console.two_columns(rows).splitlines() == [
         "Plan          Pro",
@@ -257,7 +257,7 @@ def raising(error: Exception) -> int:
 def test_system_errors_have_the_systems_message(
     capsys: pytest.CaptureFixture[str], error: OSError, said: str
 ) -> None:
-    """The error contains the system's message, and the file if there is one."""
+    """The error contains the system's message, and the file's name if there is one."""
     assert raising(error) == 1
     assert capsys.readouterr().err == said
 

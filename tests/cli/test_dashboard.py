@@ -34,7 +34,7 @@ def test_the_code(
 ) -> None:
     """With a key, the address contains a one-time sign-in code instead of the key.
 
-    The key need not be in the settings: a server may have it from ``--api-key``.
+    The key need not be in the settings: the server may have been started with ``--api-key``.
     """
     if is_known:
         monkeypatch.setenv("COPILOT_PROXY_API_KEY", KEY)

@@ -55,7 +55,7 @@ def account(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Simulator:
     ],
 )
 def test_the_meaning_of_default(wanted: str | None, used: str, said: str | None) -> None:
-    """One rule applies everywhere, even to aliases; only a configured default causes a warning."""
+    """The default may also be an alias; only a configured default can cause a warning."""
     settings = load_settings({"default_model": wanted, "aliases": {"mine": Alias("two")}}, {})
     model = default_model(CATALOGUE, settings)
     assert model is not None
@@ -100,7 +100,7 @@ def test_a_conversation() -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_serve(capsys: pytest.CaptureFixture[str], form: str) -> None:
-    """`serve` prints the warning as a line when it starts."""
+    """`serve` prints the warning once, in the format of the log, when it starts."""
 
     def use(client: httpx.Client) -> None:
         pass

@@ -142,9 +142,8 @@ def test_a_stored_token_without_a_login(cli: Cli, simulator: Simulator, own_home
 
 
 def test_another_account(cli: Cli, simulator: Simulator) -> None:
-    """Signing in to a second account says that its requests go into the same ledger, even after
-    signing out; signing in to the same account again does not, and neither does one without any
-    requests."""
+    """A message says that a second account's requests go into the same ledger, even after signing
+    out. There is none for the same account, or if the ledger is empty."""
     login = ("login", "--store", "file")
     mixed = "The ledger contains requests from mona; requests from mona_acme will be added"
     plan = simulator.state.plan
@@ -224,7 +223,7 @@ def test_temporary_errors_are_reported_once_each(cli: Cli, simulator: Simulator)
 def test_an_account_without_copilot_gets_githubs_message(
     cli: Cli, simulator: Simulator, own_home: Path
 ) -> None:
-    """The error has GitHub's link, the exit code is 4, and nothing is stored."""
+    """The error contains GitHub's link, the exit code is 4, and nothing is stored."""
     simulator.state.block()
     ran = cli("login", "--store", "file")
 
@@ -285,7 +284,7 @@ def test_the_host_is_stored_with_the_token(
 
 
 def test_an_invalid_host_is_a_usage_error(cli: Cli, simulator: Simulator) -> None:
-    """The error has an example of a host."""
+    """The error contains an example of a host."""
     ran = cli("login", "--host", "evil.example")
 
     assert 2 == ran.code
@@ -386,7 +385,7 @@ def test_a_sign_in_without_a_login(cli: Cli, simulator: Simulator) -> None:
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make stdin and stderr look like a terminal of 100 columns, and open no browser."""
+    """Make stdin and stderr look like a terminal with 100 columns, and open no browser."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("BROWSER", "true")
     monkeypatch.setattr(login_module, "stderr_is_tty", lambda: True)

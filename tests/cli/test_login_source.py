@@ -91,7 +91,7 @@ def test_the_token_of_github_cli_is_used_directly(
 def test_the_token_of_copilot_cli(
     cli: Cli, simulator: Simulator, user: Path, table: str, entry: object
 ) -> None:
-    """The file may contain comments, and either form of the token table."""
+    """Copilot CLI's file may contain comments, and either form of the token table."""
     text = json.dumps({table: {"https://github.com:mona": entry}, "a": "https://b"}, indent=1)
     write(user / ".copilot/config.json", f"// Managed automatically.\n{text}")
     ran = cli("login", "--from", "copilot-cli", "--yes", "--store", "file")
@@ -152,7 +152,7 @@ def test_the_token_of_copilot_cli_in_the_keyring(
 def test_the_message_names_what_is_missing(
     cli: Cli, simulator: Simulator, own_home: Path, program: str, message: str
 ) -> None:
-    """Nothing is sent, and the message names the other way to sign in."""
+    """Nothing is sent, and the message names another way to sign in."""
     ran = cli("login", "--from", program, "--yes", "--store", "file")
 
     assert 1 == ran.code

@@ -33,7 +33,7 @@ def test_the_store_that_held_the_token_is_named(cli: Cli, own_home: Path) -> Non
 
 
 def test_the_simulator_has_no_page(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a sign-in to the simulator, there is nothing to revoke at GitHub."""
+    """After a sign-in to the simulator, there is nothing to revoke on GitHub."""
     monkeypatch.setenv("COPILOT_PROXY_GITHUB_URL", "http://127.0.0.1:8765")
     keep(MONA, "file")
     ran = cli("logout")
@@ -43,7 +43,7 @@ def test_the_simulator_has_no_page(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_every_store_is_cleared(cli: Cli, memory_keyring: MemoryKeyring, own_home: Path) -> None:
-    """Every store is named, along with the page of each host."""
+    """Every store is named, along with the page for revoking access on each host."""
     keep(MONA, "file")
     keep(ACME, "keyring")
     ran = cli("logout")

@@ -226,7 +226,7 @@ def test_an_interruption_is_exit_130(
 
 
 def test_an_option_without_its_value_names_the_command(cli: Cli) -> None:
-    """The error names the help of the command that was typed."""
+    """The error points to the help of the command that was typed."""
     for arguments in (["serve", "--upstream"], ["chat", "Hi", "-m"]):
         ran = cli(*arguments)
 
@@ -289,7 +289,7 @@ def test_debug_shows_where_it_came_from_without_secrets(
 
 @pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
 def test_debug_is_accepted_anywhere(cli: Cli, arguments: list[str]) -> None:
-    """The flag may stand anywhere, since users add it to the end of the line that failed."""
+    """The flag may appear anywhere, since users add it to the end of the line that failed."""
     ran = cli(*arguments)
 
     assert 3 == ran.code
@@ -392,7 +392,7 @@ def test_a_failed_last_flush_is_an_error(
 
 
 def loaded_by(code: str, names: tuple[str, ...]) -> str:
-    """Return which of the modules `names` a new Python process loads by running `code`."""
+    """Return those of the modules `names` that a new Python process loads when it runs `code`."""
     ran = subprocess.run(
         [
             sys.executable,
@@ -426,7 +426,7 @@ def test_a_command_imports_no_other_command() -> None:
 
 
 def test_the_list_of_commands_says_what_their_help_says(cli: Cli) -> None:
-    """The list is written without importing the commands, and must match their help."""
+    """The list has its own copy of the commands' help, so that they need not be imported."""
     command = typer.main.get_command(main_module.app)
     assert isinstance(command, TyperGroup)
     short = {name: one.get_short_help_str(100) for name, one in command.commands.items()}
@@ -461,6 +461,6 @@ def test_a_server_imports_no_unused_modules() -> None:
 
 
 def test_a_worker_imports_no_command_line() -> None:
-    """A worker does not import the command line, for which each worker would need memory."""
+    """A worker does not import the command line, which would take up memory in each worker."""
     code = "import copilot_proxy.cli.worker"
     assert "[]" == loaded_by(code, ("typer", "copilot_proxy.cli.main", "copilot_proxy.cli.serve"))

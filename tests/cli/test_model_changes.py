@@ -1,4 +1,4 @@
-"""``models --changed``: models that are new, removed or retiring, or have another price."""
+"""``models --changed``: models that are new, removed or retiring, or have a new price."""
 
 import json
 import os

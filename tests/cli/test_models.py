@@ -34,7 +34,7 @@ def row(table: str, name: str) -> str:
 
 
 def test_the_table(cli: Cli) -> None:
-    """Each model has a row with the facts that matter for a choice; explanations go to stderr."""
+    """Each model has a row with the facts that matter when choosing; explanations go to stderr."""
     ran = cli("models")
     assert ran.code == 0
     assert ran.out.startswith("MODEL ")
@@ -107,7 +107,7 @@ def test_a_filter_finds_models_that_are_not_in_the_picker(cli: Cli) -> None:
 
 
 def test_models_that_are_not_in_the_picker(cli: Cli) -> None:
-    """A note says that models outside the picker can be used, and counts embedding models apart."""
+    """A note says that models outside the picker can be used, and embedding models are counted."""
     ran = cli("models", "--all")
     line = next(
         one for one in ran.err.splitlines() if one.startswith("Not in Copilot's model picker")
@@ -141,7 +141,7 @@ def test_no_models_for_chat(cli: Cli, account: Simulator) -> None:
 
 
 def test_all(cli: Cli) -> None:
-    """Embedding models and dated models are listed with --all."""
+    """Embedding models, and models with a date in their names, are listed with --all."""
     ran = cli("models", "--all")
     assert row(ran.out, "text-embedding-3-small").split()[-2:] == ["embeddings", "enabled"]
     assert "gpt-4o-2024-11-20" in ran.out

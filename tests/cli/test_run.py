@@ -185,7 +185,7 @@ def test_the_project(
     folder: str,
     project: str | None,
 ) -> None:
-    """The ledger has the name of the repository's folder or of the current one, whatever it is.
+    """The ledger has the name of the repository's folder, or else of the current folder.
 
     The home folder and the folders above it are not projects, even if they are repositories.
     """
@@ -220,7 +220,7 @@ def test_the_project_below_a_folder_of_another_user(
 
 
 def test_a_named_project(cli: Cli, record: Callable[[], Any], running: Proxy) -> None:
-    """The user can name the project, or none; a name that is no part of a URL is refused."""
+    """The user can name a project or opt out; a name that cannot be part of a URL is refused."""
     assert 7 == cli("run", "claude", "--project", "octo/Reports").code
     assert 7 == cli("run", "claude", "--project", "").code
     refused = [cli("run", "claude", "--project", name) for name in ("..", "x" * 65, "a\tb")]
@@ -245,7 +245,7 @@ def test_the_variables_for_a_shell(cli: Cli, record: object) -> None:
 def test_the_variables_without_the_key(
     cli: Cli, running: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Variables with which every request would be refused come with a warning."""
+    """If requests with these variables would all be refused, a warning is printed as well."""
     assert "" == cli("run", "env").err
     monkeypatch.delenv("COPILOT_PROXY_API_KEY")
     ran = cli("run", "env")
@@ -255,7 +255,7 @@ def test_the_variables_without_the_key(
 
 
 def test_the_list(cli: Cli, record: object) -> None:
-    """Without a client, each client is listed with its version, or with the way to install it."""
+    """Without a client, each client is listed with its version, or with how to install it."""
     ran = cli("run")
 
     lines = ran.out.splitlines()

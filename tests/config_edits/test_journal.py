@@ -312,7 +312,7 @@ def test_a_write_that_fails(home: Path, state: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_an_interrupted_change(home: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change that was interrupted by a kill can be undone."""
+    """A change during which the process was killed can be undone."""
     first, second = home / "first.json", home / "second.json"
     for path in (first, second):
         path.write_bytes(HARD[1])
@@ -373,7 +373,7 @@ def test_without_a_journal_nothing_is_changed(home: Path, state: Path, where: st
 
 
 def test_values_that_only_replace(home: Path, state: Path) -> None:
-    """Values that only replace existing values are changed if present, and not added elsewhere."""
+    """Some values are only set where the file already has a value, and are never added."""
     path = home / "s.json"
     path.write_text('{"env": {"BEDROCK": "1"}}')
     change = JsonValues(path, [(("a",), 1)], [(("env", n), "") for n in ("BEDROCK", "VERTEX")])
@@ -387,7 +387,7 @@ def test_values_that_only_replace(home: Path, state: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"files": 1}', '{"files": [{}], "about": {}}'])
 def test_a_damaged_journal(state: Path, text: str) -> None:
-    """A damaged journal counts as empty."""
+    """A damaged journal is loaded without entries."""
     state.mkdir()
     (state / "journal.json").write_text(text)
 

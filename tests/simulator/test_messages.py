@@ -316,7 +316,7 @@ EFFORT = {"role": "system", "content": [], "output_config": {"effort": "low"}}
     ],
 )
 def test_system_messages_come_before_the_assistants(copilot, messages):
-    """System messages may stand between a user's message and the assistant's, or at the end."""
+    """System messages may appear between a user's message and the assistant's, or at the end."""
     assert 200 == beta(copilot, MID_CONVERSATION, messages=messages).status_code
 
 
