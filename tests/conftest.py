@@ -88,7 +88,7 @@ def anyio_backend() -> str:
 
 
 def clear_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """Remove the user's settings, keys, proxies and terminal size; put folders into `home`."""
+    """Remove the user's settings, keys, proxies and terminal size; use the folder `home`."""
     for name in list(os.environ):
         if name.startswith(_PREFIXES) or (
             name.upper() in _PROXY_VARIABLES or name in _SIZE_VARIABLES
@@ -124,7 +124,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 def settings_at(simulator: Simulator, **flags: object) -> Settings:
-    """Return settings that are signed in to the simulator, by default without a ledger."""
+    """Return settings with a token for the simulator, by default without a ledger."""
     return load_settings(
         {
             "ledger": False,
@@ -161,7 +161,7 @@ class _Server(uvicorn.Server):
 
 
 class Proxy:
-    """The server in a thread, on a free port; `records` has the records of its requests."""
+    """The server in a thread, on a free port; `records` contains the records of its requests."""
 
     def __init__(
         self, settings: Settings, *, simulated: bool = False, clock: Clock | None = None

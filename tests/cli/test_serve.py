@@ -81,7 +81,7 @@ def test_the_banner_has_a_curl_command_that_works(
 def test_the_banner_has_everything_that_a_client_needs(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Stderr has the URL, key, three models with prices, and the way to stop; stdout is empty."""
+    """Stderr has the URL, key, three models with prices, and how to stop; stdout is empty."""
     urls: list[str] = []
     assert serve_while(lambda client: urls.append(str(client.base_url))) == 0
     out, err = capsys.readouterr()
@@ -137,7 +137,7 @@ def test_named_keys_are_shown_by_name(
 def test_a_key_from_a_flag_is_a_placeholder(
     account: Simulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The curl command has a placeholder, since no variable has the key."""
+    """The curl command has a placeholder, since no variable contains the key."""
     assert serve_while(lambda client: None, "--api-key", "my-own-key-123456") == 0
     err = capsys.readouterr().err
     assert "my-own-key" not in err
@@ -151,7 +151,7 @@ def test_a_key_from_a_flag_is_a_placeholder(
 def test_images_are_fetched_only_with_the_flag(
     account: Simulator, flags: tuple[str, ...], code: str
 ) -> None:
-    """Without the flag, no URL is fetched; with the flag, only URLs of other machines are."""
+    """Without the flag, no URL is fetched; with the flag, only URLs on other machines are."""
     codes: list[str] = []
 
     def use(client: httpx.Client) -> None:
@@ -265,7 +265,7 @@ def test_simulated(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_not_signed_in(capsys: pytest.CaptureFixture[str]) -> None:
-    """The exit code is 3, and the hint says how to sign in and how to try it without an account."""
+    """The exit code is 3; the hint says how to sign in, or to try the server without an account."""
     assert run(["serve", "--port", "0"]) == 3
     err = capsys.readouterr().err
     assert "Sign in with: copilot-proxy login" in err
@@ -421,7 +421,7 @@ def test_commands_in_the_banner_work(
 def test_no_files_left_for_the_banner(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If clients use up the process's files at the start, the banner is printed later."""
+    """If the process reaches its limit of open files at the start, the banner is printed later."""
     ready, failures = LifecycleMessages.ready, [OSError(errno.EMFILE, "Too many open files")]
     printed = threading.Event()
 
@@ -636,7 +636,7 @@ def test_a_free_port(account: Simulator) -> None:
 
 @contextlib.contextmanager
 def long_answer(url: str, record: list[str]) -> Iterator[threading.Thread]:
-    """Open a stream, and append its lines to `record`."""
+    """Open a stream, and append its lines to `record`; at the end, wait until it is complete."""
     begun = threading.Event()
 
     def read() -> None:

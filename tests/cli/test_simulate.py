@@ -51,7 +51,7 @@ def test_signing_in_to_it() -> None:
 
 
 def test_another_catalogue() -> None:
-    """--catalogue chooses the models of the account."""
+    """--catalogue selects the models of the account."""
     with Terminal("simulate", "--port", "0", "--catalogue", "future") as terminal:
         shown = terminal.wait_for("Stop with Ctrl+C.")
         url = next(word for word in shown.split() if word.startswith("http")).rstrip(".")

@@ -111,7 +111,7 @@ def test_an_account_without_copilot_is_exit_4(cli: Cli, signed_in: Simulator, pl
 
 
 def test_not_signed_in_is_exit_3(cli: Cli) -> None:
-    """The hint says how to sign in or do without it, and stdout stays empty."""
+    """The hint says how to sign in, or do without an account; stdout stays empty."""
     ran = cli("status")
 
     assert (3, "") == (ran.code, ran.out)
@@ -293,7 +293,7 @@ def test_a_failed_token_exchange(cli: Cli, signed_in: Simulator) -> None:
 
 
 def test_a_brief_failure_of_github(cli: Cli, signed_in: Simulator) -> None:
-    """If GitHub fails once, it is asked again."""
+    """If GitHub fails once, the request is repeated."""
     signed_in.state.faults.on("exchange_500", value=503, times=1)
     signed_in.state.faults.on("user_500", value=502, times=1)
     ran = cli("status")

@@ -47,7 +47,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The state file, for a released version on a terminal; no process is started."""
+    """The state file of a released version that runs on a terminal."""
     monkeypatch.setenv("COPILOT_PROXY_HOME_DIR", str(tmp_path))
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(updates, "is_interactive", lambda: True)
@@ -83,7 +83,7 @@ def test_it_is_found_in_the_background_and_shown_once(
 def test_it_is_silent(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reason: str
 ) -> None:
-    """Nothing is shown, looked up or written."""
+    """Without a terminal, in CI and so on, nothing is shown, looked up or written."""
     if reason == "no terminal":
         monkeypatch.setattr(updates, "is_interactive", lambda: False)
     elif reason == "setting":

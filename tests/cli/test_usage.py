@@ -37,7 +37,7 @@ MISS_COLUMNS = ("cache_verdict", "cache_lost_nano_aiu", "cache_detail")
 
 @pytest.fixture(autouse=True)
 def noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Set the clock to noon on 20 November 2026, five hours behind UTC."""
+    """Set the clock to noon on 20 November 2026, in a time zone five hours behind UTC."""
     monkeypatch.setenv("TZ", "XXX+5")
     time.tzset()
 
@@ -107,7 +107,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
 
 
 def test_other_accounts(cli: Cli, ledger: Path) -> None:
-    """The cost of clients with their own sign-in is named, since the account did not pay for it."""
+    """The cost of clients with their own sign-in is mentioned, since another account paid it."""
     writer = Writer(ledger)
     writer.write([row(record("own", credits=3.0, own_sign_in=True), at())])
     writer.close()
@@ -278,8 +278,8 @@ def test_a_refused_request(cli: Cli, own_home: Path) -> None:
 
 
 def test_a_model_that_does_not_exist(cli: Cli, own_home: Path) -> None:
-    """A misspelled model counts as a request of the client, but the costs by model do not list it.
-    The list of requests shows the name that the client sent."""
+    """A request for a misspelled model is counted for the client, but the costs by model do not
+    list the name, unlike the list of requests."""
     typo = record("typo", credits=None, model="gpt-99", error="model_not_found", status=404)
     typo.usage, typo.attempts, typo.model_asked = None, 0, "gpt-99"
     writer = Writer(own_home / "ledger.sqlite3")
@@ -439,7 +439,7 @@ def test_verify_on_a_terminal(cli: Cli, ledger: Path, monkeypatch: pytest.Monkey
 
 
 def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:
-    """Estimates and unknown costs are named, as is a total in the ledger that exceeds GitHub's."""
+    """Estimates and unknown costs are mentioned, as is a total that exceeds GitHub's."""
     quota = QUOTA._replace(percent_left=99.9)
     left = record("left", credits=None, client_gone=True, quota=quota)
     left.usage = None
@@ -458,8 +458,8 @@ def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:
 
 
 def test_verify_with_several_accounts(cli: Cli, ledger: Path) -> None:
-    """The amounts of two accounts are not compared with one account's quota without a remark. An
-    account without requests is not mentioned."""
+    """If the ledger has requests from several accounts, a remark says that GitHub's quota is only
+    for one. An account without requests is not mentioned."""
     with opened_ledger(ledger, write=True) as database:
         add_sign_in(database, "mona", round(at(days=5) * 1e6))
         assert "several accounts" not in cli("usage", "--verify").out

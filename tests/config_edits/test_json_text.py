@@ -107,7 +107,7 @@ def test_set_and_remove(text: str) -> None:
     ],
 )
 def test_files_that_cannot_be_edited(text: str, reason: str) -> None:
-    """A broken or ambiguous file is refused, with the line or the key."""
+    """A broken or ambiguous file is refused, and the error names the line or the key."""
     with pytest.raises(CannotEdit, match=reason):
         set_value(text, PATH, VALUE)
 

@@ -60,7 +60,7 @@ def test_the_details_come_second() -> None:
 
 
 def test_the_list_of_models_comes_third() -> None:
-    """Fresh and cached tokens have their own prices; written tokens cost the same as input."""
+    """Fresh and cached tokens have separate prices; cache writes cost the same as fresh tokens."""
     cost = assess("nobody-knows-it", LISTED, USAGE, None)
 
     expected = (100 + 300) * 500_000 + 600 * 12_500 + 200 * 2_500_000
@@ -100,7 +100,7 @@ def test_unknown_is_not_zero(usage: Any, copilot_usage: Any) -> None:
 
 @pytest.mark.parametrize("usage", [{}, {"prompt_tokens": 0, "completion_tokens": 0}])
 def test_counts_of_zero_are_none(usage: dict[str, Any]) -> None:
-    """Gemini counts nothing in most chunks, which does not make the request free."""
+    """Gemini reports no tokens in most chunks, which does not make the request free."""
     details = {"token_details": [{"token_type": "input"}]}
 
     assert (None, "unknown") == assess("claude-opus-5", LISTED, usage, details)[:2]
@@ -165,7 +165,7 @@ def test_arithmetic_is_exact() -> None:
 
 
 def test_calls_are_merged_only_if_all_report() -> None:
-    """The cost of some of the calls is not reported as the cost of the request."""
+    """If only some of a request's calls report a cost, the cost of the request is unknown."""
     one = {"copilot_usage": {"total_nano_aiu": 3, "token_details": DETAILS[:1]}}
 
     assert {"total_nano_aiu": 6, "token_details": DETAILS[:1] * 2} == merged_usage([one, one])

@@ -4,7 +4,7 @@ from copilot_proxy.cost.cache_advice import explain
 
 
 def test_a_pause_is_explained_for_one_request_and_for_several() -> None:
-    """Only the pauses of several requests have a longest one."""
+    """For several requests, the longest of the pauses is shown."""
     one, _ = explain("ttl_expiry", "720", 1)
     several, _ = explain("ttl_expiry", "720", 3)
     assert one.endswith("stay in the cache; it lasted 12 minutes")

@@ -13,7 +13,7 @@ from copilot_proxy.cost.display import percent, short_count
     ],
 )
 def test_percentages(share: float, shown: str) -> None:
-    """A percentage is never rounded to 0 or 100 if something is used or left."""
+    """A percentage between 0 and 100 is never rounded to 0 or 100."""
     assert shown == percent(share)
 
 
@@ -25,5 +25,5 @@ def test_percentages(share: float, shown: str) -> None:
     ],
 )
 def test_token_counts(count: int, shown: str) -> None:
-    """Token counts are shortened with a prefix."""
+    """Token counts are shortened with an SI prefix."""
     assert shown == short_count(count)

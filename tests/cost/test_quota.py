@@ -24,10 +24,10 @@ def test_the_remaining_quota() -> None:
 
 
 def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
-    """If headers do not show the billing, the model list does: only token billing has prices.
+    """If the headers do not show how the account is billed, the model list does: it only has
+    prices if the account is billed per token.
 
-    The account is billed per token even if the model that answered has no price, such as a free
-    one.
+    The model that answered need not have a price: it may be a free model.
     """
     headers = {PREMIUM: CREDITS.removesuffix("&tbb=true")}
     free = {"id": "gpt-5", "billing": {"multiplier": 0}}
@@ -60,7 +60,7 @@ def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
     ],
 )
 def test_which_quota_meters_the_plan(headers: dict[str, str], expected: str | None) -> None:
-    """Chat messages only meter plans without premium requests; invalid values are ignored."""
+    """The chat quota only applies to plans without premium requests; invalid values are ignored."""
     quota = quota_of(headers)
 
     assert expected == (quota.unit if quota else None)
