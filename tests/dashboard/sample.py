@@ -1,4 +1,4 @@
-"""A ledger with a month of requests, always the same, for tests and screenshots in the docs."""
+"""A reproducible ledger with a month of requests, for tests and screenshots in the docs."""
 
 import json
 import math

@@ -35,7 +35,7 @@ def sign_in(client: httpx.Client, **body: str) -> httpx.Response:
 
 
 def test_signing_in(locked: Proxy) -> None:
-    """The cookie opens the dashboard and nothing else; signing out ends it."""
+    """The cookie opens the dashboard and nothing else; signing out invalidates the cookie."""
     with locked.client() as client:
         wrong = sign_in(client, key="wrong-key")
         right = sign_in(client, key=OWNER_KEY)
@@ -143,7 +143,7 @@ def test_raising_the_budget(locked: Proxy) -> None:
 
 
 def test_raising_one_limit(simulator: Simulator) -> None:
-    """With a period, only the limit for it is raised; the page explains an invalid amount."""
+    """With a period, only that period's limit is raised; the page explains an invalid amount."""
     settings = settings_at(simulator, ledger=True, budget=["500/day", "100/session"])
     with Proxy(settings) as server, server.client(headers=PAGE) as client:
         body = {"credits": "50", "per": "session"}
@@ -187,7 +187,7 @@ def test_raising_the_budget_twice_at_once(locked: Proxy) -> None:
     ],
 )
 def test_wrong_changes(locked: Proxy, body: object, status: int, says: str) -> None:
-    """A wrong amount or scope is refused with a reason."""
+    """An invalid amount or scope is refused with a reason."""
     with locked.client(headers={"x-api-key": OWNER_KEY, **PAGE}) as client:
         answer = client.post("/dashboard/raise", json=body)
 

@@ -32,7 +32,7 @@ def test_the_page_is_for_browsers(server: Proxy) -> None:
 
 
 def test_files_load_nothing_from_other_hosts(server: Proxy) -> None:
-    """Every file that the page loads is served here, refers to no other host, and is small."""
+    """Every file that the page loads is on this server, refers to no other host, and is small."""
     size, todo, seen = 0, ["/"], set()
     with server.client(headers={"accept": "text/html"}) as client:
         while todo:
@@ -135,7 +135,7 @@ def test_spent_over_time(locked: Proxy, span: str, count: int, by: str) -> None:
 
 @pytest.mark.parametrize("span", ["day", "week"])
 def test_unknown_costs_over_time(server: Proxy, span: str) -> None:
-    """Requests whose cost is unknown are counted apart from requests that cost nothing."""
+    """Requests whose cost is unknown are counted separately from requests that cost nothing."""
     body = {"model": "text-embedding-3-small", "input": "words"}
     with server.client() as client, events(client) as stream:
         assert 200 == client.post("/v1/embeddings", json=body).status_code

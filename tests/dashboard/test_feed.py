@@ -1,4 +1,4 @@
-"""The data that the dashboard sends to open pages."""
+"""The data that the dashboard sends to each page that is open."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The list of planted faults, to which the modules next to this one add."""
+"""The list of planted faults, which the other modules in this folder fill."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""``doctor``: each planted fault is found, and its remedy follows."""
+"""``doctor``: each planted fault is found, and a remedy is suggested."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
 
 
 def test_a_machine_without_problems(machine: Machine, cli: Cli) -> None:
-    """Without a planted fault, the doctor finds nothing, so the tests below find only their own."""
+    """Without a planted fault, the doctor finds nothing that could affect the tests below."""
     ran = cli("doctor")
     assert (0, "") == (ran.code, ran.err)
     assert "No problems found.\n" in ran.out
@@ -38,7 +38,7 @@ def test_a_machine_without_problems(machine: Machine, cli: Cli) -> None:
 
 
 def test_correct_settings_are_not_reported(machine: Machine, cli: Cli) -> None:
-    """Names of families, aliases and other servers' settings are accepted."""
+    """Model families, aliases, and the settings of other servers are accepted."""
     machine.config('default_model = "mine"\nsmall_model = "gpt-mini"\n[aliases]\nmine = "opus"\n')
     machine.set(budget="500/day", host="::1")
     machine.client("opencode", "1.99.0")

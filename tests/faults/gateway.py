@@ -1,4 +1,4 @@
-"""A server of raw bytes in front of the simulator, which breaks connections as a test specifies.
+"""A byte-level server in front of the simulator, which breaks connections as a test specifies.
 
 All other bytes pass through it unchanged. The gateway also counts the requests and connections that
 reach Copilot, and tracks open connections.
@@ -116,8 +116,8 @@ Script = Callable[[Line], Awaitable[None]]
 class Gateway:
     """Listens on `url`, with TLS if there are `contexts`.
 
-    While `script` is set, it answers every request to a model. `handshake` determines how new
-    connections are treated: ``good`` or another key of `contexts`, ``plain``, ``reset`` or
+    While `script` is set, the script answers every request to a model. `handshake` determines how
+    new connections are treated: ``good`` or another key of `contexts`, ``plain``, ``reset`` or
     ``stall``. With `resets_early`, a connection is reset as soon as the head of a request to a
     model has arrived.
     """

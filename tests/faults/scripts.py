@@ -222,7 +222,7 @@ async def crlf(line: Line) -> None:
 
 
 async def big_event(line: Line) -> None:
-    """A 20 MB event halfway through; for a whole answer, as much whitespace."""
+    """A 20 MB event halfway through; for a whole answer, the same amount of whitespace."""
     good = await line.good()
     half = first_half(good)
     filler = b'data: {"type":"ping","padding":"%b"}\n\n' % (b"x" * BIG)

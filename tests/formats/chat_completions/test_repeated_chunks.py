@@ -151,7 +151,7 @@ def test_everything_else_is_decoded(other: bytes) -> None:
 
 
 def test_forms_in_turn() -> None:
-    """A few forms may alternate, but nothing is passed on if the form changes with every event."""
+    """A few forms may alternate, but events are decoded if the form changes with every event."""
     forms = [written({**event(content="a"), "created": number}) for number in range(1, 5)]
     assert forms == shortcut(ONE, *forms, *forms, *forms)
 
@@ -220,7 +220,7 @@ def test_damaged_events_stay_the_same(
 
 @pytest.mark.parametrize("text", ["a\u2028b", "\u2029", "\x85"])
 def test_text_at_which_clients_would_end_a_line_is_decoded(text: str) -> None:
-    """Such text must be escaped, so it is not passed on undecoded."""
+    """Characters that some clients take for line ends must be escaped, so the event is decoded."""
     pieces = ["a", "b", "c", "\u00e9", text, "d"]
     batch = [written(event(content=piece)) for piece in pieces]
 

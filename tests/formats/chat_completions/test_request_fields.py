@@ -94,7 +94,7 @@ def test_each_field_of_openais(field: str, model_id: str) -> None:
 
 @crossed(field=[f for f in TABLE if f not in ("model", "messages")], model_id=MODELS)
 def test_null_fields_count_as_unset(field: str, model_id: str) -> None:
-    """A null field counts as unset: it is neither sent nor noted."""
+    """A null field counts as unset: it is neither sent nor mentioned in a note."""
     assert for_chat(chat_request(), recorded(model_id)) == (
         for_chat(chat_request(**{field: None}), recorded(model_id))
     )

@@ -190,7 +190,7 @@ def test_parallel_calls_only_where_they_are_offered(says: object, expected: bool
 def test_when_a_stream_is_requested_from_copilot(
     model: Model | None, fields: Any, expected: bool
 ) -> None:
-    """Copilot streams if the client asks and the model can, and for any long output of Claude."""
+    """Copilot streams if the client asks for it and the model can, and for long Claude output."""
     body = adapted(model, **fields)
 
     assert expected is body["stream"]

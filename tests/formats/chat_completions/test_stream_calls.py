@@ -334,7 +334,7 @@ def test_wide_arguments_are_accepted(pieces: list[str]) -> None:
 
 
 def test_blank_lines_are_counted_for_each_call() -> None:
-    """Two calls that each end in a few blank lines do not count as stuck."""
+    """The blank lines of one call are not added to those of the next."""
     events = [
         calling(call("a", "f", "{}" + "\n" * 15)),
         calling(call("b", "g", "\n" * 15 + "{}", index=1)),

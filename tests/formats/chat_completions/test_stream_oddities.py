@@ -1,4 +1,4 @@
-"""For each irregularity of Copilot's models: one pair of events and the expected response."""
+"""For each irregularity of Copilot's models, the events and the expected response."""
 
 from typing import Any
 
@@ -318,7 +318,7 @@ def test_logprobs(theirs: object, ours: object) -> None:
 
 
 def test_logprobs_of_all_chunks_add_up() -> None:
-    """Log probabilities without text get a chunk; a whole response contains all of them."""
+    """Log probabilities without text get their own chunk; a whole response contains all of them."""
     choice = {"delta": {}, "logprobs": {"content": [LOGPROB]}}
     events = [{"choices": [choice]}, {"choices": [choice]}, event("stop")]
 

@@ -46,7 +46,7 @@ def text(words: str, **more: Any) -> Json:
 
 
 def user(*blocks: Any) -> Json:
-    """Return a user message; a single string block becomes the content itself."""
+    """Return a user message; a single string becomes the content itself."""
     if len(blocks) == 1 and isinstance(blocks[0], str):
         return {"role": "user", "content": blocks[0]}
     return {"role": "user", "content": list(blocks)}
@@ -95,7 +95,7 @@ def check_with_simulator(
 
 
 def _with_many_images(model: Json) -> Json:
-    """Return a copy of the model that allows 99 images, since this limit is not checked."""
+    """Return a copy of the model that allows 99 images, so that no body exceeds the limit."""
     model = copy.deepcopy(model)
     model["capabilities"]["limits"]["vision"]["max_prompt_images"] = 99
     return model
@@ -132,7 +132,7 @@ def _client(body: bytes, content_type: str) -> anthropic.Anthropic:
 
 
 def check_order(events: list[MessagesEvent]) -> None:
-    """Fail unless the events have the order of Anthropic's own streams, one block at a time."""
+    """Fail unless the events follow the order of Anthropic's own streams, one block at a time."""
     assert "message_start" == events[0]["type"]
     assert ["message_delta", "message_stop"] == [event["type"] for event in events[-2:]]
     inside: int | None = None

@@ -71,7 +71,7 @@ def read(blocks: list[MessagesEvent], end: Json) -> tuple[list[MessagesEvent], A
     ],
 )
 def test_blocks(blocks: list[MessagesEvent], content: list[tuple[str, Any]]) -> None:
-    """Each block starts and ends once, the blocks are numbered, and deltas have a call's input."""
+    """Each block starts and ends once, the blocks are numbered, and deltas contain the input."""
     events, message = read(blocks, {"delta": {"stop_reason": "end_turn"}, "usage": {}})
 
     fields = {"text": "text", "thinking": "thinking", "tool_use": "input"}

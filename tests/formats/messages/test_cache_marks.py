@@ -114,7 +114,7 @@ def test_a_mark_on_the_request_is_put_on_its_last_block(last: Json, expected: Js
     ],
 )
 def test_a_mark_may_ask_for_one_hour(mark: Json, expected: Json, notes: list[str]) -> None:
-    """One hour is kept for Claude 4.5 and later; otherwise, the five-minute default applies."""
+    """A lifetime of one hour is kept for Claude 4.5 and later; others have the default."""
     noted: list[str] = []
     sent = request(user(text("Hi", **mark)), tools=[{**TOOL, **mark}])
 

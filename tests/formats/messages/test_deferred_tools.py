@@ -1,4 +1,4 @@
-"""Deferred tools, such as Claude Code's search finds, for models of other vendors."""
+"""Deferred tools, such as those that Claude Code's search finds, for models of other vendors."""
 
 from typing import Any
 

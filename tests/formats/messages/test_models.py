@@ -8,7 +8,7 @@ from tests.formats.requests import a_model
 
 
 def test_a_model_has_anthropics_format() -> None:
-    """A model has its limits, and the SDK can read it."""
+    """A model is listed with its limits, and the SDK can read the entry."""
     info = model_info(simulated("claude-opus-4.7"))
 
     assert {
@@ -35,7 +35,7 @@ def test_an_alias_is_the_id() -> None:
 
 
 def test_the_list_is_one_page() -> None:
-    """All models are on one page, which names the ids of the first and last model."""
+    """All models are on one page, which contains the ids of the first and last model."""
     page = model_list([a_model("a"), a_model("b")])
 
     assert (["a", "b"], False, "a", "b") == (

@@ -1,4 +1,4 @@
-"""Requests are validated, and their initiator and images are found."""
+"""Requests are validated, and their initiator and number of images are determined."""
 
 import json
 from typing import Any
