@@ -396,7 +396,7 @@ async def test_retry_after_is_passed_on(client: httpx.AsyncClient) -> None:
 
 
 async def test_githubs_refusal_of_a_personal_access_token(client: httpx.AsyncClient) -> None:
-    """Personal access tokens are recognized by GitHub's message and by their prefix."""
+    """Personal access tokens are recognized by GitHub's message or by their prefix."""
     said = {"message": "Resource not accessible by personal access token"}
     by_words = await refusal(client, Answer(said, status=403), "exchange")
     by_prefix = await refusal(client, Answer(status=403), "exchange", Secret("ghp_abc"))

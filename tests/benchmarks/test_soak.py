@@ -107,7 +107,7 @@ def judged(response: ClientResponse, *, fault: bool) -> list[str]:
     ],
 )
 def test_answers_are_judged(response: ClientResponse, alone: bool, with_fault: bool) -> None:
-    """During a fault, only a well-formed error is accepted instead of the right answer."""
+    """During a fault, only a well-formed error is accepted in place of the right answer."""
     assert alone == (not judged(response, fault=False))
     assert with_fault == (not judged(response, fault=True))
 

@@ -31,7 +31,7 @@ class Stream(NamedTuple):
 
 
 def usage_of(bill: Bill, *, total: bool, parts: bool) -> Json:
-    """Return a dict with the answer's ``copilot_usage``; empty if neither is asked for."""
+    """Return a dict with ``copilot_usage``; it is empty if neither field is asked for."""
     if not total and not parts:
         return {}
     return {

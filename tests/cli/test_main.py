@@ -426,7 +426,7 @@ def test_a_command_imports_no_other_command() -> None:
 
 
 def test_the_list_of_commands_says_what_their_help_says(cli: Cli) -> None:
-    """The list has its own copy of the commands' help, so that they need not be imported."""
+    """The list has its own copy of each command's help, which saves importing the commands."""
     command = typer.main.get_command(main_module.app)
     assert isinstance(command, TyperGroup)
     short = {name: one.get_short_help_str(100) for name, one in command.commands.items()}

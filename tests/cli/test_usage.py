@@ -107,7 +107,7 @@ def test_the_overview(cli: Cli, ledger: Path) -> None:
 
 
 def test_other_accounts(cli: Cli, ledger: Path) -> None:
-    """The cost of clients with their own sign-in is mentioned, since another account paid it."""
+    """The cost of clients with their own sign-in is mentioned, since other accounts paid for it."""
     writer = Writer(ledger)
     writer.write([row(record("own", credits=3.0, own_sign_in=True), at())])
     writer.close()

@@ -165,7 +165,7 @@ def test_arithmetic_is_exact() -> None:
 
 
 def test_calls_are_merged_only_if_all_report() -> None:
-    """If only some of a request's calls report a cost, the cost of the request is unknown."""
+    """If only some of a request's calls report a cost, their sum is not used."""
     one = {"copilot_usage": {"total_nano_aiu": 3, "token_details": DETAILS[:1]}}
 
     assert {"total_nano_aiu": 6, "token_details": DETAILS[:1] * 2} == merged_usage([one, one])

@@ -1,4 +1,4 @@
-"""The list of planted faults, which the other modules in this folder fill."""
+"""The list of planted faults; other modules in this folder add to it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
