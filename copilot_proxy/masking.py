@@ -39,7 +39,7 @@ _MARKERS: Final = (
 )
 """Any text that `_SECRETS` matches contains one of these, ignoring case; they are fast to find."""
 _MIN_LENGTH: Final = 8
-"""The minimum length of secrets to mask by their value; shorter values may be ordinary words."""
+"""The minimum length of secrets that are masked by value; shorter values may be ordinary words."""
 _MAX_BUFFER: Final = 64 * 1024
 _MAX_BUFFER_WITH_MARKER: Final = 1024 * 1024
 

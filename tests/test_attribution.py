@@ -29,7 +29,7 @@ from copilot_proxy.attribution import identify_client
     ],
 )
 def test_clients(agent: str, client: str | None, version: str | None) -> None:
-    """A client has its usual name; a browser could be any page, so it stays unknown."""
+    """A client gets its usual name; a browser gets none, since it could show any page."""
     sender = identify_client({b"user-agent": agent.encode()}, {})
 
     assert (client, version) == (sender.client, sender.version)

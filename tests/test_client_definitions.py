@@ -281,7 +281,7 @@ def test_shells() -> None:
 
 
 def test_names() -> None:
-    """Each name, title and program leads to one client, and traffic is matched only to clients."""
+    """Names, titles and programs are unique; traffic is attributed only to defined clients."""
     names = [name for one in CLIENTS for name in {one.name, one.title.lower(), *one.programs}]
 
     assert len(names) == len(set(names))

@@ -128,7 +128,7 @@ def test_every_note_about_a_loss_is_explained() -> None:
 
 
 def error_codes() -> Iterator[str]:
-    """Yield the codes of errors that the program passes to errors as constants."""
+    """Yield the error codes that are constants in the program."""
     folders = ("auth", "formats", "middleware", "relay", "routes", "server", "upstreams")
     for path in [one for name in folders for one in (ROOT / "copilot_proxy" / name).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -71,8 +71,8 @@ def test_examples_are_found() -> None:
 def test_every_example_gets_an_answer(time: str, document: str, name: str) -> None:
     """A user who copies an example gets an answer, in March, in November, and later.
 
-    Embeddings need an id, which may disappear one day, since vectors of different models cannot be
-    compared.
+    Examples of embeddings need an id, since vectors of different models cannot be compared. The
+    model with this id may disappear one day.
     """
     if time == "future" and name.startswith("text-embedding-"):
         pytest.skip("an embeddings model has no family")

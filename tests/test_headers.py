@@ -17,7 +17,7 @@ IDENTITY = Identity(
 
 
 def test_headers_for_github() -> None:
-    """The sign-in and the exchange send the editor and their own API versions."""
+    """The sign-in and the exchange send the editor's versions and GitHub's own API version."""
     sent = headers.github(IDENTITY)
 
     assert {

@@ -18,5 +18,5 @@ from copilot_proxy.launchers import launcher
     ],
 )
 def test_copies_in_a_cache_are_recognized(executable: str, command: str | None) -> None:
-    """Hints of cached copies contain the command that the user typed."""
+    """Hints from cached copies contain the command that the user typed."""
     assert command == launcher(executable)

@@ -49,7 +49,7 @@ COPILOT = (
     ],
 )
 def test_tokens_are_masked(token: str, text: str, expected: str) -> None:
-    """Every kind of token is masked anywhere in a text, and nothing else."""
+    """Every kind of token is masked anywhere in a text, and nothing else is."""
     assert expected.replace("{{", "{").replace("}}", "}") == mask(text.format(token))
 
 
@@ -188,7 +188,7 @@ def test_a_secret_is_not_shown() -> None:
 
 @pytest.mark.parametrize("encode", [json.dumps, msgspec.json.encode])
 def test_a_secret_is_not_encoded(encode: object) -> None:
-    """Encoding a secret as JSON is an error that does not show it."""
+    """Encoding a secret as JSON causes an error that does not show it."""
     with pytest.raises(TypeError) as caught:
         encode({"key": Secret(TOKEN)})  # type: ignore[operator]
 

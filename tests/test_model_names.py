@@ -275,8 +275,10 @@ def test_a_model_that_is_called_auto() -> None:
     ],
 )
 def test_successors(name: str, expected: str | None) -> None:
-    """The successor is the newest model of the family or, without one, of the same size in the
-    brand."""
+    """The successor is the newest model of the family.
+
+    If the family has no model, it is the newest model of the same brand and size.
+    """
     model = successor(NOVEMBER, name)
 
     assert expected == (model.id if model else None)

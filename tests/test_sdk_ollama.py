@@ -124,7 +124,7 @@ def test_thinking(client: ollama.Client, model: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4.5"])
 def test_images(client: ollama.Client, simulator: Simulator, model: str) -> None:
-    """Images reach the model on both paths."""
+    """Images reach the model in chats and in prompts for `generate`."""
     image = base64.b64decode(PNG)
     said = client.chat(model, [{"role": "user", "content": "What?", "images": [image]}])
     made = client.generate(model, "What?", images=[image])
@@ -155,7 +155,7 @@ def test_generate(client: ollama.Client) -> None:
 
 
 def test_embeddings(client: ollama.Client) -> None:
-    """Both forms return the same vectors."""
+    """`embed` and the older `embeddings` return the same vectors."""
     model = "text-embedding-3-small"
     both = client.embed(model, ["x", "y"], dimensions=8)
     one = client.embed(model, "x")

@@ -191,7 +191,7 @@ def test_image(client: openai.OpenAI, simulator: Simulator, model: str) -> None:
 
 
 def test_length(client: openai.OpenAI) -> None:
-    """A limit works under both names, with models of every vendor."""
+    """Both names of the token limit work, with models of every vendor."""
     for model in VENDORS:
         limits: list[Any] = [{"max_tokens": 16}, {"max_completion_tokens": 16}]
         for limit in limits:

@@ -15,7 +15,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_sample_has_one_of_each_group() -> None:
-    """Each group contributes a case, at different positions."""
+    """Each group contributes one case, each from a different position in its group."""
     assert [0, 4, 8] == sample(range(9), alike=lambda number: number // 3)
     assert ["a"] == first("abc")
 
@@ -51,7 +51,7 @@ def test_combinations_cover_every_value() -> None:
 
 
 def test_cases_are_divided() -> None:
-    """Each key gets a share of the cases, together all of them, and equal keys the same share."""
+    """Each key gets a share; equal keys get the same share, and all cases are in some share."""
     shares = [share(range(10), number, 3) for number in range(20)]
 
     assert {*range(10)} == {case for cases in shares for case in cases}

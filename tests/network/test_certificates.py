@@ -27,7 +27,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def secure(authority: trustme.CA) -> Iterator[ScriptedServer]:
-    """A server with a certificate from that authority."""
+    """A server with a certificate from `authority`."""
     server = ScriptedServer(Answer({"ok": True}))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)

@@ -48,7 +48,7 @@ def test_in_the_environment() -> None:
     ],
 )
 def test_wrong_aliases(text: str, tmp_path: Path) -> None:
-    """An invalid alias is an error that names the file."""
+    """An invalid alias causes an error that names the file."""
     (tmp_path / "config.toml").write_text(text, encoding="utf-8")
 
     with pytest.raises(UsageError) as raised:

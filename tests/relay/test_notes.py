@@ -1,4 +1,4 @@
-"""The notes in a response name the client's own fields, and give the true reason."""
+"""The notes in a response name the client's own fields, and the real reason for each change."""
 
 from collections.abc import Iterator
 

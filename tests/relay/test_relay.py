@@ -15,7 +15,7 @@ from tests.formats.rules.asking import body_of
 
 
 class Refusing:
-    """An upstream with one Gemini model, which refuses every request with a bare 400."""
+    """An upstream that has one Gemini model, and refuses every request with a bare 400."""
 
     fixed_api = None
 

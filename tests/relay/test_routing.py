@@ -98,7 +98,7 @@ def test_a_refused_api_is_followed_by_another(
 def test_never_a_third_time(
     http: httpx.Client, simulator: Simulator, client: Client, model: str
 ) -> None:
-    """A model that two APIs refuse is an error after two requests."""
+    """If two APIs refuse a model, the client gets an error after two requests."""
     simulator.state.faults.on("unsupported_api_for_model")
 
     answer = post(http, client, model, stream=True)
@@ -221,7 +221,7 @@ def test_unknown_values_in_the_catalogue(
 
 @EACH
 def test_only_unknown_endpoints(http: httpx.Client, simulator: Simulator, client: Client) -> None:
-    """A model without a known API is an error after at most two tries."""
+    """For a model without a known API, the client gets an error after at most two tries."""
     entry = simulator.state.model("gpt-5.5")
     assert entry is not None
     entry["supported_endpoints"] = ["/v9/interactions"]
@@ -306,7 +306,7 @@ def test_an_old_catalogue_is_used_if_reading_fails(
 def test_notes(
     http: httpx.Client, client: Client, model: str, extra: ClientRequest, note: str, stream: bool
 ) -> None:
-    """A header names everything that does not reach the model, native or translated."""
+    """Whether a request is translated or not, a header names everything that is dropped."""
     assert "x-copilot-proxy-notes" not in post(http, client, model, stream=stream).headers
 
     answer = post(http, client, model, stream=stream, extra=extra)

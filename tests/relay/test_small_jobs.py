@@ -81,7 +81,7 @@ def test_the_answer_has_the_name_in_the_request(simulator: Simulator, is_stream:
 def test_requests_that_are_not_small_jobs(
     simulator: Simulator, path: str, agent: str, body: dict[str, Any]
 ) -> None:
-    """Other clients, requests with tools, other texts, and unsupported input are unaffected."""
+    """Other clients, requests with tools, other prompts, and very long input are unaffected."""
     settings = settings_with(simulator)
     with Proxy(settings) as proxy:
         answer = ask(proxy, path, agent, body)

@@ -50,7 +50,7 @@ class Switching:
         return answer
 
     def bodies(self) -> list[Json]:
-        """Return what Copilot received since the last `ask`."""
+        """Return the request bodies that Copilot has received since the last `ask`."""
         paths = [client.endpoint for client in CLIENTS]
         return [one.body for one in self.simulator.state.requests if one.path in paths]
 
@@ -83,7 +83,7 @@ def in_a_loop(switching: Switching, client: Client, model: str) -> list[Json]:
 def test_a_switch_within_a_tool_loop(
     switching: Switching, client: Client, first: str, second: str
 ) -> None:
-    """The other model gets the call and its result, and the conversation continues with both."""
+    """The other model gets the call and its result, and both models can continue from there."""
     turns = in_a_loop(switching, client, first)
 
     answer = switching.ask(client, second, turns)
@@ -111,7 +111,7 @@ def test_a_switch_within_a_tool_loop(
 def test_reasoning_of_another_model(
     switching: Switching, client: Client, first: str, second: str
 ) -> None:
-    """Content that Copilot cannot decrypt is dropped from a second request, with a note.
+    """If Copilot cannot decrypt content, the request is sent again without it, with a note.
 
     Without encrypted content, or with the model that made it, only one request is sent.
     """
@@ -145,7 +145,7 @@ def test_reasoning_of_another_model(
 def test_a_signature_that_claude_does_not_accept(
     switching: Switching, client: Client, model: str
 ) -> None:
-    """The thinking is dropped from a second request, which keeps the call and its result."""
+    """The request is sent again without the thinking, but with the call and its result."""
     forged = f"Rm9yZ2Vk{client.api}"  # shaped like a signature, but made up
     call = {"id": "toolu_1", "name": TOOL, "input": {"city": "Paris"}}
     function = {"name": TOOL, "arguments": '{"city": "Paris"}'}

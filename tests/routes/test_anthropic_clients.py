@@ -15,7 +15,7 @@ HELLO = {"model": "claude-sonnet-4.5", "messages": [{"role": "user", "content": 
 
 
 def check_anthropic(body: Any, type: str) -> None:
-    """Fail unless `body` is Anthropic's error object of that type."""
+    """Fail unless `body` is Anthropic's error object of the given type."""
     assert {"type", "error", "request_id"} == set(body)
     assert ("error", type) == (body["type"], body["error"]["type"])
     assert body["error"]["message"]
@@ -187,7 +187,7 @@ def test_previous_response(proxy: Proxy, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-5.4", "gemini-2.5-pro"])
 def test_the_length_of_the_prompt_comes_first(proxy: Proxy, model: str) -> None:
-    """Streams of other models also start with nearly the final count of input tokens."""
+    """Streams from other vendors' models also start with nearly the final input token count."""
     words = "How many words are in this sentence, and is the answer odd or even? " * 20
     asked = {"model": model, "messages": [{"role": "user", "content": words}], "max_tokens": 50}
     with proxy.client() as client:

@@ -104,7 +104,10 @@ def test_other_names_of_its_models(limited: Proxy, name: str) -> None:
 def test_no_alias_bypasses_the_limit(
     limited: Proxy, simulator: Simulator, name: str, listed: bool
 ) -> None:
-    """The limit applies to the model that a name resolves to, on every path, and without a list."""
+    """On every path, the limit applies to the model that a name resolves to.
+
+    This is true even if the model list cannot be loaded.
+    """
     if not listed:
         simulator.state.faults.on("models_500")
 
@@ -118,7 +121,7 @@ def test_no_alias_bypasses_the_limit(
 def test_without_the_list_a_name_means_the_same_on_every_path(
     simulator: Simulator, path: str
 ) -> None:
-    """The key is checked for the model that the alias resolves to, which is also sent to Copilot.
+    """The key must allow the model that the alias resolves to, which is also sent to Copilot.
 
     This is true even if the alias is the id of a model that the key does not allow.
     """
@@ -155,7 +158,7 @@ def test_an_alias_as_the_limit(simulator: Simulator) -> None:
 
 
 def test_the_long_context_is_a_separate_model(simulator: Simulator) -> None:
-    """A client that requests the long context gets the edition that its key allows."""
+    """A client that requests the long context gets the variant that its key allows."""
     keys = {"ci": {"key": CI, "models": ["claude-opus-4.6"]}, "laptop": LAPTOP}
     beta = {"anthropic-beta": "context-1m-2025-08-07"}
     with Proxy(settings_at(simulator, api_keys=keys)) as proxy:

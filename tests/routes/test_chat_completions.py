@@ -469,7 +469,7 @@ def test_records(proxy: Proxy) -> None:
 
 
 def test_openapi_describes_the_shapes(proxy: Proxy) -> None:
-    """The OpenAPI document has the schemas of request and answer, and its references resolve."""
+    """The OpenAPI document has schemas for requests and answers, and its references resolve."""
     with proxy.client() as client:
         document = client.get("/schema/openapi.json").json()
         page = client.get("/schema")

@@ -106,7 +106,10 @@ def test_errors(
 
 
 def test_lists_of_models(http: httpx.Client) -> None:
-    """`/v1beta/models` is Google's list; `/v1/models` is OpenAI's, unless Google's key is sent."""
+    """`/v1beta/models` is Google's list, and `/v1/models` is OpenAI's.
+
+    `/v1/models` is also Google's if the request has Google's header or parameter for the key.
+    """
     openai = http.get("/v1/models").json()
     google = http.get("/v1beta/models").json()
 
@@ -139,7 +142,7 @@ def test_a_stream_as_an_array(http: httpx.Client) -> None:
 def test_silence_and_a_late_error(simulator: Simulator, query: str) -> None:
     """A silent stream is kept open with empty lines, which all clients ignore.
 
-    A late error ends the stream as one more event.
+    A late error is sent as the last event of the stream.
     """
     simulator.state.faults.on("stall_mid_stream", value=0.5)
     simulator.state.faults.on("cut_mid_stream")

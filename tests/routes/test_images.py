@@ -187,7 +187,7 @@ def test_no_image(proxy: Proxy, simulator: Simulator, url: str, what: str) -> No
 def test_failures(
     online: OnlineProxy, simulator: Simulator, internet: Internet, path: str, make: Make, where: str
 ) -> None:
-    """An image that cannot be downloaded is an error in the API's format; Copilot is not called."""
+    """If an image cannot be downloaded, the error has the API's format; Copilot is not called."""
     internet.pages["/a.png"] = Page(b"gone", 404)
     with online.client() as client:
         answer = client.post(path, json={"model": "gpt-4o", "stream": True, **make(URL)})

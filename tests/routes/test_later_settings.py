@@ -1,4 +1,4 @@
-"""Settings that a conversation changes along the way are in effect with every model."""
+"""Settings that change during a conversation take effect with every model."""
 
 import json
 
@@ -34,7 +34,7 @@ def effort_in(sent: str) -> object:
 @every_value
 @pytest.mark.parametrize("model", ["gpt-5.4", "claude-opus-5", "gpt-5-mini"])
 def test_an_updated_effort(proxy: Proxy, simulator: Simulator, model: str) -> None:
-    """The last update of a Responses conversation wins, and nothing is noted."""
+    """The last update in a Responses conversation wins, without a note."""
     updates = [
         {"type": "configuration_update", "reasoning": {"effort": effort}}
         for effort in ("high", "low")
@@ -64,7 +64,7 @@ def test_an_updated_format(proxy: Proxy, simulator: Simulator, model: str) -> No
 @every_value
 @pytest.mark.parametrize("content", [None, [], "Think less."])
 def test_an_effort_in_a_system_message(proxy: Proxy, simulator: Simulator, content: object) -> None:
-    """The effort of Anthropic's system messages is in effect with other models, too."""
+    """The effort in an Anthropic system message also takes effect with other models."""
     system: Json = {"role": "system", "output_config": {"effort": "low"}}
     system |= {} if content is None else {"content": content}
     body = messages(system, GO_ON, output_config={"effort": "high"})
@@ -91,7 +91,7 @@ def test_an_effort_without_content_reaches_claude(proxy: Proxy, simulator: Simul
 def test_an_instruction_for_one_turn(
     proxy: Proxy, simulator: Simulator, later: list[Json], is_sent: bool
 ) -> None:
-    """Other models no longer see it after the user's next message, as with Anthropic."""
+    """After the user's next message, the instruction is no longer sent to other models."""
     system = {"role": "system", "content": "Be brief.", "clear_at": "next_user_message"}
 
     _, _, sent = post(proxy, simulator, MESSAGES, "gpt-4o", messages(system, *later))

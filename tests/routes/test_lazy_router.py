@@ -64,7 +64,10 @@ def test_an_update_of_the_running_program(
 def test_a_client_that_closed_its_side(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client that closed its side after a GET is answered even while the router loads."""
+    """A client that closed its end of the connection after a GET still gets its answer.
+
+    This is true even while the router loads.
+    """
     load, may_load = lazy_router._load, threading.Event()
 
     def load_later() -> ASGIApp:

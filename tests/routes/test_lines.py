@@ -1,4 +1,4 @@
-"""Every line of a stream is complete, for clients that end lines at unusual characters, too."""
+"""Every line of a stream is complete, even for clients that split at unusual characters."""
 
 import json
 from typing import Any

@@ -171,7 +171,7 @@ def test_a_name_of_a_result_is_not_noted(proxy: Proxy, simulator: Simulator, mod
 @every_value
 @pytest.mark.parametrize("model", OTHERS)
 def test_all_reasoning_is_sent_anyway(proxy: Proxy, simulator: Simulator, model: str) -> None:
-    """On other APIs, models get the reasoning of all turns, so asking for it loses nothing."""
+    """On other APIs, models always get the reasoning of all turns, so there is no note."""
     body = responses(reasoning={"context": "all_turns"})
 
     _, notes, _ = post(proxy, simulator, RESPONSES, model, body)
@@ -201,7 +201,7 @@ def test_all_reasoning_is_sent_anyway(proxy: Proxy, simulator: Simulator, model:
 def test_misplaced_parts_are_refused(
     proxy: Proxy, simulator: Simulator, body: Json, place: str, model: str
 ) -> None:
-    """Parts of Gemini's contents with the wrong role were once dropped."""
+    """In Gemini's contents, a part that does not belong to its role is refused."""
     answer, _, _ = post(proxy, simulator, GEMINI, model, body)
 
     assert 400 == answer.status_code

@@ -198,7 +198,7 @@ def test_a_fetched_pdf_reaches_the_model(proxy: Proxy, simulator: Simulator, mod
 
 
 def test_a_fetched_pdf_needs_a_model_for_pdfs(proxy: Proxy, simulator: Simulator) -> None:
-    """Other models refuse it, like any other PDF."""
+    """Other models refuse a fetched PDF, like any other PDF."""
     body = messages({"role": "assistant", "content": [FETCHED]}, GO_ON)
 
     answer, _, _ = post(proxy, simulator, MESSAGES, "gpt-4o", body)

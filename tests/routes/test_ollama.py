@@ -79,7 +79,7 @@ def test_the_root(proxy: Proxy, path: str, accept: str, is_ollama: bool) -> None
     ],
 )
 def test_spellings(proxy: Proxy, path: str) -> None:
-    """Unusual base URLs that users assemble work, and may name clients."""
+    """Paths that result from unusual base URLs work, and may contain the client's name."""
     with proxy.client() as client:
         answer = client.post(f"{proxy.url}{path}", json=chat(stream=False))
 
@@ -90,7 +90,7 @@ def test_spellings(proxy: Proxy, path: str) -> None:
 
 
 def test_paths_of_other_apis_remain(proxy: Proxy) -> None:
-    """Claude Code's check and telemetry still work, as does the detection by LM Studio clients."""
+    """Claude Code's check and telemetry still work, and clients do not find LM Studio."""
     with proxy.client() as client:
         assert {"message": "hello"} == client.get("/api/hello").json()
         assert 204 == client.post("/api/event_logging/batch", json={}).status_code
@@ -175,7 +175,7 @@ def test_keep_alive(simulator: Simulator, fault: str) -> None:
 
 
 def test_the_library_accepts_keep_alives(simulator: Simulator) -> None:
-    """Ollama's own client reads a stream with pauses to its end, and reports a late error."""
+    """Ollama's own client reads all of a stream that has pauses, and reports a late error."""
     simulator.state.faults.on("stall_before_headers", path="/chat/completions", value="0.3")
     simulator.state.faults.on("end_early", path="/chat/completions", times=1)
     settings = settings_at(simulator, ollama=True, header_grace="0.02", keep_alive="0.02")

@@ -101,7 +101,7 @@ def text_of(events: list[Json]) -> str:
 
 
 def sent(simulator: Simulator) -> Json:
-    """The body of the last call to Copilot."""
+    """Return the body of the last call to Copilot."""
     body: Json = simulator.state.requests[-1].body
     return body
 
@@ -284,7 +284,7 @@ def test_input_that_cannot_be_repeated(web_socket: Socket) -> None:
 
 
 def test_refusals_of_copilot(web_socket: Socket, simulator: Simulator) -> None:
-    """Status, code and wait of a refusal reach the client, as over HTTP."""
+    """A refusal's status, code and Retry-After reach the client, as over HTTP."""
     simulator.state.faults.on("rate_limited", times=1)
     (event,) = web_socket.ask(model=NATIVE, input="Hello", stream_id="lane.1")
 

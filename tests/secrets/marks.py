@@ -49,7 +49,7 @@ class Marks:
             self.add(f"GitHub's token {number}", token)
 
     def found(self, places: Mapping[str, bytes | str], *, but: str = "") -> list[str]:
-        """Describe each secret that `places` contain, whether plain, in base64 or URL-encoded.
+        """Describe each secret found in `places`, whether plain, in base64 or URL-encoded.
 
         The secret `but` is ignored.
         """

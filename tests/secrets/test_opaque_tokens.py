@@ -1,4 +1,4 @@
-"""Tokens without a recognizable format are masked by their value."""
+"""Tokens without a recognizable format are masked because their values are known."""
 
 import json
 import secrets

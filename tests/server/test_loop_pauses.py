@@ -260,7 +260,7 @@ def test_large_messages(watchdog: Watchdog, make_message: Callable[[], bytes], s
 def longest_pause(
     watchdog: Watchdog, path: str, body: bytes, status: int, headers: dict[str, str] | None = None
 ) -> float:
-    """Send a request up to `TRIES` times; return the smallest of their longest pauses."""
+    """Send a request up to `TRIES` times; return the longest pause of the best try."""
     pauses: list[float] = []
     for _ in range(TRIES):
         watchdog.longest_pause()

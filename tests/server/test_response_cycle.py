@@ -94,7 +94,7 @@ def test_a_header_cannot_begin_another_one() -> None:
 
 
 def test_a_body_that_is_too_short_closes_the_connection() -> None:
-    """The connection closes, so the client cannot mistake the next response for the rest."""
+    """The connection closes, so the next response is not mistaken for the rest of the body."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start((b"content-length", b"5")))

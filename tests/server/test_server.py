@@ -68,7 +68,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(simulator: Simulator, **flags: object) -> AsyncIterator[Running]:
-    """Run a server while the block runs, and wait for its end."""
+    """Run a server while the block runs, and wait until it has stopped."""
     one = Running(simulator, **flags)
     serving = asyncio.create_task(one.server.serve(sockets=[one.listener]))
     await one.ready.wait()

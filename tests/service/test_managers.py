@@ -32,7 +32,7 @@ esac
 
 @pytest.fixture
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that records each command line; the programs are on the PATH, in an empty home."""
+    """The file in which fake programs, found on the PATH, record their command lines."""
     for name, script in (("launchctl", LAUNCHCTL), ("schtasks", SCHTASKS)):
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)

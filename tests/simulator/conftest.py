@@ -56,7 +56,7 @@ class Copilot:
         return self.http.post(path, json=body, headers=self.merged(headers))
 
     def merged(self, headers: dict[str, str | None]) -> dict[str, str]:
-        """Return the usual headers, some of them changed or, if None, removed."""
+        """Return the usual headers with these changes; None removes a header."""
         dashed = {name.replace("_", "-"): value for name, value in headers.items()}
         found = {**self.headers, **dashed}
         return {name: value for name, value in found.items() if value is not None}

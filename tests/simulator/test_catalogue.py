@@ -215,7 +215,7 @@ def test_completion_models_have_no_endpoint(copilot):
     [("models_500", 500), ("models_429", 429), ("models_html", 200), ("models_garbage", 200)],
 )
 def test_the_list_can_fail(simulator, copilot, fault, status):
-    """The model list has its own faults."""
+    """Some faults affect only the model list."""
     simulator.state.faults.on(fault, times=1)
     assert status == copilot.get("/models").status_code
     assert 200 == copilot.get("/models").status_code

@@ -111,7 +111,7 @@ def test_a_model_that_is_not_enabled_is_refused(copilot):
 
 @pytest.mark.parametrize("simulator", ["2026-11", "future"], indirect=True)
 def test_without_a_model_github_chooses_a_chat_model(copilot):
-    """A chat request without a model is served by a model with chat completions."""
+    """A chat request without a model is served by a model that supports chat completions."""
     body = {"messages": [{"role": "user", "content": "Hi"}]}
     assert 200 == copilot.post("/chat/completions", body).status_code
 

@@ -99,7 +99,7 @@ def test_malformed_schemas_for_gemini(copilot, properties):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_limit_of_one_token_gives_no_choices(copilot, stream):
-    """Newer Claude models answer a limit of one token without choices, but with usage."""
+    """With a limit of one token, newer Claude models return usage, but no choices."""
     answer = copilot.chat(model="claude-opus-4.8", max_tokens=1, stream=stream)
     body = copilot.events(answer.text)[0].data if stream else answer.json()
     assert ([], True) == (body["choices"], body["usage"]["prompt_tokens"] > 0)

@@ -22,7 +22,7 @@ def poll(http, code, **more):
 
 
 def test_a_login_begins_with_a_code(simulator, http):
-    """The answer has the five fields, a user code of two groups, and the page to enter it."""
+    """The answer has five fields, including the user code and the page on which to enter it."""
     found = begin(http)
     assert {"device_code", "user_code", "verification_uri", "expires_in", "interval"} == set(found)
     assert (40, 9, 899, 5) == (

@@ -102,7 +102,7 @@ def test_a_notification_with_the_token(simulator, copilot):
 
 
 def test_a_revoked_token_is_bad_credentials(simulator, copilot):
-    """After a token is revoked, exchange and account answer 401 until it is restored."""
+    """A revoked token gets a 401 from the exchange and the account until it is restored."""
     simulator.state.revoke()
     assert 401 == copilot.exchange().status_code
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}
@@ -157,7 +157,7 @@ def test_settings_at_the_start():
 
 
 def test_unknown_plans_are_refused():
-    """A misspelled plan is an error that lists the plans."""
+    """A misspelled plan causes an error that lists the plans."""
     with pytest.raises(ValueError, match="free_credits"):
         Simulator(plan="premium")
 
@@ -283,7 +283,7 @@ def test_the_account_endpoint_can_fail(simulator, copilot):
 
 
 def test_quota_is_spent_by_users_and_not_by_agents(simulator, copilot):
-    """A user's request costs the model's multiplier, an agent's nothing; the headers agree."""
+    """A user's request costs the model's multiplier, and an agent's is free; the headers agree."""
     simulator.state.plan = "pro"
     body = {"model": "claude-opus-4.6", "messages": [{"role": "user", "content": "Hi"}]}
     copilot.post("/chat/completions", body, x_initiator="agent")

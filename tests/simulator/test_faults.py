@@ -30,7 +30,7 @@ def test_the_catalogue_explains_every_fault():
 
 
 def test_unknown_faults_are_refused(simulator):
-    """A misspelled name is an error that lists the faults."""
+    """A misspelled name causes an error that lists the faults."""
     with pytest.raises(ValueError, match="rate_limited"):
         simulator.state.faults.on("rate_limit")
 

@@ -102,7 +102,7 @@ def test_tool_input_is_streamed_as_json(copilot):
 
 
 def test_a_tool_without_arguments_has_no_delta(simulator, copilot):
-    """A tool without arguments has no delta, or one empty delta with a quirk."""
+    """A call without arguments has no delta or, with a quirk, one empty delta."""
 
     def deltas():
         events = stream(copilot, "Weather?", tools=[TOOL], tool_choice={"type": "any"})

@@ -28,7 +28,7 @@ def test_an_organization_may_deny_an_integration(simulator, copilot):
 
 
 def test_the_exchange_says_that_chat_is_enabled(copilot):
-    """The language server needs the field; the token names the newer features."""
+    """The language server needs `chat_enabled`; the token names the newer features."""
     body = copilot.exchange().json()
     assert body["chat_enabled"] is True
     for field in ("client_byok", "agent_mode", "agent_mode_auto_approval"):
@@ -64,7 +64,7 @@ def test_fine_grained_tokens_are_for_the_cli(copilot):
 
 @pytest.mark.parametrize("path", ["managed_settings", "team_customizations"])
 def test_settings_of_an_organization(copilot, path):
-    """The account has no settings; the endpoint requires a valid token."""
+    """The organization has no settings; the endpoint requires a valid token."""
     where = f"/copilot_internal/{path}"
     answer = copilot.http.get(where, headers={"authorization": f"token {SIMULATED_TOKEN}"})
     assert (200, {}) == (answer.status_code, answer.json())
@@ -123,7 +123,7 @@ def test_the_mcp_server_has_no_tools(copilot):
     ["additional_spend_limit_reached", "custom_billing_not_configured", "session_quota_exceeded"],
 )
 def test_newer_quotas(simulator, copilot, code):
-    """Each code of a used-up quota is a fault of the same name, with status 402."""
+    """Each error code for a used-up quota is also the name of a fault, which answers 402."""
     simulator.state.faults.on(code)
     answer = copilot.responses(model=MODERN)
     assert (402, code) == (answer.status_code, answer.json()["error"]["code"])

@@ -138,7 +138,7 @@ def test_ids_are_refused_when_sent_back(copilot):
 
 
 def test_reasoning_may_keep_its_id(copilot):
-    """Reasoning that the CLI sends back has an id, which only counts with the encrypted content."""
+    """The CLI's reasoning keeps its id, which is accepted only with the encrypted content."""
     item = copilot.responses(**SEALED).json()["output"][0]
     assert 200 == copilot.responses([USER, item, USER]).status_code
     bare = {key: value for key, value in item.items() if key != "encrypted_content"}

@@ -233,12 +233,12 @@ SCHEMAS = [
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
 def test_values_are_valid_against_their_schema(schema):
-    """The value is valid for any schema."""
+    """Whatever the schema, the generated value is valid against it."""
     jsonschema.validate(fill(schema, Prompt("Weather in Paris on 5 May")), schema)
 
 
 def test_recursive_types_with_null():
-    """A recursive schema with a list of types ends with null."""
+    """The value for a recursive schema ends with null if its list of types allows that."""
     node = {"type": ["object", "null"], "properties": {"n": {"$ref": "#"}}, "required": ["n"]}
     assert json.dumps(fill(node, Prompt("x"))).endswith("null" + "}" * 12)
 
@@ -267,13 +267,13 @@ def test_recursive_types_with_null():
     ids=json.dumps,
 )
 def test_invalid_schemas_are_noticed(schema):
-    """Keywords whose values have the wrong type are found at any depth."""
+    """Keywords with invalid values are found at any depth."""
     assert not is_schema(schema)
     assert not is_schema({"properties": {"a": {"items": schema}}})
 
 
 def test_large_maximum_sizes_are_accepted():
-    """Only required sizes are limited, since the value must meet them."""
+    """Only minimum sizes are limited, since the generated value must reach them."""
     assert is_schema({"maxLength": 10**9, "maxItems": 10**9})
 
 
@@ -289,7 +289,7 @@ def test_true_accepts_any_value():
 
 
 def test_broken_references_accept_any_value():
-    """For a reference without a target, any value is accepted."""
+    """A reference without a target accepts any value."""
     schema = {"properties": {"a": {"$ref": "#/nothing/here"}}, "required": ["a"]}
     assert {"a": "y"} == fill(schema, Prompt("x y"))
 

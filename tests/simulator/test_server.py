@@ -126,7 +126,7 @@ def test_ping_needs_no_token(http):
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/nothing", "/v1"])
 def test_unknown_paths_are_plain_404(copilot, path):
-    """In the Copilot API, only Messages has a `/v1` path; others receive a plain-text 404."""
+    """In the Copilot API, only Messages has a `/v1` path; unknown paths get a plain-text 404."""
     answer = copilot.post(path, {})
     assert (404, "404 page not found\n") == (answer.status_code, answer.text)
 

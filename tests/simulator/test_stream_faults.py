@@ -27,7 +27,7 @@ STREAMS = {
 
 @pytest.fixture(params=STREAMS)
 def path(request):
-    """Each API that streams."""
+    """The path of each API that streams."""
     return request.param
 
 

@@ -102,7 +102,7 @@ def test_the_upgrade_is_accepted(copilot):
 
 @TODAY
 def test_events_are_those_of_a_stream(copilot):
-    """The messages contain the data of the same events, and the last one also has the quota."""
+    """The messages are the events of a stream over HTTP; the last one also has the quota."""
     streamed = [
         e.data["type"] for e in copilot.events(copilot.responses("Hi", MODEL, stream=True).text)
     ]
@@ -233,7 +233,7 @@ def test_frames_are_assembled():
 
 
 def test_long_messages_are_refused():
-    """A message over 16 MiB is an error as soon as its size is known."""
+    """A message over 16 MiB is refused as soon as its size is known."""
     with pytest.raises(FrameError) as raised:
         list(Frames().feed(b"\x81\xff" + struct.pack("!Q", 1 << 25)))
     assert 1009 == raised.value.code

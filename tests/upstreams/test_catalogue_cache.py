@@ -11,7 +11,7 @@ from copilot_proxy.upstreams.catalogue_cache import CatalogueCache
 
 
 class Upstream:
-    """A list of models that counts its reads, with a clock."""
+    """A model list that counts how often it is read, and a clock."""
 
     def __init__(self) -> None:
         self.reads = 0

@@ -240,7 +240,10 @@ def test_refusals_without_a_wait(
 async def test_one_of_fifty_requests_is_the_probe(
     proxy: Proxy, simulator: Simulator, now: Time
 ) -> None:
-    """One probe is sent, others are refused; if its client disconnects, another probe is sent."""
+    """One probe is sent, and other requests are refused until it ends.
+
+    If the probe's client disconnects, another probe is sent.
+    """
     once(simulator, "forbidden", times=3)
     async with httpx.AsyncClient(
         base_url=proxy.url, trust_env=False, timeout=60, verify=NO_TLS

@@ -81,7 +81,7 @@ def cooldowns(now: Time) -> Cooldowns:
     ],
 )
 def test_waits(cooldowns: Cooldowns, now: Time, events: str, waits: int) -> None:
-    """A sequence of answers leads to this cooldown."""
+    """Each sequence of answers leads to the expected cooldown."""
     assert waits == left(cooldowns, now, events)
 
 

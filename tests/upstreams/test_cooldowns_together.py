@@ -28,7 +28,7 @@ def cooldowns(now: Time) -> Cooldowns:
 
 @pytest.mark.parametrize("events", ["403 403 403 +10", "weekly=9000 +3600"])
 def test_one_probe_is_sent(cooldowns: Cooldowns, now: Time, events: str) -> None:
-    """One probe is sent after a cooldown; the others are refused until it succeeds."""
+    """One probe is sent after a cooldown; other requests are refused until it succeeds."""
     left(cooldowns, now, events)
     with cooldowns.guard(API, MODEL):
         assert all(ask(cooldowns) for _ in range(50))

@@ -204,7 +204,7 @@ def test_a_schema_needs_json() -> None:
 
 
 def test_an_image_in_an_answer() -> None:
-    """The image stays in the answer, next to the text; a rule later moves it to a user message."""
+    """The image stays in the answer with its text; a later rule moves it to a user message."""
     shown = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
     notes: list[str] = []
     answers: list[Json] = [{"role": "model", "parts": [{"text": "A cat:"}, shown]}]

@@ -288,7 +288,7 @@ async def test_a_kept_connection_that_has_ended_is_not_used(
 
 
 async def test_a_read_timeout(transport: Transport) -> None:
-    """A read timeout counts as sent."""
+    """A request with a read timeout counts as sent."""
     async with peer(b"") as other:
         error = await failure(transport, other.url, read_timeout=0.05)
 
@@ -389,7 +389,7 @@ async def used(transport: ConnectionPool, url: str) -> None:
 async def test_connections_are_not_reused_after_a_sleep(
     many: ConnectionPool, monkeypatch: pytest.MonkeyPatch, clock: str
 ) -> None:
-    """Connections are not reused after a sleep, which shows in one of the two clocks."""
+    """Connections are not reused if either clock shows that the machine has slept."""
     async with peer(OK) as other:
         await used(many, other.url)
         now = getattr(time, clock)

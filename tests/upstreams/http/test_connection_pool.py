@@ -70,7 +70,7 @@ async def ask(pool: ConnectionPool, upstream: Upstream) -> HttpExchange:
 
 @pytest.mark.parametrize("is_secure", [False, True])
 async def test_bytes_that_the_server_has_not_read(is_secure: bool) -> None:
-    """Such bytes count as unsent, even over TLS, so a slow upload is not mistaken for silence."""
+    """Unread bytes count as unsent, even over TLS, so a slow upload is not taken for silence."""
     authority, has_begun, may_read = trustme.CA(), asyncio.Event(), asyncio.Event()
     theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(theirs)
