@@ -101,7 +101,7 @@ def _is_newer(one: ModelName, other: ModelName) -> bool:
     if one.brand != other.brand:
         return True  # ``gpt`` succeeds ``o``, whose versions are numbered differently
     if one == other.plain != other:
-        return True  # the plain model succeeds its own long-context edition
+        return True  # the plain model succeeds its own long-context variant
     return one.version > other.version
 
 

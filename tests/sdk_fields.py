@@ -209,7 +209,7 @@ def betas() -> dict[str, str]:
 
 def _beta(name: str) -> str:
     if name == LONG_CONTEXT:
-        return "selects the model's long edition"
+        return "selects the model's long-context variant"
     if not is_known_beta(name):
         return "UNKNOWN"
     request = sent("messages", claude("claude-sonnet-4.6")).body

@@ -176,5 +176,5 @@ def only_in_ci(test: Test) -> Test | None:
 
 
 def traits(model: Model, api: Api) -> Hashable:
-    """Return a key that is equal for models that run the same code on `api`, one of Copilot's."""
+    """Return a key that is equal for models that run the same code on `api`, a Copilot API."""
     return api, str(replace(profile_of(model, api), **_VALUES)), model.supports.get("vision")

@@ -191,8 +191,8 @@ def test_a_malformed_entry_does_not_hide_others(entries: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("state", "expected"), [("enabled", "claude-opus-9-1m"), ("disabled", "claude-opus-9")]
 )
-def test_long_context_editions(state: str, expected: str) -> None:
-    """A long-context edition exists only if it can be used."""
+def test_long_context_variants(state: str, expected: str) -> None:
+    """A long-context variant exists only if it can be used."""
     catalogue = parse_models(
         [{"id": "claude-opus-9"}, {"id": "claude-opus-9-1m", "policy": {"state": state}}]
     )

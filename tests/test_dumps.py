@@ -122,7 +122,7 @@ def test_no_secret_is_written(simulator: Simulator, folder: Path) -> None:
 
 
 def test_file_modes(dumping: Proxy, folder: Path) -> None:
-    """Files have mode 0600 in a folder with 0700."""
+    """Files have mode 0600, in a folder with mode 0700."""
     with dumping.client() as client:
         client.post("/v1/chat/completions", json=question("Hi"))
     assert {0o600} == {stat.S_IMODE(one.stat().st_mode) for one in folder.iterdir()}

@@ -158,7 +158,7 @@ def test_a_name_that_clients_have_built_in_always_means_a_model(time: str, name:
     ],
 )
 def test_sizes_in_november(name: str, expected: str | None) -> None:
-    """An old name gets a model of the same vendor and size; a newer removed name gets none."""
+    """An old name gets a model of the same vendor and size; a name removed recently gets none."""
     assert expected == found(NOVEMBER, name)
 
 
@@ -189,7 +189,7 @@ def test_a_name_hides_no_live_model(name: str, listed: list[Any], expected: str 
 
 
 def test_an_old_name_costs_no_more_than_necessary() -> None:
-    """If the vendor has no small model, another vendor's small model precedes a larger one."""
+    """If the vendor has no small model, another vendor's is preferred to a larger model."""
     dear, cheap = entry("gpt-6-sol versatile medium 200 1000"), "claude-haiku-6 lightweight low 5 9"
 
     assert "claude-haiku-6*" == found(catalogue_of(dear, entry(cheap)), "gpt-4o-mini")
@@ -294,7 +294,7 @@ SOL = {"id": "gpt-7-sol", "model_picker_category": "powerful"}
 @pytest.mark.parametrize(
     ("entries", "name", "size", "expected"),
     [
-        # A long-context edition is followed by another, or by the model itself.
+        # A long-context variant is followed by another, or by the model itself.
         (OPUSES, "claude-opus-5-1m", None, "claude-opus-6-1m"),
         (["claude-opus-5", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-5"),
         (["claude-opus-6", "claude-sonnet-7"], "claude-opus-5-1m", None, "claude-opus-6"),

@@ -99,7 +99,7 @@ def test_invalid_input_raises(
 
 
 def test_a_chat_model_is_refused(client: openai.OpenAI) -> None:
-    """A chat model is refused by name."""
+    """A chat model is refused, and the error names the parameter."""
     with pytest.raises(openai.BadRequestError) as raised:
         client.embeddings.create(model="gpt-4o", input="Hello")
 

@@ -202,7 +202,7 @@ def test_errors(client: ollama.Client, simulator: Simulator) -> None:
 
 
 def test_home_assistant(proxy: Proxy) -> None:
-    """Home Assistant sends a list, then a stream with tools, whose results have no names."""
+    """Home Assistant lists models, then streams with tools, and sends results without names."""
     tool = {
         "type": "function",
         "function": {

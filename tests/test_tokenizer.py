@@ -48,7 +48,7 @@ def test_counts(text: str) -> None:
 
 
 def test_long_words() -> None:
-    """Long words are counted in parts, since the time would grow with the square of the length."""
+    """Long words are counted in parts; otherwise, the time would be quadratic in the length."""
     word = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=20_000))
 
     assert tokenizer.count(word) == pytest.approx(len(OPENAI.encode_ordinary(word)), rel=0.01)
@@ -70,7 +70,7 @@ def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_merging_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a sample of rare characters, such as Chinese, is merged; frequent lines are all counted.
+    """Of rare characters, such as Chinese, only a sample is merged; all frequent lines count.
 
     Otherwise, a million characters would take seconds in the thread for large requests.
     """

@@ -76,7 +76,7 @@ def test_a_correct_name_needs_no_note(proxy: Proxy, path: str, name: str) -> Non
 def test_a_model_that_is_gone(
     proxy: Proxy, simulator: Simulator, path: str, name: str, successor: str
 ) -> None:
-    """On every API, the error names the successor in the client's format, and nothing is sent."""
+    """On every API, the error names the successor and has the client's format; nothing is sent."""
     with proxy.client() as client:
         answer = client.post(path, json={"model": name, **REQUESTS[path]})
 

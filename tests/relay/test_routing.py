@@ -427,7 +427,7 @@ def test_failures_in_mid_stream(
 def test_a_failed_stream_is_not_a_whole_answer(
     http: httpx.Client, simulator: Simulator, models: dict[str, str], fault: str
 ) -> None:
-    """A whole answer assembled from a stream is an error if the stream fails."""
+    """If a stream that is assembled into a whole answer fails, the client gets an error."""
     simulator.state.middle = 8
     simulator.state.faults.on(fault)
     # Claude requires a stream for answers of more than 16,000 tokens.

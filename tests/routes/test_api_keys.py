@@ -229,7 +229,7 @@ def test_a_callers_own_token_is_not_used(limited: Proxy, simulator: Simulator) -
 
 
 def test_named_keys_open_the_network(tmp_path: Path) -> None:
-    """A named key is enough for an address that other machines can reach."""
+    """A named key is enough to serve on an address that other machines can reach."""
     keys = {"laptop": LAPTOP}
     bind(load_settings({"host": "0.0.0.0", "port": 0, "api_keys": keys})).close()
 

@@ -275,7 +275,7 @@ def test_a_refused_client_does_not_send_its_body(proxy: Proxy, refused: str) -> 
     ],
 )
 def test_wrong_bodies(proxy: Proxy, body: bytes, param: str | None, code: str | None) -> None:
-    """An invalid body gets a 400 error that has all four keys and names the field."""
+    """An invalid body gets a 400 error that has all of OpenAI's keys and names the field."""
     with proxy.client() as client:
         answer = client.post(PATH, content=body)
 

@@ -119,7 +119,7 @@ def test_initiator(
 
 
 def test_identity(proxy: Proxy, simulator: Simulator) -> None:
-    """Copilot receives this program's name, and the editor version that it requires."""
+    """Copilot receives this program's name, and the editor version that Copilot requires."""
     with proxy.client() as client:
         client.post(PATH, json=chat())
 

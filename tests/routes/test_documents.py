@@ -1,4 +1,4 @@
-"""PDFs on each route of a running server: what reaches Copilot, and how refusals look."""
+"""PDFs on each route of a running server: what reaches Copilot, and what refusals look like."""
 
 import json
 from typing import Final

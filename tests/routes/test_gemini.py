@@ -67,7 +67,7 @@ def sent(simulator: Simulator) -> Json:
     ],
 )
 def test_paths(http: httpx.Client, proxy: Proxy, path: str) -> None:
-    """The API works under all of its versions, however clients join base URL and path."""
+    """The API works under all of its versions, however clients join the base URL and the path."""
     assert "You said: Ahoy" in said(http.post(path, json=HI))
 
     sender = proxy.wait_for_record().attribution

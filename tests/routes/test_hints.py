@@ -34,7 +34,7 @@ def test_every_mistake_in_a_body_has_a_hint(proxy: Proxy) -> None:
 
 
 def test_a_wrong_method_says_which_is_right(proxy: Proxy) -> None:
-    """The Allow header names the right method for programs, and the hint names it for users."""
+    """The right method is in the Allow header for programs, and in the hint for users."""
     with proxy.client() as client:
         answers = [client.delete("/v1/models"), client.get("/v1/chat/completions")]
 

@@ -1,4 +1,4 @@
-"""Images in the results of tools, in the forms that tools and clients use."""
+"""Images in tool results, in the formats that tools and clients use."""
 
 from typing import Final
 

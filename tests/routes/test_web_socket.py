@@ -366,7 +366,7 @@ def test_a_disconnect_ends_the_call(proxy: Proxy, simulator: Simulator) -> None:
 
 
 def test_an_aborted_connection_ends_the_call(proxy: Proxy, simulator: Simulator) -> None:
-    """The call also ends without a closing handshake."""
+    """Even without a closing handshake, the call ends."""
     simulator.state.faults.on("stall_mid_stream")
     with opened(proxy) as one:
         one.send(model=NATIVE, input="Hello")
@@ -411,7 +411,7 @@ def test_keys(simulator: Simulator) -> None:
 
 
 def test_size(simulator: Simulator) -> None:
-    """A message has the size limit of a body; a much larger message closes the connection."""
+    """Messages have the size limit of bodies; a much larger message closes the connection."""
     with Proxy(settings_at(simulator, max_body_bytes=10_000)) as proxy, opened(proxy) as one:
         status, _ = one.refused(model=NATIVE, input="x" * 12_000)
         assert 413 == status
@@ -438,7 +438,7 @@ def test_an_answer_after_the_end(
 
 
 def test_budget_and_cooldown(simulator: Simulator, tmp_path: Path) -> None:
-    """A message over the budget is refused as over HTTP; no message is sent during a cooldown."""
+    """As with HTTP, a message beyond the budget is refused, and so is any during a cooldown."""
     budget = ("0.001/day",)
     settings = settings_at(simulator, ledger=True, home_dir=tmp_path, budget=budget)
     with Proxy(settings) as proxy, opened(proxy) as one:

@@ -1,4 +1,4 @@
-"""Every command with `--debug`, when it succeeds and fails: secrets are only in the store."""
+"""Every command with `--debug`, on success and on failure: secrets are only in the store."""
 
 import io
 import json

@@ -34,7 +34,7 @@ def test_only_while_the_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_streams_leave_no_cycles(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """Streams leave no cycles, whose collection would delay all other streams."""
+    """Streams leave no reference cycles, since collecting them would delay other streams."""
     kept: list[weakref.ref[object]] = []
 
     def watch(kind: type) -> None:

@@ -144,7 +144,7 @@ async def test_an_aborted_stream_ends_with_an_error_event(simulator: Simulator, 
 async def test_a_stream_without_an_answer_ends_with_an_error_event(
     simulator: Simulator, path: str
 ) -> None:
-    """The status has already been sent, so the error is an event, even if no event came before."""
+    """The status has already been sent, so the error is an event, even if it is the only one."""
     simulator.state.faults.on("stall_before_headers")
     async with running(simulator, header_grace=0.01) as one, one.client() as client:
         body = {**ASKED[path], "stream": True}

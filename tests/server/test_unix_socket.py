@@ -189,7 +189,7 @@ def test_a_socket_that_was_left_behind_is_replaced(path: Path) -> None:
 def test_other_files_are_not_replaced(
     path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A path to another kind of file is an error, and the file stays."""
+    """A path to another kind of file causes an error, and the file stays."""
     if kind == "file":
         path.write_text("mine")
     elif kind == "folder":

@@ -72,7 +72,7 @@ def test_launchd(record: Path) -> None:
 
 
 def test_task_scheduler(record: Path, tmp_path: Path) -> None:
-    """A task is created from its file, run and deleted; a task that is not running is no error."""
+    """A task is created from a file, run and deleted; it is no problem if it is not running."""
     life(TaskScheduler(tmp_path / "service"))
 
     commands = record.read_text()

@@ -89,7 +89,7 @@ def test_retry_after_of_rate_limits(copilot, value, expected):
 
 
 def test_weekly_limits_take_days(copilot):
-    """The weekly limit lasts for days, and mentions the terms without being an abuse notice."""
+    """The weekly limit lasts for days; its error mentions the terms, but not abuse."""
     on(copilot, "user_weekly_rate_limited")
     answer = copilot.chat()
     assert int(answer.headers["retry-after"]) > 100_000

@@ -64,7 +64,7 @@ def test_long_prompts_are_truncated():
     ],
 )
 def test_long_answers_on_request(user, count, last):
-    """Prompts can request long answers, by counting or by a number of words."""
+    """A prompt can request a long answer by asking to count, or for a number of words."""
     words = talk(user).text.split()
     assert (count, last or words[-1]) == (len(words), words[-1])
 

@@ -73,7 +73,7 @@ def test_an_answer_to_an_earlier_request_does_not_end_it(
 def test_concurrent_refusals(
     cooldowns: Cooldowns, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Concurrent refusals start one cooldown with the longest wait, and one log line."""
+    """Concurrent refusals start one cooldown with the longest wait, and cause one log line."""
     requests = [cooldowns.guard(API, MODEL) for _ in range(50)]
     for request in requests:
         request.__enter__()
@@ -107,7 +107,7 @@ def test_a_shorter_wait_from_an_earlier_request(cooldowns: Cooldowns) -> None:
 
 
 def test_a_success_and_a_refusal_at_once(cooldowns: Cooldowns, now: Time) -> None:
-    """A success of an earlier request does not end the cooldown of a later refusal."""
+    """An earlier request that succeeds does not end the cooldown after a later refusal."""
     left(cooldowns, now, "403 403 403 +10")
     with cooldowns.guard(API, MODEL):
         left(cooldowns, now, "+30 403")

@@ -31,7 +31,7 @@ _EXPRESSED: Final = frozenset(
 """The fields of a message that other APIs express in their own way, that have a note of their own,
 or that mean nothing to the model."""
 _EXPRESSED_OF_RESULTS: Final = _EXPRESSED | {"name"}
-"""The same for results of tools, where the name is that of the called tool."""
+"""The same for tool results, where the name is that of the called tool."""
 
 
 def prepare_answers(messages: list[Json], notes: list[str]) -> list[Json]:

@@ -324,7 +324,7 @@ async def test_pieces_are_processed_as_they_arrive(talk: Conversation) -> None:
 
 
 async def test_an_error_while_processing(talk: Conversation) -> None:
-    """Errors of the callback, and the loss of the connection, are raised by `receive`."""
+    """Errors in the callback, and the loss of the connection, are raised by `receive`."""
     exchange = talk.ask()
     talk.hear(CHUNKED)
 

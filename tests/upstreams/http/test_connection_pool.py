@@ -1,4 +1,4 @@
-"""When the connection pool opens connections, tested on a real server."""
+"""When the connection pool opens connections, tested with a real server."""
 
 import asyncio
 import ssl

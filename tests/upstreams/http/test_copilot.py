@@ -105,7 +105,7 @@ async def test_one_request_that_is_always_refused(simulator: Simulator) -> None:
 
 
 async def test_a_token_that_is_refused_without_an_exchange(simulator: Simulator) -> None:
-    """If Copilot refuses the GitHub token itself, the error asks for a sign-in."""
+    """If Copilot refuses the GitHub token itself, the error tells the user to sign in."""
     token = simulator.state.issue_oauth_token("Ov23li8tweQw6odWQebz")
     simulator.state.faults.on("authentication_failed", path="/chat/completions")
     async with services(simulator, github_token=token) as made:
