@@ -57,7 +57,7 @@ def test_whole_and_streamed(google: genai.Client, model: str) -> None:
 
 
 async def test_asynchronously(proxy: Proxy) -> None:
-    """The asynchronous client works the same way, including chats."""
+    """The asynchronous client works in the same way, including chats."""
     async with connect(proxy).aio as google:
         whole = await google.models.generate_content(model="gpt-4o", contents="Ahoy")
         chat = google.chats.create(model="gpt-4o")

@@ -21,7 +21,7 @@ from tests.auth.scripted_server import Answer, ScriptedServer
 
 
 async def test_token_and_host_come_from_one_answer(auth: CopilotAuth, simulator: Simulator) -> None:
-    """Token and host come from the same answer, and the token is not shown."""
+    """The token and host come from the same answer, and the token is not shown."""
     token = await auth.token()
 
     assert simulator.url == token.api_url

@@ -217,7 +217,7 @@ async def test_a_company_host_without_device_flow(client: httpx.AsyncClient) -> 
 
 
 async def test_an_exchange_returns_token_and_host(github: GitHub, simulator: Simulator) -> None:
-    """Token, host and times come from one answer."""
+    """The token, host and times come from one answer."""
     exchange = await github.exchange(TOKEN)
 
     assert exchange.token.reveal().startswith("tid=")

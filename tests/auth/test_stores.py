@@ -65,7 +65,7 @@ def test_an_empty_store_has_nothing_to_load_or_forget(store: CredentialStore) ->
 
 
 def test_a_credential_can_be_saved_loaded_replaced_and_forgotten(store: CredentialStore) -> None:
-    """Token, host and login are loaded as saved, with the store's name."""
+    """The token, host and login are loaded as saved, with the store's name."""
     store.save(MONA)
     assert same(MONA, store.load(), store.name)
 

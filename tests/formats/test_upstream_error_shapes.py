@@ -91,7 +91,7 @@ INNER = json.dumps({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "mess
 )  # fmt: skip
 @pytest.mark.parametrize("content_type", ["text/plain; charset=utf-8", "application/json"])
 def test_shapes(body: bytes, expected: tuple[str, str | None], content_type: str) -> None:
-    """Message and code are found in every format, whatever the Content-Type."""
+    """The message and code are found in every format, whatever the Content-Type."""
     error = parse_error_response(418, {"content-type": content_type}, body)
     silence = "Copilot answered with status 418 and no message."
 
@@ -218,7 +218,7 @@ def test_deeply_nested_json_strings() -> None:
 
 
 def test_long_texts_are_cut() -> None:
-    """Message, code and param are cut to a maximum length."""
+    """The message, code and param are cut to a maximum length."""
     long = "x" * 100_000
     error = parse_error_response(
         400, {}, body_of({"error": {"message": long, "code": long, "param": long}})

@@ -250,8 +250,10 @@ def test_embeddings_without_a_price(settings: Settings) -> None:
 
 
 def test_the_sender_of_a_request(settings: Settings) -> None:
-    """Client, project and session come from the base URL or, if it lacks them, from the client's
-    headers."""
+    """The client, project and session come from the base URL.
+
+    If it lacks them, they come from the client's headers.
+    """
     body = body_for("/v1/messages", "claude-opus-5", stream=False)
     headers = {"user-agent": "claude-cli/2.1.332", "x-claude-code-session-id": "s-1"}
     with Proxy(settings) as proxy, proxy.client() as client:

@@ -43,7 +43,7 @@ def http(method: str, path: str, status: int) -> None:
 
 
 def test_a_request_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Status, model and cost come first; errors come last, with the request's id."""
+    """The status, model and cost come first; errors come last, with the request's id."""
     reporter = Reporter()
     with logging_to_stderr("text", reporter):
         reporter(

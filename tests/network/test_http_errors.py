@@ -66,7 +66,7 @@ def mute() -> Iterator[tuple[str, threading.Event]]:
 
 
 async def test_an_answer_that_never_comes(mute: tuple[str, threading.Event]) -> None:
-    """A read timeout counts as sent, so the request is not retried."""
+    """A request with a read timeout counts as sent, so it is not retried."""
     error = map_http_error(await failure(mute[0], Settings(read_timeout=0.05)))
 
     assert "did not answer in time" in error.message
@@ -76,7 +76,7 @@ async def test_an_answer_that_never_comes(mute: tuple[str, threading.Event]) -> 
 async def test_a_connection_that_closes_without_an_answer(
     mute: tuple[str, threading.Event],
 ) -> None:
-    """A connection closed without an answer counts as sent."""
+    """If the connection closes without an answer, the request counts as sent."""
     mute[1].set()
     error = map_http_error(await failure(mute[0]))
 

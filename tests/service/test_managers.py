@@ -72,7 +72,7 @@ def test_launchd(record: Path) -> None:
 
 
 def test_task_scheduler(record: Path, tmp_path: Path) -> None:
-    """A task is created from a file, run and deleted; it is no problem if it is not running."""
+    """A task is created from a file, run and deleted, even if ending it fails."""
     life(TaskScheduler(tmp_path / "service"))
 
     commands = record.read_text()

@@ -47,7 +47,7 @@ def test_a_client_that_leaves_a_stream_early_is_noticed(simulator, copilot):
 
 
 def test_a_disconnect_from_a_fast_stream_is_noticed(simulator, copilot):
-    """A disconnect is also noticed without pauses between events."""
+    """A disconnect is noticed even if there are no pauses between events."""
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Count to 100000"}]}
     with copilot.http.stream(
         "POST", "/chat/completions", json={**body, "stream": True}, headers=copilot.headers

@@ -103,7 +103,7 @@ def test_the_order_of_events(copilot):
 
 
 def test_deltas_add_up(copilot):
-    """Text and arguments are the same in the deltas, the done events and the whole answer."""
+    """The text and arguments are the same in the deltas, the done events and the whole answer."""
     events = stream(copilot, "Weather in Rome?", tools=[TOOL])
     for base in ("response.output_text", "response.function_call_arguments"):
         deltas = "".join(e.data["delta"] for e in events if e.name == f"{base}.delta")

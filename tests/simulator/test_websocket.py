@@ -188,7 +188,7 @@ def test_the_upgrade_can_be_refused(simulator, copilot, value, status):
     ],
 )
 def test_the_gateway_checks_the_handshake(copilot, headers, status):
-    """Token, editor and integration are checked, and only /responses has a WebSocket."""
+    """The token, editor and integration are checked, and only /responses has a WebSocket."""
     client = Client(copilot, **headers)
     assert status == client.status
     client.socket.close()

@@ -36,7 +36,7 @@ def test_hint_and_details_are_added() -> None:
 
 
 def test_message_and_hint_are_two_sentences() -> None:
-    """A period is added between message and hint only if the message lacks one."""
+    """A period is added between the message and the hint only if the message lacks one."""
     for message, expected in (("forbidden", "forbidden. See it."), ("Why?", "Why? See it.")):
         error = CopilotProxyError(message, hint="See it.")
         assert expected == error_body(error, "id")["error"]["message"]

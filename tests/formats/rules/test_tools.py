@@ -173,7 +173,7 @@ def test_responses_restore_the_names() -> None:
     ],
 )
 def test_ids_fit_the_model(id: str, model: Model, fits: list[bool]) -> None:
-    """A valid id is kept; an invalid id is replaced in both call and result."""
+    """A valid id is kept; an invalid id is replaced in both the call and its result."""
     bodies = [chat_for_model(chat(id=id), model, []).body]
     if model is CLAUDE:
         bodies.append(messages_for_model(messages(id=id), model, []).body)

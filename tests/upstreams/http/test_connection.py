@@ -118,7 +118,7 @@ async def test_repeated_headers(talk: Conversation) -> None:
 
 @pytest.mark.parametrize("size", [1, MAX_JOINED, MAX_JOINED + 1])
 async def test_a_request_is_sent_completely(talk: Conversation, size: int) -> None:
-    """Head and body are sent completely, in one or more writes."""
+    """The head and the body are sent completely, in one or more writes."""
     talk.connection.send(b"head ", b"b" * size, 5)
 
     assert b"head " + b"b" * size == talk.wire.sent
