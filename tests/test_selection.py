@@ -51,7 +51,7 @@ def test_combinations_cover_every_value() -> None:
 
 
 def test_cases_are_divided() -> None:
-    """Each key gets a share; equal keys get the same share, and all cases are in some share."""
+    """Each key gets a share; equal keys get the same share, and every case is in some share."""
     shares = [share(range(10), number, 3) for number in range(20)]
 
     assert {*range(10)} == {case for cases in shares for case in cases}

@@ -70,7 +70,7 @@ def test_repeated_characters(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_merging_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of rare characters, such as Chinese, only a sample is merged; all frequent lines count.
+    """Only some rare characters, such as Chinese, are merged; all frequent lines are counted.
 
     Otherwise, a million characters would take seconds in the thread for large requests.
     """

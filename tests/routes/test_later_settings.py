@@ -91,7 +91,7 @@ def test_an_effort_without_content_reaches_claude(proxy: Proxy, simulator: Simul
 def test_an_instruction_for_one_turn(
     proxy: Proxy, simulator: Simulator, later: list[Json], is_sent: bool
 ) -> None:
-    """After the user's next message, the instruction is no longer sent to other models."""
+    """After the user's next message, the instruction is not sent to models other than Claude."""
     system = {"role": "system", "content": "Be brief.", "clear_at": "next_user_message"}
 
     _, _, sent = post(proxy, simulator, MESSAGES, "gpt-4o", messages(system, *later))

@@ -90,7 +90,7 @@ def test_spellings(proxy: Proxy, path: str) -> None:
 
 
 def test_paths_of_other_apis_remain(proxy: Proxy) -> None:
-    """Claude Code's check and telemetry still work, and clients do not find LM Studio."""
+    """Claude Code's check and telemetry still work, and the server is not taken for LM Studio."""
     with proxy.client() as client:
         assert {"message": "hello"} == client.get("/api/hello").json()
         assert 204 == client.post("/api/event_logging/batch", json={}).status_code

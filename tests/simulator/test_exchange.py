@@ -102,7 +102,7 @@ def test_a_notification_with_the_token(simulator, copilot):
 
 
 def test_a_revoked_token_is_bad_credentials(simulator, copilot):
-    """A revoked token gets a 401 from the exchange and the account until it is restored."""
+    """A revoked token gets a 401 from the exchange and from `/user` until it is restored."""
     simulator.state.revoke()
     assert 401 == copilot.exchange().status_code
     headers = {"authorization": f"token {SIMULATED_TOKEN}"}

@@ -123,7 +123,7 @@ def test_the_mcp_server_has_no_tools(copilot):
     ["additional_spend_limit_reached", "custom_billing_not_configured", "session_quota_exceeded"],
 )
 def test_newer_quotas(simulator, copilot, code):
-    """Each error code for a used-up quota is also the name of a fault, which answers 402."""
+    """Each error code for a used-up quota is also the name of a fault with status 402."""
     simulator.state.faults.on(code)
     answer = copilot.responses(model=MODERN)
     assert (402, code) == (answer.status_code, answer.json()["error"]["code"])

@@ -64,7 +64,7 @@ def test_an_id_that_is_used_twice(client: str) -> None:
 @every_client
 @pytest.mark.parametrize("id", ["functions.f:0", "f:0"])
 def test_kimis_ids_are_changed_for_claude(client: str, id: str) -> None:
-    """For Claude, an id has only accepted characters, and is the same in the call and result."""
+    """For Claude, an id has only accepted characters, and the call and result share it."""
     request = sent(client, claude("claude-opus-5"), user(), called(id), result(id))
 
     (call, output) = [id for _, id in ids(request.body)]
