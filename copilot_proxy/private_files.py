@@ -127,10 +127,11 @@ def is_open_to_others(folder: Path) -> bool:
 
 
 def privacy_hint(folder: Path) -> str:
-    """Return how to replace `folder`, which other users can access, with a private one.
+    """Return how to make `folder` private, or which folder to use instead.
 
-    Changing the mode of a shared folder, or of one that has another purpose, would lock out other
-    users or programs, so this is only suggested for an empty folder of this user.
+    Other users can access `folder`. Changing the mode of a shared folder, or of one that has
+    another purpose, would lock out other users or programs, so that is suggested only for an empty
+    folder that belongs to this user.
     """
     if _is_spare(folder):
         return f"Run: chmod 700 {shlex.quote(str(folder))}"

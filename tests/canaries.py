@@ -15,7 +15,7 @@ import typing_extensions
 from copilot_proxy.formats.types import Json
 
 _TEXT: Final = "(a text)"
-"""Stands for a text in a value that has no canaries yet."""
+"""Stands for text in a value that has no canaries yet."""
 _WRAPPERS: Final = (
     typing_extensions.Annotated,
     typing_extensions.Required,

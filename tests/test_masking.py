@@ -49,7 +49,7 @@ COPILOT = (
     ],
 )
 def test_tokens_are_masked(token: str, text: str, expected: str) -> None:
-    """Every kind of token is masked anywhere in a text, and nothing else is."""
+    """Every kind of token is masked anywhere in a string, and nothing else is."""
     assert expected.replace("{{", "{").replace("}}", "}") == mask(text.format(token))
 
 
@@ -95,7 +95,7 @@ PARTS = st.sampled_from(
 @examples(200)
 @given(st.lists(PARTS, max_size=8))
 def test_masking_is_idempotent(parts: list[str]) -> None:
-    """Masking a text twice is the same as masking it once."""
+    """Masking a string twice is the same as masking it once."""
     once = mask("".join(parts))
 
     assert once == mask(once)

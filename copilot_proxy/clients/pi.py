@@ -1,4 +1,4 @@
-"""pi, for which an extension adds a provider, with an API for each model.
+"""pi, in which an extension can add a provider and set the API of each model.
 
 Sources: docs/extensions.md and docs/models-configuration.md of @earendil-works/pi-coding-agent.
 """

@@ -91,7 +91,7 @@ class PlainDecoder:
         self._type = list[turn]
 
     def turns(self, messages: list[dict[str, Any]]) -> PlainTurns | None:
-        """Return decoded messages as structs, or None if they are too few or not plain."""
+        """Return decoded messages as structs, or None if there are too few or any is not plain."""
         if len(messages) < MIN_TURNS:
             return None
         try:

@@ -25,7 +25,7 @@ SETTINGS = '{\n  // mine\n  "model": "opus",\n  "env": {"CLAUDE_CODE_USE_BEDROCK
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with only Claude Code's settings; no client is installed."""
+    """A home folder with only Claude Code's settings; no client is installed."""
     home = tmp_path / "user"
     (home / ".claude").mkdir(parents=True)
     (home / ".claude" / "settings.json").write_text(SETTINGS)

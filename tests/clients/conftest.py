@@ -128,7 +128,7 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A new home; at the end, check that the client contacted only the server."""
+    """A new home folder; at the end, check that the client contacted only the server."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node is not installed")

@@ -153,7 +153,7 @@ BLANKS = st.sampled_from(["", " ", "\n", "\r\n", "\t", "// }\n", "/* ] */", "\n 
 
 @st.composite
 def texts(draw: st.DrawFn) -> tuple[str, Any]:
-    """Return a text with spaces, comments and trailing commas anywhere, and its data."""
+    """Return JSON text with spaces, comments and trailing commas anywhere, and its data."""
 
     def blanks() -> str:
         return draw(BLANKS)

@@ -1,4 +1,4 @@
-"""Numbers in texts for users."""
+"""Numbers as they are shown to users."""
 
 import pytest
 

@@ -183,7 +183,7 @@ def test_token_ids_have_a_limit() -> None:
 
 
 def test_long_texts_are_counted_by_samples() -> None:
-    """The token estimate for a text of many megabytes is close, and takes little time."""
+    """The token estimate for many megabytes of text is close, and takes little time."""
     text = "The quick brown fox jumps over the lazy dog. " * 200_000
 
     assert tokenizer.count(text) == pytest.approx(10 * 200_000, rel=0.02)

@@ -243,6 +243,6 @@ def test_only_complete_reminders_are_ignored(words: str, turn: str) -> None:
 
 
 def test_long_texts_take_linear_time() -> None:
-    """A text that causes backtracking in regular expressions is still processed in linear time."""
+    """Text that causes backtracking in regular expressions is still processed in linear time."""
     assert "user" == user_turn("<system-reminder>x</system-reminder>\n" * 20_000 + "y")
     assert "user" == user_turn("<system-reminder>" * 100_000)

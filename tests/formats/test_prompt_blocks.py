@@ -113,7 +113,7 @@ def test_the_order(api: str, body: dict[str, Any], expected: str) -> None:
     ],
 )  # fmt: skip
 def test_irrelevant_differences(api: str, one: dict[str, Any], other: dict[str, Any]) -> None:
-    """Marks, ids and the format of a text are not part of the prompt."""
+    """Marks, ids, and whether text is in a string or a block are not part of the prompt."""
     assert data(api, one) == data(api, other)
 
 
@@ -130,7 +130,7 @@ def test_the_id_of_a_call() -> None:
 
 
 def test_a_text_about_marks() -> None:
-    """A text that mentions a mark is unchanged."""
+    """Text that mentions a mark is unchanged."""
     result = {"type": "tool_result", "content": 'Set "cache_control": 1 here.'}
     (block,) = blocks("messages", {"messages": [{"role": "user", "content": [result]}]})
 

@@ -119,7 +119,7 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home(running: Copilot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A new home, shared by a client's tests, since filling it takes longer than a prompt."""
+    """A new home folder, shared by a client's tests: filling it takes longer than one prompt."""
     path = tmp_path_factory.mktemp("official")
     for name in ("own", "work"):
         (path / name).mkdir()

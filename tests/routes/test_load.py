@@ -44,7 +44,7 @@ def open_files() -> Iterator[None]:
 
 
 def piece(name: str, number: int) -> str:
-    """Return a text that is unique to a stream, with characters of every width."""
+    """Return text that is unique to a stream, with characters of every width."""
     dice = random.Random(f"{name} {number}")
     return f"<{name}.{number}>" + "".join(dice.choices('aä€😀"\\\n\t ', k=dice.randrange(1, 60)))
 

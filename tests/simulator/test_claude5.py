@@ -172,7 +172,7 @@ def test_history_is_bound(copilot, model, edit):
 
 @pytest.mark.parametrize("model", BOUND)
 def test_unchanged_history_is_whole(copilot, model):
-    """Cache breakpoints and the format of a text do not count as edits; nothing is dropped."""
+    """Cache breakpoints and text blocks in place of strings are not edits; nothing is dropped."""
     turns = tool_round(copilot, model)
     turns[0]["content"] = [{"type": "text", "text": turns[0]["content"], "cache_control": MARK}]
     turns[2]["content"].append({"type": "text", "text": "Go on."})

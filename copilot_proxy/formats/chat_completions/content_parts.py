@@ -44,7 +44,7 @@ def move_images(messages: list[Json], notes: list[str]) -> list[Json]:
     """Return the messages with the images of tool results moved to a user message after the
     results.
 
-    Chat Completions accepts images only in user messages. A text before each result's images gives
+    Chat Completions accepts images only in user messages. Text before each result's images gives
     the number of that result.
     """
     parted = [message for message in messages if isinstance(message.get("content"), list)]

@@ -202,7 +202,7 @@ def _parts(part: Json, path: str) -> list[Json]:
 
 
 def _named_parts(part: Json, path: str) -> list[Json]:
-    """Return the chat parts for a part of a result. A named image follows a text with its name."""
+    """Return the chat parts for a part of a result. A named image is preceded by its name."""
     name = part["inlineData"].get("displayName") if is_image(part) else None
     return [*([{"type": "text", "text": f"{name}:"}] if name else []), *_parts(part, path)]
 

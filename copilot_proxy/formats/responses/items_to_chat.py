@@ -34,7 +34,7 @@ class _Turn:
         self.results: list[Json] = []
 
     def messages(self) -> list[Json]:
-        """Return the message and its results, or [] for an empty assistant message."""
+        """Return the message and the results of its calls, or [] for an empty assistant message."""
         if self.message is not None:
             return [self.message]
         if not (self.texts or self.refusals or self.calls or self.media):

@@ -42,7 +42,10 @@ def move_constraints(outgoing: OutgoingBody, profile: ModelProfile, notes: list[
 
 
 def _without_constraints(schema: Any, moved: dict[str, None]) -> Any:
-    """Return a copy of a schema without constraints, adding their names to `moved`."""
+    """Return a copy of `schema` with unsupported constraints moved to descriptions.
+
+    Adds the names of the constraints to `moved`, and ``oneOf`` if ``anyOf`` replaces it.
+    """
     if isinstance(schema, list):
         return [_without_constraints(item, moved) for item in schema]
     if not isinstance(schema, dict):

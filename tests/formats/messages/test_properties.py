@@ -115,7 +115,7 @@ def _parts(message: Json) -> list[Json]:
 
 
 def without_impossible_choice(fields: Json) -> Json:
-    """Return the fields; a forced call without tools, which would be refused, is left out."""
+    """Return the fields, but without a `tool_choice` that forces a call if there are no tools."""
     if fields.get("tools") or fields.get("tool_choice") in (None, "auto", "none"):
         return fields
     return {name: value for name, value in fields.items() if name != "tool_choice"}

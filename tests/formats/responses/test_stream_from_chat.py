@@ -23,7 +23,7 @@ TOOLS = [
 
 
 def chunks(*events: Any) -> list[Json]:
-    """Return the chat chunks in which a chat model sends a text."""
+    """Return the repaired chat chunks for `events` from a chat model."""
     stream = ChatRepair(MODEL, include_usage=True, now=NOW, custom_tools={"apply_patch"})
     out = [chunk for data in events for chunk in stream.feed(data)]
     return out + stream.close()
