@@ -74,6 +74,13 @@ FAMILIES: Final = (
         traits={"fields": RESPONSES_FIELDS | {"prompt_cache_options"}, "cache_breakpoints": True},
     ),
     Family(
+        name="GPT 5.3 and later, on Responses",
+        source="OpenAI API reference: the phase of messages; Copilot API, observed 2026-11",
+        ids=re.compile(r"gpt-(5\.([3-9]|\d\d)|([6-9]|[1-3]\d)(?!\d))"),
+        apis=("responses",),
+        traits={"phases": True},
+    ),
+    Family(
         name="GPT before 5.3, on Responses",
         source="source code of pi-ai 1.6: grammar tools",
         ids=re.compile(r"gpt-([34]|5(\.[0-2])?(?![.\d]))|o\d"),

@@ -153,6 +153,10 @@ class ModelProfile:
     """Whether later system messages may be at any position, rather than only between a user's
     message and the assistant's."""
 
+    phases: bool = False
+    """Whether the assistant's messages have a ``phase``, without which the model may mistake a
+    remark before a tool call for its final answer."""
+
     # Other request fields
     fields: frozenset[str] | None = None
     """The accepted fields; None for any."""

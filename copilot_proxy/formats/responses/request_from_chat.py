@@ -84,7 +84,7 @@ def from_chat(
             notes.append(f"dropped {names.shown(name)}: {reason}")
     body: ResponsesRequest = {
         "model": profile.id or fields["model"],
-        "input": _input(fields["messages"], notes),
+        "input": _input(fields["messages"], profile, notes),
         "store": False,
         "include": [ENCRYPTED],
     }
@@ -154,7 +154,7 @@ def _choice(choice: Json) -> Json:
     raise unknown_choice(choice)
 
 
-def _input(messages: list[Json], notes: list[str]) -> list[Json]:
+def _input(messages: list[Json], profile: ModelProfile, notes: list[str]) -> list[Json]:
     items: list[Json] = []
     media: list[Json] = []
     custom: set[str] = set()
@@ -167,7 +167,7 @@ def _input(messages: list[Json], notes: list[str]) -> list[Json]:
         if message["role"] == "assistant":
             calls = message.get("tool_calls") or ()
             custom.update([call["id"] for call in calls if call.get("type") == "custom"])
-            assistant_items = _assistant(message, notes)
+            assistant_items = _assistant(message, profile, notes)
             if not assistant_items:
                 notes.append("dropped an empty assistant message")
             items += assistant_items
@@ -232,14 +232,21 @@ def _unmarked(part: Json) -> Json:
     return {"type": "input_text", "text": part.get("text") or part.get("refusal") or ""}
 
 
-def _assistant(message: Json, notes: list[str]) -> list[Json]:
+def _assistant(message: Json, profile: ModelProfile, notes: list[str]) -> list[Json]:
     """Return the items of an assistant message, preceded by its reasoning if that is from this
-    API."""
+    API.
+
+    Other APIs have no phases, so the phase is the one that the model itself would have stated:
+    text next to tool calls is a commentary.
+    """
     content = _content(message.get("content"))
     if refusal := message.get("refusal"):
         content.append({"type": "refusal", "refusal": refusal})
+    calls = message.get("tool_calls") or ()
     items = [_message("assistant", content)] if content else []
-    items += [_call(call) for call in message.get("tool_calls") or ()]
+    if content and profile.phases:
+        items[0]["phase"] = "commentary" if calls else "final_answer"
+    items += [_call(call) for call in calls]
     opaque = message.get("reasoning_opaque")
     encrypted = encrypted_reasoning.encrypted_contents(opaque) if opaque else []
     if not encrypted and has_reasoning(message) and UNUSABLE_REASONING not in notes:

@@ -16,7 +16,7 @@ from copilot_proxy.formats.responses.request_to_model import responses_from_chat
 from copilot_proxy.formats.types import Json
 from tests.formats.answers import MODEL
 from tests.formats.responses.answers import PICTURE
-from tests.formats.responses.models import GPT, PLAIN
+from tests.formats.responses.models import GPT, NEW, OLD, PLAIN
 
 USER: Json = {"role": "user", "content": "Hi"}
 ITEM: Json = {
@@ -186,6 +186,36 @@ def test_a_conversation_with_tools_keeps_its_order() -> None:
         output("c"),
         ITEM,
     ] == body["input"]
+
+
+@pytest.mark.parametrize(
+    ("model", "phases"),
+    [
+        (GPT, ["commentary", "final_answer"]),
+        (NEW, ["commentary", "final_answer"]),
+        (OLD, [None, None]),
+        (PLAIN, [None, None]),
+        (None, [None, None]),
+    ],
+)
+def test_models_that_state_phases_get_them_back(
+    model: Model | None, phases: list[str | None]
+) -> None:
+    """The model can tell a remark before a tool call from the answer that ended a turn."""
+    remark = {"role": "assistant", "content": "I'll look", "tool_calls": [call("a")]}
+    silent = {"role": "assistant", "content": None, "tool_calls": [call("b")]}
+    answer = {"role": "assistant", "content": "Done"}
+    messages = [USER, remark, result("a"), silent, result("b"), answer, USER]
+
+    body, notes = translated(model, messages)
+
+    assert phases == [
+        item.get("phase") for item in body["input"] if item.get("role") == "assistant"
+    ]
+    assert [] == [
+        item for item in body["input"] if "phase" in item and item.get("role") != "assistant"
+    ]
+    assert not notes
 
 
 def test_images_of_an_assistant_message_follow_in_a_user_message() -> None:
