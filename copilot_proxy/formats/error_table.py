@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from copilot_proxy.catalogue import ENABLE_URL
+from copilot_proxy.formats.error_statuses import STATUSES
 
 _INVALID_REASONING: Final = "invalid_encrypted_content"
 _NOT_VERIFIED: Final = re.compile(
@@ -286,21 +287,10 @@ def default_hint(status: int) -> str:
     return "Try again. Check https://www.githubstatus.com for incidents."
 
 
-_PLAIN_CODES: Final = frozenset(
-    {
-        *("api_error", "authentication_error", "bad_request", "forbidden", "internal_error"),
-        *("invalid_prompt", "invalid_request", "invalid_request_body", "invalid_request_error"),
-        *("not_found", "not_found_error", "permission_error", "rate_limit_error"),
-        *("server_error", "timeout_error", "unauthorized"),
-    }
-)
-"""Codes that add nothing to the status."""
-
-
 def is_known_code(code: str) -> bool:
     """Return whether Copilot is known to send `code`.
 
     Returns True for all numbers, because they carry no meaning.
     """
     name = code.partition(":")[0]
-    return name in _BY_CODE or name in _PLAIN_CODES or name.isdecimal()
+    return name in _BY_CODE or name in STATUSES or name.isdecimal()

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, join_sentences
+from copilot_proxy.formats.error_statuses import implied_status
 from copilot_proxy.formats.error_table import (
     WAIT_PLACEHOLDER,
     ErrorMapping,
@@ -132,8 +133,9 @@ def _span(seconds: int) -> str:
 
 def parse_error_event(data: Mapping[str, Any]) -> UpstreamRefusal:
     """Return the error for an error event in a response with status 200."""
-    # The client gets the status of an upstream failure, unless the code says something else.
-    error = parse_error_response(502, {}, msgspec.json.encode(data))
+    body = msgspec.json.encode(data)
+    _, code, _, _ = _parse_body(body)
+    error = parse_error_response(implied_status(code), {}, body)
     error.upstream_status = 200
     error.extra["upstream"] = {"status": 200, "code": error.upstream_code}
     # The request was accepted and may be billed, so clients must not retry it automatically.

@@ -217,7 +217,18 @@ def test_terms_in_a_rate_limit_do_not_mean_a_blocked_account() -> None:
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("rate_limited", (429, LIMIT)), ("server_error", (502, SERVER)), (None, (502, SERVER))],
+    [
+        ("rate_limited", (429, LIMIT)),
+        ("rate_limit_error", (429, LIMIT)),
+        ("cyber_policy", (400, BAD)),
+        ("invalid_request_error", (400, BAD)),
+        ("bad_request:gpt-5.6", (400, BAD)),
+        ("not_found", (404, BAD)),
+        ("server_error", (502, SERVER)),
+        ("service_unavailable", (503, SERVER)),
+        ("moon_phase", (502, SERVER)),
+        (None, (502, SERVER)),
+    ],
 )
 def test_an_error_event_in_a_stream(code: str | None, expected: tuple[int, str]) -> None:
     """An error event is parsed like an error response, and SDKs do not retry it."""
