@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from copilot_proxy.formats.upstream_api import UpstreamApi
 
 INTENT: Final = "conversation-panel"
+_EMBEDDINGS_INTENT: Final = "copilot-panel"
 _MODELS_INTENT: Final = "model-access"
 _MAX_ERROR_BODY: Final = 256 * 1024
 _PERSONAL: Final = b"Personal Access Token"
@@ -81,7 +82,7 @@ class CopilotUpstream:
         """Send `call` and return the response, which must be closed. Raises `CopilotProxyError`."""
         headers = identity_headers.copilot(
             self._identity,
-            intent=INTENT,
+            intent=_EMBEDDINGS_INTENT if call.api == "embeddings" else INTENT,
             initiator=call.initiator,
             vision=call.vision,
             request_id=call.request_id,

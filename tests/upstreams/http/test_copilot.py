@@ -294,6 +294,21 @@ def test_any_other_key_is_ignored(proxy: Proxy, key: str) -> None:
     assert 200 == answer.status_code
 
 
+def test_the_intent_says_what_a_request_is_for(simulator: Simulator) -> None:
+    """Lists of models, conversations and embeddings each have an intent of their own."""
+    embed = {"model": "text-embedding-3-small", "input": "Hello"}
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        client.post("/v1/chat/completions", json=CHAT).raise_for_status()
+        client.post("/v1/embeddings", json=embed).raise_for_status()
+
+    requests = [r for r in simulator.state.requests if "openai-intent" in r.headers]
+    assert {
+        "/models": "model-access",
+        "/chat/completions": "conversation-panel",
+        "/embeddings": "copilot-panel",
+    } == {request.path: request.headers["openai-intent"] for request in requests}
+
+
 @pytest.mark.parametrize("fault", [None, "no_done"])
 def test_a_stream_is_read_to_its_end(
     simulator: Simulator, fault: str | None, monkeypatch: pytest.MonkeyPatch
