@@ -14,7 +14,8 @@ LATEST_TAG: Final = ":latest"
 """The tag that Ollama clients add to a name without a tag."""
 _LONG_CONTEXT: Final = "[1m]"
 """Claude Code's suffix for a long context. Copilot has a separate model for that."""
-_DATE: Final = re.compile(r"-(?:20\d{6}|latest)$")
+_DATE: Final = re.compile(r"-(?:20\d{6}|20\d\d-\d\d-\d\d|latest)$")
+"""A date in the form of Anthropic or OpenAI. Copilot's answers name models with their dates."""
 _ANY_DATE: Final = re.compile(
     r"-(?:20\d{6}|20\d\d-\d\d-\d\d|\d\d-\d\d(?:\d\d)?|\d{4}|preview|latest)(?=-|$)"
 )
