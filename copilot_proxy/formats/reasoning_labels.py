@@ -13,6 +13,9 @@ label."""
 OTHER_APIS: Final = (RESPONSES_LABEL, MESSAGES_LABEL)
 """The labels that chat messages can have."""
 LABELS: Final = (*OTHER_APIS, CHAT_LABEL)
+CALL_LABEL: Final = "thought_signature:"
+"""In chat messages, the label of a signature that Gemini put on its first tool call, rather than on
+the message."""
 
 
 def label_of(text: str) -> str:

@@ -194,9 +194,8 @@ class ChatBody(OutgoingBody):
     def replace_custom_tools(self) -> bool:
         for call in [call for call in self.calls if "custom" in call]:
             if custom := call.pop("custom"):
-                arguments = custom_arguments(custom["input"])
-                function = {"name": custom["name"], "arguments": arguments}
-                call.update(type="function", function=function)
+                custom["arguments"] = custom_arguments(custom.pop("input"))
+                call.update(type="function", function=custom)
         choice = self.body.get("tool_choice")
         if isinstance(choice, dict):
             self.body["tool_choice"] = _function_choice(choice)

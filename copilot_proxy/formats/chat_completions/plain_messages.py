@@ -16,7 +16,7 @@ from copilot_proxy.formats.images import checked_url
 from copilot_proxy.formats.model_profiles import ModelProfile
 from copilot_proxy.formats.paired_calls import CALL, RESULT, TURN, Steps, are_paired
 from copilot_proxy.formats.plain_turns import PlainDecoder, PlainTurns
-from copilot_proxy.formats.reasoning_labels import OTHER_APIS
+from copilot_proxy.formats.reasoning_labels import CALL_LABEL, OTHER_APIS
 from copilot_proxy.formats.rules.images import wrong_type
 from copilot_proxy.formats.rules.tool_ids import are_accepted
 from copilot_proxy.formats.rules.tool_inputs import are_json
@@ -198,8 +198,8 @@ def _steps(turns: PlainTurns) -> Steps:
 
 def _is_accepted(message: _Assistant) -> bool:
     opaque = message.reasoning_opaque
-    is_foreign = bool(opaque) and str(opaque).startswith(OTHER_APIS)
-    return bool(message.content or message.tool_calls) and not is_foreign
+    is_labeled = bool(opaque) and str(opaque).startswith((CALL_LABEL, *OTHER_APIS))
+    return bool(message.content or message.tool_calls) and not is_labeled
 
 
 def _are_texts_accepted(turns: PlainTurns, profile: ModelProfile) -> bool:

@@ -11,7 +11,7 @@ from copilot_proxy.formats.client_fields import take_fields
 from copilot_proxy.formats.kinds import plain_kinds
 from copilot_proxy.formats.model_profiles import profile_of
 from copilot_proxy.formats.plain_turns import PlainTurns, expanded
-from copilot_proxy.formats.reasoning_labels import OTHER_APIS
+from copilot_proxy.formats.reasoning_labels import CALL_LABEL, OTHER_APIS
 from copilot_proxy.formats.reasoning_summary import REASONING_SUMMARY
 from copilot_proxy.formats.rules import AdaptedBody, apply_rules
 from copilot_proxy.formats.types import ChatRequest, Json
@@ -121,7 +121,13 @@ def _normalize_assistant(message: Json, notes: list[str]) -> None:
     message["content"] = content or refusal or None
     _copy_calls(message)
     _drop_nulls(message)
-    if str(message.get("reasoning_opaque", "")).startswith(OTHER_APIS):
+    opaque = str(message.get("reasoning_opaque", ""))
+    if opaque.startswith(CALL_LABEL):
+        del message["reasoning_opaque"]
+        for call in message.get("tool_calls", ())[:1]:
+            called = call["custom" if call["type"] == "custom" else "function"]
+            called["thought_signature"] = opaque.removeprefix(CALL_LABEL)
+    elif opaque.startswith(OTHER_APIS):
         # The reasoning is from another vendor, so this model cannot use it, even as text.
         del message["reasoning_opaque"]
         message.pop("reasoning_text", None)

@@ -5,7 +5,7 @@ single event; `completion_from_chunks` combines its chunks.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -18,6 +18,7 @@ from copilot_proxy.formats.chat_completions.repeated_chunks import RepeatedChunk
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
 from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
+from copilot_proxy.formats.reasoning_labels import CALL_LABEL
 from copilot_proxy.formats.types import (
     ChatChunk,
     ChatCompletion,
@@ -58,6 +59,8 @@ class ChatRepair(ChunkTranslator):
         self._shared: dict[str, str] = {}
         self._finish: str | None = None
         self._has_refusal = False
+        self._signed: Literal["", "message", "call"] = ""
+        """What the model has signed."""
         self.is_finished = False
         self._calls = ToolCalls(tool_names, custom_tools, used_ids)
         self.usage: ChatUsage | None = None
@@ -156,13 +159,25 @@ class ChatRepair(ChunkTranslator):
         for field in _TEXT_FIELDS:
             if field in delta and (text := _text(delta[field])):
                 out[field] = text
+        if "reasoning_opaque" in out:
+            self._signed = self._signed or "message"
+            if self._signed == "call":
+                del out["reasoning_opaque"]  # joined to the call's signature, it would be useless
         fragments = delta.get("tool_calls")
         if not fragments and isinstance(delta.get("function_call"), dict):
             fragments = [{"function": delta["function_call"]}]  # the predecessor of `tool_calls`
-        if isinstance(fragments, list) and (calls := self._calls.feed(fragments)):
-            out["tool_calls"] = calls
+        if isinstance(fragments, list):
+            self._keep_signature(fragments, out)
+            if calls := self._calls.feed(fragments):
+                out["tool_calls"] = calls
         self._has_refusal = self._has_refusal or "refusal" in out
         return out
+
+    def _keep_signature(self, fragments: list[Any], out: Json) -> None:
+        """Add the signature of the first call to `out`, unless the model signs messages."""
+        if not self._signed and (signature := _signature_of(fragments)):
+            self._signed = "call"
+            out["reasoning_opaque"] = CALL_LABEL + signature
 
     def _explain(self, choice: Json, data: Json, chunks: list[ChatChunk]) -> None:
         """Add the explanation of a refusal, unless the model's text already contains it."""
@@ -208,6 +223,12 @@ def _from_anthropic(body: Message) -> ChatCompletion:
         },
         "copilot_usage": body.get("copilot_usage"),
     }
+
+
+def _signature_of(fragments: list[Any]) -> str:
+    functions = (one.get("function") for one in fragments if isinstance(one, dict))
+    found = (one.get("thought_signature") for one in functions if isinstance(one, dict))
+    return next((one for one in found if isinstance(one, str)), "")
 
 
 def _text(value: object) -> str:

@@ -33,7 +33,10 @@ def replace_unsigned_calls(turns: list[Json]) -> list[Json]:
 
 
 def _is_unsigned(turn: Json) -> bool:
-    return bool(turn.get("tool_calls")) and not turn.get("reasoning_opaque")
+    calls = turn.get("tool_calls")
+    if not calls or turn.get("reasoning_opaque"):
+        return False
+    return not any(call["function"].get("thought_signature") for call in calls)
 
 
 def _text(function: Json, result: str | list[Json]) -> Json:
