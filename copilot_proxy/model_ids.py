@@ -19,6 +19,7 @@ _DATE: Final = re.compile(r"-(?:20\d{6}|20\d\d-\d\d-\d\d|latest)$")
 _ANY_DATE: Final = re.compile(
     r"-(?:20\d{6}|20\d\d-\d\d-\d\d|\d\d-\d\d(?:\d\d)?|\d{4}|preview|latest)(?=-|$)"
 )
+_SNAPSHOT: Final = re.compile(r"-(?:20\d{6}|20\d\d-\d\d-\d\d|\d{4})")
 _DASHED_VERSION: Final = re.compile(r"-(\d)-(\d{1,2})(?=-|$)")
 _VERSION: Final = re.compile(r"(?P<letter>[a-z]?)(?P<number>\d+(?:\.\d+)*)o?")
 
@@ -62,6 +63,12 @@ def parse_name(name: str) -> ModelName:
         elif word:
             words.append(word)
     return ModelName(brand, tuple(words), version)
+
+
+def is_snapshot(model_id: str, name: str) -> bool:
+    """Return whether an id is `name` with a date: ``gpt-4o-2024-11-20`` is one of ``gpt-4o``."""
+    date = model_id.removeprefix(name)
+    return date != model_id and _SNAPSHOT.fullmatch(date) is not None
 
 
 def spellings(name: str) -> Iterator[str]:

@@ -6,7 +6,8 @@ to the first of these that exists:
 
 1. the model with this id, or with another spelling of it (`spellings`);
 2. for the name of a family (``sonnet``, ``gpt-mini``): its newest model;
-3. for a model from 2025 or earlier that clients have as a built-in default (``gpt-4o-mini``): a
+3. the newest model whose id is this name with a date;
+4. for a model from 2025 or earlier that clients have as a built-in default (``gpt-4o-mini``): a
 model of the same size, with a note that says so.
 
 A user who asks for another retired model receives an error that names its `successor`, rather than
@@ -29,7 +30,7 @@ from copilot_proxy.model_choice import (
     size_of,
     successor_of,
 )
-from copilot_proxy.model_ids import ModelName, parse_name, spellings
+from copilot_proxy.model_ids import ModelName, is_snapshot, parse_name, spellings
 
 DEFAULT_FAMILY: Final = "sonnet"
 """The default value of the setting `default_model`."""
@@ -105,7 +106,11 @@ def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution |
             return Resolution(model)
     if len(name) > MAX_NAME_LENGTH or "/" in name or name != name.lower():
         return None
-    resolution = _by_family(catalogue, parse_name(name)) or _built_in(catalogue, name)
+    resolution = (
+        _by_family(catalogue, parse_name(name))
+        or _snapshot(catalogue, name)
+        or _built_in(catalogue, name)
+    )
     if resolution is not None and name.endswith("[1m]"):
         return resolution._replace(model=catalogue.long_context_variant(resolution.model))
     return resolution
@@ -219,6 +224,12 @@ def _by_family(catalogue: Catalogue, parts: ModelName) -> Resolution | None:
 
 def _is_brand(parts: ModelName) -> bool:
     return FAMILY_NAMES[parts.brand].brand == parts.brand
+
+
+def _snapshot(catalogue: Catalogue, name: str) -> Resolution | None:
+    """Return the newest model whose id is `name` with a date, or None."""
+    found = [m for m in catalogue.chat if is_snapshot(m.id, name) and is_ready(m)]
+    return Resolution(max(found, key=lambda model: model.id)) if found else None
 
 
 def _built_in(catalogue: Catalogue, name: str) -> Resolution | None:

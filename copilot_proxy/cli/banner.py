@@ -71,7 +71,8 @@ class Banner:
             rows.append(("Account", escape_controls(self.account)))
         if models := self._models():
             shown = escape_controls(", ".join(map(_with_price, models)))
-            rows.append(("Models", f"{shown}; list all: {self._list_command()}"))
+            unit = "; prices per million input/output tokens" if "($" in shown else ""
+            rows.append(("Models", f"{shown}{unit}; list all: {self._list_command()}"))
         if clients := self._clients():
             rows.append(("Clients", clients))
         lines = [f"copilot-proxy {__version__} is ready.", ""]

@@ -27,7 +27,7 @@ _REFUSED: Final = ("github_token_refused", "wrong_app_token")
 _COMMAND: Final = re.compile(
     rf"(?<![\w/.-])(?P<variable>{ENVIRONMENT_PREFIX}\w+=\S+ )?copilot-proxy "
     r"(?=(?:--profile \S+ )?"
-    r"(?:login|logout|status|serve|run|connect|chat|models|usage|budget|dashboard|doctor|service|simulate|pi-ai)\b)"
+    r"(?:login|logout|status|serve|run|connect|chat|models|usage|budget|dashboard|doctor|service|simulate|pi-ai|--help)\b)"
     r"(?P<rest>(?:--profile \S+ )?[\w-]+(?: install| restart| logs)?"
     r"(?: --?[\w-]+| keyring| file| < FILE)*)"
 )

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from copilot_proxy.budget.formatting import TO_RAISE, stored_hint
+from copilot_proxy.budget.formatting import TO_RAISE
 from copilot_proxy.cli.console import print_message, print_result, two_columns
 from copilot_proxy.cli.usage_output import cut, terminal_width
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.nano_aiu import credits, decimal, rounded, sum_of_details
+from copilot_proxy.dashboard.hints import hint
 from copilot_proxy.errors import CopilotProxyError, UsageError, with_simulate_flag
 from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database
@@ -66,9 +67,9 @@ def show(database: Database, request_id: str, *, as_json: bool, simulated: bool)
         for note in notes:
             if not note.startswith(TO_RAISE):
                 print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
-        if request["outcome"] == "refused_budget":
-            hint = stored_hint(notes)
-            print_message(f"\n{with_simulate_flag(hint) if simulated else hint}")
+        if request["error_code"] is not None:
+            text = hint(request["error_code"], request["status"], request["outcome"], notes)
+            print_message(f"\n{with_simulate_flag(text) if simulated else text}")
     return 0
 
 

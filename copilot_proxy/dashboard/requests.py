@@ -2,22 +2,17 @@
 
 import json
 import time
-from collections.abc import Sequence
 from typing import Any, Final
 
-from copilot_proxy.budget.formatting import TO_RAISE, stored_hint
+from copilot_proxy.budget.formatting import TO_RAISE
 from copilot_proxy.cost.assessment import SOURCE_TEXTS
 from copilot_proxy.cost.cache_advice import explain
 from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.cost.nano_aiu import sum_of_details
-from copilot_proxy.formats.error_table import WAIT_PLACEHOLDER, default_hint, find_mapping
+from copilot_proxy.dashboard.hints import hint
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.queries import requests_named
 from copilot_proxy.relay.records import RequestRecord
-
-_BROKEN: Final = 502
-"""The status used to look up the hint for a stream that failed after it had started with 200."""
-
 
 _CLOCK_OFFSET: Final = time.time() - time.perf_counter()
 """Add this to a record's start time to get seconds since 1970."""
@@ -68,27 +63,6 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
         else None,
         "hint": None if code is None else hint(code, row["status"], row["outcome"], notes),
     }
-
-
-def hint(code: str, status: int, outcome: str, notes: Sequence[str] = ()) -> str:
-    """Return a hint for a failed request in the ledger.
-
-    The ledger does not store the error's own message or hint.
-    """
-    if outcome == "refused_budget":
-        return stored_hint(notes)
-    if outcome == "client_left":
-        return "The client closed the connection before the answer was complete."
-    if code == "insufficient_quota":
-        return find_mapping(402, None, "").hint or ""
-    status = status if status >= 400 else _BROKEN
-    found = find_mapping(status, code, "").hint
-    if found is not None:
-        return found.replace(WAIT_PLACEHOLDER, "a while")
-    if status >= 500 or status == 404:
-        return default_hint(status)
-    who = "Copilot" if outcome == "refused_upstream" else "copilot-proxy"
-    return f"{who} rejected the request. The reason is in the error that the client received."
 
 
 def _decoded(text: str | None) -> Any:

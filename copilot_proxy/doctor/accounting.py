@@ -148,8 +148,8 @@ def check_prices(context: CheckContext) -> Iterator[Result]:
         return
     unknown = [name for name in unlisted if table_prices(name) is None]
     text = f"Copilot's own prices for {_models(len(catalogue.chat) - len(unlisted))}"
-    if unlisted:
-        text += f", bundled prices from {table_date()} for {len(unlisted) - len(unknown)}"
+    if bundled := len(unlisted) - len(unknown):
+        text += f", bundled prices from {table_date()} for {bundled}"
     if unknown:
         text += f", none for {len(unknown)} (until Copilot reports what a request cost)"
     yield ok(text)

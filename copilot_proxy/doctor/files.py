@@ -35,7 +35,7 @@ def check_folders(context: CheckContext) -> Iterator[Result]:
             is_writable = False
             yield broken(
                 f"{folder}, used for {use}, cannot be written to: {reason}.",
-                _remedy(nearest, reason),
+                _remedy(folder, nearest, reason),
             )
         elif folder.is_dir() and is_open_to_others(folder) and folder.name in _OWN_NAMES:
             what, remedy = f"Other users can access {folder}.", f"Run: chmod 700 {folder}"
@@ -110,10 +110,13 @@ def unwritable(folder: Path) -> str | None:
     return None
 
 
-def _remedy(folder: Path, reason: str) -> str:
+def _remedy(folder: Path, nearest: Path, reason: str) -> str:
     if "space" in reason or "quota" in reason.lower() or "too large" in reason:
         return "Free some space on that disk."
-    return f"Make {folder} a writable folder, or choose another one with COPILOT_PROXY_HOME_DIR."
+    # A system account's home folder may not exist, and / must not be made writable.
+    is_root = nearest.parent == nearest
+    what = f"Create {folder}" if is_root else f"Make {nearest} a writable folder"
+    return f"{what}, or choose another one with COPILOT_PROXY_HOME_DIR."
 
 
 def _free(folder: Path) -> int | None:

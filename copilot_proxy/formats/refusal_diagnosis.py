@@ -1,4 +1,4 @@
-"""Explains refusals for which Copilot gives no reason, based on the refused request.
+"""Explains refusals for which Copilot gives no details, based on the refused request.
 
 For example, if Gemini does not accept the schema of a tool, it just answers "Bad Request".
 """
@@ -6,7 +6,8 @@ For example, if Gemini does not accept the schema of a tool, it just answers "Ba
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from copilot_proxy.errors import UpstreamRefusal
+from copilot_proxy.errors import UpstreamRefusal, join_sentences
+from copilot_proxy.formats.request_size import describe_size
 from copilot_proxy.formats.types import Json, UpstreamBody
 
 _BARE: Final = ("", "bad request", "400 bad request", "invalid request", "invalid argument")
@@ -43,10 +44,14 @@ class _Suspect(NamedTuple):
 def diagnose(
     error: UpstreamRefusal, body: UpstreamBody, tool_names: Mapping[str, str] | None = None
 ) -> None:
-    """Set the message and hint of `error` if Copilot refused `body` without giving a reason.
+    """Set the message and hint of `error` if Copilot refused `body` without giving a reason, and
+    the hint if `body` is too large.
 
     `tool_names` maps the names of renamed tools in `body` to the client's names.
     """
+    if error.status == 413:
+        error.hint = join_sentences(error.hint or "", describe_size(body))
+        return
     text = error.message.strip().rstrip(".")
     if error.upstream_status != 400 or (text.lower() not in _BARE and text != _NO_MESSAGE):
         return

@@ -152,7 +152,10 @@ class _End:
 
         Without a second object, this is the end of `piece`.
         """
-        rest = piece[self._scan(piece) :].lstrip(_JSON_BLANKS)
+        end = self._scan(piece)
+        if not self._is_found:
+            return len(piece)
+        rest = piece[end:].lstrip(_JSON_BLANKS)
         if rest.startswith("{") and self._first == "{" and not self._has_more:
             return len(piece) - len(rest)
         self._has_more = self._has_more or bool(rest)

@@ -24,6 +24,10 @@ async def root(request: LitestarRequest) -> Response[bytes] | str:
     )
 
 
-@post("/api/event_logging/{rest:path}", status_code=204, include_in_schema=False)
+@post(
+    ["/api/event_logging", "/api/event_logging/{rest:path}"],
+    status_code=204,
+    include_in_schema=False,
+)
 async def client_telemetry(request: LitestarRequest) -> None:
     """Accept and discard the telemetry that Claude Code sends to its base URL."""

@@ -111,10 +111,13 @@ def test_commands_in_messages_can_be_run(
     monkeypatch.setenv("PATH", str(tmp_path / "found"))
     monkeypatch.setattr(sys, "argv", [called.format(**folders)])
     console.print_error(
-        CopilotProxyError("It is copilot-proxy's.", hint="See copilot-proxy models.")
+        CopilotProxyError(
+            "It is copilot-proxy's.", hint="See copilot-proxy models.\nSee: copilot-proxy --help"
+        )
     )
+    program = name.format(**folders)
     assert capsys.readouterr().err == (
-        f"Error: It is copilot-proxy's.\nSee {name.format(**folders)} models.\n"
+        f"Error: It is copilot-proxy's.\nSee {program} models.\nSee: {program} --help\n"
     )
 
 

@@ -418,6 +418,22 @@ def test_commands_in_the_banner_work(
     assert max(map(len, put.splitlines())) <= 80
 
 
+def test_the_banner_says_what_its_prices_are_for() -> None:
+    """A dollar price has its unit; models without such a price have none."""
+    prices = {"batch_size": 1_000_000, "default": {"input_price": 200, "output_price": 1000}}
+    models = {
+        "($2/$10); prices per million input/output tokens; list": {"token_prices": prices},
+        "(3x); list": {"multiplier": 3},
+    }
+    for shown, billing in models.items():
+        text = banner.Banner(
+            settings=load_settings(),
+            address="http://127.0.0.1:8000",
+            catalogue=parse_models([{"id": "a", "billing": billing}]),
+        ).text()
+        assert f"a {shown}" in text
+
+
 def test_no_files_left_for_the_banner(
     account: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

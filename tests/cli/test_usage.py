@@ -277,6 +277,22 @@ def test_a_refused_request(cli: Cli, own_home: Path) -> None:
     assert "Tokens" not in shown
 
 
+def test_what_to_do_about_a_failed_request(cli: Cli, own_home: Path) -> None:
+    """The details of a failed request are followed by a hint, those of another one by nothing."""
+    failed = {"typo": ("model_not_found", 404), "limited": ("rate_limit_exceeded", 429)}
+    writer = Writer(own_home / "ledger.sqlite3")
+    for name, (error, status) in failed.items():
+        writer.write([row(record(name, credits=None, error=error, status=status), at())])
+    writer.write([row(record("good"), at())])
+    writer.close()
+
+    assert (
+        "list the account's models, run: copilot-proxy models" in cli("usage", "show", "typo").err
+    )
+    assert "separate from the plan's quota" in cli("usage", "show", "limited").err
+    assert "" == cli("usage", "show", "good").err
+
+
 def test_a_model_that_does_not_exist(cli: Cli, own_home: Path) -> None:
     """A request for a misspelled model is counted for the client, but the costs by model do not
     list the name, unlike the list of requests."""

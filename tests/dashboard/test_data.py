@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.dashboard.requests import hint
+from copilot_proxy.dashboard.hints import hint
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.dashboard.conftest import OWNER_KEY, events

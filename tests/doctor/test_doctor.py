@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.doctor import runner
+from copilot_proxy.catalogue import parse_models
+from copilot_proxy.doctor import accounting, files, runner
 from copilot_proxy.doctor.check_context import CheckContext
 from copilot_proxy.doctor.results import Check, Result, Status, ok, warning
 from copilot_proxy.ledger.database import open_for_writing
@@ -124,6 +125,28 @@ def test_the_simulators_budget(machine: Machine, cli: Cli) -> None:
     ran = cli("doctor", "--simulate")
     assert 1 == ran.code
     assert "Run: copilot-proxy budget raise --simulate 1\n" in ran.out
+
+
+def test_a_missing_home_folder(machine: Machine) -> None:
+    """The remedy does not make the whole disk writable."""
+    machine.patch.setattr(files, "unwritable", lambda folder: "Permission denied")
+    machine.set(home_dir="/home-of-nobody/copilot-proxy")
+    results = list(files.check_folders(CheckContext(load_settings())))
+    assert {
+        "Create /home-of-nobody/copilot-proxy, or choose another one with COPILOT_PROXY_HOME_DIR."
+    } == {one.remedy for one in results if one.status == "broken"}
+
+
+def test_models_without_a_price(machine: Machine) -> None:
+    """Only sources of prices that are used are named."""
+    prices = {"batch_size": 1_000_000, "default": {"input_price": 200, "output_price": 1000}}
+    models = [{"id": "priced", "billing": {"token_prices": prices}}, {"id": "martian-1"}]
+    machine.patch.setattr(CheckContext, "catalogue", lambda _: parse_models(models))
+    [result] = accounting.check_prices(CheckContext(load_settings()))
+    assert (
+        "Copilot's own prices for 1 model, "
+        "none for 1 (until Copilot reports what a request cost)" == result.what
+    )
 
 
 def test_a_ledger_that_cannot_be_written(machine: Machine, cli: Cli) -> None:

@@ -76,3 +76,48 @@ def test_other_refusals_are_unchanged(text: bytes, status: int) -> None:
     error = refused({"tools": [tool("f", inside({"oneOf": []}))]}, text, status)
 
     assert text.decode() == error.message
+
+
+IMAGE = "data:image/png;base64," + "A" * 1_200_000
+PDF = "A" * 3_000_000
+TEXT = "word " * 60_000
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param(
+            {"messages": [{"role": "user", "content": [
+                {"type": "text", "text": TEXT},
+                {"type": "image_url", "image_url": {"url": IMAGE}}]}]},
+            "1 image or file has 1.2 MB of the request's 1.5 MB.",
+            id="Chat Completions",
+        ),
+        pytest.param(
+            {"input": [
+                {"role": "user", "content": [{"type": "input_image", "image_url": IMAGE}]},
+                {"type": "function_call_output", "output": [
+                    {"type": "input_file", "file_data": PDF}]}]},
+            "2 images and files have 4.2 MB of the request's 4.2 MB, the largest of them 3.0 MB.",
+            id="Responses",
+        ),
+        pytest.param(
+            {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [
+                {"type": "document", "source": {"type": "base64", "data": PDF}}]}]}]},
+            "1 image or file has 3.0 MB of the request's 3.0 MB.",
+            id="Messages",
+        ),
+        pytest.param(
+            {"messages": [{"role": "user", "content": TEXT}]},
+            "The texts in the request have 0.3 MB.",
+            id="only text",
+        ),
+    ],
+)  # fmt: skip
+def test_the_sizes_of_a_request_that_is_too_large(body: Json, said: str) -> None:
+    """The hint says what to make smaller."""
+    error = refused(body, b"Request Entity Too Large\n", 413)
+
+    assert "Request Entity Too Large" == error.message
+    assert error.hint.startswith("The request is too large. Send smaller")
+    assert error.hint.endswith(f" {said}")

@@ -93,7 +93,8 @@ def test_paths_of_other_apis_remain(proxy: Proxy) -> None:
     """Claude Code's check and telemetry still work, and the server is not taken for LM Studio."""
     with proxy.client() as client:
         assert {"message": "hello"} == client.get("/api/hello").json()
-        assert 204 == client.post("/api/event_logging/batch", json={}).status_code
+        for path in ("", "/batch", "/v2/batch"):
+            assert 204 == client.post(f"/api/event_logging{path}", json={}).status_code
         assert 404 == client.get("/api/v0/models").status_code
 
 

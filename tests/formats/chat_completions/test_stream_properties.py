@@ -1,5 +1,8 @@
 """Property-based tests of streams, with random and invalid events."""
 
+import json
+import re
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -117,7 +120,8 @@ def test_any_events_are_a_valid_stream_or_an_upstream_error(
 
 
 ARGUMENTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=4).filter(
-    lambda pieces: not any(char in "\r\n\t" for piece in pieces for char in piece)
+    # Line breaks may look like a stuck model, and two objects are two calls.
+    lambda pieces: not re.search(r"[\r\n\t]|\}\s*\{", "".join(pieces))
 )
 
 
@@ -186,3 +190,22 @@ def test_texts_are_complete(parts: list[tuple[str, str]]) -> None:
         ("reasoning_text", "reasoning_content"),
     ):
         assert "".join(text for name, text in parts if name == theirs) == message.get(ours, "")
+
+
+@examples(200)
+@given(
+    st.lists(st.dictionaries(LETTERS, JSON, max_size=3), min_size=1, max_size=4),
+    st.sampled_from(["", " ", "\n"]),
+    st.lists(st.integers(0, 100), max_size=6),
+)
+def test_objects_in_a_row_are_separate_calls(
+    objects: list[Json], between: str, places: list[int]
+) -> None:
+    """Arguments that follow each other are separated, wherever the stream is split."""
+    text = between.join(map(json.dumps, objects))
+    cuts = sorted({0, len(text), *(place for place in places if place < len(text))})
+    pieces = [text[start:end] for start, end in pairwise(cuts)]
+
+    events = [calling(call("a", "f", "")), *(calling(call(arguments=one)) for one in pieces)]
+
+    assert objects == [json.loads(said) for _, _, said in calls_of([*events, event("stop")])]
