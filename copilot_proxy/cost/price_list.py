@@ -98,7 +98,7 @@ def listed_prices(entry: Mapping[str, Any]) -> PriceList | None:
 
 
 def reported_parts(copilot_usage: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-    """Return the values that `reported_prices` reads, to compare the prices of two answers."""
+    """Return what `reported_prices` reads, so that the prices of two answers can be compared."""
     details = (copilot_usage or {}).get("token_details")
     return [
         (one.get("token_type"), one.get("batch_size"), one.get("cost_per_batch"))

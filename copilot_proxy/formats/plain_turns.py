@@ -144,8 +144,10 @@ def newest_first(turns: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 def values_of(turns: list[Any], name: str) -> list[Any]:
-    """Return the field `name` of each message, decoded or not, or `UNSET` if the message lacks
-    it."""
+    """Return the field `name` of each message, or `UNSET` if the message lacks it.
+
+    The messages may be structs or decoded JSON.
+    """
     return [
         one.get(name, UNSET) if type(one) is dict else getattr(one, name, UNSET) for one in turns
     ]

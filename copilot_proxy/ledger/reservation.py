@@ -105,7 +105,7 @@ def common_of(plan: Plan) -> Common:
 
 
 def target_of(limit: Limit, day: str, month: str, session: str) -> Target:
-    """Return the target of a limit on a day, in a month or in a session."""
+    """Return the target of a limit, for the given day, month or session."""
     which = day if limit.per == "day" else month if limit.per == "month" else short(session)
     return limit.per, which, limit.kind, short(limit.name)
 

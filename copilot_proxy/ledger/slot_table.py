@@ -141,8 +141,10 @@ class SlotTable:
             yield first * SLOT, bytes(size * SLOT)
 
     def mark_saved(self) -> int | None:
-        """Note that everything was written. If the file has too many free slots at its end, return
-        the number of slots to keep."""
+        """Record that everything was written.
+
+        Returns the number of slots to keep if the file has too many free slots at its end.
+        """
         self._settled.clear()
         if not self._ended:
             return None

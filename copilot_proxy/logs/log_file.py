@@ -40,7 +40,7 @@ class LogFile(RotatingFileHandler):
         """The actions (``written``, ``rotated``) that have failed since their last success."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line of `record`; failures are logged, not raised."""
+        """Collect the line for `record`, and flush once enough lines have been collected."""
         if record.name == __name__:
             return  # the warning that this file cannot be written or rotated
         line = self.format(record).encode(errors="backslashreplace")

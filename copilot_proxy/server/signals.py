@@ -16,7 +16,7 @@ if sys.platform == "win32":
 def handle_stop_signals(
     on_stop: Callable[[], None], on_hangup: Callable[[], None]
 ) -> contextlib.AbstractContextManager[None]:
-    """Call these functions on signals, instead of exiting, while the block runs.
+    """While the block runs, call these functions on signals instead of exiting.
 
     `on_stop` is called for each Ctrl+C and SIGTERM, `on_hangup` for each SIGHUP. When a terminal is
     closed, both the shell and the system send SIGHUP, so a second SIGHUP does not mean "stop now".

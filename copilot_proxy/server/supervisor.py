@@ -80,7 +80,7 @@ class Supervisor:
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop the workers on signals, instead of exiting Python, while the block runs."""
+        """While the block runs, stop the workers on signals instead of exiting Python."""
         with signals.handle_stop_signals(self.stop, self.finish):
             yield
 

@@ -148,7 +148,7 @@ class Server(uvicorn.server.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop the server on signals, instead of exiting Python, while the block runs."""
+        """While the block runs, stop the server on signals instead of exiting Python."""
         with (
             signals.on_signals({signal.SIGTERM: self.finish})
             if self._supervised

@@ -128,7 +128,7 @@ class _Writer:
             yield DONE
 
     async def _apply_fault(self, name: str, event: Event) -> None:
-        """Apply the fault `name` at this point of the stream. The fault may cut `event`."""
+        """Apply the fault `name` at this point of the stream. It may cut `event` short."""
         value = self.faults[name]
         answer = self.answer
         if name in ("stall_mid_stream", "stall_after_finish"):

@@ -51,7 +51,7 @@ def test_sampling_is_left_at_the_default(client: str, id: str) -> None:
     "id", ["claude-opus-5.5", "claude-fable-5", "claude-fable-5.2", "claude-mythos-1"]
 )
 def test_thinking_that_cannot_be_turned_off_is_adaptive(client: str, id: str) -> None:
-    """Thinking that cannot be turned off is adaptive, whatever the client requests."""
+    """If thinking cannot be turned off, it is adaptive, whatever the client requests."""
     off = {"reasoning_effort": "none"}
     own = {
         "chat_completions": off,

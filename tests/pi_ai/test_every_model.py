@@ -75,7 +75,7 @@ def test_the_tool_loop_of_every_model(http: httpx.Client, model: str, effort: st
 
 @pytest.mark.parametrize("model", MODELS)
 def test_an_edited_conversation_of_every_model(http: httpx.Client, model: str) -> None:
-    """Thinking that belongs to a longer conversation does not cause a refusal."""
+    """An answer with thinking from a longer conversation does not cause a refusal."""
     first = {"role": "user", "content": "Hello"}
     fields = {"reasoning_effort": "high"}
     said = ask(http, model, {"role": "system", "content": "Be brief."}, first, **fields)

@@ -1,4 +1,4 @@
-"""State that the server keeps for one caller never reaches another."""
+"""What the server remembers for one caller never reaches another."""
 
 from typing import Any
 

@@ -175,7 +175,7 @@ class ChatToGemini:
         }
 
     def _unwrapped(self) -> list[Json]:
-        """Return the answer without the object that the request wrapped it in."""
+        """Return the answer without the object that it had to be wrapped in."""
         text = "".join(self._text)
         try:
             value = msgspec.json.decode(text)

@@ -21,7 +21,7 @@ class ItemPositions:
         """Type of item -> output indexes."""
 
     def add(self, kind: object, index: int) -> None:
-        """Note that an item of type `kind` was streamed with this output index."""
+        """Record that an item of type `kind` was streamed with this output index."""
         self._indexes.setdefault(str(kind), set()).add(index)
 
     def of(self, output: Sequence[Json], call_ids: Collection[str]) -> Iterator[tuple[int, Json]]:

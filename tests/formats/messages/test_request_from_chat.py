@@ -585,7 +585,7 @@ def test_system_messages_become_the_system_prompt() -> None:
 def test_claudes_signed_thinking_comes_first(
     reasoning: str | None, opaque: str | None, expected: list[Json]
 ) -> None:
-    """Thinking that Claude signed comes first in its message; other thinking is dropped."""
+    """Claude's signed thinking comes first in its message; other thinking is dropped."""
     fields = {"reasoning_content": reasoning, "reasoning_opaque": opaque}
 
     body, _ = translated([HI, calling(call(), **fields), tool()])

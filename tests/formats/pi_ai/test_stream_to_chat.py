@@ -216,7 +216,7 @@ def test_encrypted_reasoning_has_the_same_labels(
 
 
 def test_content_only_at_the_end_of_a_block() -> None:
-    """Thinking that a model sends only at the end of a block is included."""
+    """A thinking block is included even if its text arrives only at the end of the block."""
     result = message(
         start("openai-responses"),
         {"type": "thinking_start", "contentIndex": 0},
