@@ -8,7 +8,7 @@ from typing import Any, Final
 from copilot_proxy.budget.formatting import TO_RAISE
 from copilot_proxy.cli.console import print_message, print_result, two_columns
 from copilot_proxy.cli.usage_output import cut, terminal_width
-from copilot_proxy.cost.assessment import SOURCE_TEXTS
+from copilot_proxy.cost.assessment import source_text
 from copilot_proxy.cost.nano_aiu import credits, decimal, rounded, sum_of_details
 from copilot_proxy.dashboard.hints import hint
 from copilot_proxy.errors import CopilotProxyError, UsageError, with_simulate_flag
@@ -144,9 +144,7 @@ def _decoded(row: dict[str, Any]) -> dict[str, Any]:
 
 def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
     nano = one["nano_aiu"]
-    source = SOURCE_TEXTS.get(one["cost_source"], one["cost_source"])
-    if one["price_date"]:
-        source += f" of {one['price_date']}"
+    source = source_text(one["cost_source"], one["price_date"])
     cost = "unknown" if nano is None else f"{decimal(nano)} AI credits"
     rows = [
         ("Request", one["request_id"]),

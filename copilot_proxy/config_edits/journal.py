@@ -181,7 +181,8 @@ class Journal:
                 original = (self.folder / entry.backup).read_bytes()
             except OSError:
                 raise CannotEdit(
-                    f"was changed, but its backup {self.folder / entry.backup} is missing"
+                    "was configured by `connect`, but its backup "
+                    f"{self.folder / entry.backup} is missing"
                 ) from None
         if current is None or current == original:
             return Removed(current)

@@ -17,16 +17,15 @@ Source = Literal["reported", "details", "models", "table", "estimated", "free", 
 """The source of a cost. ``estimated``: the answer ended before Copilot sent token counts, so they
 were estimated. ``free``: nothing was charged, for example for a refused request."""
 
-SOURCE_TEXTS: Final[Mapping[str, str]] = {
+_SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "reported": "as reported by Copilot",
     "details": "the sum of the details that Copilot reported",
     "models": "calculated from the prices in Copilot's list of models",
     "table": "calculated from the bundled price table",
-    "estimated": "estimated: the answer was incomplete",
+    "estimated": "estimated, because the answer was incomplete",
     "free": "nothing was charged",
     "unknown": "Copilot did not report it, and the model's price or the tokens are unknown",
 }
-"""Explanations of the sources. They are shown after an amount and a colon."""
 
 
 class Cost(NamedTuple):
@@ -43,6 +42,19 @@ class Cost(NamedTuple):
 
 
 FREE = Cost(0, "free")
+
+
+def source_text(source: str, price_date: str | None) -> str:
+    """Explain the source of a cost. The text is shown after an amount and a colon.
+
+    `price_date` is the date of the bundled table, or None if it was not used.
+    """
+    text = _SOURCE_TEXTS.get(source, source)
+    if price_date is None:
+        return text
+    if source == "table":
+        return f"{text} of {price_date}"
+    return f"{text}; the prices are from the bundled price table of {price_date}"
 
 
 def assess(

@@ -5,7 +5,7 @@ import time
 from typing import Any, Final
 
 from copilot_proxy.budget.formatting import TO_RAISE
-from copilot_proxy.cost.assessment import SOURCE_TEXTS
+from copilot_proxy.cost.assessment import source_text
 from copilot_proxy.cost.cache_advice import explain
 from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.cost.nano_aiu import sum_of_details
@@ -56,7 +56,7 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
         "details": details.get("token_details") or [],
         "notes": [note for note in notes if not note.startswith(TO_RAISE)],
         "corrections": [{"nano_aiu": one["nano_aiu"]} for one in corrections],
-        "cost_text": SOURCE_TEXTS.get(row["cost_source"], row["cost_source"]),
+        "cost_text": source_text(row["cost_source"], row["price_date"]),
         "computed_nano_aiu": computed if computed != row["nano_aiu"] else None,
         "cache_words": explain(verdict, row["cache_detail"], 1)
         if verdict not in (None, "cold")

@@ -116,7 +116,7 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
         )
     if not spent:
         limits_set = ", ".join(f"per {one.limit.per}{_kind(one.limit)}" for one in states)
-        yield ok("; ".join(map(_left, states)), public=f"limits {limits_set}; none is used up")
+        yield ok("; ".join(map(_left, states)), public=f"limits: {limits_set}; none is used up")
 
 
 def _left(one: LimitState) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from copilot_proxy.cost.assessment import assess, estimated
+from copilot_proxy.cost.assessment import assess, estimated, source_text
 from copilot_proxy.cost.estimated_tokens import prompt_tokens
 from copilot_proxy.cost.nano_aiu import decimal, grouped, merged_usage, token_cost
 from copilot_proxy.cost.price_list import listed_prices, reported_prices
@@ -149,6 +149,17 @@ def test_an_estimate_is_marked() -> None:
 
     assert "estimated" == estimated("x", LISTED, tokens).source
     assert (None, "unknown") == estimated("x", None, tokens)[:2]
+
+
+def test_the_date_of_the_table_is_explained() -> None:
+    """An estimate says which prices the date belongs to."""
+    assert "calculated from the bundled price table of 2026-11-01" == source_text(
+        "table", "2026-11-01"
+    )
+    assert source_text("estimated", "2026-11-01") == (
+        f"{source_text('estimated', None)}; "
+        "the prices are from the bundled price table of 2026-11-01"
+    )
 
 
 def test_files_have_a_flat_estimate() -> None:

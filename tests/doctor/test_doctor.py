@@ -252,7 +252,7 @@ def test_the_report_has_nothing_private(machine: Machine, cli: Cli) -> None:
     assert ran.out.endswith("```\n")
     assert "plan: Pro (monthly_subscriber_quota)" in ran.out
     assert "budget = (1 entry) (COPILOT_PROXY_BUDGET)" in ran.out
-    assert "budget           limits per month for a client, per day; none is used up\n" in ran.out
+    assert "budget           limits: per month for a client, per day; none is used up\n" in ran.out
     private = (
         "acme",
         "mona",

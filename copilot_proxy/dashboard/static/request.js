@@ -46,8 +46,7 @@ export class RequestDialog {
 
   #content(one) {
     return [
-      el("p", { className: "lead" }, el("strong", {}, one.nano_aiu === null ? "Cost unknown" : `${exactCredits(one.nano_aiu)} credits`), `: ${one.cost_text}`,
-        one.price_date ? ` of ${one.price_date}` : "", "."),
+      el("p", { className: "lead" }, el("strong", {}, one.nano_aiu === null ? "Cost unknown" : `${exactCredits(one.nano_aiu)} credits`), `: ${one.cost_text}.`),
       one.computed_nano_aiu === null ? null : el("p", { className: "muted" }, `The details add up to ${exactCredits(one.computed_nano_aiu)} credits.`),
       one.error_code === null ? null : el("div", { className: "note bad" }, el("strong", {}, `${one.status} ${one.error_code}`), el("p", {}, one.hint)),
       times(one),

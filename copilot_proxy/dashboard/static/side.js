@@ -124,7 +124,7 @@ export function showClients(found) {
   const others = found.filter((one) => !one.last_seen && !one.installed);
   const isOpen = $("clients").querySelector("details")?.open ?? !shown.length;
   render($("clients"),
-    shown.length ? null : el("p", { className: "empty" }, "No clients have been seen or found. Start one of these:"),
+    shown.length ? null : el("p", { className: "empty" }, "No clients have been seen recently, and none are installed on this machine."),
     shown.map(client),
     others.length ? el("details", { open: isOpen }, el("summary", { "data-focus": "more clients" }, `${shown.length ? `${number(others.length)} more` : counted(others.length, "client")} that can use this server`), others.map(client)) : null);
 }

@@ -53,7 +53,7 @@ class Beta(NamedTuple):
 
 _VSCODE: Final = "source code of GitHub's Copilot Chat for VS Code"
 _CLI: Final = "GitHub's Copilot CLI 1.0.102, observed"
-_IN_CLI: Final = "program text of GitHub's Copilot CLI 1.0.102"
+_IN_CLI: Final = "code of GitHub's Copilot CLI 1.0.102"
 
 BETAS: Final = (
     Beta("interleaved-thinking-2025-05-14", _VSCODE),
