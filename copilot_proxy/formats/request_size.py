@@ -26,9 +26,9 @@ def describe_size(body: UpstreamBody) -> str:
         elif isinstance(value, list):
             values += [("", item) for item in value]
     if not data:
-        return f"The texts in the request have {_size(total)}."
-    kinds = "image or file has" if len(data) == 1 else "images and files have"
-    largest = f", the largest of them {_size(max(data))}" if len(data) > 1 else ""
+        return f"The text in the request takes up {_size(total)}."
+    kinds = "image or file takes up" if len(data) == 1 else "images and files take up"
+    largest = f"; the largest is {_size(max(data))}" if len(data) > 1 else ""
     return f"{len(data)} {kinds} {_size(sum(data))} of the request's {_size(total)}{largest}."
 
 

@@ -90,7 +90,7 @@ TEXT = "word " * 60_000
             {"messages": [{"role": "user", "content": [
                 {"type": "text", "text": TEXT},
                 {"type": "image_url", "image_url": {"url": IMAGE}}]}]},
-            "1 image or file has 1.2 MB of the request's 1.5 MB.",
+            "1 image or file takes up 1.2 MB of the request's 1.5 MB.",
             id="Chat Completions",
         ),
         pytest.param(
@@ -98,18 +98,18 @@ TEXT = "word " * 60_000
                 {"role": "user", "content": [{"type": "input_image", "image_url": IMAGE}]},
                 {"type": "function_call_output", "output": [
                     {"type": "input_file", "file_data": PDF}]}]},
-            "2 images and files have 4.2 MB of the request's 4.2 MB, the largest of them 3.0 MB.",
+            "2 images and files take up 4.2 MB of the request's 4.2 MB; the largest is 3.0 MB.",
             id="Responses",
         ),
         pytest.param(
             {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [
                 {"type": "document", "source": {"type": "base64", "data": PDF}}]}]}]},
-            "1 image or file has 3.0 MB of the request's 3.0 MB.",
+            "1 image or file takes up 3.0 MB of the request's 3.0 MB.",
             id="Messages",
         ),
         pytest.param(
             {"messages": [{"role": "user", "content": TEXT}]},
-            "The texts in the request have 0.3 MB.",
+            "The text in the request takes up 0.3 MB.",
             id="only text",
         ),
     ],
