@@ -149,6 +149,9 @@ class CallerCopilotToken:
     def accepted(self, token: CopilotToken) -> None:
         """Do nothing."""
 
+    def forbidden(self, token: CopilotToken) -> None:
+        """Do nothing, because only the client can renew the token."""
+
     async def renew(self, stale: CopilotToken) -> CopilotToken:
         """Raise `RequestError`, because only the client can renew the token."""
         raise _refused("Copilot does not accept the token in the request.")

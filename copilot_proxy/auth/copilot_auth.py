@@ -75,18 +75,26 @@ class CopilotAuth:
         """Return the current token.
 
         A token that is due for a refresh is returned while a new one is fetched in the background.
-        If there is no valid token, this waits for an exchange, and raises the error if that fails.
+        After a forbidden request, this waits for the new one, but the old one stays in use if the
+        exchange fails. If there is no valid token, this also waits, and raises the error if the
+        exchange fails.
         """
-        token = self._token_state.valid_token()
-        if token is None:
-            return await self._exchanged()
-        if self._token_state.is_refresh_due():
-            self._exchange_once()
-        return token
+        state = self._token_state
+        token = state.valid_token()
+        if token is not None and state.is_refresh_due():
+            exchange = self._exchange_once()
+            if state.is_forbidden:
+                await asyncio.shield(exchange)
+                token = state.valid_token()
+        return await self._exchanged() if token is None else token
 
     def accepted(self, token: CopilotToken) -> None:
         """Report that upstream accepted `token`."""
         self._token_state.accepted(token)
+
+    def forbidden(self, token: CopilotToken) -> None:
+        """Report that upstream forbade a request with `token` (403)."""
+        self._token_state.forbidden(token)
 
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
         """Return a new token after upstream rejected a request that used `stale` (401 or 421).

@@ -62,6 +62,10 @@ class TokenSource(Protocol):
         """Report that upstream accepted `token`."""
         ...
 
+    def forbidden(self, token: CopilotToken) -> None:
+        """Report that upstream forbade a request with `token` (403)."""
+        ...
+
     async def renew(self, stale: CopilotToken) -> CopilotToken | None:
         """Return a new token after upstream rejected a request that used `stale`.
 

@@ -21,6 +21,8 @@ _MAX_BACKOFF_VALID: Final = 300.0
 _REFUSED_BACKOFF: Final = 900.0
 """Seconds until a rejected sign-in is tried again, in case GitHub was wrong to reject it."""
 _NO_ACCESS_BACKOFF: Final = 60.0
+_FORBIDDEN_AGE: Final = 60.0
+"""Minimum age in seconds of a token that is replaced because Copilot forbade a request."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,16 @@ class TokenState:
     single rejection does not invalidate the token. A new token replaces the rejected one. Without a
     new token, the rejected one is dropped if GitHub says that the sign-in is no longer valid, or if
     Copilot rejects it again.
+
+    If Copilot forbids a request (403), a new token is due before the next one, because a token
+    contains what the account was allowed when it was issued.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._store_read_at = float("-inf")
         self._refusals = 0  # number of refusals since upstream last accepted this token
+        self.is_forbidden = False
         self.token: CopilotToken | None = None
         self.failure: Failure | None = None
 
@@ -77,7 +83,9 @@ class TokenState:
     def is_refresh_due(self) -> bool:
         """Return whether a new token should be fetched now to replace the valid one."""
         token = self.token
-        if token is None or token.age(self._clock) < token.refresh_after:
+        if token is None:
+            return False
+        if token.age(self._clock) < token.refresh_after and not self.is_forbidden:
             return False
         return not self._is_backing_off(has_token=True)
 
@@ -123,7 +131,13 @@ class TokenState:
     def accepted(self, token: CopilotToken) -> None:
         """Report that upstream accepted `token`, so earlier rejections had other causes."""
         if token is self.token:
-            self._refusals = 0
+            self._refusals, self.is_forbidden = 0, False
+
+    def forbidden(self, token: CopilotToken) -> None:
+        """Report that upstream forbade a request with `token`, which may be outdated."""
+        # A GitHub token that is used directly contains nothing that could be outdated.
+        if token is self.token and not token.direct and token.age(self._clock) >= _FORBIDDEN_AGE:
+            self.is_forbidden = True
 
     def refused(self) -> None:
         """Report that upstream rejected a request that used the token."""
@@ -132,10 +146,12 @@ class TokenState:
     def succeeded(self, token: CopilotToken) -> None:
         """Report a successful exchange."""
         self.token, self.failure, self._refusals = token, None, 0
+        self.is_forbidden = False
 
     def failed(self, error: CopilotProxyError, credential: Credential | None) -> None:
         """Report a failed exchange."""
-        if self._refusals and isinstance(error, NotSignedIn | NoCopilotAccess):
+        is_doubted = self._refusals or self.is_forbidden
+        if is_doubted and isinstance(error, NotSignedIn | NoCopilotAccess):
             self.token = None
         # After each failure, a refused token gets another try, in case it is valid after all.
         self._refusals = min(self._refusals, 1)

@@ -254,6 +254,8 @@ def _threshold_code(report: "Report", threshold: float) -> int:
 
     Raises `CopilotProxyError` if the remaining quota is unknown.
     """
+    if report.quota is not None and report.quota.unlimited:
+        return 0
     left = report.quota.left if report.quota else None
     if left is None:
         raise CopilotProxyError(

@@ -27,12 +27,6 @@ def reported_total(copilot_usage: Mapping[str, Any] | None) -> int | None:
     return _whole((copilot_usage or {}).get("total_nano_aiu"))
 
 
-def reported_credits(copilot_usage: Mapping[str, Any] | None) -> float | None:
-    """Return the result of `reported_total` in AI credits."""
-    nano = reported_total(copilot_usage)
-    return None if nano is None else credits(nano)
-
-
 def sum_of_details(copilot_usage: Mapping[str, Any] | None) -> int | None:
     """Return the sum of the ``token_details`` in ``copilot_usage``, or None if there are none.
 

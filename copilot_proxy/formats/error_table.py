@@ -96,6 +96,12 @@ _OLD_VERSION = ErrorMapping(
     retry=False,
 )
 
+_NO_SUCH_PATH = ErrorMapping(
+    type="invalid_request_error",
+    hint="The host does not have this path. If COPILOT_PROXY_COPILOT_API_URL is set, check it. "
+    "Otherwise, upgrade copilot-proxy.",
+)
+
 _FILTERED = ErrorMapping(
     status=400,
     type="invalid_request_error",
@@ -196,7 +202,8 @@ _BY_TEXT: Final = (
             "organization may have disabled vision.",
         ),
     ),
-    (re.compile(r"API version is no longer supported|client not supported"), _OLD_VERSION),
+    (re.compile(r"API version is no longer|client not supported|invalid apiVersion"), _OLD_VERSION),
+    (re.compile(r"^404 page not found"), _NO_SUCH_PATH),
     (
         re.compile(r"Editor-Version header for IDE auth"),
         ErrorMapping(

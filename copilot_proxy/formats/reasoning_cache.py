@@ -2,7 +2,8 @@
 
 If the reasoning before a tool call is missing in the next turn, Gemini rejects the request, and
 Claude and GPT lose their train of thought. Few clients send back fields that OpenAI's API does not
-have, so the reasoning of the most recent tool calls is cached in memory, by the ids of the calls.
+have, and some get the reasoning only in its encrypted form, so the reasoning of the most recent
+tool calls is cached in memory, by the ids of the calls.
 It is only restored for the model that produced it and the caller that received it. Callers are
 distinguished by an opaque identifier, since two callers may use the same ids.
 
@@ -24,6 +25,8 @@ from copilot_proxy.formats.types import Json
 
 POSITION_ID_PREFIX: Final = "call_at_"
 """The start of ids that are based on a call's position."""
+_PLAIN: Final = ("reasoning_content", "reasoning_text")
+"""The fields with the text of the reasoning."""
 _MAX_CALLS: Final = 2000
 _MAX_CHARACTERS: Final = 20_000_000
 _KEPT: Final = 0.75
@@ -100,7 +103,9 @@ class ReasoningCache:
 
     def _with_reasoning(self, caller: bytes, model: str, message: Json) -> Json:
         calls = message.get("tool_calls") if message.get("role") == "assistant" else None
-        if not calls or message.get("reasoning_opaque"):
+        opaque = message.get("reasoning_opaque")
+        # A Messages client that does not request thinking has only the encrypted reasoning.
+        if not calls or (opaque and any(message.get(name) for name in _PLAIN)):
             return message
         id: str = calls[0]["id"]
         if id.startswith(POSITION_ID_PREFIX) and (digest := _digest_of(calls)) is not None:
@@ -108,7 +113,7 @@ class ReasoningCache:
         key = (caller, id)
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None or entry[0] != model:
+            if entry is None or entry[0] != model or opaque not in (None, "", entry[2]):
                 return message
             self._entries.move_to_end(key)
         filled = {**message, "reasoning_opaque": entry[2]}

@@ -4,6 +4,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from copilot_proxy.cost.nano_aiu import reported_total
+
 if TYPE_CHECKING:
     from copilot_proxy.relay.records import RequestContext, RequestRecord
 
@@ -19,6 +21,19 @@ def token_counts(record: "RequestRecord") -> dict[str, int | None]:
         "tokens_cached": details.get("cached_tokens"),
         "tokens_out": usage.get("completion_tokens"),
     }
+
+
+def known_cost(record: "RequestRecord") -> int | None:
+    """Return the cost in nano-AIU that Copilot reported or that follows from the token counts of a
+    complete answer, or None."""
+    from copilot_proxy.relay.costs import cost_of, is_complete
+
+    if (nano := reported_total(record.copilot_usage)) is not None:
+        return nano
+    if (record.usage is None and record.copilot_usage is None) or not is_complete(record):
+        return None
+    cost = cost_of(record)
+    return None if cost.source in ("estimated", "free") else cost.nano
 
 
 def http_fields(entry: logging.LogRecord) -> dict[str, Any] | None:

@@ -5,8 +5,8 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from copilot_proxy.cost.nano_aiu import reported_credits
-from copilot_proxy.logs.fields import http_fields, printable, token_counts
+from copilot_proxy.cost.nano_aiu import credits
+from copilot_proxy.logs.fields import http_fields, known_cost, printable, token_counts
 from copilot_proxy.masking import mask
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _request_fields(record: "RequestRecord") -> dict[str, Any]:
         "first_token": _rounded(record.first_token),
         "duration": _rounded(record.duration),
         **token_counts(record),
-        "credits": reported_credits(record.copilot_usage),
+        "credits": None if (nano := known_cost(record)) is None else credits(nano),
         "notes": record.notes,
     }
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from copilot_proxy.cost.display import percent, short_count
-from copilot_proxy.cost.nano_aiu import reported_total, rounded
-from copilot_proxy.logs.fields import http_fields, printable, token_counts
+from copilot_proxy.cost.nano_aiu import rounded
+from copilot_proxy.logs.fields import http_fields, known_cost, printable, token_counts
 from copilot_proxy.masking import mask
 from copilot_proxy.terminal import escape_controls
 
@@ -177,15 +177,15 @@ def _details(record: "RequestRecord") -> list[str]:
 
 def _cost(record: "RequestRecord") -> str:
     """Return the cost, which is an estimate if the answer was incomplete; "" if it is unknown."""
-    nano, about = reported_total(record.copilot_usage), ""
-    if nano is None and (record.error or record.client_gone):
-        from copilot_proxy.relay.costs import cost_of
+    from copilot_proxy.relay.costs import cost_of
 
+    if (nano := known_cost(record)) is not None:
+        return f"{rounded(nano)} credits"
+    if record.error or record.client_gone:
         cost = cost_of(record)
-        nano, about = (cost.nano, "about ") if cost.source == "estimated" else (None, "")
-    elif nano is None and record.assessed is not None:
-        nano = record.assessed[2].nano
-    return "" if nano is None else f"{about}{rounded(nano)} credits"
+        if cost.source == "estimated" and cost.nano is not None:
+            return f"about {rounded(cost.nano)} credits"
+    return ""
 
 
 def _request_size(record: "RequestRecord") -> str:

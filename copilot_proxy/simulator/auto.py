@@ -24,8 +24,9 @@ HOURS_VALID = 24
 async def auto(call: Call, headers: dict[str, str]) -> None:
     """``POST /auto``: choose a model for a prompt."""
     faults = call.state.faults
-    gated = call.headers.get("x-github-api-version", "") < FIRST_API_VERSION
-    if gated or faults.take("auto_404", call.path):
+    if call.headers.get("x-github-api-version", "") < FIRST_API_VERSION:
+        raise plain(404, "invalid apiVersion\n")
+    if faults.take("auto_404", call.path):
         raise plain(404, "404 page not found\n")
     if faults.take("auto_503", call.path):
         raise plain(503, "Service Unavailable\n")

@@ -91,6 +91,40 @@ async def test_a_token_that_expires_fails_no_request(
     assert count_calls(simulator, EXCHANGE) in (2, 3)
 
 
+@pytest.mark.parametrize(
+    ("fault", "exchanges"),
+    [("forbidden", 2), ("feature_not_authorized", 2), ("terms_of_service", 1)],
+)
+def test_changed_permissions_apply_to_the_next_request(
+    proxy: Proxy, simulator: Simulator, now: Time, fault: str, exchanges: int
+) -> None:
+    """After a 403, the next request has a new token, unless GitHub has blocked the account."""
+    with proxy.client() as client:
+        client.post(PATH, json=CHAT)
+        now.advance(60)
+        simulator.state.faults.on(fault, path="/chat/completions", times=2)
+        answers = [client.post(PATH, json=CHAT) for _ in range(3)]
+
+    assert [403, 403, 200] == [answer.status_code for answer in answers]
+    assert exchanges == count_calls(simulator, EXCHANGE)
+    used = [r for r in simulator.state.requests if r.path == "/chat/completions"]
+    tokens = [request.headers["authorization"] for request in used]
+    assert tokens[0] == tokens[1]
+    assert (exchanges == 1) == (tokens[1] == tokens[2])
+
+
+def test_a_lost_seat_is_explained(proxy: Proxy, simulator: Simulator, now: Time) -> None:
+    """After a 403 without a reason, clients get the reason from GitHub."""
+    with proxy.client() as client:
+        client.post(PATH, json=CHAT)
+        now.advance(60)
+        simulator.state.faults.on("forbidden", path="/chat/completions")
+        simulator.state.faults.on("exchange_403")
+        codes = [client.post(PATH, json=CHAT).json()["error"]["code"] for _ in range(2)]
+
+    assert [None, "no_copilot_access"] == codes
+
+
 async def test_a_revoked_login_is_reported_once(
     proxy: Proxy, simulator: Simulator, now: Time, caplog: pytest.LogCaptureFixture
 ) -> None:

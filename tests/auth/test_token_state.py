@@ -34,6 +34,8 @@ def state_after(now: Time, events: str) -> TokenState:
             state.accepted(token)
         elif event == "refused":
             state.refused()
+        elif event == "forbidden":
+            state.forbidden(token)
         elif event == "renewed":
             state.succeeded(token)
         elif event.isdigit():
@@ -74,6 +76,10 @@ def state_after(now: Time, events: str) -> TokenState:
         ("refused accepted revoked", True),
         ("refused revoked", False),
         ("refused blocked", False),
+        # A 403 alone never ends the use of a token; GitHub's reason for it does.
+        ("60 forbidden", True),
+        ("60 forbidden down", True),
+        ("60 forbidden blocked", False),
     ],
 )
 def test_valid_token(now: Time, events: str, valid: bool) -> None:
@@ -93,6 +99,13 @@ def test_valid_token(now: Time, events: str, valid: bool) -> None:
         ("1440 revoked 890", False),
         ("1440 revoked 900", True),
         ("refused revoked 9999", False),
+        # The account may be allowed more than when the token was issued, unless it is new.
+        ("59 forbidden", False),
+        ("60 forbidden", True),
+        ("60 forbidden accepted", False),
+        ("60 forbidden renewed", False),
+        ("60 forbidden down", False),
+        ("60 forbidden down 3", True),
     ],
 )
 def test_is_refresh_due(now: Time, events: str, due: bool) -> None:

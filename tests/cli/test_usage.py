@@ -250,6 +250,15 @@ def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) 
     assert (code, True) == (ran.code, text in ran.out)
 
 
+def test_no_individual_quota_never_runs_out(cli: Cli, ledger: Path) -> None:
+    """A seat without a quota of its own is not below any threshold."""
+    writer = Writer(ledger)
+    writer.write([row(record("last", quota=QUOTA._replace(entitlement=-1)), at())])
+    writer.close()
+
+    assert 0 == cli("usage", "--line", "--threshold", "100").code
+
+
 def test_one_request(cli: Cli, ledger: Path) -> None:
     """`show` finds a request by the beginning of its id, and shows the source of its cost."""
     shown = cli("usage", "show", "mond").out

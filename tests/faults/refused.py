@@ -68,7 +68,7 @@ REQUEST: Final = (
     _row("400 FAILED_PRECONDITION", "failed_precondition", BAD),
     _row("404 `not_found`", "not_found", MISSING._replace(code="not_found")),
     _row("404 page not found", "page_not_found", MISSING),
-    _row("404 invalid apiVersion", "invalid_api_version_404", MISSING),
+    _row("404 invalid apiVersion", "invalid_api_version_404", FINAL),
     _row("408 `user_request_timeout`", "timeout_408",
          Error(408, "user_request_timeout", "server_error", "timeout_error")),
     _row("413", "too_large_413", LARGE),

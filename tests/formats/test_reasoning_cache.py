@@ -40,11 +40,24 @@ def test_missing_reasoning_is_restored() -> None:
     ] == memory.restore(b"", "gemini", [user, assistant()])
 
 
+def test_missing_text_is_restored() -> None:
+    """A client that has only the encrypted reasoning still lets the model read its own text."""
+    memory = ReasoningCache()
+    remember(memory)
+
+    assert [
+        assistant(reasoning_opaque="sealed", reasoning_content="Let me see.")
+    ] == memory.restore(b"", "gemini", [assistant(reasoning_opaque="sealed")])
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
         ("other", assistant()),
+        ("other", assistant(reasoning_opaque="sealed")),
         ("gemini", assistant(reasoning_opaque="own")),
+        ("gemini", assistant(reasoning_opaque="sealed", reasoning_content="Mine.")),
+        ("gemini", assistant(reasoning_opaque="sealed", reasoning_text="Mine.")),
         ("gemini", {"role": "assistant", "content": "x"}),
         ("gemini", {"role": "assistant", "tool_calls": [call("f", "another")]}),
     ],

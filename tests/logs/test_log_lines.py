@@ -11,9 +11,10 @@ from functools import partial
 
 import pytest
 
-from copilot_proxy.cost.nano_aiu import rounded
+from copilot_proxy.cost.nano_aiu import credits, rounded
 from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.formats.upstream_errors import parse_error_response
+from copilot_proxy.logs.json_format import JsonFormatter
 from copilot_proxy.logs.reporter import Reporter
 from copilot_proxy.logs.setup import logging_to_stderr
 from copilot_proxy.logs.text_format import TextFormatter
@@ -148,6 +149,20 @@ def test_an_id_fits_the_terminal() -> None:
         assert wide == file
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_cost_of_an_answer_whose_cost_was_not_reported(stream: bool) -> None:
+    """Lines in both formats have the cost that the ledger calculates from the token counts."""
+    counted = record(attempts=1, usage=USAGE, stream=stream)
+    text, line = (
+        formatter.format(logging.makeLogRecord({"record": counted}))
+        for formatter in (TextFormatter(), JsonFormatter())
+    )
+    nano = cost_of(counted).nano
+    assert nano is not None
+    assert f" 200 gpt-5-mini         {rounded(nano)} credits  " in text
+    assert credits(nano) == json.loads(line)["credits"]
+
+
 def test_the_cost_of_an_incomplete_answer() -> None:
     """The line about an answer that was cut off has the ledger's estimate. Refused requests cost
     nothing, and a failed request without any answer has an unknown cost."""
@@ -263,7 +278,7 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Every key is present, even if its value is unknown."""
     reporter = Reporter()
     with logging_to_stderr("json", reporter):
-        reporter(record(duration=1.23456, usage=USAGE))
+        reporter(record(model="unknown-model", duration=1.23456, usage=USAGE))
     line = json.loads(capsys.readouterr().err)
     assert line.pop("time").endswith("+00:00")
     assert line == {
@@ -273,7 +288,7 @@ def test_a_request_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "key": None,
         "api": "chat_completions",
         "route": "chat_completions",
-        "model": "gpt-5-mini",
+        "model": "unknown-model",
         "stream": False,
         "items": 0,
         "tools": 0,

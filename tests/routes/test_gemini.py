@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -103,6 +104,23 @@ def test_errors(
     info = error["details"][0]
     assert info["metadata"]["hint"] in error["message"]
     assert answer.headers["x-request-id"] == error["details"][-1]["requestId"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "model"),
+    [("prompt_too_long", "gpt-4o"), ("prompt_too_long_anthropic", "claude-sonnet-4.6")],
+)
+def test_a_prompt_that_is_too_long(
+    http: httpx.Client, simulator: Simulator, fault: str, model: str
+) -> None:
+    """Whoever refuses the prompt, the message is worded as Google words it."""
+    simulator.state.faults.on(fault, times=1)
+    answer = http.post(f"/v1beta/models/{model}:generateContent", json=HI)
+
+    assert (400, "CONTEXT_LENGTH_EXCEEDED") == (answer.status_code, reason(answer))
+    message = answer.json()["error"]["message"]
+    numbers = re.sub(r"\d+", "N", message.partition(".")[0])
+    assert "The input token count (N) exceeds the maximum number of tokens allowed (N)" == numbers
 
 
 def test_lists_of_models(http: httpx.Client) -> None:

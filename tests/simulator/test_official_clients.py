@@ -84,7 +84,8 @@ def test_auto(copilot):
 def test_auto_can_be_missing(simulator, copilot):
     """Older API versions lack the Auto model; faults make it gated or unavailable."""
     asked = {"prompt": "Hi"}
-    assert 404 == copilot.post("/auto", asked, x_github_api_version="2026-06-01").status_code
+    older = copilot.post("/auto", asked, x_github_api_version="2026-06-01")
+    assert (404, "invalid apiVersion\n") == (older.status_code, older.text)
     for fault, status in (("auto_404", 404), ("auto_503", 503)):
         simulator.state.faults.on(fault, times=1)
         assert status == copilot.post("/auto", asked).status_code

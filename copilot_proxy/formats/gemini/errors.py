@@ -28,7 +28,10 @@ _STATUSES: Final[Mapping[int, str]] = {
 }
 _TYPE: Final = "type.googleapis.com/google.rpc."
 _DOMAIN: Final = "copilot-proxy"
-_TOKEN_COUNTS: Final = re.compile(r"prompt token count of (\d+) exceeds the limit of (\d+)")
+_TOKEN_COUNTS: Final = re.compile(
+    r"prompt (?:token count of|is too long:) (\d+) (?:exceeds the limit of|tokens >) (\d+)"
+)
+"""The numbers in the messages of Copilot and of Claude's API."""
 _NOT_A_REASON: Final = re.compile(r"[^A-Za-z0-9]+")
 
 

@@ -17,6 +17,7 @@ from copilot_proxy.catalogue import Catalogue, parse_models
 from copilot_proxy.errors import (
     BrokenResponse,
     UpstreamError,
+    UpstreamRefusal,
     UpstreamUnreachable,
     never_billed,
 )
@@ -167,7 +168,10 @@ class CopilotUpstream:
                     continue
             if token.direct and _PERSONAL in body:
                 raise personal_token_error(token.value)
-            raise _response_error(response, body)
+            refusal = _response_error(response, body)
+            if may_be_outdated(refusal):
+                auth.forbidden(token)
+            raise refusal
 
     async def _send_once(
         self,
@@ -201,6 +205,21 @@ def is_stale_token(status: int, body: bytes) -> bool:
     # sign-in; a new token would not help.
     is_unrelated = b"input item ID" in body or b'"authorize_url"' in body
     return status == 421 or (status == 401 and not is_unrelated)
+
+
+def may_be_outdated(error: UpstreamError) -> bool:
+    """Return whether the next request should have a new token, because the account may be allowed
+    more than when the token was issued.
+
+    This is a 403 without a code. The exchange also tells why the account is allowed less. It is not
+    repeated for accounts that GitHub has blocked.
+    """
+    return (
+        isinstance(error, UpstreamRefusal)
+        and error.upstream_status == 403
+        and error.upstream_code in (None, "forbidden")
+        and "Terms of Service" not in error.message
+    )
 
 
 async def _read_error_body(response: HttpResponse) -> bytes:

@@ -19,7 +19,12 @@ from copilot_proxy.network.proxies import proxy_for
 from copilot_proxy.upstreams.base import Call, UpstreamResponse
 from copilot_proxy.upstreams.catalogue_cache import MAX_AGE
 from copilot_proxy.upstreams.cooldowns import Cooldown
-from copilot_proxy.upstreams.http.copilot import INTENT, CopilotUpstream, is_stale_token
+from copilot_proxy.upstreams.http.copilot import (
+    INTENT,
+    CopilotUpstream,
+    is_stale_token,
+    may_be_outdated,
+)
 from copilot_proxy.upstreams.http.response import decode_body
 from copilot_proxy.upstreams.pi_ai.failures import request_error, response_error
 from copilot_proxy.upstreams.pi_ai.sidecar import Sidecar
@@ -173,7 +178,10 @@ class PiAiUpstream:
                     if (renewed := await auth.renew(token)) is not None:
                         token = renewed
                         continue
-                raise response_error(refused)
+                refusal = response_error(refused)
+                if may_be_outdated(refusal):
+                    auth.forbidden(token)
+                raise refusal
             if outcome.whole is not None:
                 auth.accepted(token)
                 body = decode_body(outcome.whole["body"].encode())
