@@ -22,8 +22,8 @@ _LOCATIONS: Final = {
 }
 
 
-_CLEANUP_TIMEOUT: Final = 2.0
-"""Maximum seconds for deleting an old token from the keyring, after saving a new one elsewhere."""
+_ASIDE_TIMEOUT: Final = 2.0
+"""Maximum seconds for a call to the keyring that only concerns an old token."""
 _READ_ONLY: Final = "The token in the settings is read-only."
 
 
@@ -74,6 +74,15 @@ class Credentials:
         file, keyring = FileStore(settings.data_dir), KeyringStore(profile=settings.profile)
         return cls((EnvironmentStore(settings), file, keyring))
 
+    def in_a_hurry(self) -> Self:
+        """Return the same stores, but with a keyring that has no time to ask for a password."""
+        return type(self)(
+            [
+                store.at(_ASIDE_TIMEOUT) if isinstance(store, KeyringStore) else store
+                for store in self.stores
+            ]
+        )
+
     def store(self, name: str) -> CredentialStore:
         """Return the store called `name`."""
         return next(store for store in self.stores if store.name == name)
@@ -115,12 +124,11 @@ class Credentials:
         take precedence. Return a sentence for each deletion that failed."""
         self.store(name).save(credential)
         failures: list[str] = []
-        for store in self.stores:
+        for store in self.in_a_hurry().stores:
             if store.name in (name, "environment"):
                 continue
-            other = store.at(_CLEANUP_TIMEOUT) if isinstance(store, KeyringStore) else store
             try:
-                other.delete()
+                store.delete()
             except StoreError as error:
                 failures.append(error.message)
         return failures

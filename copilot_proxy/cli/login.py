@@ -112,7 +112,8 @@ def sign_in(
             where += ", readable only by you"
         command = f"copilot-proxy login {flags}" + (f"--store {store.value}" if store else "")
         token = token_of(source.value, target, where, yes=yes, command=command.rstrip())
-    _report_existing(credentials)
+    # A keyring that hangs is a reason to use the file, so it must not delay that.
+    _report_existing(credentials.in_a_hurry() if store_name == Store.file else credentials)
     try:
         asyncio.run(_login(settings, target, credentials, store_name, token, browser))
     except KeyboardInterrupt:

@@ -190,6 +190,13 @@ class _End:
         self._is_found = self._depth <= 0 and not self._in_string
 
 
+def arguments_text(value: Any) -> str:
+    """Return the arguments of an earlier call as JSON; a string is the text that a model wrote."""
+    if isinstance(value, str):
+        return value
+    return msgspec.json.encode({} if value is None else value).decode()
+
+
 def parsed_input(text: str, default: Any = None) -> Json:
     """Return a tool's input as an object.
 

@@ -126,9 +126,11 @@ class ProxyTransport(httpx.AsyncBaseTransport):
 
 def _is_usable(proxy: str) -> bool:
     try:
-        return httpx.URL(proxy).scheme in _SCHEMES and bool(httpx.Proxy(proxy).url.host)
+        url = httpx.Proxy(proxy).url
     except (ValueError, httpx.InvalidURL):
         return False
+    # httpx accepts ports that do not exist, and then fails unexpectedly.
+    return url.scheme in _SCHEMES and bool(url.host) and (url.port or 0) in range(65536)
 
 
 def _unusable(name: str, proxy: str) -> UsageError:

@@ -596,7 +596,7 @@ def test_a_keyring_that_hangs_does_not_delay_loading_from_the_file(
     credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A token in the file is found immediately; saving a token waits briefly for the keyring."""
-    monkeypatch.setattr(stores, "_CLEANUP_TIMEOUT", 0.05)
+    monkeypatch.setattr(stores, "_ASIDE_TIMEOUT", 0.05)
     backend = PromptingKeyring()
     keyring.set_keyring(backend)
 

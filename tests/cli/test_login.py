@@ -12,6 +12,7 @@ from typing import Any
 import keyring
 import pytest
 
+from copilot_proxy.auth import stores
 from copilot_proxy.auth.stores import Credentials
 from copilot_proxy.catalogue import parse_models
 from copilot_proxy.cli import login as login_module
@@ -20,7 +21,7 @@ from copilot_proxy.ledger.writer import Writer
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator.server import Simulator
 from copilot_proxy.simulator.state import SIMULATED_TOKEN
-from tests.auth.keyrings import LOCKED, BrokenKeyring, MemoryKeyring
+from tests.auth.keyrings import LOCKED, BrokenKeyring, MemoryKeyring, PromptingKeyring
 from tests.cli.conftest import Cli, Terminal
 from tests.ledger.rows import record, row
 
@@ -53,6 +54,25 @@ def test_a_sign_in_reports_login_plan_and_models(
     assert f"The token is stored in the file {own_home / FILE}." in lines
     assert f"Signed in as mona (Pro plan, {models(simulator)} models)." in lines
     assert 0o600 == stat.S_IMODE((own_home / FILE).stat().st_mode)
+
+
+def test_a_keyring_that_hangs_does_not_delay_a_sign_in_to_the_file(
+    cli: Cli,
+    simulator: Simulator,
+    own_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An older sign-in in the keyring is only looked for briefly."""
+    monkeypatch.setattr(stores, "_ASIDE_TIMEOUT", 0.05)
+    backend = PromptingKeyring()
+    keyring.set_keyring(backend)
+    ran = cli("login", "--store", "file")
+    backend.released.set()
+
+    assert 0 == ran.code
+    assert stored(own_home) is not None
+    assert [] == caplog.messages  # such as "Waiting for the system keyring"
 
 
 def test_no_token_is_printed(cli: Cli, simulator: Simulator, own_home: Path) -> None:

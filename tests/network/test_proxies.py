@@ -19,6 +19,8 @@ from tests.network.failures import SETTINGS, failure
         ("http://a:b:c", "http://a:b:c"),
         ("user:secret@a:b:c", "***@a:b:c"),
         ("http://", "http://"),
+        ("http://127.0.0.1:65536", "http://127.0.0.1:65536"),
+        ("http://127.0.0.1:-1", "http://127.0.0.1:-1"),
     ],
 )
 def test_unusable_proxies_are_reported(

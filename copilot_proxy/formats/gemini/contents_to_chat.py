@@ -12,6 +12,7 @@ from copilot_proxy.formats.documents import file_part
 from copilot_proxy.formats.gemini.parts import GOOGLES, googles_text, untranslated
 from copilot_proxy.formats.gemini.request import MODEL_ROLE, is_image
 from copilot_proxy.formats.gemini.thought_signatures import Reasoning, unseal
+from copilot_proxy.formats.tool_arguments import arguments_text
 from copilot_proxy.formats.types import Json
 
 FAILED: Final = "The function failed:"
@@ -173,7 +174,7 @@ class _MessagesBuilder:
 
 
 def _tool_call(call_id: str, call: Json) -> Json:
-    function = {"name": call["name"], "arguments": _json(call.get("args") or {})}
+    function = {"name": call["name"], "arguments": arguments_text(call.get("args"))}
     return {"id": call_id, "type": "function", "function": function}
 
 

@@ -19,10 +19,13 @@ class GeminiBlob(Struct, rename="camel"):
 
 
 class GeminiFunctionCall(Struct):
-    """A function call. Older Gemini models send no `id`."""
+    """A function call. Older Gemini models send no `id`.
+
+    `args` that are not an object are accepted and repaired, because a model may have produced them.
+    """
 
     name: str
-    args: Json | None = None
+    args: Any = None
     id: str | None = None
 
 

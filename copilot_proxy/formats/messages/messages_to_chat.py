@@ -14,6 +14,7 @@ from copilot_proxy.formats.messages.encrypted_reasoning import from_thinking_blo
 from copilot_proxy.formats.messages.server_blocks import changed_note, replacements
 from copilot_proxy.formats.messages.system import without_billing
 from copilot_proxy.formats.messages.unsupported_input import not_fetched, not_uploaded
+from copilot_proxy.formats.tool_arguments import arguments_text
 from copilot_proxy.formats.types import Json
 
 _NO_EQUIVALENT: Final = "Chat Completions has no equivalent"
@@ -24,7 +25,6 @@ _RESULT_TYPES: Final = ("text", "image", "document", "search_result")
 """The types of blocks in tool results that chat messages can express; others become JSON text."""
 _USER_TYPES: Final = (*_RESULT_TYPES, "tool_result")
 """The types of blocks that a user message can contain."""
-_encode: Final = msgspec.json.Encoder().encode
 FAILED: Final = "The tool failed:"
 """The start of a tool result's text if its ``is_error`` is true."""
 
@@ -85,7 +85,7 @@ def _assistant(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Js
     for i, block in enumerate(blocks):
         block_type = block["type"]
         if block_type == "tool_use":
-            function = {"name": block["name"], "arguments": _arguments(block.get("input"))}
+            function = {"name": block["name"], "arguments": arguments_text(block.get("input"))}
             calls.append({"id": block["id"], "type": "function", "function": function})
         elif block_type == "text":
             texts.append(block["text"])
@@ -111,14 +111,6 @@ def _assistant(blocks: list[Json], path: str, unique_notes: set[str]) -> list[Js
     if calls:
         message["tool_calls"] = calls
     return [message] if message["content"] or calls else []
-
-
-def _arguments(tool_input: Any) -> str:
-    """Return the input of a call as JSON; `tool_input` is a string if the model did not write an
-    object."""
-    if isinstance(tool_input, str):
-        return tool_input
-    return _encode({} if tool_input is None else tool_input).decode()
 
 
 def _user(

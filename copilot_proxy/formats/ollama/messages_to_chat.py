@@ -9,12 +9,11 @@ import base64
 import binascii
 from typing import Final
 
-import msgspec
-
 from copilot_proxy.errors import RequestError
 from copilot_proxy.formats.base64_data import is_data_url, standard_base64
 from copilot_proxy.formats.images import checked_url, media_type
 from copilot_proxy.formats.reasoning_cache import POSITION_ID_PREFIX
+from copilot_proxy.formats.tool_arguments import arguments_text
 from copilot_proxy.formats.types import Json
 
 _HEAD: Final = 32
@@ -87,9 +86,7 @@ def _assistant(message: Json, content: str, calls: _OpenCalls) -> Json:
 
 def _call(call: Json, calls: _OpenCalls) -> Json:
     function = call["function"]
-    arguments = function.get("arguments")
-    if not isinstance(arguments, str):
-        arguments = msgspec.json.encode(arguments or {}).decode()
+    arguments = arguments_text(function.get("arguments"))
     return {
         "id": calls.open(call.get("id"), function["name"]),
         "type": "function",

@@ -14,10 +14,13 @@ from copilot_proxy.formats.types import Json
 
 
 class OllamaFunctionCall(Struct):
-    """The called function; `arguments` is an object, or the object's JSON as text."""
+    """The called function; `arguments` is an object, or the object's JSON as text.
+
+    Anything else is accepted and repaired, because a model may have produced it.
+    """
 
     name: str
-    arguments: Json | str | None = None
+    arguments: Any = None
 
 
 class OllamaToolCall(Struct):
