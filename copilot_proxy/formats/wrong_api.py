@@ -18,6 +18,7 @@ _PATHS: Final = {
     "responses": "the Responses API (/v1/responses)",
     "messages": "the Messages API (/v1/messages)",
     "completions": "the Completions API (/v1/completions)",
+    "gemini": "the Gemini API (/v1beta/models/{model}:generateContent)",
 }
 
 
@@ -32,11 +33,13 @@ class _Foreign(NamedTuple):
 
 
 _SYSTEM: Final = "with a message that has the role `system`"
+_BEGINNING: Final = "with the instructions at the beginning"
 
 _FIELDS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
     "chat_completions": {
         "input": _Foreign("responses", "messages"),
         "prompt": _Foreign("completions", "messages"),
+        "contents": _Foreign("gemini", "messages"),
         "instructions": _Foreign("responses", "messages", _SYSTEM),
         "max_output_tokens": _Foreign("responses", "max_completion_tokens"),
         "text": _Foreign("responses", "response_format"),
@@ -45,6 +48,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
     },
     "responses": {
         "messages": _Foreign("chat_completions", "input"),
+        "contents": _Foreign("gemini", "input"),
         "max_tokens": _Foreign("chat_completions", "max_output_tokens"),
         "max_completion_tokens": _Foreign("chat_completions", "max_output_tokens"),
         "reasoning_effort": _Foreign("chat_completions", "reasoning", "with `effort`"),
@@ -53,12 +57,28 @@ _FIELDS: Final[Mapping[str, Mapping[str, _Foreign]]] = {
     },
     "messages": {
         "input": _Foreign("responses", "messages"),
+        "prompt": _Foreign("completions", "messages"),
+        "contents": _Foreign("gemini", "messages"),
         "instructions": _Foreign("responses", "system"),
         "max_output_tokens": _Foreign("responses", "max_tokens"),
         "max_completion_tokens": _Foreign("chat_completions", "max_tokens"),
         "reasoning_effort": _Foreign("chat_completions", "output_config", "with `effort`"),
         "response_format": _Foreign("chat_completions", "output_config", "with `format`"),
         "stop": _Foreign("chat_completions", "stop_sequences"),
+    },
+    "completions": {
+        "messages": _Foreign("chat_completions", "prompt"),
+        "input": _Foreign("responses", "prompt"),
+        "contents": _Foreign("gemini", "prompt"),
+        "instructions": _Foreign("responses", "prompt", _BEGINNING),
+        "system": _Foreign("messages", "prompt", _BEGINNING),
+    },
+    "gemini": {
+        "messages": _Foreign("chat_completions", "contents"),
+        "input": _Foreign("responses", "contents"),
+        "prompt": _Foreign("completions", "contents"),
+        "instructions": _Foreign("responses", "systemInstruction"),
+        "system": _Foreign("messages", "systemInstruction"),
     },
 }
 """The fields of other APIs, by the API that was called. A field is refused only if its equivalent
@@ -106,8 +126,7 @@ def read_request(api: str, request: ClientRequest) -> None:
 
     Raises `RequestError` for a field of another API.
     """
-    if not _FIELDS[api].keys().isdisjoint(request):
-        _refuse_foreign(api, request)
+    refuse_foreign_fields(api, request)
     reasoning = request.get("reasoning") if api == "chat_completions" else None
     if isinstance(reasoning, dict) and request.get("reasoning_effort") is None:
         # OpenRouter's notation; several clients use it for every server.
@@ -123,7 +142,10 @@ def read_request(api: str, request: ClientRequest) -> None:
         request["tool_choice"] = {"type": "function", **choice["function"]}
 
 
-def _refuse_foreign(api: str, request: ClientRequest) -> None:
+def refuse_foreign_fields(api: str, request: ClientRequest) -> None:
+    """Raise `RequestError` for a field of another API in a new request of the client API `api`."""
+    if _FIELDS[api].keys().isdisjoint(request):
+        return
     for name, foreign in _FIELDS[api].items():
         if request.get(name) is None:
             continue

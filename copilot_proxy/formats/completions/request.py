@@ -8,6 +8,7 @@ from copilot_proxy.formats.request_fields import refuse_fields
 from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.types import ClientRequest
+from copilot_proxy.formats.wrong_api import refuse_foreign_fields
 
 MAX_CONTINUATIONS: Final = 128
 """Maximum number of continuations per request; each one takes a call to Copilot."""
@@ -20,6 +21,7 @@ def parse_request(body: bytes) -> ClientRequest:
     request = parse_object(body, MAX_TOKENS)
     if request.get("best_of") in (1, request.get("n")):
         request.pop("best_of", None)
+    refuse_foreign_fields("completions", request)
     refuse_fields("completions", request)
     check_shape(request, CompletionsRequest)
     if not request["model"]:

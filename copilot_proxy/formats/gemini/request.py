@@ -22,6 +22,7 @@ from copilot_proxy.formats.request_json import parse_object
 from copilot_proxy.formats.schema_check import check_shape
 from copilot_proxy.formats.tool_checks import check_tool_count
 from copilot_proxy.formats.types import ClientRequest, Json
+from copilot_proxy.formats.wrong_api import refuse_foreign_fields
 from copilot_proxy.headers import Initiator
 
 GeminiRequest = ClientRequest
@@ -91,6 +92,7 @@ def parse_count(body: bytes, model: str) -> GeminiRequest:
 
 def check_request(request: GeminiRequest, *, counting: bool = False) -> None:
     """Validate a request whose names have been normalized. Raises `RequestError`."""
+    refuse_foreign_fields("gemini", request)
     refuse_fields("gemini", request, counting=counting)
     check_shape(request, schema.GenerateContentRequest)
     if not request["contents"]:

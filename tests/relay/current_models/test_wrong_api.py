@@ -120,19 +120,55 @@ def test_fields_of_other_apis(
     assert f"`{own}`" in error["hint"]
 
 
-@pytest.mark.parametrize(
-    ("api", "conversation", "other"),
-    [
-        (CHAT, "input", RESPONSES),
-        (RESPONSES, "messages", CHAT),
-        (MESSAGES, "input", RESPONSES),
-    ],
-)
-def test_a_body_of_another_api(http: httpx.Client, api: str, conversation: str, other: str) -> None:
-    """The error tells a client that is set up for another API which path to call."""
-    body = {"model": MODELS[0], "max_tokens": 9, conversation: [{"role": "user", "content": "Hi"}]}
+HI = {"role": "user", "content": "Hi"}
+BODIES: dict[str, Json] = {
+    CHAT: {"model": MODELS[0], "messages": [HI]},
+    RESPONSES: {"model": MODELS[0], "input": [HI]},
+    "completions": {"model": MODELS[0], "prompt": "Hi"},
+    "gemini": {"contents": [{"parts": [{"text": "Hi"}]}]},
+}
+"""For each API, a body whose conversation has a name that no other API uses."""
+PATHS = {
+    CHAT: "/v1/chat/completions",
+    RESPONSES: "/v1/responses",
+    MESSAGES: "/v1/messages",
+    "completions": "/v1/completions",
+    "gemini": f"/v1beta/models/{MODELS[0]}:generateContent",
+}
+OWN = {(api, api) for api in BODIES} | {
+    (MESSAGES, CHAT),  # the same name
+    (RESPONSES, "completions"),  # `prompt` also is a field of Responses, with its own error
+}
 
-    assert NAMES[other] in refused(http, CLIENT[api], body)["message"]
+
+@pytest.mark.parametrize(
+    ("called", "api"),
+    [(called, api) for called in PATHS for api in BODIES if (called, api) not in OWN],
+)
+def test_a_body_of_another_api(http: httpx.Client, called: str, api: str) -> None:
+    """The error tells a client that is set up for another API which path to call."""
+    answer = http.post(PATHS[called], json=BODIES[api])
+
+    assert 400 == answer.status_code, answer.text
+    message = answer.json()["error"]["message"]
+    name = next(name for name in BODIES[api] if name != "model")
+    assert f"`{name}` is a field of" in message
+    assert PATHS[api].replace(MODELS[0], "{model}") in message
+
+
+@pytest.mark.parametrize("field", ["system", "instructions"])
+@pytest.mark.parametrize("called", ["completions", "gemini"])
+def test_instructions_under_the_name_of_another_api(
+    http: httpx.Client, called: str, field: str
+) -> None:
+    """They are not ignored: the error says where to put them."""
+    answer = http.post(PATHS[called], json=BODIES[called] | {field: "Be brief."})
+
+    assert 400 == answer.status_code, answer.text
+    own = {"completions": "`prompt`", "gemini": "`systemInstruction`"}[called]
+    message = answer.json()["error"]["message"]
+    assert f"`{field}` is a field of" in message
+    assert f"Send {own}" in message
 
 
 @pytest.mark.parametrize(
