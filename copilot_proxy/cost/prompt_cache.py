@@ -123,7 +123,8 @@ class _Match(NamedTuple):
     """The tokens that could have been read from the cache if nothing had changed: those of all
     blocks that are also in the earlier prompt, including blocks that were edited since."""
     kept: float
-    """The share of the earlier prompt's messages that is also in the new prompt."""
+    """The share of the earlier prompt's messages that is also in the new prompt, or of those after
+    the first change, if that is more."""
 
 
 def find_cache_miss(
@@ -207,7 +208,12 @@ def _compare(prompt: Prompt, earlier: Earlier) -> _Match:
         earlier.tokens - start,
         tokens * sum(sizes[:common]) // total,
         min(earlier.cached, tokens * (in_start + in_messages) // total),
-        tokens * in_messages // total / max(1, earlier.tokens - start)
+        max(
+            tokens * in_messages // total / max(1, earlier.tokens - start),
+            # An edit, such as a cleared tool result, leaves the messages after it unchanged, even
+            # if it affects most of the tokens. A compaction does not.
+            _share_kept(prompt, known[common + 1 :]),
+        )
         if has_same_start
         else _share_kept(prompt, known[earlier.first_message :]),
     )

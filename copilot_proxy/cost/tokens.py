@@ -41,10 +41,12 @@ def from_usage(usage: Mapping[str, Any] | None) -> Tokens | None:
         return None
     prompt = _details(usage, "prompt")
     read, written = _count(prompt, "cached_tokens"), _count(prompt, "cache_creation_input_tokens")
+    for_an_hour = min(written, _count(prompt, "cache_creation_1h_input_tokens"))
     return Tokens(
         input=max(0, asked - read - written),
         cache_read=read,
-        cache_write=written,
+        cache_write=written - for_an_hour,
+        cache_write_1h=for_an_hour,
         output=answered,
         reasoning=_reasoning(usage),
     )

@@ -41,12 +41,13 @@ def cost_of(record: RequestRecord) -> Cost:
             return cost  # otherwise Copilot's counts are all zero
     if record.api in (COUNT_TOKENS, INPUT_TOKENS) or not _was_processed(record):
         return FREE
-    if not (record.events or record.client_gone or record.error is None):
-        # Copilot failed, or its answer never arrived. It is unknown whether the request was
-        # charged.
+    if not record.events and (record.client_gone or record.error is not None):
+        # Copilot failed, its answer never arrived, or the client did not wait for it. It is unknown
+        # whether the request was charged.
         if record.reserved and record.upstream_status is None:
             return Cost(record.reserved, "estimated")  # otherwise, a budget would not count it
-        return Cost(None, "unknown")
+        if not record.client_gone:
+            return Cost(None, "unknown")
     tokens = from_usage(record.usage)
     if tokens is None or not tokens.prompt:
         tokens = Tokens(input=request_tokens(record.unmetered or {}))

@@ -664,6 +664,26 @@ def test_answers_that_never_arrive(simulator: Simulator, stream: bool) -> None:
     assert 0 == reserved
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", BODIES)
+def test_a_client_that_does_not_wait(simulator: Simulator, path: str, stream: bool) -> None:
+    """Copilot may have charged for an answer that the client did not wait for."""
+    settings = settings_with(simulator, "100/day")
+    simulator.state.faults.on("stall_before_headers")
+    with Proxy(settings) as proxy, proxy.client() as client:
+        client.timeout = 0.5
+        with pytest.raises(httpx.ReadTimeout):
+            ask(client, path, stream=stream)
+        proxy.wait_for_record()
+
+    with closing(sqlite3.connect(settings.ledger_file)) as database:
+        ((outcome, source, nano, reserved),) = database.execute(
+            "SELECT outcome, cost_source, nano_aiu, reserved_nano_aiu FROM requests"
+        )
+    assert ("client_left", "estimated") == (outcome, source)
+    assert reserved == nano > 0
+
+
 @pytest.mark.parametrize("fault", ["server_error_500", "exchange_500"])
 def test_failures_that_cost_nothing(simulator: Simulator, fault: str) -> None:
     """If Copilot or GitHub reports a failure, the request's expected cost does not count."""

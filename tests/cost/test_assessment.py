@@ -9,6 +9,7 @@ from copilot_proxy.cost.estimated_tokens import prompt_tokens
 from copilot_proxy.cost.nano_aiu import decimal, grouped, merged_usage, token_cost
 from copilot_proxy.cost.price_list import listed_prices, reported_prices
 from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.formats.messages.usage import usage_to_chat
 
 USAGE = {
     "prompt_tokens": 1000,
@@ -49,6 +50,23 @@ def test_the_reported_total_wins() -> None:
     cost = assess("claude-opus-5", LISTED, USAGE, reported)
 
     assert (7, "reported") == (cost.nano, cost.source)
+
+
+def test_writes_for_an_hour_cost_more() -> None:
+    """Without details, Claude's own usage says how many tokens were written for an hour."""
+    usage = {
+        "input_tokens": 1000,
+        "cache_read_input_tokens": 2000,
+        "cache_creation_input_tokens": 500,
+        "cache_creation": {"ephemeral_5m_input_tokens": 300, "ephemeral_1h_input_tokens": 200},
+        "output_tokens": 7,
+    }
+    prices = {"input_price": 200, "output_price": 1000, "cache_read_price": 20}
+    prices |= {"cache_write_price": 250, "cache_write_1h": 400}
+    cost = assess(None, listed_prices(listed({"default": prices})), usage_to_chat(usage), None)
+
+    assert Tokens(1000, 2000, 300, 200, 7) == cost.tokens
+    assert 402_000_000 == cost.nano
 
 
 def test_the_details_come_second() -> None:

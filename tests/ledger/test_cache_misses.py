@@ -236,8 +236,10 @@ def test_the_system_prompt_changes(make: Callable[..., Client], model: str) -> N
     assert client.rows()[1]["cache_lost_nano_aiu"] > 0
 
 
-def test_an_old_message_changes(make: Callable[..., Client]) -> None:
-    """opencode removes the text of an old tool result from the middle of the conversation."""
+@pytest.mark.parametrize("size", [20, 600])
+def test_an_old_message_changes(make: Callable[..., Client], size: int) -> None:
+    """opencode removes the text of an old tool result, however long, from the middle of the
+    conversation."""
     start = [{"role": "user", "content": QUESTION}]
     call = {"type": "function_call", "call_id": "c1", "name": "shell", "arguments": "{}"}
     rest = [
@@ -253,7 +255,7 @@ def test_an_old_message_changes(make: Callable[..., Client]) -> None:
         return responses(input=messages, instructions="Be brief.", tools=[])
 
     with make() as client:
-        client.ask("/v1/responses", body(WORDS * 20, "Go on."), **IN_OPENCODE)
+        client.ask("/v1/responses", body(WORDS * size, "Go on."), **IN_OPENCODE)
         client.ask("/v1/responses", body("[Old tool result content cleared]", "?"), **IN_OPENCODE)
 
     assert ("prefix_change", "message 3") == client.misses()[1]

@@ -16,7 +16,7 @@ from copilot_proxy.formats.chat_completions.finish_reasons import openai_reason
 from copilot_proxy.formats.chat_completions.refusals import explanation
 from copilot_proxy.formats.chat_completions.repeated_chunks import RepeatedChunks
 from copilot_proxy.formats.chat_completions.tool_calls import ToolCalls
-from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
+from copilot_proxy.formats.chat_completions.usage import count_of, one_hour_writes, repair_usage
 from copilot_proxy.formats.reasoning_cache import ReasoningRecorder
 from copilot_proxy.formats.reasoning_labels import CALL_LABEL
 from copilot_proxy.formats.types import (
@@ -218,6 +218,7 @@ def _from_anthropic(body: Message) -> ChatCompletion:
             "prompt_tokens_details": {
                 "cached_tokens": cached,
                 "cache_creation_input_tokens": created,
+                **one_hour_writes(counts),
             },
             "completion_tokens_details": {"reasoning_tokens": thinking},
         },

@@ -4,7 +4,19 @@ from typing import Final
 
 from copilot_proxy.formats.types import ChatUsage, Json
 
+ONE_HOUR_WRITES: Final = "cache_creation_1h_input_tokens"
+"""The field for the part of `cache_creation_input_tokens` that stays in the cache for an hour."""
 _NUMBERS: Final = (int, float)
+
+
+def one_hour_writes(usage: Json) -> Json:
+    """Return a field with the tokens that Anthropic's `usage` says were cached for an hour, if any.
+
+    They cost more than other writes.
+    """
+    created = usage.get("cache_creation")
+    count = count_of(created, "ephemeral_1h_input_tokens") if isinstance(created, dict) else 0
+    return {ONE_HOUR_WRITES: count} if count else {}
 
 
 def repair_usage(usage: object) -> ChatUsage | None:
@@ -30,6 +42,8 @@ def repair_usage(usage: object) -> ChatUsage | None:
     }
     if created := of_prompt.get("cache_creation_input_tokens"):
         details["cache_creation_input_tokens"] = created
+    if for_an_hour := of_prompt.get(ONE_HOUR_WRITES):
+        details[ONE_HOUR_WRITES] = for_an_hour
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,

@@ -7,7 +7,7 @@ Anthropic's `input_tokens` excludes the tokens that were read from the cache or 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from copilot_proxy.formats.chat_completions.usage import count_of, repair_usage
+from copilot_proxy.formats.chat_completions.usage import count_of, one_hour_writes, repair_usage
 from copilot_proxy.formats.types import ChatUsage, Json
 
 COUNTS: Final = (
@@ -47,6 +47,7 @@ def usage_to_chat(usage: Mapping[str, Any]) -> ChatUsage:
             "prompt_tokens_details": {
                 "cached_tokens": cached,
                 "cache_creation_input_tokens": created,
+                **one_hour_writes(dict(usage)),
             },
             "completion_tokens_details": {"reasoning_tokens": reasoning},
         }
