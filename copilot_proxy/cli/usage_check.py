@@ -106,4 +106,5 @@ def _month(database: Database) -> dict[str, Any]:
     if quota is None or used is None:
         return {**found, "github": None, "others": None, "step": None}
     step = quota.entitlement / 1000  # GitHub's percentage has one decimal
-    return {**found, "github": used, "others": max(0.0, used - ledger), "step": step}
+    others = round(max(0.0, used - ledger), 9)
+    return {**found, "github": used, "others": others, "step": step}

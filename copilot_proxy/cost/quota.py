@@ -44,7 +44,7 @@ class Quota(NamedTuple):
     @property
     def left(self) -> float | None:
         """The remaining amount in `unit`, or None if this seat has no individual quota."""
-        return None if self.unlimited else self.entitlement * self.percent_left / 100
+        return None if self.unlimited else round(self.entitlement * self.percent_left / 100, 9)
 
     @property
     def used(self) -> float | None:
@@ -52,7 +52,8 @@ class Quota(NamedTuple):
         quota."""
         if self.unlimited:
             return None
-        return self.entitlement * (1 - max(self.percent_left, 0) / 100) + self.overage
+        used = self.entitlement * (100 - max(self.percent_left, 0)) / 100 + self.overage
+        return round(used, 9)  # without the noise of floats, such as 8.999999999999842
 
 
 def quota_unit(snapshot: str, *, token_based: bool) -> str:

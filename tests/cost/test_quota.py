@@ -20,7 +20,14 @@ def test_the_remaining_quota() -> None:
     assert Quota("AI credits", 1500, 87.3, 0, RESET) == quota
     assert quota is not None
     assert 1309.5 == quota.left
-    assert 190.5 == pytest.approx(quota.used)
+    assert 190.5 == quota.used
+
+
+@pytest.mark.parametrize(("percent", "left", "used"), [(99.4, 1491, 9), (60.2, 903, 597)])
+def test_no_noise_of_floats(percent: float, left: float, used: float) -> None:
+    """The amounts are shown with the decimals that GitHub counts, such as 9, not 8.99999999."""
+    quota = Quota("AI credits", 1500, percent, 0, RESET)
+    assert (left, used) == (quota.left, quota.used)
 
 
 def test_headers_that_do_not_say_how_the_account_is_billed() -> None:
