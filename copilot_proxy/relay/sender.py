@@ -1,8 +1,9 @@
 """Sends a conversation to Copilot, and again in a different form if Copilot refuses it.
 
 Copilot does not bill refused requests. A request is only sent again if Copilot refuses the API, the
-reasoning of earlier answers, stop sequences, or message fields that it names. It is sent again at
-most once for each of these reasons. Without a catalogue, every API is tried.
+reasoning of earlier answers, stop sequences, or message fields or betas that it names. It is sent
+again at most once for each of these reasons, but twice for fields and betas. Without a catalogue,
+every API is tried.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,7 +17,7 @@ from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoni
 from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
 from copilot_proxy.formats.refusal_diagnosis import diagnose, explain_unlisted
-from copilot_proxy.formats.refused_fields import FieldPath, refused_fields, without_field
+from copilot_proxy.formats.refused_fields import FieldPath, drop_refused, occurs, refused_fields
 from copilot_proxy.formats.stop_sequences import is_refusal
 from copilot_proxy.formats.translation import PreparedRequest, prepare
 from copilot_proxy.formats.types import ClientRequest, UpstreamBody
@@ -54,9 +55,9 @@ class _Attempt:
     """The encrypted reasoning that the model has refused."""
     restores_reasoning: bool = True
     refused_fields: tuple[FieldPath, ...] = ()
-    """The fields of messages, items and tools that the model has refused."""
-    has_dropped_fields: bool = False
-    """Whether Copilot has refused any such fields of this request."""
+    """The fields of messages, items and tools, and the betas, that the model has refused."""
+    drops: int = 0
+    """The number of times that the request was sent without something that Copilot had refused."""
     accepts_stops: bool = True
     """False if the model has refused stop sequences."""
 
@@ -148,7 +149,7 @@ class Sender:
             self._unsupported[attempt.listed] = tuple(attempt.refused)
         if not attempt.restores_reasoning:
             self._refused_reasoning.add(attempt.resolved.id, attempt.foreign)
-        if attempt.has_dropped_fields and attempt.listed is not None:
+        if attempt.drops and attempt.listed is not None:
             self._refused_fields[attempt.listed] = attempt.refused_fields
         if not attempt.accepts_stops and attempt.listed is not None:
             self._without_stops.add(attempt.listed)
@@ -184,10 +185,7 @@ class Sender:
         )
         body = prepared.api.with_cache_key(prepared.body, record.attribution.session)
         body = _for_model(body, attempt.resolved)
-        for path in attempt.refused_fields:
-            if (changed := without_field(body, path)) is not body:
-                body, names = changed, f"dropped {path[-1]} from some {path[0]}"
-                prepared.notes.append(f"{names}: Copilot refuses the field")
+        body = drop_refused(body, prepared.headers, attempt.refused_fields, prepared.notes)
         # An upstream with its own API does not receive JSON over HTTP.
         is_json = attempt.fixed_api is None
         return _Ready(prepared, body, encode_request(body, record.size) if is_json else None)
@@ -214,7 +212,7 @@ class Sender:
             return await self._prepare(attempt, record)
         if fields := _droppable(error, attempt, prepared):
             attempt.refused_fields = (*attempt.refused_fields, *fields)
-            attempt.has_dropped_fields = True
+            attempt.drops += 1
             return await self._prepare(attempt, record)
         if attempt.accepts_stops and "stop" in prepared.body and is_refusal(error.message):
             attempt.accepts_stops = False
@@ -233,12 +231,13 @@ class Sender:
 def _droppable(
     error: UpstreamRefusal, attempt: _Attempt, prepared: PreparedRequest
 ) -> list[FieldPath]:
-    """Return the fields that Copilot has refused, if the request can do without them."""
-    if attempt.has_dropped_fields or attempt.fixed_api is not None:
+    """Return the fields and betas that Copilot has refused, that the request has."""
+    # Without a beta, its fields may be refused in turn.
+    if attempt.drops >= 2 or attempt.fixed_api is not None:
         return []
-    body, known = prepared.body, attempt.refused_fields
+    known = attempt.refused_fields
     fields = dict.fromkeys(one for one in refused_fields(error.message) if one not in known)
-    return [path for path in fields if without_field(body, path) is not body]
+    return [path for path in fields if occurs(prepared.body, prepared.headers, path)]
 
 
 def _call(ready: _Ready, attempt: _Attempt, record: RequestRecord) -> Call:

@@ -1,4 +1,4 @@
-"""Message fields that Copilot refuses by name are dropped, at the cost of one refusal."""
+"""Message fields and betas that Copilot refuses by name are dropped, at the cost of one refusal."""
 
 from typing import Any
 
@@ -66,6 +66,78 @@ def test_the_field_is_dropped(
     assert all(note in answer.headers["x-copilot-proxy-notes"] for answer in answers)
     sent = [str(one.body) for one in simulator.state.requests if one.method == "POST" and one.body]
     assert [2, 0, 0] == [text.count("'foo'") for text in sent]
+
+
+BETA, OTHER = "mid-conversation-tool-changes-2026-07-01", "inline-tools-2026-09-15"
+KEPT = "context-management-2025-06-27"
+BETA_REFUSAL = f"unsupported beta header(s): {BETA}"
+FIELD_REFUSAL = "messages.2.content.0.text.foo: Extra inputs are not permitted"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("message", "sent_then"),
+    [
+        (f"unsupported beta header(s): {BETA}", f"{KEPT},{OTHER}"),
+        (f"unsupported beta header(s): {BETA}, {OTHER}", KEPT),
+        (
+            f"Unexpected value(s) `{BETA}`, `{OTHER}` for the `anthropic-beta` header. Please "
+            "consult our documentation or try again without the header.",
+            KEPT,
+        ),
+        (f"unsupported beta header(s): {BETA}, {OTHER}, {KEPT}", None),
+    ],
+)
+def test_betas_are_dropped(
+    proxy: Proxy, simulator: Simulator, message: str, sent_then: str | None, stream: bool
+) -> None:
+    """Betas that Copilot refuses by name are dropped, with a note, also from later requests."""
+    body = {**MESSAGES, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    headers = {"anthropic-beta": f"{KEPT},{BETA},{OTHER}"}
+    simulator.state.faults.on("invalid_request_body", value=message, times=1)
+    with proxy.client() as client:
+        answers = [client.post("/v1/messages", json=body, headers=headers) for _ in range(2)]
+
+    assert [200, 200] == [answer.status_code for answer in answers]
+    note = f"dropped beta {BETA}: Copilot does not support it"
+    assert all(note in answer.headers["x-copilot-proxy-notes"] for answer in answers)
+    sent = [
+        one.headers.get("anthropic-beta")
+        for one in simulator.state.requests
+        if one.path.endswith("/messages")
+    ]
+    assert [f"{KEPT},{OTHER},{BETA}", sent_then, sent_then] == sent
+
+
+def test_a_field_of_a_refused_beta(proxy: Proxy, simulator: Simulator) -> None:
+    """Without the beta, its field may be refused, too; then it is dropped as well."""
+    faults, refusals = simulator.state.faults, [BETA_REFUSAL, FIELD_REFUSAL]
+    answer_of = faults.answer
+
+    def answer(path: str) -> Any:
+        if path.endswith("/messages") and refusals:
+            faults.on("invalid_request_body", value=refusals.pop(0), times=1)
+        return answer_of(path)
+
+    faults.answer = answer  # type: ignore[method-assign]
+    with proxy.client() as client:
+        response = client.post("/v1/messages", json=MESSAGES, headers={"anthropic-beta": BETA})
+
+    assert 200 == response.status_code
+    notes = response.headers["x-copilot-proxy-notes"]
+    assert f"dropped beta {BETA}" in notes
+    assert "dropped foo from some messages" in notes
+
+
+def test_a_beta_that_was_not_sent(proxy: Proxy, simulator: Simulator) -> None:
+    """The refusal is passed on, without a second request."""
+    simulator.state.faults.on("invalid_request_body", value=BETA_REFUSAL, times=1)
+    body = {**MESSAGES, "messages": [{"role": "user", "content": "Hi"}]}
+    with proxy.client() as client:
+        answer = client.post("/v1/messages", json=body)
+
+    assert 400 == answer.status_code
+    assert BETA_REFUSAL in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
