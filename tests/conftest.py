@@ -117,6 +117,16 @@ def clean_environment(
 
 
 @pytest.fixture
+def no_retry_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed token exchanges and model lists are tried again at once, for tests of what follows.
+
+    `auth/test_failed_exchanges` tests the delays.
+    """
+    for module in ("auth.copilot_auth", "upstreams.catalogue_cache"):
+        monkeypatch.setattr(f"copilot_proxy.{module}.SHORT", (0.0, 0.0))
+
+
+@pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """A simulator without pauses."""
     with Simulator(catalogue="2026-03", pace=0) as running:

@@ -10,6 +10,8 @@ from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
+pytestmark = pytest.mark.usefixtures("no_retry_delays")
+
 USER = [{"role": "user", "content": "Hello"}]
 CONFIG = """
 [aliases]

@@ -13,6 +13,8 @@ from tests.matrix_clients import NATIVE as CLIENTS
 from tests.matrix_clients import TOOL, Ask, Client, Turn
 from tests.selection import every_value
 
+pytestmark = pytest.mark.usefixtures("no_retry_delays")
+
 CHAT, RESPONSES, MESSAGES = CLIENTS
 EACH = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.api)
 BOTH = pytest.mark.parametrize("stream", [False, True])

@@ -16,6 +16,8 @@ from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import SIMULATED_TOKEN, Simulator
 from tests.conftest import Proxy, settings_at
 
+pytestmark = pytest.mark.usefixtures("no_retry_delays")
+
 LAPTOP, CI = "laptop-key-0123456789", "ci-key-0123456789"
 USER = [{"role": "user", "content": "Hello"}]
 REQUESTS: dict[str, dict[str, Any]] = {

@@ -10,6 +10,8 @@ from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 
+pytestmark = pytest.mark.usefixtures("no_retry_delays")
+
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
 PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/embeddings")
 BAD = (b"", b"{", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"model": 1}')

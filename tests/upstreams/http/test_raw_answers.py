@@ -23,6 +23,8 @@ from tests.conftest import settings_at
 from tests.selection import every_value
 from tests.servers import serving
 
+pytestmark = pytest.mark.usefixtures("no_retry_delays")
+
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 FINISH = b'{"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}'
 
