@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final, NamedTuple
 
-from copilot_proxy.catalogue import MAX_NAME_LENGTH, Catalogue, Model
+from copilot_proxy.catalogue import MAX_NAME_LENGTH, Alias, Catalogue, Model
 from copilot_proxy.model_choice import (
     Kind,
     Size,
@@ -30,7 +30,7 @@ from copilot_proxy.model_choice import (
     size_of,
     successor_of,
 )
-from copilot_proxy.model_ids import ModelName, is_snapshot, parse_name, spellings
+from copilot_proxy.model_ids import LATEST_TAG, ModelName, is_snapshot, parse_name, spellings
 
 DEFAULT_FAMILY: Final = "sonnet"
 """The default value of the setting `default_model`."""
@@ -87,6 +87,17 @@ class Resolution(NamedTuple):
     model: Model
     is_substitute: bool = False
     """Whether another model was chosen by size, because the account lacks the named one."""
+
+
+def alias_of(name: str, aliases: Mapping[str, Alias]) -> Alias | None:
+    """Return the user's alias with this name, with or without Ollama's tag, or None."""
+    return aliases.get(name) or aliases.get(name.removesuffix(LATEST_TAG))
+
+
+def without_alias(name: str, aliases: Mapping[str, Alias]) -> str:
+    """Return the target of the user's alias `name`, or `name` without Ollama's tag."""
+    alias = alias_of(name, aliases)
+    return alias.model if alias is not None else name.removesuffix(LATEST_TAG)
 
 
 def resolve(catalogue: Catalogue, name: str, default_model: str) -> Resolution | None:

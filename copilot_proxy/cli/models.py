@@ -61,7 +61,10 @@ def models(
             return
         _remember_first(catalogue, settings.state_dir, host)
         if not settings.simulated:
+            from copilot_proxy.cli import model_list_file
+
             remember_models(settings.state_dir, (model.id for model in catalogue.usable))
+            model_list_file.save(settings.state_dir, host, catalogue)
         if as_json:
             _print_json(catalogue, filter, settings)
         else:

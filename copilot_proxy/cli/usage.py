@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from copilot_proxy.cli.completion import word_completer
-from copilot_proxy.cli.console import print_message, print_result
+from copilot_proxy.cli.console import print_drawn, print_message, print_result
 from copilot_proxy.cli.shared_options import JsonOption
 from copilot_proxy.cli.usage_options import refuse_unused
 from copilot_proxy.errors import CopilotProxyError, UsageError
@@ -245,7 +245,9 @@ def _report(
         if not settings.ledger:
             print_message(f"The ledger is off, as set in {settings.sources['ledger']}.")
     else:
-        print_result(usage_output.FORMATS[form](report))
+        text = usage_output.FORMATS[form](report)
+        # JSON is ASCII with all control characters escaped; escaping them again takes time.
+        (print_drawn if form == "json" else print_result)(text)
     return 0 if threshold is None else _threshold_code(report, threshold)
 
 

@@ -76,6 +76,11 @@ def remarks(report: Report) -> list[str]:
         )
     if report.as_model is not None:
         found.append(f"Credits are what the same tokens would cost with {report.as_model}.")
+        if report.old_prices is not None:
+            found.append(
+                "Copilot's model list cannot be read, so the prices are those of "
+                f"{report.old_prices}."
+            )
     return found
 
 
@@ -129,18 +134,18 @@ def _listed(report: Report) -> list[Sums]:
 
 
 def _cells(row: Sums, has_losses: bool) -> tuple[str, ...]:
-    _, requests, nano, fresh, read, written, output, _, unknown, _, lost = row
-    prompt = fresh + read + written
+    read, nano = row.cache_read_tokens, row.known_nano_aiu
+    prompt = row.input_tokens + read + row.cache_write_tokens
     cells = (
-        f"{requests:,}",
-        short_count(fresh),
+        f"{row.requests:,}",
+        short_count(row.input_tokens),
         short_count(read),
-        short_count(written),
-        short_count(output),
-        "?" if 0 < requests == unknown else rounded(nano),
+        short_count(row.cache_write_tokens),
+        short_count(row.output_tokens),
+        "?" if nano is None else rounded(nano),
         percent(100 * read / prompt) if prompt else "-",
     )
-    return (*cells, rounded(lost)) if has_losses else cells
+    return (*cells, rounded(row.cache_lost_nano_aiu)) if has_losses else cells
 
 
 def _bar(value: int, maximum: int) -> str:

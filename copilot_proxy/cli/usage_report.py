@@ -42,6 +42,8 @@ class Report:
     """The cost of the next turn of each recent session, latest session first."""
     as_model: str | None = None
     """The model whose prices were used instead of the actual ones, or None."""
+    old_prices: str | None = None
+    """The date of these prices, as ``YYYY-MM-DD``, or None if they are current."""
 
     @property
     def runs_out_at(self) -> datetime | None:

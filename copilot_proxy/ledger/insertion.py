@@ -162,7 +162,10 @@ def add_to(sums: dict[Row, list[int]], row: Row) -> None:
     if row[_SOURCE] == "estimated":
         known[8] += counts
     known[9] += row[_LOST] or 0
-    if ended < known[10]:
-        known[10] = ended
-    elif ended > known[11]:
-        known[11] = ended
+    known[10] += written_1h or 0
+    if fresh is None and cost is None:
+        known[11] += counts
+    if ended < known[12]:
+        known[12] = ended
+    elif ended > known[13]:
+        known[13] = ended

@@ -59,6 +59,8 @@ class Sums(NamedTuple):
     unknown_cost_requests: int
     estimated_requests: int
     cache_lost_nano_aiu: int
+    cache_write_1h_tokens: int
+    unknown_tokens_requests: int
 
     @property
     def known_nano_aiu(self) -> int | None:

@@ -94,8 +94,11 @@ AMOUNTS: Final = (
     "unknown_cost_requests",
     "estimated_requests",
     "cache_lost_nano_aiu",
+    "cache_write_1h_tokens",
+    "unknown_tokens_requests",
 )
-"""The sums in a row of `sums`."""
+"""The sums in a row of `sums`. `cache_write_tokens` includes `cache_write_1h_tokens`, and
+`unknown_tokens_requests` are those of which neither the tokens nor the cost are known."""
 MISSED: Final = "cache_verdict IS NOT NULL AND cache_verdict <> 'cold'"
 """Condition for requests that could have read more from the cache."""
 
@@ -107,9 +110,28 @@ PROMPT: Final = (
 LONG_PROMPT: Final = 100_000
 """The length in tokens above which a prompt counts as long here. No model charges more for prompts
 that are shorter than this."""
-UNEVEN: Final = f"({PROMPT} > {LONG_PROMPT} OR cache_write_1h_tokens > 0 OR nano_aiu IS NULL)"
-"""Condition for requests whose cost with another model cannot be computed from the sums."""
+ROW_SUMS: Final = (
+    *("corrects IS NULL", "ifnull(nano_aiu, 0)", "ifnull(input_tokens, 0)"),
+    "ifnull(cache_read_tokens, 0)",
+    "ifnull(cache_write_tokens, 0) + ifnull(cache_write_1h_tokens, 0)",
+    *("ifnull(output_tokens, 0)", "ifnull(reasoning_tokens, 0)"),
+    "nano_aiu IS NULL AND corrects IS NULL",
+    "cost_source = 'estimated' AND corrects IS NULL",
+    *("ifnull(cache_lost_nano_aiu, 0)", "ifnull(cache_write_1h_tokens, 0)"),
+    "nano_aiu IS NULL AND input_tokens IS NULL AND corrects IS NULL",
+)
+"""What a row of `requests` adds to each of `AMOUNTS`, in SQL."""
 
+_SUMS: Final = f"""
+CREATE TABLE sums (
+    {", ".join(f"{name} TEXT NOT NULL" for name in GROUPS)},
+    {", ".join(f"{name} INTEGER NOT NULL" for name in AMOUNTS)},
+    first_us INTEGER NOT NULL,
+    last_us INTEGER NOT NULL,
+    PRIMARY KEY ({", ".join(GROUPS)})
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sums_session ON sums (session);
+"""
 _FIRST_VERSION: Final = f"""
 CREATE TABLE requests (
     id INTEGER PRIMARY KEY,
@@ -122,14 +144,7 @@ CREATE TABLE days (
     rows INTEGER NOT NULL,
     chain BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE sums (
-    {", ".join(f"{name} TEXT NOT NULL" for name in GROUPS)},
-    {", ".join(f"{name} INTEGER NOT NULL" for name in AMOUNTS)},
-    first_us INTEGER NOT NULL,
-    last_us INTEGER NOT NULL,
-    PRIMARY KEY ({", ".join(GROUPS)})
-) STRICT, WITHOUT ROWID;
-CREATE INDEX sums_session ON sums (session);
+{_SUMS}
 CREATE TABLE prompts (
     conversation TEXT NOT NULL,
     head BLOB NOT NULL,
@@ -157,16 +172,27 @@ CREATE TABLE sign_ins (since_us INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 """
 _QUICK_VIEWS: Final = f"""
 CREATE INDEX requests_corrects ON requests (corrects) WHERE corrects IS NOT NULL;
-CREATE INDEX requests_uneven ON requests (
-    day, month, ended_us, account, client, model, key, project, session, input_tokens,
-    cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, nano_aiu, corrects
-) WHERE {UNEVEN};
 DROP INDEX IF EXISTS requests_missed;
 CREATE INDEX requests_missed ON requests (
     day, month, ended_us, client, cache_verdict, cache_detail, cache_lost_nano_aiu
 ) WHERE {MISSED};
 """
-_MIGRATIONS: Final = ("", _FIRST_VERSION, _SIGN_INS, _QUICK_VIEWS)  # version 1 was never released
+_LONG_PROMPTS: Final = f"""
+DROP INDEX IF EXISTS requests_uneven;
+CREATE INDEX requests_long ON requests (
+    day, month, ended_us, account, client, model, key, project, session, input_tokens,
+    cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens
+) WHERE {PROMPT} > {LONG_PROMPT};
+DROP TABLE sums;
+{_SUMS}
+INSERT INTO sums SELECT
+    {", ".join(f"ifnull({name}, '')" for name in GROUPS)},
+    {", ".join(f"sum({value})" for value in ROW_SUMS)}, min(ended_us), max(ended_us)
+FROM requests GROUP BY {", ".join(f"ifnull({name}, '')" for name in GROUPS)};
+"""  # noqa: S608  # constants
+_MIGRATIONS: Final = (  # version 1 was never released
+    *("", _FIRST_VERSION, _SIGN_INS, _QUICK_VIEWS, _LONG_PROMPTS),
+)
 """The script at index n migrates a file from version n to n + 1. Only append to this list."""
 VERSION: Final = len(_MIGRATIONS)
 

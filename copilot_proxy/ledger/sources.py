@@ -4,17 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from copilot_proxy.ledger.periods import Period
-from copilot_proxy.ledger.schema import AMOUNTS, GROUPS
+from copilot_proxy.ledger.schema import AMOUNTS, GROUPS, ROW_SUMS
 
 _ROWS: Final = f"""
     SELECT day, month, {", ".join(f"ifnull({name}, '') {name}" for name in GROUPS[2:])},
-        corrects IS NULL requests, ifnull(nano_aiu, 0) nano_aiu,
-        ifnull(input_tokens, 0) input_tokens, ifnull(cache_read_tokens, 0) cache_read_tokens,
-        ifnull(cache_write_tokens, 0) + ifnull(cache_write_1h_tokens, 0) cache_write_tokens,
-        ifnull(output_tokens, 0) output_tokens, ifnull(reasoning_tokens, 0) reasoning_tokens,
-        nano_aiu IS NULL AND corrects IS NULL unknown_cost_requests,
-        cost_source = 'estimated' AND corrects IS NULL estimated_requests,
-        ifnull(cache_lost_nano_aiu, 0) cache_lost_nano_aiu
+        {", ".join(map(" ".join, zip(ROW_SUMS, AMOUNTS, strict=True)))}
     FROM requests
 """  # noqa: S608  # constants
 """Selects one row for each request, with the columns of the table `sums`."""

@@ -14,8 +14,15 @@ from copilot_proxy.errors import (
 )
 from copilot_proxy.formats.drift import Unknown, unknown_in_models
 from copilot_proxy.formats.messages.betas import wants_long_context
-from copilot_proxy.model_ids import LATEST_TAG
-from copilot_proxy.model_names import AUTO, Resolution, needs_catalogue, resolve, suggestion
+from copilot_proxy.model_names import (
+    AUTO,
+    Resolution,
+    alias_of,
+    needs_catalogue,
+    resolve,
+    suggestion,
+    without_alias,
+)
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.upstreams.base import Upstream
 
@@ -64,7 +71,7 @@ class ModelResolver:
 
     def alias(self, name: str) -> Alias | None:
         """Return the user's alias with this name, or None."""
-        return self._aliases.get(name) or self._aliases.get(name.removesuffix(LATEST_TAG))
+        return alias_of(name, self._aliases)
 
     async def catalogue(self, caller: Caller = SERVER_USER) -> Catalogue:
         """Return the models that the caller's account has and that the caller's key may use.
@@ -140,8 +147,7 @@ class ModelResolver:
 
     def _without_alias(self, name: str) -> str:
         """Return the target of the user's alias `name`, or `name` without Ollama's tag."""
-        alias = self.alias(name)
-        return alias.model if alias is not None else name.removesuffix(LATEST_TAG)
+        return without_alias(name, self._aliases)
 
     def _resolve_without_catalogue(self, name: str) -> str:
         """Return the model name to send to Copilot when the catalogue cannot be read."""

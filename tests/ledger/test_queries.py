@@ -1,5 +1,6 @@
 """Sums are the same whether they are read from the table of sums or from the rows."""
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,11 +12,12 @@ import pytest
 
 from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.cache_queries import losses
-from copilot_proxy.ledger.database import Database, open_ledger
+from copilot_proxy.ledger.database import Database, open_for_writing, open_ledger
 from copilot_proxy.ledger.periods import Period, this_month, whole_days
 from copilot_proxy.ledger.queries import Filters, Group, requests_named, sums_by, total
-from copilot_proxy.ledger.repricing import uneven_requests
+from copilot_proxy.ledger.repricing import long_prompts
 from copilot_proxy.ledger.schema import COLUMNS, INDEX
+from copilot_proxy.ledger.verification import verify
 from copilot_proxy.ledger.writer import Writer
 from tests.ledger.rows import record, row
 from tests.selection import every_value
@@ -116,38 +118,64 @@ def test_parts_of_days(tmp_path: Path) -> None:
             assert found.requests == len(expected), (since, until)
 
 
-def test_uneven_requests(tmp_path: Path) -> None:
-    """Long prompts, hourly cache writes and unknown tokens are found, whatever the threshold."""
+def test_long_prompts(tmp_path: Path) -> None:
+    """The tokens of long prompts are found, whatever the threshold."""
     path = tmp_path / "ledger.sqlite3"
     prompts = (10, 90_000, 150_000, 250_000)
-    rows = [
-        list(row(record(f"r{size}", tokens=(size, 0, 2)), NOON.timestamp())) for size in prompts
-    ]
-    rows[0][INDEX["cache_write_1h_tokens"]] = 7
-    nothing = list(row(record("nothing", credits=None), NOON.timestamp()))
-    for name in ("input_tokens", "cache_read_tokens", "output_tokens", "nano_aiu"):
-        nothing[INDEX[name]] = None
     writer = Writer(path)
-    writer.write([tuple(one) for one in (*rows, nothing)])
+    writer.write(
+        [row(record(f"r{size}", tokens=(size, 0, 2)), NOON.timestamp()) for size in prompts]
+    )
     writer.close()
     with closing(open_ledger(path)) as database:
         for threshold, expected in (
-            (None, 0),
-            (250_000, 0),
-            (200_000, 250_000),
-            (100_000, 400_000),
-            (50_000, 490_000),
+            (250_000, []),
+            (200_000, [(250_000, 2)]),
+            (100_000, [(400_000, 4)]),
+            (50_000, [(490_000, 6)]),
         ):
             for group in ("week", "client"):
-                read = uneven_requests(database, group, Period(), Filters(), threshold)
-                ((long, written_1h, unknown),) = read.values()
-                assert (expected, 7, 1) == (long.input, written_1h, unknown), threshold
+                found = long_prompts(database, group, Period(), Filters(), threshold).values()
+                assert expected == [(one.input, one.output) for one in found], threshold
+
+
+def test_older_ledgers_get_the_new_sums(tmp_path: Path) -> None:
+    """The sums of a ledger from an older version are computed again from its rows."""
+    path = tmp_path / "ledger.sqlite3"
+    hourly = list(row(record("hourly", tokens=(5, 0, 2)), NOON.timestamp()))
+    hourly[INDEX["cache_write_1h_tokens"]] = 7
+    unknown = list(row(record("unknown", credits=None), NOON.timestamp()))
+    for name in ("input_tokens", "cache_read_tokens", "output_tokens", "nano_aiu"):
+        unknown[INDEX[name]] = None
+    correction = list(row(record("correction", credits=3), NOON.timestamp()))
+    correction[INDEX["corrects"]] = "hourly"
+    writer = Writer(path)
+    writer.write([tuple(hourly), tuple(unknown), tuple(correction)])
+    writer.close()
+    with closing(sqlite3.connect(path)) as database:
+        before = database.execute("SELECT * FROM sums").fetchall()
+        for name in ("cache_write_1h_tokens", "unknown_tokens_requests"):
+            database.execute(f"ALTER TABLE sums DROP COLUMN {name}")
+        database.execute("DROP INDEX requests_long")
+        database.execute("PRAGMA user_version = 4")
+        database.commit()
+    open_for_writing(path).close()
+    with closing(open_ledger(path)) as database:
+        assert before == [tuple(one) for one in database.execute("SELECT * FROM sums")]
+        (found,) = sums_by(database, "client", Period(), Filters())
+        assert (2, 7, 7, 1) == (
+            found.requests,
+            found.cache_write_tokens,
+            found.cache_write_1h_tokens,
+            found.unknown_tokens_requests,
+        )
+        assert not verify(database).changes
 
 
 HALF_MONTH = Period(NOON - timedelta(days=15), NOON)
 VIEWS: dict[str, Callable[[Database], Any]] = {
     "hours": lambda database: sums_by(database, "client", HALF_MONTH, Filters()),
-    "--as": lambda database: uneven_requests(database, "day", this_month(NOON), Filters(), 200_000),
+    "--as": lambda database: long_prompts(database, "day", this_month(NOON), Filters(), 200_000),
     "--why": lambda database: losses(database, this_month(NOON), Filters()),
     "show": lambda database: latest_requests(database, Filters(), period=Period()),
     "show REQUEST": lambda database: requests_named(database, "r8"),
