@@ -22,6 +22,8 @@ CHAT_COMPLETIONS_PATH: Final = "/chat/completions"
 RESPONSES_PATH: Final = "/responses"
 MESSAGES_PATH: Final = "/v1/messages"
 EMBEDDINGS_PATH: Final = "/embeddings"
+RESPONSES_SOCKET: Final = "ws:/responses"
+"""Copilot's WebSocket for Responses, as the model list spells it."""
 API_PATHS: Final = frozenset(
     {CHAT_COMPLETIONS_PATH, RESPONSES_PATH, MESSAGES_PATH, EMBEDDINGS_PATH}
 )
@@ -200,14 +202,19 @@ def _model(entry: Mapping[str, Any], token_billed: bool) -> Model | None:
         # Most models are chat models, so entries without a type count as such.
         type=_text(capabilities.get("type")) or "chat",
         family=_text(capabilities.get("family")) or model_id,
-        endpoints=tuple(e for e in endpoints if isinstance(e, str))
-        if isinstance(endpoints, list)
-        else (),
+        endpoints=_endpoints(endpoints) if isinstance(endpoints, list) else (),
         supports=_mapping(capabilities.get("supports")),
         limits=_mapping(capabilities.get("limits")),
         raw=entry,
         token_billed=token_billed,
     )
+
+
+def _endpoints(listed: list[object]) -> tuple[str, ...]:
+    paths = [path for path in listed if isinstance(path, str)]
+    if RESPONSES_SOCKET in paths and RESPONSES_PATH not in paths:
+        paths.append(RESPONSES_PATH)  # every client of the WebSocket may use HTTP instead
+    return tuple(paths)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -91,7 +91,8 @@ def test_models_in_the_picker(flags: list[bool | None], expected: list[str]) -> 
     ("endpoints", "expected"),
     [
         (["/v9/live"], []),
-        (["ws:/responses"], []),
+        (["ws:/responses"], ["a"]),
+        (["ws:/v9/live"], []),
         (["/v9/live", "/responses"], ["a"]),
         ([], ["a"]),
         ("odd", ["a"]),

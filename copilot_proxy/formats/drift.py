@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from copilot_proxy.catalogue import API_PATHS, Catalogue
+from copilot_proxy.catalogue import API_PATHS, RESPONSES_SOCKET, Catalogue
 from copilot_proxy.formats.error_table import is_known_code
 from copilot_proxy.model_retirements import notices
 
@@ -78,7 +78,7 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "capabilities.supports.reasoning_effort": frozenset(
         {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
     ),
-    "supported_endpoints": API_PATHS | {"ws:/responses"},
+    "supported_endpoints": API_PATHS | {RESPONSES_SOCKET},
 }
 """The known values of some fields of a model, by the path of the field."""
 _MODEL_CODES: Final = frozenset({"model_pending_deprecation"})

@@ -36,10 +36,13 @@ def load(name: str = DEFAULT_CATALOGUE) -> list[Model]:
 
 
 def endpoints_of(model: Model) -> list[str]:
-    """Return the endpoints listed in the model's entry, or else the usual ones for its type."""
+    """Return the endpoints listed in the model's entry, or else the usual ones for its type.
+
+    Whatever has a WebSocket can be called over HTTP as well.
+    """
     named = model.get("supported_endpoints")
     if named:
-        return list(named)
+        return [*named, *([RESPONSES] if SOCKET in named else [])]
     kind = model.get("capabilities", {}).get("type", "chat")
     return {"chat": [CHAT], "embeddings": [EMBEDDINGS]}.get(kind, [])
 

@@ -203,6 +203,7 @@ def test_a_model_moves_back_and_forth(
     "change",
     [
         {"supported_endpoints": ["/v9/interactions", "ws:/responses", "/responses", 7, None]},
+        {"supported_endpoints": ["ws:/responses"]},
         {"vendor": "Somebody New", "model_picker_category": "quantum"},
         {"vendor": None, "policy": {"state": "enabled", "terms": None, "since": 3}},
         {"billing": {"is_premium": "perhaps"}, "some_field_of_tomorrow": {"a": [1]}},
