@@ -24,6 +24,9 @@ _MAX_TEXT: Final = 500
 
 _NO_ACCESS: Final = "This account has no access to GitHub Copilot."
 _SUBSCRIPTION_HINT: Final = "Check your subscription at https://github.com/settings/copilot"
+_OUTAGE_HINT: Final = "Try again later. Check https://www.githubstatus.com for incidents."
+_GITHUB_FAILED: Final = "server_error"
+"""The only `notification_id` of a failed token exchange that says nothing about the account."""
 
 _LOGIN_ERRORS: Final = {
     "expired_token": (
@@ -84,7 +87,7 @@ def transient_error(response: httpx.Response) -> UpstreamRefusal:
         "GitHub's rate limit for this account has been reached."
         if limited
         else f"GitHub is temporarily unavailable (HTTP {response.status_code}).",
-        hint="Try again later. Check https://www.githubstatus.com for incidents.",
+        hint=_OUTAGE_HINT,
         upstream_status=response.status_code,
         code="rate_limited" if limited else "github_unavailable",
         status=429 if limited else 503,
@@ -120,6 +123,8 @@ def exchange_error(response: httpx.Response, token: Secret) -> CopilotProxyError
         return not_github_error(response)
     details = data.get("error_details")
     if isinstance(details, Mapping) and response.status_code in (401, 403, 404):
+        if details.get("notification_id") == _GITHUB_FAILED:
+            return _failed_check(response, details)
         return _no_access_error(data, details)
     if (common := _common_error(response, data)) is not None:
         return common
@@ -192,6 +197,18 @@ def _no_access_error(
         reason or _NO_ACCESS,
         hint=": ".join(part for part in (title, url) if part) or _SUBSCRIPTION_HINT,
         code=clean(details.get("notification_id")) or "no_copilot_access",
+    )
+
+
+def _failed_check(response: httpx.Response, details: Mapping[str, object]) -> UpstreamRefusal:
+    """Return the error for an exchange in which GitHub itself failed, although with a 403."""
+    return UpstreamRefusal(
+        clean(details.get("message")) or "GitHub could not check the account's access to Copilot.",
+        hint=_OUTAGE_HINT,
+        upstream_status=response.status_code,
+        code="github_unavailable",
+        status=503,
+        type="server_error",
     )
 
 

@@ -470,6 +470,16 @@ async def test_server_errors_are_temporary(
     assert (503, status) == (error.status, error.upstream_status)
 
 
+async def test_a_failure_of_github_is_not_a_refusal(client: httpx.AsyncClient) -> None:
+    """A 403 with which GitHub reports its own failure says nothing about the account."""
+    details = {"message": "Something went wrong.", "notification_id": "server_error"}
+    error = await refusal(client, Answer({"error_details": details}, status=403), "exchange")
+
+    assert isinstance(error, UpstreamRefusal)
+    assert "Something went wrong." == error.message
+    assert (503, "github_unavailable", 1) == (error.status, error.code, error.exit_code)
+
+
 async def test_a_403_page_of_a_proxy_is_not_a_refusal(client: httpx.AsyncClient) -> None:
     """A proxy's block page is not taken for a refusal of the account."""
 
