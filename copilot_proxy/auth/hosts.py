@@ -78,15 +78,23 @@ def named_host(settings: Settings) -> str | None:
 
 def addresses(host: str, settings: Settings) -> Addresses:
     """Return the URLs for `host`, which must be normalized. The settings take precedence."""
-    if host == GITHUB:
-        web, api, copilot = DEFAULT_GITHUB_URL, DEFAULT_GITHUB_API_URL, DEFAULT_COPILOT_URL
-    else:
-        web, api, copilot = f"https://{host}", f"https://api.{host}", f"https://copilot-api.{host}"
+    own = _own_addresses(host)
     return Addresses(
-        web=settings.github_url if _is_set(settings, "github_url") else web,
-        api=settings.github_api_url if _is_set(settings, "github_api_url") else api,
-        copilot=settings.copilot_api_url or copilot,
+        web=settings.github_url if _is_set(settings, "github_url") else own.web,
+        api=settings.github_api_url if _is_set(settings, "github_api_url") else own.api,
+        copilot=settings.copilot_api_url or own.copilot,
     )
+
+
+def overriding(host: str, settings: Settings) -> dict[str, str]:
+    """Return the URL settings that take precedence over the URLs of `host`, with their values."""
+    own = _own_addresses(host)
+    urls = zip(_URL_SETTINGS, (own.web, own.api, own.copilot), strict=True)
+    return {
+        name: getattr(settings, name)
+        for name, url in urls
+        if _is_set(settings, name) and getattr(settings, name) != url
+    }
 
 
 def copilot_url(
@@ -129,6 +137,12 @@ def check_api_url(url: str, host: str, settings: Settings) -> str:
             code="strange_api_host",
         )
     return parts.geturl()
+
+
+def _own_addresses(host: str) -> Addresses:
+    if host == GITHUB:
+        return Addresses(DEFAULT_GITHUB_URL, DEFAULT_GITHUB_API_URL, DEFAULT_COPILOT_URL)
+    return Addresses(f"https://{host}", f"https://api.{host}", f"https://copilot-api.{host}")
 
 
 def _is_plain(parts: SplitResult) -> bool:

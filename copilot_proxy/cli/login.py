@@ -99,6 +99,8 @@ def sign_in(
 
     settings = load_settings()
     target = hosts.normalize(host) if host is not None else hosts.host_of(settings)
+    if host is not None:
+        _report_overrides(target, settings)
     credentials = Credentials.from_settings(settings)
     token = _token_from_stdin() if with_token else None
     flags = "--with-token " if with_token else f"--from {source.value} " if source else ""
@@ -119,6 +121,16 @@ def sign_in(
     except KeyboardInterrupt:
         print_message("\nInterrupted: no token was stored.")
         raise
+
+
+def _report_overrides(host: str, settings: Settings) -> None:
+    """Say which URLs are used although ``--host`` names another host."""
+    from copilot_proxy.auth import hosts
+
+    for name, url in hosts.overriding(host, settings).items():
+        print_message(
+            f"{settings.place_of(name)} takes precedence over --host: {url} is used, not {host}."
+        )
 
 
 async def _login(

@@ -303,6 +303,17 @@ def test_the_host_is_stored_with_the_token(
     assert "acme.ghe.com" == kept["host"]
 
 
+def test_a_url_setting_that_replaces_the_host_is_reported(
+    cli: Cli, simulator: Simulator, own_home: Path
+) -> None:
+    """Otherwise, users would not know why they were not asked to sign in to the host they named."""
+    words = "takes precedence over --host"
+
+    named = cli("login", "--store", "file", "--host", "acme.ghe.com").err
+    assert f"COPILOT_PROXY_GITHUB_URL {words}: {simulator.url} is used" in named
+    assert words not in cli("login", "--store", "file").err
+
+
 def test_an_invalid_host_is_a_usage_error(cli: Cli, simulator: Simulator) -> None:
     """The error contains an example of a host."""
     ran = cli("login", "--host", "evil.example")
