@@ -102,6 +102,10 @@ _NO_SUCH_PATH = ErrorMapping(
     "Otherwise, upgrade copilot-proxy.",
 )
 
+BUSY_PROVIDER: Final = ErrorMapping(
+    hint="The model's provider is busy. Wait a moment, or use another model."
+)
+
 _FILTERED = ErrorMapping(
     status=400,
     type="invalid_request_error",
@@ -252,7 +256,7 @@ _BY_STATUS: Final[Mapping[int, ErrorMapping]] = {
     429: _RATE,
     466: _OLD_VERSION,
     499: ErrorMapping(status=502, retry=False),
-    503: ErrorMapping(hint="The model's provider is busy. Wait a moment, or use another model."),
+    503: BUSY_PROVIDER,
 }
 
 

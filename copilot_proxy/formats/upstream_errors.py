@@ -16,6 +16,7 @@ import msgspec
 from copilot_proxy.errors import CooldownRefusal, CopilotProxyError, UpstreamRefusal, join_sentences
 from copilot_proxy.formats.error_statuses import implied_status
 from copilot_proxy.formats.error_table import (
+    BUSY_PROVIDER,
     WAIT_PLACEHOLDER,
     ErrorMapping,
     default_hint,
@@ -46,12 +47,19 @@ _LONG_WAIT: Final = 60
 SDKs would sleep for days."""
 
 
-def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamRefusal:
-    """Return the error for a response with `status` >= 400 and lowercase header names."""
+def parse_error_response(
+    status: int, headers: Mapping[str, str], body: bytes, *, names_model: bool = True
+) -> UpstreamRefusal:
+    """Return the error for a response with `status` >= 400 and lowercase header names.
+
+    `names_model` is False if the request was not for a particular model.
+    """
     message, code, param, wait = _parse_body(body)
     if wait is not None:
         headers = {"retry-after": wait, **headers}
     mapping = find_mapping(status, code, message)
+    if mapping is BUSY_PROVIDER and not names_model:
+        mapping = ErrorMapping()
     if message.startswith(_AUTHORIZATION_REQUIRED):
         mapping = mapping._replace(hint="Open the page in a browser and try again.")
     if _LIMITED in (status, mapping.status) and seconds_to_wait(headers.get("retry-after")) is None:
@@ -156,7 +164,7 @@ def _parse_body(body: bytes) -> tuple[str, str | None, str | None, str | None]:
         error = _error_object(text)
         if error is None:
             break
-        code = _text(error, "code") or _text(error, "status") or code or _text(error, "type")
+        code = _text(error, "code") or _text(error, "status") or code or _kind(error)
         param = _text(error, "param") or param
         wait = _number(error, "retry_after") or wait
         text = _text(error, "message") or _authorization_message(error)
@@ -201,6 +209,12 @@ def _text(error: Mapping[str, Any], name: str) -> str | None:
     """Return a field's text, or None if it is a number: Gemini's codes only repeat the status."""
     value = error.get(name)
     return value.strip() if isinstance(value, str) and not value.strip().isdigit() else None
+
+
+def _kind(error: Mapping[str, Any]) -> str | None:
+    """Return an error's type, unless it only says that this is an error, as in Responses."""
+    kind = _text(error, "type")
+    return None if kind == "error" else kind
 
 
 def _number(error: Mapping[str, Any], name: str) -> str | None:

@@ -74,6 +74,20 @@ def test_a_failed_token_exchange_may_be_repeated(
     assert "x-should-retry" not in answer.headers
 
 
+def test_a_failed_list_of_models_blames_no_model(simulator: Simulator) -> None:
+    """With a 503, Copilot usually means that a model's provider is busy, but a list has none."""
+    faults = simulator.state.faults
+    with Proxy(settings_at(simulator)) as proxy, proxy.client() as client:
+        faults.on("unavailable_503", path="/models")
+        listed = hint_of(client.get("/v1/models"))
+        faults.on("unavailable_503", path="/chat/completions")
+        asked = hint_of(client.post("/v1/chat/completions", json=CHAT))
+
+    assert "model" not in listed
+    assert "githubstatus.com" in listed
+    assert "model's provider is busy" in asked
+
+
 def test_a_failed_list_of_models_may_be_retried(simulator: Simulator) -> None:
     """Listing models is free, so clients may retry it."""
     simulator.state.github_down = True

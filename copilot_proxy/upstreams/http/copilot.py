@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 INTENT: Final = "conversation-panel"
 _EMBEDDINGS_INTENT: Final = "copilot-panel"
 _MODELS_INTENT: Final = "model-access"
+_MODELS_PATH: Final = "/models"
 _MAX_ERROR_BODY: Final = 256 * 1024
 _PERSONAL: Final = b"Personal Access Token"
 """Part of the body of a 400, 401 or 403 with which Copilot refuses a personal access token."""
@@ -124,7 +125,7 @@ class CopilotUpstream:
         token = await auth.token()
         with never_billed():
             response = await self._send_with_retries(
-                auth, token, "GET", "/models", headers, None, timeout=_MODELS_TIMEOUT
+                auth, token, "GET", _MODELS_PATH, headers, None, timeout=_MODELS_TIMEOUT
             )
             try:
                 return parse_models(await CopilotResponse(response, stream_requested=False).whole())
@@ -168,7 +169,7 @@ class CopilotUpstream:
                     continue
             if token.direct and _PERSONAL in body:
                 raise personal_token_error(token.value)
-            refusal = _response_error(response, body)
+            refusal = _response_error(response, body, names_model=path != _MODELS_PATH)
             if may_be_outdated(refusal):
                 auth.forbidden(token)
             raise refusal
@@ -239,7 +240,7 @@ async def _read_error_body(response: HttpResponse) -> bytes:
     return body
 
 
-def _response_error(response: HttpResponse, body: bytes) -> UpstreamError:
+def _response_error(response: HttpResponse, body: bytes, *, names_model: bool) -> UpstreamError:
     if response.status < 400:
         return broken_responses.unexpected_status(response.status)
-    return parse_error_response(response.status, response.headers, body)
+    return parse_error_response(response.status, response.headers, body, names_model=names_model)
