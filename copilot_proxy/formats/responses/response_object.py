@@ -1,9 +1,15 @@
 """Fills in the fields that a response object needs besides its output."""
 
+from typing import Final
+
 from copilot_proxy.errors import CopilotProxyError, join_sentences
 from copilot_proxy.formats.chat_completions.errors import error_body
+from copilot_proxy.formats.permanent_errors import is_permanent, permanent_fields
 from copilot_proxy.formats.types import Json, Response, ResponsesRequest
 from copilot_proxy.masking import mask
+
+_NO_CODE: Final = "server_error"
+"""The code of an error without one."""
 
 
 def base_response(request: ResponsesRequest, model: str, created: int) -> Response:
@@ -45,16 +51,24 @@ def failed_response(response: Response, error: CopilotProxyError, request_id: st
     return {
         **response,
         "status": "failed",
-        "error": {**body, "code": error.code or "server_error"},
+        "error": {**body, "code": error.code or _NO_CODE},
     }
 
 
 def error_fields(failure: CopilotProxyError) -> Json:
-    """Return ``{"message", "hint"}`` for an error from Copilot.
+    """Return the fields that clients read in an error that Copilot sent as an event.
 
-    The message also contains the hint, since most clients show only the message.
+    The code is OpenAI's if it has one for the error, since clients decide by it whether to wait, to
+    compact the conversation or to stop. `upstream` contains Copilot's code. The message also
+    contains the hint, since most clients show only the message.
     """
-    return {"message": mask(join_sentences(failure.message, failure.hint)), "hint": failure.hint}
+    fields: Json = {
+        "code": failure.code or _NO_CODE,
+        "message": mask(join_sentences(failure.message, failure.hint)),
+        "hint": failure.hint,
+        **failure.extra,
+    }
+    return permanent_fields(fields) if is_permanent(failure) else fields
 
 
 def _number(value: object) -> object:

@@ -35,7 +35,6 @@ from copilot_proxy.formats.types import (
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _ENDS: Final = frozenset(TERMINAL.values())
-_TOO_LONG: Final = "context_length_exceeded"
 _TEXTS: Final = frozenset(
     f"response.{kind}.delta"
     for kind in ("output_text", "refusal", "reasoning_summary_text", "reasoning_text")
@@ -223,8 +222,7 @@ class ResponsesRepair:
             error = response.get("error")
             error = error if isinstance(error, dict) else {}
             self.failure = parse_error_event({"error": error})
-            fields = {"code": _code(error, self.failure), **error_fields(self.failure)}
-            response["error"] = {**error, **fields}
+            response["error"] = {**error, **error_fields(self.failure)}
 
     def _error(self, event: ResponsesEvent) -> ResponsesEvent:
         """Return an error event in the flat form that clients of this API expect.
@@ -241,13 +239,6 @@ class ResponsesRepair:
         self.is_finished = True
         return {
             **{name: value for name, value in event.items() if name != "error"},
-            "code": _code(error, failure),
             "param": error.get("param"),
             **error_fields(failure),
         }
-
-
-def _code(error: Json, failure: CopilotProxyError) -> object:
-    """Return Copilot's error code, or OpenAI's if the prompt is too long. OpenAI's code makes
-    clients compact the conversation."""
-    return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")

@@ -403,9 +403,12 @@ def test_a_failed_response_is_passed_on_and_reported() -> None:
         ),
         (
             {"type": "error", "error": {"code": "rate_limited", "message": "No."}, "x": 1},
-            {"code": "rate_limited", "message": "No.", "param": None, "x": 1},
+            {"code": "rate_limit_exceeded", "message": "No.", "param": None, "x": 1},
         ),
-        ({"type": "error", "error": "No."}, {"code": None, "message": "No.", "param": None}),
+        (
+            {"type": "error", "error": "No."},
+            {"code": "server_error", "message": "No.", "param": None},
+        ),
     ],
 )
 def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> None:
@@ -416,12 +419,39 @@ def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> No
     events = stream.feed(event)
 
     sent["message"] += f" {events[0]['hint']}"
-    assert [{"type": "error", "sequence_number": 1, **sent, "hint": events[0]["hint"]}] == events
+    added = {name: events[0][name] for name in ("hint", "upstream")}
+    assert [{"type": "error", "sequence_number": 1, **sent, **added}] == events
     assert events[0]["hint"]
     check_event(events[0])
     assert [] == stream.close()
     assert stream.failure is not None
     assert "No." == stream.failure.message
+
+
+@pytest.mark.parametrize(
+    ("code", "sent"),
+    [
+        ("user_model_rate_limited:gpt-5.6", "rate_limit_exceeded"),
+        ("quota_exceeded", "insufficient_quota"),
+        ("model_max_prompt_tokens_exceeded", "context_length_exceeded"),
+        ("cyber_policy", "cyber_policy"),
+        (429, "server_error"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["failed", "error"])
+def test_a_failure_has_the_code_that_clients_know(kind: str, code: object, sent: str) -> None:
+    """By OpenAI's code, Codex decides whether to wait, to compact or to stop."""
+    up = Upstream()
+    error = {"code": code, "message": "The budget is exhausted."}
+    failed = {"type": "error", **error} if kind == "error" else up.end([], "failed", error=error)
+
+    *_, last = repair([*up.begin(), failed])
+
+    reported = last if kind == "error" else last["response"]["error"]
+    assert sent == reported["code"]
+    assert (code if isinstance(code, str) else None) == reported["upstream"]["code"]
+    # opencode retries an error whose text has this word.
+    assert ("exhausted" in reported["message"]) == (sent in ("rate_limit_exceeded", "server_error"))
 
 
 def test_an_error_as_the_first_event_is_raised() -> None:
