@@ -95,7 +95,8 @@ def repeat_refusal(error: CopilotProxyError, remaining: int) -> CooldownRefusal:
         # The message may mention a waiting time, part of which has already passed.
         message = f"Copilot's earlier response: {message}"
         status, code = error.upstream_status, error.upstream_code
-        mapping = find_mapping(status, code, error.message)
+        # An error event has no status of its own.
+        mapping = find_mapping(error.status if status == 200 else status, code, error.message)
     else:
         status, code, mapping = error.status, None, ErrorMapping(hint=error.hint, retry=False)
     headers = _retry_headers({**error.headers, "retry-after": str(remaining)}, mapping)

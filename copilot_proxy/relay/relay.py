@@ -140,7 +140,11 @@ class Relay:
                 async with aclosing(await self._upstream.send(call)) as answer:
                     record.add_headers(answer.headers)
                     answers.append(await answer.whole())
-                vectors += embeddings.vectors(answers[-1], len(batch))
+                    try:
+                        vectors += embeddings.vectors(answers[-1], len(batch))
+                    except UpstreamRefusal as error:
+                        answer.refused(error)
+                        raise
             record.mark_first_token()
             counts = embeddings.usage(answers)
             record.usage = {**counts, "completion_tokens": 0}

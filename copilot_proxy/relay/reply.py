@@ -92,6 +92,7 @@ class Reply:
         record.add_headers(response.headers)
         self.before_last: BeforeLast | None = None
         self._is_read = False
+        self._was_refused = False
         self._kind: object = self  # no event has this type
         self._deadline: float | None = None
         """When to stop waiting for the end, in the event loop's time."""
@@ -125,6 +126,9 @@ class Reply:
             self._record.mark_first_token()
             await self._prepare_last(events)
             return translator.whole(events)
+        except UpstreamRefusal as error:
+            self._report(error)
+            raise
         finally:
             self._record_usage()
 
@@ -153,6 +157,7 @@ class Reply:
                         await self._prepare_last(translated.events)
                     yield translated.events
                 if translated.failure is not None:
+                    self._report(translated.failure)
                     raise translated.failure
                 if translated.has_ended:
                     done = True
@@ -250,6 +255,12 @@ class Reply:
         if len(self._record.unknown) < _MAX_UNKNOWN:
             self._record.unknown += unknown_in_event(self._prepared.api.name, event)
 
+    def _report(self, failure: CopilotProxyError) -> None:
+        """Report to the upstream that the request was refused after all; do so once."""
+        if isinstance(failure, UpstreamRefusal) and not self._was_refused:
+            self._was_refused = True
+            self._response.refused(failure)
+
     def _record_usage(self) -> None:
         translator = self._translator
         self._record.usage = translator.usage
@@ -257,6 +268,7 @@ class Reply:
         self._record.finished = translator.is_finished
         self._record.finish_reason = translator.finish_reason
         if (failure := translator.failure) is not None:
+            self._report(failure)
             self._record.mark_failed(code_of(failure), failure.status)
             if isinstance(failure, UpstreamRefusal) and failure.copilot_usage is not None:
                 self._record.copilot_usage = failure.copilot_usage

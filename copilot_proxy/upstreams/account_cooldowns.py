@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from copilot_proxy.auth.copilot_auth import Clock, CopilotToken, TokenSource
 from copilot_proxy.errors import CooldownRefusal
 from copilot_proxy.masking import Secret
-from copilot_proxy.upstreams.cooldowns import Cooldown, Cooldowns
+from copilot_proxy.upstreams.cooldowns import Cooldown, Cooldowns, Guard
 
 _T = TypeVar("_T")
 
@@ -36,21 +36,21 @@ class AccountCooldowns:
         api: str,
         model: str,
         ask: Callable[[CopilotToken], Awaitable[_T]],
-    ) -> _T:
-        """Call `ask` with `token` and return the result.
+    ) -> tuple[_T, Guard]:
+        """Call `ask` with `token`. Return the result, and the guard for refusals that arrive later.
 
         During a cooldown, the token of a newer sign-in is used instead. Raises `CooldownRefusal` if
         there is no newer sign-in, or if that one has a cooldown too.
         """
         try:
-            with self.of(auth, token).guard(api, model):
-                return await ask(token)
+            with self.of(auth, token).guard(api, model) as guard:
+                return await ask(token), guard
         except CooldownRefusal:
             other = await auth.successor(token)
             if other is None:
                 raise
-        with self.of(auth, other).guard(api, model):
-            return await ask(other)
+        with self.of(auth, other).guard(api, model) as guard:
+            return await ask(other), guard
 
     def active(self, auth: TokenSource) -> list[Cooldown]:
         """Return the active cooldowns of `auth`."""

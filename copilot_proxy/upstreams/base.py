@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from copilot_proxy.auth.copilot_auth import AuthState, TokenSource
 from copilot_proxy.catalogue import Catalogue
+from copilot_proxy.errors import UpstreamRefusal
 from copilot_proxy.headers import Initiator
 from copilot_proxy.upstreams.catalogue_cache import MAX_AGE
 from copilot_proxy.upstreams.cooldowns import Cooldown
@@ -45,12 +46,19 @@ class Call(NamedTuple):
         return self.body.get("stream") is True
 
 
+def ignore_refusal(error: UpstreamRefusal) -> None:
+    """Do nothing; for responses to requests without cooldowns."""
+
+
 class UpstreamResponse(Protocol):
     """The response to an accepted request. Use `receive` if `is_stream` is true, otherwise
     `whole`."""
 
     headers: Mapping[str, str]
     is_stream: bool
+    refused: Callable[[UpstreamRefusal], None]
+    """To be called if the response turns out to be a refusal, so that similar requests are not sent
+    for a while."""
 
     async def whole(self) -> Any:
         """Return the decoded JSON of the body. Raises `UpstreamError`."""

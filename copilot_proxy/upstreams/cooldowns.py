@@ -6,16 +6,18 @@ the third failure in a row within a minute starts a short cooldown.
 
 During a cooldown, requests are answered with the same refusal and the remaining time. After a
 cooldown, the breaker is half-open: one request, the probe, is sent. If Copilot accepts it, the
-breaker closes; if not, the next cooldown is longer.
+breaker closes; if not, the next cooldown is longer. Copilot may also accept a request with status
+200, and refuse it in an event; that counts like a refusal by status.
 
 Nothing here waits or sends anything, so tests need no clock and no server.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Any, Final, Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from copilot_proxy.errors import (
     CopilotProxyError,
@@ -80,6 +82,9 @@ class _Breaker:
         return (self.probe_at if self.until is None else self.until) - now
 
 
+_Failures = Mapping[_Target, list[float]]
+"""The times of recent failures."""
+_NONE: Final[_Failures] = MappingProxyType({})
 _Probed = tuple[_Target, _Breaker]
 """The target of a half-open breaker that a request probes, and the breaker."""
 
@@ -104,24 +109,46 @@ class Cooldowns:
         self._breakers: dict[_Target, _Breaker] = {}
         self._failures: dict[_Target, list[float]] = {}
 
-    def guard(self, api: str, model: str) -> "_Guard":
+    def guard(self, api: str, model: str) -> "Guard":
         """Return a context in which to send a request to Copilot and wait for the answer's status.
 
         Entering it raises `errors.CooldownRefusal` during a cooldown.
         """
-        return _Guard(self, api, model)
+        return Guard(self, api, model)
 
     def _begin(self, api: str, model: str) -> list[_Probed]:
         """Return the half-open breakers that a request probes. Raises `CooldownRefusal`."""
         return self._admit(_targets(model, api)) if self._breakers else []
 
-    def _succeeded(self, api: str, model: str, probed: list[_Probed]) -> None:
+    def _succeeded(self, api: str, model: str, probed: list[_Probed]) -> _Failures:
+        """Close the breakers that the request has probed, and forget the earlier failures of its
+        targets. Returns the latter."""
         for target, breaker in probed:
             if self._breakers.get(target) is breaker:
                 del self._breakers[target]
-        if self._failures:
-            for target in _targets(model, api):
-                self._failures.pop(target, None)
+        if not self._failures:
+            return _NONE
+        targets = _targets(model, api)
+        return {one: self._failures.pop(one) for one in targets if one in self._failures}
+
+    def _failed_later(
+        self,
+        api: str,
+        model: str,
+        probed: list[_Probed],
+        forgotten: _Failures,
+        error: CopilotProxyError,
+    ) -> None:
+        """Handle `error` as if Copilot had sent it instead of the status."""
+        target = _target_of(error, model, api)
+        if target is None:
+            return
+        before = next((breaker for one, breaker in probed if one == target), None)
+        if before is not None and target not in self._breakers:
+            _remember(self._breakers, target, before)
+        if target in forgotten and target not in self._failures:
+            _remember(self._failures, target, forgotten[target])
+        self._failed(api, model, [] if before is None else [(target, before)], error)
 
     def _failed(self, api: str, model: str, probed: list[_Probed], error: BaseException) -> None:
         target = _target_of(error, model, api)
@@ -212,25 +239,30 @@ class Cooldowns:
             )
 
 
-class _Guard:
+class Guard:
     """The context manager for a request. This is a class because a generator would take several
     times as long."""
 
-    __slots__ = ("_api", "_cooldowns", "_model", "_probed")
+    __slots__ = ("_api", "_cooldowns", "_forgotten", "_model", "_probed")
 
     def __init__(self, cooldowns: Cooldowns, api: str, model: str) -> None:
         self._cooldowns = cooldowns
         self._api = api
         self._model = model
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._probed = self._cooldowns._begin(self._api, self._model)
+        return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
-            self._cooldowns._succeeded(self._api, self._model, self._probed)
+            self._forgotten = self._cooldowns._succeeded(self._api, self._model, self._probed)
         else:
             self._cooldowns._failed(self._api, self._model, self._probed, error)
+
+    def refused(self, error: CopilotProxyError) -> None:
+        """Report a refusal that arrived as an event, after a status of 200."""
+        self._cooldowns._failed_later(self._api, self._model, self._probed, self._forgotten, error)
 
 
 def _targets(model: str, api: str) -> tuple[_Target, ...]:

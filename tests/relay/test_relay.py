@@ -12,6 +12,7 @@ from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.relay import Relay
 from tests.formats.routes import APIS, every_client
 from tests.formats.rules.asking import body_of
+from tests.relay.test_reply import Upstream
 
 
 class Refusing:
@@ -49,3 +50,30 @@ async def test_a_bare_refusal_names_the_tool(client: str) -> None:
         "Copilot refused the request without giving a reason. The likely cause is 'oneOf' in "
         "parameters.properties.a of the tool 'read.file'." == caught.value.message
     )
+
+
+class Embedding(Refusing):
+    """An upstream that accepts requests, and refuses them in its answer."""
+
+    def __init__(self) -> None:
+        error = {"message": "No.", "code": "rate_limited"}
+        self.response = Upstream(body={"error": error})
+
+    def cached_catalogue(self, auth: Any = None) -> Catalogue:
+        return parse_models([{"id": "embed", "capabilities": {"type": "embeddings"}}])
+
+    async def send(self, call: Any) -> Any:
+        return self.response
+
+
+@pytest.mark.anyio
+async def test_embeddings_that_are_refused_in_the_answer() -> None:
+    """The upstream learns about the refusal, so that it can pause."""
+    upstream: Any = Embedding()
+    relay = Relay(upstream, default_model="gemini-4-neon", report=lambda record: None)
+    request = {"model": "embed", "input": ["Hi"]}
+
+    with pytest.raises(UpstreamRefusal) as caught:
+        await relay.embeddings(request, RequestRecord("r", "embeddings"))
+
+    assert [caught.value] == upstream.response.refusals

@@ -1,12 +1,14 @@
 """A reply shows how Copilot's answer ended, and which parts of the request Copilot dropped."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.errors import BrokenResponse, CopilotProxyError, UpstreamRefusal
 from copilot_proxy.formats.sse import DONE
 from copilot_proxy.logs.text_format import TextFormatter
 from copilot_proxy.relay.records import RequestRecord
@@ -23,6 +25,8 @@ class Upstream:
     def __init__(self, *batches: Sequence[bytes], body: object = None) -> None:
         self.headers: dict[str, str] = {}
         self.is_stream = body is None
+        self.refusals: list[UpstreamRefusal] = []
+        self.refused = self.refusals.append
         self._batches = list(batches)
         self._body = body
 
@@ -100,3 +104,26 @@ async def test_fields_dropped_by_copilot_are_in_the_header_or_the_log(
     line = TextFormatter(color=False).format(entry)
     assert early is ("Copilot reports 1 dropped" in header)
     assert early is not ("Copilot reports 1 dropped" in line)
+
+
+LIMITED = b'{"type": "error", "error": {"type": "rate_limit_error", "message": "No."}}'
+
+
+@every_client
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.anyio
+async def test_a_refusal_by_claude_is_reported_once(client: str, streamed: bool) -> None:
+    """The upstream learns that the model has refused the request in an event or in its answer."""
+    request = sent(client, claude("claude-sonnet-5.5"))
+    upstream: Any = (
+        Upstream([START % b"", LIMITED]) if streamed else Upstream(body=json.loads(LIMITED))
+    )
+    made = Reply(upstream, request, RequestRecord("r", client))
+
+    with suppress(CopilotProxyError):
+        if streamed:
+            assert [batch async for batch in made.events()]
+        else:
+            await made.whole()
+
+    assert ["rate_limit_exceeded"] == [one.code for one in upstream.refusals]

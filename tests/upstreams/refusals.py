@@ -70,11 +70,17 @@ def made(word: str) -> CopilotProxyError:
 def ask(
     cooldowns: Cooldowns, outcome: str = "ok", model: str = MODEL, api: str = API
 ) -> CooldownRefusal | None:
-    """Send a request that upstream answers with `outcome`; return any remembered refusal."""
+    """Send a request that upstream answers with `outcome`; return any remembered refusal.
+
+    An outcome such as ``200:limited`` is a refusal that arrives as an event.
+    """
+    at_once = "" if outcome.startswith("200:") else outcome
     try:
-        with cooldowns.guard(api, model):
-            if outcome != "ok":
+        with cooldowns.guard(api, model) as guard:
+            if at_once not in ("", "ok"):
                 raise made(outcome)
+        if not at_once:
+            guard.refused(made(outcome.removeprefix("200:")))
     except CooldownRefusal as refused:
         return refused
     except CopilotProxyError:

@@ -103,6 +103,25 @@ def test_a_limit_is_repeated_until_it_is_over(
     assert 3 == count_calls(simulator)
 
 
+@pytest.mark.parametrize("fault", ["error_chunk", "error_first_chunk"])
+@pytest.mark.parametrize("asked", ["gpt-4o", "gpt-5.4"])
+@pytest.mark.parametrize("api", list(ASKS))
+def test_a_limit_in_an_event_starts_a_cooldown(
+    client: httpx.Client, simulator: Simulator, api: str, asked: str, fault: str
+) -> None:
+    """On every API, translated or not, Copilot may refuse a stream after its status."""
+    path, body, _ = ASKS[api]
+    body = {**body, "model": asked, "stream": True}
+    once(simulator, fault, "user_model_rate_limited", times=3)
+    answers = [client.post(path, json=body) for _ in range(4)]
+
+    assert all("rate_limit" in answer.text for answer in answers)
+    assert (429, "10") == (answers[-1].status_code, answers[-1].headers["retry-after"])
+    assert "limit applies to the model" in answers[-1].json()["error"]["hint"]
+    assert 3 == count_calls(simulator)
+    assert 200 == client.post(path, json={**body, "model": "gpt-4.1"}).status_code
+
+
 def test_a_limit_of_the_account_stops_every_model(
     client: httpx.Client, simulator: Simulator, now: Time
 ) -> None:

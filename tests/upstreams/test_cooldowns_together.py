@@ -49,6 +49,29 @@ def test_a_probe_that_hangs(cooldowns: Cooldowns, now: Time, events: str) -> Non
     assert not cooldowns.active()
 
 
+@pytest.mark.parametrize(
+    "events",
+    [
+        "limited=30",
+        "limited limited limited",
+        "limited limited ok limited",
+        "global=60 +59",
+        "quota quota quota",
+        "vendor vendor vendor +10 vendor",
+        "limited limited limited +10 limited +20 limited",
+        "500 500 500",
+    ],
+)
+def test_a_refusal_in_an_event_counts_like_a_status(now: Time, events: str) -> None:
+    """Copilot may accept a request first; the cooldowns are the same."""
+    later = " ".join(
+        one if one[0] == "+" or one == "ok" else f"200:{one}" for one in events.split()
+    )
+
+    expected = left(Cooldowns(now.clock.monotonic), now, events)
+    assert expected == left(Cooldowns(now.clock.monotonic), now, later)
+
+
 def test_a_disconnected_probe_does_not_count(cooldowns: Cooldowns, now: Time) -> None:
     """When a probe's client disconnects, the next request becomes the probe."""
     left(cooldowns, now, "403 403 403 +10")

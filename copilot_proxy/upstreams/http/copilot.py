@@ -98,14 +98,14 @@ class CopilotUpstream:
         content = call.content or await run_if_large(
             call.size, encode_request, call.body, call.size
         )
-        response = await self.account_cooldowns.call(
+        response, guard = await self.account_cooldowns.call(
             auth,
             token,
             call.api,
             str(call.body.get("model")),
             lambda token: self._send_with_retries(auth, token, "POST", path, headers, content),
         )
-        return CopilotResponse(response, stream_requested=call.stream)
+        return CopilotResponse(response, stream_requested=call.stream, refused=guard.refused)
 
     def state(self) -> AuthState:
         """Return the sign-in state for ``/health``."""

@@ -9,12 +9,13 @@ from typing import Any, Final, TypeVar
 import httpx
 import msgspec
 
-from copilot_proxy.errors import BrokenResponse
+from copilot_proxy.errors import BrokenResponse, UpstreamRefusal
 from copilot_proxy.formats import broken_responses
 from copilot_proxy.formats.decompression import ENCODINGS, DecompressionError, Decompressor
 from copilot_proxy.formats.lenient_json import decode_leniently
 from copilot_proxy.formats.sizes import size_text
 from copilot_proxy.formats.sse import EventDecoder, EventTooLarge
+from copilot_proxy.upstreams.base import ignore_refusal
 from copilot_proxy.upstreams.http.transport import HttpResponse, receive_by_reading
 
 _Result = TypeVar("_Result")
@@ -31,7 +32,14 @@ _DRAIN_TIMEOUT: Final = 0.3
 class CopilotResponse:
     """A successful response from Copilot, whose body has not been read."""
 
-    def __init__(self, response: HttpResponse, *, stream_requested: bool) -> None:
+    def __init__(
+        self,
+        response: HttpResponse,
+        *,
+        stream_requested: bool,
+        refused: Callable[[UpstreamRefusal], None] = ignore_refusal,
+    ) -> None:
+        self.refused = refused
         self._response = response
         self.headers = response.headers
         self.is_stream = _is_stream(response.headers, stream_requested)

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from copilot_proxy import headers as identity_headers
 from copilot_proxy.auth.copilot_auth import AuthState, CopilotToken, TokenSource
 from copilot_proxy.catalogue import Catalogue
-from copilot_proxy.errors import BrokenResponse, UpstreamUnreachable
+from copilot_proxy.errors import BrokenResponse, UpstreamRefusal, UpstreamUnreachable
 from copilot_proxy.formats.pi_ai.api import PI_AI
 from copilot_proxy.formats.upstream_api import UpstreamApi
 from copilot_proxy.headers import Identity
 from copilot_proxy.network.proxies import proxy_for
-from copilot_proxy.upstreams.base import Call, UpstreamResponse
+from copilot_proxy.upstreams.base import Call, UpstreamResponse, ignore_refusal
 from copilot_proxy.upstreams.catalogue_cache import MAX_AGE
 from copilot_proxy.upstreams.cooldowns import Cooldown
 from copilot_proxy.upstreams.http.copilot import (
@@ -49,6 +49,7 @@ class PiAiStreamResponse:
         closing: AsyncExitStack,
     ) -> None:
         self.headers = headers
+        self.refused: Callable[[UpstreamRefusal], None] = ignore_refusal
         self._exchange = exchange
         self._more = more
         self._closing = closing
@@ -85,6 +86,7 @@ class PiAiWholeResponse:
 
     def __init__(self, api: str, headers: Mapping[str, str], body: Any) -> None:
         self.headers = headers
+        self.refused: Callable[[UpstreamRefusal], None] = ignore_refusal
         self._body = {"type": "whole", "api": api, "body": body}
 
     async def whole(self) -> Any:
@@ -131,13 +133,15 @@ class PiAiUpstream:
             return await self._copilot.send(call)
         auth = call.auth or self._auth
         token = await auth.token()
-        return await self._copilot.account_cooldowns.call(
+        response, guard = await self._copilot.account_cooldowns.call(
             auth,
             token,
             call.api,
             str(call.body.get("model")),
             lambda token: self._send_with_retries(auth, call, token),
         )
+        response.refused = guard.refused
+        return response
 
     def state(self) -> AuthState:
         """Return the sign-in state for ``/health``."""
