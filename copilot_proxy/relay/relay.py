@@ -22,13 +22,14 @@ from copilot_proxy.formats.upstream_api import is_same_api
 from copilot_proxy.large_work import run_if_large, run_in_turn
 from copilot_proxy.relay.admission import Admission, AdmitAll, admit
 from copilot_proxy.relay.caller import SERVER_USER, Caller
+from copilot_proxy.relay.calls import make_call
 from copilot_proxy.relay.costs import learn_event_size
 from copilot_proxy.relay.hints import Hints, name_client_field
 from copilot_proxy.relay.model_resolver import ModelResolver
 from copilot_proxy.relay.recording import Recording
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply, notes_header
-from copilot_proxy.relay.sender import Sender, make_call
+from copilot_proxy.relay.sender import Sender
 from copilot_proxy.relay.small_jobs import small_job
 from copilot_proxy.tokenizer import count, decode
 from copilot_proxy.upstreams.base import Upstream

@@ -1,12 +1,13 @@
 """Sends a conversation to Copilot, and again in a different form if Copilot refuses it.
 
 Copilot does not bill refused requests. A request is only sent again if Copilot refuses the API, the
-reasoning of earlier answers, stop sequences, or message fields or betas that it names. It is sent
-again at most once for each of these reasons, but twice for fields and betas. Without a catalogue,
+reasoning of earlier answers, stop sequences, an effort (and names others), a schema for the output,
+or message fields or betas that it names. It is sent again at most once for each of these reasons,
+but twice for fields and betas. Without a catalogue,
 every API is tried.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from copilot_proxy.formats.error_table import WRONG_API_CODE, is_foreign_reasoni
 from copilot_proxy.formats.large_json import encode_request
 from copilot_proxy.formats.reasoning_cache import ReasoningCache, RefusedReasoning
 from copilot_proxy.formats.refusal_diagnosis import diagnose, explain_unlisted
+from copilot_proxy.formats.refused_features import Features, refused_features, with_features
 from copilot_proxy.formats.refused_fields import FieldPath, drop_refused, occurs, refused_fields
 from copilot_proxy.formats.stop_sequences import is_refusal
 from copilot_proxy.formats.translation import PreparedRequest, prepare
@@ -25,13 +27,16 @@ from copilot_proxy.formats.upstream_api import UpstreamApi
 from copilot_proxy.large_work import LARGE, run_if_large, run_in_turn
 from copilot_proxy.relay.admission import Admission, admit
 from copilot_proxy.relay.caller import Caller
+from copilot_proxy.relay.calls import conversation_call, for_model
 from copilot_proxy.relay.model_resolver import ModelResolver, ResolvedModel
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.relay.reply import Reply
-from copilot_proxy.upstreams.base import Call, Upstream
+from copilot_proxy.upstreams.base import Upstream
 
 _Listed = tuple[str, tuple[str, ...]]
 """A model's id and its listed endpoints."""
+_ListedEfforts = tuple[str, tuple[str, ...]]
+"""A model's id and its listed efforts."""
 
 
 @dataclass(kw_only=True)
@@ -60,6 +65,10 @@ class _Attempt:
     """The number of times that the request was sent without something that Copilot had refused."""
     accepts_stops: bool = True
     """False if the model has refused stop sequences."""
+    features: Features = field(default_factory=dict)
+    """The features that differ from the catalogue, from refusals of earlier requests."""
+    learned: Features = field(default_factory=dict)
+    """The features that differ from the catalogue, from refusals of this request."""
 
 
 class _Ready(NamedTuple):
@@ -83,6 +92,8 @@ class Sender:
         self._unsupported: dict[_Listed, tuple[UpstreamApi, ...]] = {}
         """The APIs on which Copilot has refused each model."""
         self._refused_fields: dict[_Listed, tuple[FieldPath, ...]] = {}
+        self._efforts: dict[_ListedEfforts, Features] = {}
+        """The efforts of models for which the catalogue lists others."""
         self._without_stops: set[_Listed] = set()
         """The models that have refused stop sequences."""
 
@@ -122,6 +133,7 @@ class Sender:
             refused=list(self._unsupported.get(listed, ())) if listed is not None else [],
             refused_fields=self._refused_fields.get(listed, ()) if listed is not None else (),
             accepts_stops=listed not in self._without_stops,
+            features=self._efforts.get(_listed_efforts(resolved), {}) if self._efforts else {},
         )
         notes = [*record.notes, *resolved.notes]
         ready = await self._prepare(attempt, record)
@@ -129,7 +141,11 @@ class Sender:
             prepared = ready.prepared
             prepared.notes[:0] = notes
             try:
-                response = await self._upstream.send(_call(ready, attempt, record))
+                response = await self._upstream.send(
+                    conversation_call(
+                        prepared, ready.body, ready.content, attempt.resolved, record, caller
+                    )
+                )
             except UpstreamRefusal as error:
                 diagnose(error, prepared.body, prepared.tool_names)
                 repaired = await self._repaired(error, attempt, prepared, record)
@@ -153,6 +169,9 @@ class Sender:
             self._refused_fields[attempt.listed] = attempt.refused_fields
         if not attempt.accepts_stops and attempt.listed is not None:
             self._without_stops.add(attempt.listed)
+        # A schema is only refused by some of a model's backends, so that is not remembered.
+        if efforts := attempt.learned.get("reasoning_effort"):
+            self._efforts[_listed_efforts(attempt.resolved)] = {"reasoning_effort": efforts}
 
     async def _known_foreign(
         self, client: ClientApi, request: ClientRequest, model: str, size: int
@@ -172,7 +191,7 @@ class Sender:
         prepared = prepare(
             attempt.client,
             attempt.request,
-            attempt.resolved.model,
+            with_features(attempt.resolved.model, {**attempt.features, **attempt.learned}),
             self._reasoning,
             caller=attempt.caller.identity,
             fixed_api=attempt.fixed_api,
@@ -184,7 +203,7 @@ class Sender:
             request_id=record.request_id,
         )
         body = prepared.api.with_cache_key(prepared.body, record.attribution.session)
-        body = _for_model(body, attempt.resolved)
+        body = for_model(body, attempt.resolved)
         body = drop_refused(body, prepared.headers, attempt.refused_fields, prepared.notes)
         # An upstream with its own API does not receive JSON over HTTP.
         is_json = attempt.fixed_api is None
@@ -217,15 +236,31 @@ class Sender:
         if attempt.accepts_stops and "stop" in prepared.body and is_refusal(error.message):
             attempt.accepts_stops = False
             return await self._prepare(attempt, record)
+        if attempt.resolved.model is not None and _learn_features(error, attempt, prepared):
+            return _if_changed(await self._prepare(attempt, record), prepared)
         is_foreign = is_foreign_reasoning(error.upstream_code, error.message)
         if not is_foreign or not attempt.restores_reasoning:
             return None
         attempt.restores_reasoning = False
         attempt.foreign = frozenset(attempt.client.encrypted_reasoning(attempt.request))
         with suppress(RequestError):  # there was only reasoning
-            repaired = await self._prepare(attempt, record)
-            return repaired if repaired.prepared.body != prepared.body else None
+            return _if_changed(await self._prepare(attempt, record), prepared)
         return None
+
+
+def _learn_features(error: UpstreamRefusal, attempt: _Attempt, prepared: PreparedRequest) -> bool:
+    """Return whether the refusal shows that a feature differs from the catalogue, for the first
+    time for this request and feature."""
+    features = refused_features(error, prepared.body)
+    if not features or not features.keys().isdisjoint(attempt.learned):
+        return False
+    attempt.learned = {**attempt.learned, **features}
+    return True
+
+
+def _if_changed(repaired: _Ready, prepared: PreparedRequest) -> _Ready | None:
+    """Return `repaired`, or None if Copilot has already refused the same body."""
+    return repaired if repaired.prepared.body != prepared.body else None
 
 
 def _droppable(
@@ -240,60 +275,5 @@ def _droppable(
     return [path for path in fields if occurs(prepared.body, prepared.headers, path)]
 
 
-def _call(ready: _Ready, attempt: _Attempt, record: RequestRecord) -> Call:
-    """Return the call for a prepared request, and record how it is sent."""
-    prepared = ready.prepared
-    record.route, record.notes = prepared.api.name, prepared.notes
-    record.initiator, record.images = prepared.initiator, prepared.images
-    record.prompt = ready.body
-    _count_attempt(record, attempt.resolved)
-    return Call(
-        api=prepared.api.name,
-        path=prepared.api.path,
-        body=ready.body,
-        content=ready.content,
-        initiator=prepared.initiator,
-        vision=prepared.images > 0 or prepared.pdf_as_image,
-        request_id=record.request_id,
-        headers=prepared.headers,
-        auth=attempt.caller.auth,
-        size=record.size,
-    )
-
-
-def make_call(
-    api: str,
-    path: str,
-    resolved: ResolvedModel,
-    body: UpstreamBody,
-    record: RequestRecord,
-    caller: Caller,
-    headers: Mapping[str, str] | None = None,
-) -> Call:
-    """Return a call to Copilot for anything but a conversation."""
-    _count_attempt(record, resolved)
-    return Call(
-        api=api,
-        path=path,
-        body=_for_model(body, resolved),
-        initiator=record.initiator,
-        vision=record.images > 0,
-        request_id=record.request_id,
-        headers=headers or {},
-        auth=caller.auth,
-        size=record.size,
-    )
-
-
-def _count_attempt(record: RequestRecord, resolved: ResolvedModel) -> None:
-    record.model, record.listed = resolved.id, resolved.model
-    record.attempts += 1
-
-
-def _for_model(body: UpstreamBody, resolved: ResolvedModel) -> UpstreamBody:
-    """Return the body with the id of the resolved model.
-
-    All calls use this, so that Copilot is never asked for any model but the one that the caller's
-    key was found to allow.
-    """
-    return {**body, "model": resolved.id}
+def _listed_efforts(resolved: ResolvedModel) -> _ListedEfforts:
+    return resolved.id, resolved.model.reasoning_efforts if resolved.model is not None else ()
