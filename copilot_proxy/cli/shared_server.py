@@ -4,6 +4,7 @@ The shared server is a separate process. It is detached from the terminal, and s
 client has exited. `server_process` is its program.
 """
 
+import errno
 import json
 import os
 import socket
@@ -36,28 +37,28 @@ _POLL: Final = 0.05
 _ADDRESS_FILE: Final = "server.json"
 _LOG_FILE: Final = "server.log"
 _LAST_LINES: Final = 5
+_TRIAL_FILE: Final = "trial"
+_TRIAL_SIZE: Final = 4096
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]:
     """Yield a server that runs at least as long as the block. Raises `CopilotProxyError`.
 
-    With `simulate`, the server uses a simulator, and is not shared if the state folder is not
-    writable.
+    With `simulate`, the server uses a simulator. A new server is not shared if the disk of the
+    state folder is full or, with a simulator, if the folder cannot be written for any reason.
     """
     folder = _folder(settings, simulate=simulate)
     with ExitStack() as stack:
         try:
-            try:
-                make_folder(folder)
-            except OSError:
-                if not simulate:
-                    raise
+            is_shared = _is_writable(folder, simulate=simulate)
+            if not is_shared:
                 folder = stack.enter_context(temporary_folder())
             with start_lock(folder):
                 stack.enter_context(hold_lease(folder))
                 server = _running(settings, folder, simulate=simulate) or stack.enter_context(
-                    _started(settings, folder, simulate=simulate)
+                    _started(settings, folder, simulate=simulate, is_shared=is_shared)
                 )
         except OSError as error:
             raise CopilotProxyError(
@@ -100,6 +101,23 @@ def _folder(settings: Settings, *, simulate: bool) -> Path:
     return settings.state_dir / "run" / f"{settings.port}-{kind}"
 
 
+def _is_writable(folder: Path, *, simulate: bool) -> bool:
+    """Create the folder, and return whether files in it can be written.
+
+    Raises `OSError` if not, unless the disk is full or the server uses a simulator.
+    """
+    try:
+        make_folder(folder)
+        # On a full disk, only the content of a file cannot be written.
+        replace_private(folder / _TRIAL_FILE, bytes(_TRIAL_SIZE))
+        (folder / _TRIAL_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        if not simulate and error.errno not in _FULL:
+            raise
+        return False
+    return True
+
+
 def _running(settings: Settings, folder: Path, *, simulate: bool) -> RunningServer | None:
     addresses = [] if settings.uds or settings.port == 0 else [address_of(settings)]
     with suppress(OSError, ValueError, KeyError):  # there may never have been a shared server
@@ -115,9 +133,13 @@ def _running(settings: Settings, folder: Path, *, simulate: bool) -> RunningServ
 
 
 @contextmanager
-def _started(settings: Settings, folder: Path, *, simulate: bool) -> Iterator[RunningServer]:
-    """Start the shared server, and yield it once it responds."""
-    port = _free_port(0 if simulate or settings.uds else settings.port)
+def _started(
+    settings: Settings, folder: Path, *, simulate: bool, is_shared: bool
+) -> Iterator[RunningServer]:
+    """Start the server, and yield it once it responds."""
+    # On the usual port, other clients would find a server that does not wait for their leases.
+    is_usual = is_shared and not simulate and not settings.uds
+    port = _free_port(settings.port if is_usual else 0)
     url = base_url(_HOST, port)
     command = [
         *python_command("copilot_proxy.cli.server_process"),

@@ -1,5 +1,6 @@
 """``run``: starts clients, with a running server or one that they share."""
 
+import errno
 import json
 import os
 import re
@@ -11,10 +12,11 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from copilot_proxy.cli import server_process
+from copilot_proxy.cli import server_process, shared_server
 from copilot_proxy.cli.client_process import run_program
 from copilot_proxy.cli.project_name import current_project
 from copilot_proxy.clients.registry import RUNNABLE
@@ -443,6 +445,22 @@ def test_the_simulator_needs_no_state_folder(cli: Cli, record: Callable[[], Any]
     ran = cli("run", "claude", "--simulate")
 
     assert (7, 200) == (ran.code, record()["status"]), ran.err
+
+
+def test_a_full_disk(cli: Cli, record: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests need no disk, so the client starts, with a server of its own on another port."""
+
+    with Simulator(pace=0) as simulator:
+        sign_in(monkeypatch, simulator)
+        monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+        write = Mock(side_effect=[OSError(errno.ENOSPC, "No space left on device"), None])
+        monkeypatch.setattr(shared_server, "replace_private", write)
+        ran = cli("run", "claude")
+        port = int(record()["environ"]["ANTHROPIC_BASE_URL"].split("/")[2].rpartition(":")[2])
+        wait_until(lambda: not is_listening(port))
+
+    assert (7, 200) == (ran.code, record()["status"]), ran.err
+    assert load_settings().port != port
 
 
 @pytest.mark.parametrize("name", ["run", "run/{port}-simulated/start.lock"])
