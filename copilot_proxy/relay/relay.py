@@ -26,9 +26,10 @@ from copilot_proxy.relay.calls import make_call
 from copilot_proxy.relay.costs import learn_event_size
 from copilot_proxy.relay.hints import Hints, name_client_field
 from copilot_proxy.relay.model_resolver import ModelResolver
+from copilot_proxy.relay.notes import notes_header
 from copilot_proxy.relay.recording import Recording
 from copilot_proxy.relay.records import RequestRecord
-from copilot_proxy.relay.reply import Reply, notes_header
+from copilot_proxy.relay.reply import Reply
 from copilot_proxy.relay.sender import Sender
 from copilot_proxy.relay.small_jobs import small_job
 from copilot_proxy.tokenizer import count, decode

@@ -21,10 +21,10 @@ from copilot_proxy.formats.translation import PreparedRequest
 from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
 from copilot_proxy.headers import forwarded_headers
 from copilot_proxy.relay.costs import cost_headers
+from copilot_proxy.relay.notes import notes_header
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.upstreams.base import UpstreamResponse
 
-_MAX_HEADER_LENGTH: Final = 2000
 _MAX_UNKNOWN: Final = 200
 """The number of unknown names to record for one reply."""
 _END_TIMEOUT: Final = 3.0
@@ -293,16 +293,3 @@ def _decode(data: bytes) -> object:
             return decode_leniently(data)
         except ValueError:
             return data
-
-
-def notes_header(notes: Sequence[str]) -> dict[str, str]:
-    """Return the header with the notes, or no header if there are none.
-
-    Its value is a line of printable ASCII with at most `_MAX_HEADER_LENGTH` characters.
-    """
-    if not notes:
-        return {}
-    line = "".join(c if 32 <= ord(c) < 127 else "?" for c in "; ".join(notes))
-    if len(line) > _MAX_HEADER_LENGTH:
-        line = line[: _MAX_HEADER_LENGTH - 3] + "..."
-    return {"x-copilot-proxy-notes": line}

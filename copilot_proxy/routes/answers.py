@@ -14,7 +14,8 @@ from copilot_proxy.formats.large_json import LARGE, encode_json
 from copilot_proxy.formats.types import ClientRequest, ClientResponse, Json
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.relay.costs import cost_headers
-from copilot_proxy.relay.reply import Reply, ReplySource, notes_header
+from copilot_proxy.relay.notes import notes_header
+from copilot_proxy.relay.reply import Reply, ReplySource
 from copilot_proxy.routes.services import (
     Request,
     Services,

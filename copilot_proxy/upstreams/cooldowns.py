@@ -17,28 +17,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import ceil
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, Self
 
 from copilot_proxy.errors import (
     CopilotProxyError,
-    UpstreamRefusal,
-    code_of,
 )
 from copilot_proxy.formats.upstream_errors import repeat_refusal
 from copilot_proxy.masking import mask
+from copilot_proxy.upstreams.cooldown_targets import (
+    Target,
+    short_code,
+    target_of,
+    targets_of,
+)
 
 log = logging.getLogger(__name__)
-
-_ACCOUNT_WIDE: Final = frozenset(
-    {
-        "user_global_rate_limited",
-        "user_weekly_rate_limited",
-        "integration_rate_limited",
-        "agent_mode_limit_exceeded",
-        "extension_blocked",
-    }
-)
-"""Codes of refusals that apply to all models of the account."""
 
 _FAILURE_THRESHOLD: Final = 3
 _FAILURE_WINDOW: Final = 60.0
@@ -53,16 +46,6 @@ _PROBE_TIMEOUT: Final = 30.0
 _MAX_ENTRIES: Final = 256
 """Maximum number of breakers; without a model list, clients can send any model name."""
 _MAX_NAME_LENGTH: Final = 100
-
-
-class _Target(NamedTuple):
-    """What a breaker applies to: one API of a model, a whole model, or the whole account."""
-
-    model: str | None = None
-    api: str | None = None
-
-
-_ACCOUNT: Final = _Target()
 
 
 @dataclass(eq=False)
@@ -82,10 +65,10 @@ class _Breaker:
         return (self.probe_at if self.until is None else self.until) - now
 
 
-_Failures = Mapping[_Target, list[float]]
+_Failures = Mapping[Target, list[float]]
 """The times of recent failures."""
 _NONE: Final[_Failures] = MappingProxyType({})
-_Probed = tuple[_Target, _Breaker]
+_Probed = tuple[Target, _Breaker]
 """The target of a half-open breaker that a request probes, and the breaker."""
 
 
@@ -106,8 +89,8 @@ class Cooldowns:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._breakers: dict[_Target, _Breaker] = {}
-        self._failures: dict[_Target, list[float]] = {}
+        self._breakers: dict[Target, _Breaker] = {}
+        self._failures: dict[Target, list[float]] = {}
 
     def guard(self, api: str, model: str) -> "Guard":
         """Return a context in which to send a request to Copilot and wait for the answer's status.
@@ -118,7 +101,7 @@ class Cooldowns:
 
     def _begin(self, api: str, model: str) -> list[_Probed]:
         """Return the half-open breakers that a request probes. Raises `CooldownRefusal`."""
-        return self._admit(_targets(model, api)) if self._breakers else []
+        return self._admit(targets_of(model, api)) if self._breakers else []
 
     def _succeeded(self, api: str, model: str, probed: list[_Probed]) -> _Failures:
         """Close the breakers that the request has probed, and forget the earlier failures of its
@@ -128,7 +111,7 @@ class Cooldowns:
                 del self._breakers[target]
         if not self._failures:
             return _NONE
-        targets = _targets(model, api)
+        targets = targets_of(model, api)
         return {one: self._failures.pop(one) for one in targets if one in self._failures}
 
     def _failed_later(
@@ -140,7 +123,7 @@ class Cooldowns:
         error: CopilotProxyError,
     ) -> None:
         """Handle `error` as if Copilot had sent it instead of the status."""
-        target = _target_of(error, model, api)
+        target = target_of(error, model, api)
         if target is None:
             return
         before = next((breaker for one, breaker in probed if one == target), None)
@@ -151,7 +134,7 @@ class Cooldowns:
         self._failed(api, model, [] if before is None else [(target, before)], error)
 
     def _failed(self, api: str, model: str, probed: list[_Probed], error: BaseException) -> None:
-        target = _target_of(error, model, api)
+        target = target_of(error, model, api)
         for one, breaker in probed:
             if one != target and self._breakers.get(one) is breaker:
                 breaker.probe_at = self._now()  # no result, so the next request is the probe
@@ -168,7 +151,7 @@ class Cooldowns:
             if breaker.left(now) > 0
         ]
 
-    def _admit(self, targets: tuple[_Target, ...]) -> list[_Probed]:
+    def _admit(self, targets: tuple[Target, ...]) -> list[_Probed]:
         """Return the half-open breakers of `targets`. Raises `CooldownRefusal` if one is open."""
         now = self._now()
         found = [(one, breaker) for one in targets if (breaker := self._breakers.get(one))]
@@ -183,7 +166,7 @@ class Cooldowns:
             breaker.probe_at = now + _PROBE_TIMEOUT
         return found
 
-    def _refused(self, target: _Target, error: CopilotProxyError, was_probe: bool) -> None:
+    def _refused(self, target: Target, error: CopilotProxyError, was_probe: bool) -> None:
         now = self._now()
         before = self._breakers.get(target)
         wait = float(error.headers.get("retry-after", 0))
@@ -202,7 +185,7 @@ class Cooldowns:
 
     def _open_for(
         self,
-        target: _Target,
+        target: Target,
         error: CopilotProxyError,
         now: float,
         wait: float,
@@ -217,7 +200,7 @@ class Cooldowns:
         is_news = known is None or until - known > 1
         self._open(target, _Breaker(error, min(until, now + _PROBE_AFTER), until), log_it=is_news)
 
-    def _count_failure(self, target: _Target, error: CopilotProxyError, now: float) -> None:
+    def _count_failure(self, target: Target, error: CopilotProxyError, now: float) -> None:
         recent = [at for at in self._failures.pop(target, ()) if now - at < _FAILURE_WINDOW]
         recent.append(now)
         if len(recent) < _FAILURE_THRESHOLD:
@@ -225,7 +208,7 @@ class Cooldowns:
         else:
             self._open(target, _Breaker(error, now + _MIN_COOLDOWN))
 
-    def _open(self, target: _Target, breaker: _Breaker, *, log_it: bool = True) -> None:
+    def _open(self, target: Target, breaker: _Breaker, *, log_it: bool = True) -> None:
         self._failures.pop(target, None)
         _remember(self._breakers, target, breaker)
         if log_it:
@@ -265,43 +248,11 @@ class Guard:
         self._cooldowns._failed_later(self._api, self._model, self._probed, self._forgotten, error)
 
 
-def _targets(model: str, api: str) -> tuple[_Target, ...]:
-    """Return the targets whose breakers apply to a request."""
-    return (_ACCOUNT, _Target(model), _Target(model, api))
-
-
-def _target_of(error: BaseException, model: str, api: str) -> _Target | None:
-    """Return the target that `error` applies to, or None if it affects no other requests."""
-    if isinstance(error, CopilotProxyError) and error.code == "caller_token_refused":
-        return _ACCOUNT
-    if not isinstance(error, UpstreamRefusal):
-        return None
-    if error.code in ("rate_limit_exceeded", "insufficient_quota"):
-        return _ACCOUNT if _code(error) in _ACCOUNT_WIDE else _Target(model)
-    if error.code == "github_unavailable":
-        return None  # the token exchange failed, so Copilot was not asked
-    if error.upstream_status == 503 and "retry-after" in error.headers:
-        return _Target(model)
-    # Each of these refusals has also cost a token exchange.
-    if error.upstream_status == 421 or (error.upstream_status == error.status == 401):
-        return _ACCOUNT
-    if error.upstream_status == 403 and error.upstream_code in (None, "forbidden"):
-        # Other APIs of the model may still work: for example, only token counting may be refused.
-        return _Target(model, api)
-    return None
-
-
-def _code(error: CopilotProxyError) -> str:
-    # Codes can have a suffix: user_model_rate_limited:gpt-5.6
-    named = error.upstream_code if isinstance(error, UpstreamRefusal) else None
-    return (named or code_of(error)).partition(":")[0]
-
-
-def _cooldown(target: _Target, breaker: _Breaker, now: float) -> Cooldown:
+def _cooldown(target: Target, breaker: _Breaker, now: float) -> Cooldown:
     return Cooldown(
         scope="account" if target.model is None else "model",
         model=None if target.model is None else _printable(target.model),
-        code=_printable(_code(breaker.error)),
+        code=_printable(short_code(breaker.error)),
         retry_in=ceil(breaker.left(now)),
     )
 
@@ -311,7 +262,7 @@ def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in mask(name)[:_MAX_NAME_LENGTH])
 
 
-def _remember(where: dict[_Target, Any], target: _Target, what: object) -> None:
+def _remember(where: dict[Target, Any], target: Target, what: object) -> None:
     """Store `what` as the newest entry, dropping the oldest entry if there are too many."""
     where.pop(target, None)
     where[target] = what
