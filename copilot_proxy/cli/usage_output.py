@@ -1,21 +1,17 @@
-"""Formats a report of the ``usage`` command: tables, one line, JSON and CSV."""
+"""Formats a report of the ``usage`` command: tables, and one line."""
 
-import csv
-import io
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from copilot_proxy.cli.budget import limit_line
 from copilot_proxy.cli.console import counted, two_columns, wrapped
+from copilot_proxy.cli.usage_data import as_csv, as_json
 from copilot_proxy.cli.usage_report import Report
 from copilot_proxy.cost.display import percent, quota_amount, reset_day, short_count
-from copilot_proxy.cost.nano_aiu import credits, grouped, rounded
+from copilot_proxy.cost.nano_aiu import grouped, rounded
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.ledger.cache_queries import NextTurn
 from copilot_proxy.ledger.queries import UNKNOWN, Sums, total
@@ -232,79 +228,8 @@ def _as_line(report: Report) -> str:
     return " · ".join(parts)
 
 
-def _as_json(report: Report) -> str:
-    found = {
-        "group": report.group,
-        "since": _iso(report.period.since),
-        "until": _iso(report.period.until),
-        "total": _row(report.total),
-        "rows": [_row(row) for row in report.rows],
-        "quota": quota_json(report),
-        "budget": [one.as_json() for one in report.limits],
-    }
-    if report.group == "session":
-        found["next_turns"] = [one._asdict() for one in report.next_turns]
-    # A year of sessions is 9 MB, for which the standard library takes six times as long. Only it
-    # escapes characters that are not ASCII, which not every terminal can print.
-    text = msgspec.json.encode(found)
-    return msgspec.json.format(text.decode() if text.isascii() else json.dumps(found))
-
-
-_FORMULAS: Final = ("=", "+", "-", "@")
-"""The first characters of formulas in spreadsheets."""
-
-
-def _as_csv(report: Report) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_row(report.total))
-    for row in map(_row, report.rows):
-        if str(row["key"] or "").startswith(_FORMULAS):
-            # Names are chosen by clients, and a spreadsheet must not interpret them as formulas.
-            row["key"] = f"'{row['key']}"
-        writer.writerow(row.values())
-    return text.getvalue().rstrip("\n")
-
-
-def _row(row: Sums) -> dict[str, Any]:
-    known = row.known_nano_aiu
-    return {
-        "key": row.name,
-        "requests": row.requests,
-        "nano_aiu": known,
-        "credits": None if known is None else credits(known),
-        "input_tokens": row.input_tokens,
-        "cache_read_tokens": row.cache_read_tokens,
-        "cache_write_tokens": row.cache_write_tokens,
-        "output_tokens": row.output_tokens,
-        "reasoning_tokens": row.reasoning_tokens,
-        "unknown_cost_requests": row.unknown_cost_requests,
-        "cache_lost_nano_aiu": row.cache_lost_nano_aiu,
-    }
-
-
-def quota_json(report: Report) -> dict[str, Any] | None:
-    """Return the quota for ``--json``, or None if unknown."""
-    if (quota := report.quota) is None:
-        return None
-    return {
-        "unit": quota.unit,
-        "entitlement": None if quota.unlimited else quota.entitlement,
-        "left": quota.left,
-        "percent_left": None if quota.unlimited else quota.percent_left,
-        "overage": quota.overage,
-        "resets_at": _iso(quota.resets_at),
-        "reported_at": _iso(report.quota_at),
-        "runs_out_at": _iso(report.runs_out_at),
-    }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment else None
-
-
 FORMATS: Final[Mapping[str, Callable[[Report], str]]] = {
-    "json": _as_json,
-    "csv": _as_csv,
+    "json": as_json,
+    "csv": as_csv,
     "line": _as_line,
 }
