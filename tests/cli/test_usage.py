@@ -467,7 +467,7 @@ def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:
     """Estimates and unknown costs are mentioned, as is a total that exceeds GitHub's."""
     quota = QUOTA._replace(percent_left=99.9)
     left = record("left", credits=None, client_gone=True, quota=quota)
-    left.usage = None
+    left.usage, left.stream = None, True
     made = [record("billed", credits=9.004), record("odd", credits=None, model="mystery-1"), left]
     writer = Writer(own_home / "ledger.sqlite3")
     writer.write([row(one, at()) for one in made])
