@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from copilot_proxy.cost.estimated_tokens import TOKENS_PER_ANSWER
 from copilot_proxy.cost.price_list import PriceList
 from copilot_proxy.cost.price_table import table_prices
 from copilot_proxy.cost.tokens import Tokens
@@ -23,7 +24,7 @@ from copilot_proxy.relay.records import RequestRecord
 
 _CACHE_SECONDS: Final = 300.0
 """Seconds for which prompts stay in a provider's cache."""
-_FIRST_OUTPUT: Final = 1000
+_FIRST_OUTPUT: Final = TOKENS_PER_ANSWER
 """The output tokens to expect from a model that has not answered yet."""
 _RECENT: Final = 50
 """The number of answers to remember per model."""

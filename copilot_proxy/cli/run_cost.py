@@ -67,7 +67,7 @@ def line(sums: Sums, refusals: Sequence[tuple[str, str, int]] = ()) -> str:
         about = "about " * bool(sums.estimated_requests)
         parts.append(f"{about}{rounded(sums.nano_aiu)} AI credits")
     if estimated := sums.estimated_requests:
-        parts.append(f"{estimated:,} with an estimated cost (ended early)")
+        parts.append(f"{estimated:,} with an estimated cost")
     if unknown := sums.unknown_cost_requests:
         parts.append(f"{unknown:,} with an unknown cost")
     if refused:

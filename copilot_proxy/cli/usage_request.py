@@ -9,6 +9,7 @@ from copilot_proxy.budget.formatting import TO_RAISE
 from copilot_proxy.cli.console import print_message, print_result, two_columns
 from copilot_proxy.cli.usage_output import cut, terminal_width
 from copilot_proxy.cost.assessment import source_text
+from copilot_proxy.cost.cache_advice import pause_and_ttl
 from copilot_proxy.cost.nano_aiu import credits, decimal, rounded, sum_of_details
 from copilot_proxy.dashboard.hints import hint
 from copilot_proxy.errors import CopilotProxyError, UsageError, with_simulate_flag
@@ -215,8 +216,9 @@ def _cache(one: dict[str, Any]) -> str | None:
         return None
     text = one["cache_verdict"].replace("_", " ")
     if one["cache_detail"]:
-        unit = " s" if one["cache_verdict"] == "ttl_expiry" else ""
-        text += f" ({one['cache_detail']}{unit})"
+        is_pause = one["cache_verdict"] == "ttl_expiry"
+        detail = f"{pause_and_ttl(one['cache_detail'])[0]} s" if is_pause else one["cache_detail"]
+        text += f" ({detail})"
     lost = one["cache_lost_nano_aiu"]
     return f"{text}, lost {decimal(lost)} AI credits" if lost else text
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from copilot_proxy.cli.console import counted, print_result
-from copilot_proxy.cost.cache_advice import explain
+from copilot_proxy.cost.cache_advice import explain, pause_and_ttl
 from copilot_proxy.cost.nano_aiu import rounded
 from copilot_proxy.ledger.cache_queries import Loss, losses
 from copilot_proxy.ledger.database import Database
@@ -62,7 +62,7 @@ def _as_json(found: list[Loss]) -> dict[str, object]:
             {
                 "client": one.client,
                 "reason": one.reason,
-                "detail": one.detail,
+                **_detail(one),
                 "requests": one.requests,
                 "cache_lost_nano_aiu": one.nano_aiu,
                 "unknown_cost_requests": one.unknown_cost_requests,
@@ -71,3 +71,10 @@ def _as_json(found: list[Loss]) -> dict[str, object]:
             for one in found
         ],
     }
+
+
+def _detail(loss: Loss) -> dict[str, object]:
+    if loss.reason != "ttl_expiry":
+        return {"detail": loss.detail}
+    pause, ttl = pause_and_ttl(loss.detail)
+    return {"detail": str(pause), "cache_seconds": ttl}

@@ -14,7 +14,7 @@ from copilot_proxy.cost.price_table import table_date, table_prices
 from copilot_proxy.cost.tokens import Tokens, from_details, from_usage
 
 Source = Literal["reported", "details", "models", "table", "estimated", "free", "unknown"]
-"""The source of a cost. ``estimated``: the answer ended before Copilot sent token counts, so they
+"""The source of a cost. ``estimated``: Copilot sent no token counts, so they
 were estimated. ``free``: nothing was charged, for example for a refused request."""
 
 _SOURCE_TEXTS: Final[Mapping[str, str]] = {
@@ -22,7 +22,7 @@ _SOURCE_TEXTS: Final[Mapping[str, str]] = {
     "details": "the sum of the details that Copilot reported",
     "models": "calculated from the prices in Copilot's list of models",
     "table": "calculated from the bundled price table",
-    "estimated": "estimated, because the answer was incomplete",
+    "estimated": "estimated, because the answer was incomplete or had no token counts",
     "free": "nothing was charged",
     "unknown": "Copilot did not report it, and the model's price or the tokens are unknown",
 }

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from copilot_proxy.cost.prompt_cache import TTL
+from copilot_proxy.cost.prompt_match import LONG_TTL, TTL
 
 _CHANGES: Final = {
     "tool": (
@@ -27,8 +27,8 @@ _CHANGES: Final = {
 """First word of the detail -> what the requests did, and what to do about it."""
 _REASONS: Final = {
     "ttl_expiry": (
-        f"came after a pause longer than the {TTL // 60} minutes for which prompts stay in the "
-        "cache; {which} {detail}",
+        "came after a pause longer than the {lifetime} for which prompts stay in the cache; "
+        "{which} {detail}",
         "Continue sooner, or compact the conversation before a long pause.",
     ),
     "model_switch": (
@@ -64,7 +64,19 @@ def explain(reason: str, detail: str | None, count: int) -> tuple[str, str]:
         detail = f"{kind if kind == 'tool' else 'part'} {number}" + (f" ({name})" if name else "")
         return what.format(detail=detail), advice
     what, advice = _REASONS[reason]
-    if reason == "ttl_expiry" and detail.isdecimal():
-        detail = f"{int(detail) // 60} minutes"
+    lifetime = ""
+    if reason == "ttl_expiry":
+        pause, ttl = pause_and_ttl(detail)
+        detail, lifetime = _minutes(pause), "hour" if ttl == LONG_TTL else _minutes(ttl)
     which = "it lasted" if count == 1 else "the longest was"
-    return what.format(detail=detail, which=which), advice
+    return what.format(detail=detail, which=which, lifetime=lifetime), advice
+
+
+def pause_and_ttl(detail: str | None) -> tuple[int, int]:
+    """Return the two numbers in the detail of a ``ttl_expiry``, in seconds."""
+    pause, _, ttl = (detail or "").partition(" ")
+    return int(pause) if pause.isdecimal() else 0, int(ttl) if ttl.isdecimal() else TTL
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60} minutes"

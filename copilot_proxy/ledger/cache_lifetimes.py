@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from copilot_proxy.cost.prompt_cache import TTL
+from copilot_proxy.cost.prompt_match import TTL
 
 _RECENT: Final = 2000
 """The number of rows to read, which usually cover several days."""
@@ -26,6 +26,21 @@ def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
     Pauses of up to `TTL` do not count, nor do sessions that requested a TTL of one hour. If a
     prompt was no longer cached after a pause, only shorter pauses count.
     """
+    return {
+        model: longest
+        for model, pauses in _survived(database).items()
+        if (longest := max(pauses, default=0))
+    }
+
+
+def lifetime_shown(database: sqlite3.Connection, model: str, pause: int) -> int:
+    """Return the longest pause after which a prompt to `model` was still cached, like
+    `observed_lifetimes`, but only count those shorter than `pause`. Returns 0 if there is none."""
+    return max((one for one in _survived(database).get(model, ()) if one < pause), default=0)
+
+
+def _survived(database: sqlite3.Connection) -> dict[str, list[int]]:
+    """Return, for each model, the pauses that count; see `observed_lifetimes`."""
     before: dict[tuple[str, str], tuple[int, int]] = {}
     for_an_hour: set[tuple[str, str]] = set()
     survived: dict[str, list[int]] = {}
@@ -45,8 +60,7 @@ def observed_lifetimes(database: sqlite3.Connection) -> dict[str, int]:
             gone[model] = min(pause, gone.get(model, pause))
         elif verdict is None and has_read >= _MIN_SHARE_READ * known > 0:
             survived.setdefault(model, []).append(pause)
-    usable = {
+    return {
         model: [one for one in pauses if one < gone.get(model, one + 1)]
         for model, pauses in survived.items()
     }
-    return {model: max(pauses) for model, pauses in usable.items() if pauses}

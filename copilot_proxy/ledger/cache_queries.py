@@ -4,6 +4,7 @@ import sqlite3
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
+from copilot_proxy.cost.cache_advice import pause_and_ttl
 from copilot_proxy.ledger.cache_lifetimes import observed_lifetimes
 from copilot_proxy.ledger.periods import Period
 from copilot_proxy.ledger.queries import Filters, selection
@@ -23,8 +24,8 @@ class Loss(NamedTuple):
     reason: str
     """See `cost.prompt_cache.Reason`; never ``cold``."""
     detail: str | None
-    """Depending on `reason`: the changed block, the previous model, or the longest pause in
-    seconds."""
+    """Depending on `reason`: the changed block, the previous model, or the longest pause and the
+    TTL in seconds."""
     requests: int
     nano_aiu: int
     unknown_cost_requests: int
@@ -62,11 +63,12 @@ def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> li
     sums: dict[tuple[str | None, str, str | None], Loss] = {}
     for client, reason, detail, *counts in found:
         kind = (detail or "").partition(" ")[0]
-        name = None if reason == "ttl_expiry" else kind if kind in _NUMBERED else detail
-        key = (client, reason, name)
-        shown = detail if reason == "ttl_expiry" else name
-        before = sums.get(key, Loss(client, reason, shown, 0, 0, 0))
-        longest = max(shown, before.detail, key=_seconds) if reason == "ttl_expiry" else shown
+        name = kind if kind in _NUMBERED else detail
+        # Pauses that exceeded the same TTL are listed together.
+        group = str(pause_and_ttl(detail)[1]) if reason == "ttl_expiry" else name
+        key = (client, reason, group)
+        before = sums.get(key, Loss(client, reason, name, 0, 0, 0))
+        longest = max(name, before.detail, key=pause_and_ttl) if reason == "ttl_expiry" else name
         sums[key] = Loss(client, reason, longest, *map(int.__add__, before[3:], counts))
     return sorted(sums.values(), key=lambda one: (-one.nano_aiu, -one.requests, one.reason))
 
@@ -98,7 +100,3 @@ def next_turns(database: sqlite3.Connection, now: datetime, *, limit: int = 5) -
             )
         )
     return turns
-
-
-def _seconds(detail: str | None) -> int:
-    return int(detail) if detail and detail.isdecimal() else 0

@@ -22,6 +22,7 @@ class State(NamedTuple):
     """The nano-AIU that count toward a limit."""
 
     spent: int
+    """Includes completed requests that have no rows yet."""
     reserved: int
 
 
@@ -93,8 +94,10 @@ def state(
     of_target = [one for one in running if target in targets_of(one.group)]
     # A completed request briefly has both a row and a reservation.
     recorded = known(database, [one.request_id for one in of_target])
-    reserved = sum(one.nano_aiu for one in of_target if one.request_id not in recorded)
-    return State(SpentSums().of(database, limit, day, month, session), reserved)
+    waiting = [one for one in of_target if one.request_id not in recorded]
+    ended = sum(one.nano_aiu for one in waiting if one.has_ended)
+    reserved = sum(one.nano_aiu for one in waiting if not one.has_ended)
+    return State(SpentSums().of(database, limit, day, month, session) + ended, reserved)
 
 
 def costliest_session(database: sqlite3.Connection, limit: Limit, day: str) -> str:

@@ -16,16 +16,19 @@ from typing import Any, Final, NamedTuple
 from copilot_proxy.cost.next_turn import next_turn
 from copilot_proxy.cost.price_list import PriceList
 from copilot_proxy.cost.price_table import table_prices
-from copilot_proxy.cost.prompt_cache import (
+from copilot_proxy.cost.prompt_cache import CacheMiss, find_cache_miss
+from copilot_proxy.cost.prompt_match import (
     DIGEST_BYTES,
+    LONG_TTL,
     MIN_TOKENS,
-    CacheMiss,
+    TTL,
     Earlier,
     Prompt,
-    find_cache_miss,
 )
 from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.formats.messages.cache_control import keeps_an_hour
 from copilot_proxy.formats.prompt_blocks import FILE_SIZE, Place, blocks, needs_marks, size_of
+from copilot_proxy.ledger.cache_lifetimes import lifetime_shown
 from copilot_proxy.ledger.digest_key import read_key
 from copilot_proxy.ledger.schema import INDEX, Row, tokens_of
 from copilot_proxy.ledger.writer import Writer
@@ -53,8 +56,15 @@ _COLUMNS: Final = (
 """The columns that hold the fields of `Earlier`."""
 _RECALL: Final = (
     f"SELECT {', '.join(_COLUMNS)} FROM prompts WHERE conversation = ? "  # noqa: S608  # constants
-    "ORDER BY started_us DESC LIMIT ?"
+    # A session may have many subagents, whose prompts are more recent.
+    "ORDER BY head = ? DESC, started_us DESC LIMIT ?"
 )
+_RECALL_OTHERS: Final = (
+    f"SELECT {', '.join(_COLUMNS)} FROM prompts "  # noqa: S608  # constants
+    "WHERE conversation >= '#' AND conversation < '$' ORDER BY started_us DESC LIMIT ?"
+)
+"""Recalls the latest prompts without a session. One of them may be an earlier prompt of a
+conversation whose first message was edited."""
 _OTHERS: Final = ("conversation", "head", "warm_nano_aiu", "cold_nano_aiu")
 _UPDATED: Final = (*_COLUMNS[1:], "warm_nano_aiu", "cold_nano_aiu")
 _REMEMBER: Final = (
@@ -139,12 +149,9 @@ class PromptComparer:
     def _comparable(self, record: RequestRecord, row: Row) -> _ComparablePrompt:
         """Return the prompt of a comparable request."""
         prompt = self._digest(record, record.prompt, row, _tokens(row))
-        first, places = prompt.first_message, prompt.places
-        end = first
-        while end < len(places) and places[end] == places[first]:
-            end += 1
-        beginning = b"".join(prompt.digests[first:end])
-        head = sha256(b"".join(prompt.digests[:first]) + beginning).digest()[:DIGEST_BYTES]
+        beginning = prompt.beginning
+        start = b"".join(prompt.digests[: prompt.first_message])
+        head = sha256(start + beginning).digest()[:DIGEST_BYTES]
         conversation = record.attribution.session or f"#{sha256(beginning).hexdigest()[:16]}"
         prices = prices_of(record.listed) if record.listed is not None else None
         prices = prices or table_prices(record.model or "")
@@ -174,6 +181,7 @@ class PromptComparer:
             tokens=tokens,
             tier=row[INDEX["tier"]],
             marked=needs_marks(route) or tokens.cache_write > 0,
+            ttl=_ttl(route, body, tokens),
             digests=tuple(digests),
             sizes=tuple(sizes),
             places=tuple(places),
@@ -190,6 +198,15 @@ def is_comparable(record: RequestRecord, row: Row) -> bool:
     )
 
 
+def _ttl(route: str, body: Any, tokens: Tokens) -> int:
+    """Return for how many seconds the end of a prompt stays in the cache.
+
+    The tools and the system prompt may stay longer, if only they are marked for an hour.
+    """
+    is_long = keeps_an_hour(body) if needs_marks(route) else tokens.cache_write_1h > 0
+    return LONG_TTL if is_long else TTL
+
+
 def _tokens(row: Row) -> Tokens:
     return Tokens(*[value or 0 for value in tokens_of(row)])
 
@@ -197,8 +214,16 @@ def _tokens(row: Row) -> Tokens:
 def _compare(database: sqlite3.Connection, seen: _ComparablePrompt) -> CacheMiss | None:
     """Return why a request missed the cache, and remember its prompt for the next request."""
     prompt = seen.prompt
-    earlier = database.execute(_RECALL, (seen.conversation, _MAX_EARLIER))
-    miss = find_cache_miss(prompt, [Earlier(*one) for one in earlier], seen.prices)
+    recalled = (seen.conversation, seen.head, _MAX_EARLIER)
+    earlier = [Earlier(*one) for one in database.execute(_RECALL, recalled)]
+    others = (
+        [Earlier(*one) for one in database.execute(_RECALL_OTHERS, (_MAX_EARLIER,))]
+        if not earlier and seen.conversation.startswith("#")
+        else []
+    )
+    miss = find_cache_miss(prompt, earlier, seen.prices, others)
+    if miss is not None and miss.reason == "ttl_expiry":
+        miss = miss._replace(detail=_with_lifetime(database, prompt.model, miss.detail or ""))
     warm, cold = (
         (None, None)
         if seen.prices is None
@@ -218,6 +243,12 @@ def _compare(database: sqlite3.Connection, seen: _ComparablePrompt) -> CacheMiss
     )
     database.execute(_REMEMBER, (*remembered, seen.conversation, seen.head, warm, cold))
     return miss
+
+
+def _with_lifetime(database: sqlite3.Connection, model: str, detail: str) -> str:
+    """Return the `detail` of a pause, with a longer TTL if shorter pauses have shown one."""
+    pause, ttl = map(int, detail.split())
+    return f"{pause} {max(ttl, lifetime_shown(database, model, pause))}"
 
 
 def _with_miss(row: Row, miss: CacheMiss | None) -> Row:

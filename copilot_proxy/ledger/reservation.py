@@ -64,6 +64,8 @@ class Reservation(NamedTuple):
     model: str
     api: str
     nano_aiu: int
+    has_ended: bool = False
+    """Whether the request is completed, so that the amount is spent and only lacks a row."""
 
     @property
     def group(self) -> Group:
@@ -71,9 +73,11 @@ class Reservation(NamedTuple):
         return self[4:10]
 
 
-def reservation_of(request_id: str, started_us: int, nano: int, common: Common) -> Reservation:
+def reservation_of(
+    request_id: str, started_us: int, nano: int, common: Common, has_ended: bool
+) -> Reservation:
     """Return the reservation of a request, for which `nano` nano-AIU are reserved."""
-    return Reservation(request_id, *common[:2], started_us, *common[2:], nano)
+    return Reservation(request_id, *common[:2], started_us, *common[2:], nano, has_ended)
 
 
 def targets_of(group: Group) -> Iterator[Target]:

@@ -34,6 +34,7 @@ class Refusal(NamedTuple):
     allowed: int
     """The amount in nano-AIU that the limit currently allows."""
     used: Used
+    """Completed requests count as spent, even if they have no rows yet."""
     missing: int
     """By how many nano-AIU the limits of the same scope must be raised so that the request fits."""
 

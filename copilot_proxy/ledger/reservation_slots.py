@@ -15,7 +15,8 @@ all."""
 _START: Final = struct.Struct("<BHqq")
 """The start of a slot: the lengths of the request id and of the encoded `Common`; the time when the
 request was started; and the reserved amount in nano-AIU. The id and the `Common` follow. In a free
-slot, the lengths are zero."""
+slot, the lengths are zero. The amount of a completed request is stored as its complement, which is
+negative."""
 NANO: Final = struct.Struct("<q")
 """The reserved amount, at `NANO_OFFSET` in a slot."""
 NANO_OFFSET: Final = _START.size - NANO.size
@@ -35,15 +36,24 @@ class Slot(msgspec.Struct, gc=False):
     """The encoded `Common`."""
     totals: Sequence[Total] = ()
     """The totals that `nano` was added to."""
+    has_ended: bool = False
+    """Whether the request is completed, so that the amount is spent and only lacks a row."""
 
     def packed(self, request_id: str) -> bytes:
         """Return the bytes of the slot, without the unused space at its end."""
         id, common = request_id.encode(), self.common
-        return _pack(len(id), len(common), self.started_us, self.nano) + id + common
+        return _pack(len(id), len(common), self.started_us, self.stored_nano) + id + common
+
+    @property
+    def stored_nano(self) -> int:
+        """The reserved amount as stored in the file."""
+        return ~self.nano if self.has_ended else self.nano
 
     def reservation(self, request_id: str) -> Reservation:
         """Return the reservation with its current amount. Raises `msgspec.MsgspecError`."""
-        return reservation_of(request_id, self.started_us, self.nano, self.decoded())
+        return reservation_of(
+            request_id, self.started_us, self.nano, self.decoded(), self.has_ended
+        )
 
     def decoded(self) -> Common:
         """Return the decoded `Common`; raises `msgspec.MsgspecError`."""
@@ -74,7 +84,8 @@ def parse(content: bytes) -> dict[str, Slot]:
             middle = start + id_length
             request_id = content[start:middle].decode()
             common = content[middle : middle + length]
-            slots[request_id] = Slot(number, nano, started_us, common)
+            amount = ~nano if nano < 0 else nano
+            slots[request_id] = Slot(number, amount, started_us, common, (), nano < 0)
     return slots
 
 

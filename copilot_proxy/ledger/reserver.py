@@ -180,8 +180,7 @@ class Reserver:
             request_id, nano = settled.popitem()
             if request_id in table.slots:
                 awaited.add(request_id)
-                if nano is not None:
-                    table.settle(request_id, nano)
+                table.settle(request_id, nano)
         while self._recorded:
             request_ids = self._recorded.popleft()
             table.end(request_ids)
@@ -206,14 +205,14 @@ class Reserver:
             self._close()
 
     def ended(self, plan: Plan, index: int) -> int:
-        """Return the nano-AIU reserved for completed requests of this process that have no rows
-        yet. Only amounts that count toward the plan's limit at `index` are included. Returns 0 if
-        another thread is using the files."""
+        """Return the nano-AIU reserved for completed requests that have no rows yet. Only amounts
+        that count toward the plan's limit at `index` are included. Returns 0 if another thread is
+        using the files."""
         ready, files = plan.prepared, self._files
         if ready is None or files is None or not self._lock.acquire(blocking=False):
             return 0
         try:
-            return files.reservations.table.amount(self._awaited, ready.uses[index].reserved)
+            return files.reservations.table.ended(ready.uses[index].reserved)
         finally:
             self._lock.release()
 
@@ -251,7 +250,8 @@ class Reserver:
                     for use in ready.uses
                     if (use.limit.kind, use.limit.name) == (limit.kind, limit.name)
                 )
-                return Refusal(limit, allowed, (spent, reserved), missing)
+                ended = table.ended(total)
+                return Refusal(limit, allowed, (spent + ended, reserved - ended), missing)
             outcome.append((spent, reserved + cost))
         slot = Slot(0, cost, time.time_ns() // 1000, ready.common, ready.totals)
         file.put(request_id, slot)

@@ -34,7 +34,7 @@ class SlotTable:
         self._ended: dict[int, str] = {}
         """Free slots whose old reservations are still in the file: slot number -> request id."""
         self._settled: dict[str, Slot] = {}
-        """The slots whose amounts differ from those in the file."""
+        """The slots that differ from those in the file."""
         self._size = 0
         """The number of slots in the file."""
         self.sums: ReservedSums | None = None
@@ -80,7 +80,7 @@ class SlotTable:
                 continue
             if request_id not in self._settled:
                 slot.change(new.nano - slot.nano)
-                slot.nano = new.nano
+                slot.nano, slot.has_ended = new.nano, new.has_ended
             found[request_id] = slot
         for request_id, slot in found.items():
             if self.slots.get(request_id) is not slot:
@@ -94,6 +94,11 @@ class SlotTable:
     def amount(self, request_ids: Iterable[str], total: Total) -> int:
         """Return how much of `total` is reserved for these requests."""
         slots = [slot for one in request_ids if (slot := self.slots.get(one)) is not None]
+        return sum(slot.nano for slot in slots if any(one is total for one in slot.totals))
+
+    def ended(self, total: Total) -> int:
+        """Return how much of `total` is reserved for requests that are completed."""
+        slots = [slot for slot in self.slots.values() if slot.has_ended]
         return sum(slot.nano for slot in slots if any(one is total for one in slot.totals))
 
     def next_slot(self) -> int:
@@ -116,12 +121,17 @@ class SlotTable:
             self._size += 1
         self.slots[request_id] = slot
 
-    def settle(self, request_id: str, nano: int) -> None:
-        """Replace the reserved amount of a request with its cost, if it has a slot."""
+    def settle(self, request_id: str, nano: int | None) -> None:
+        """Mark a request as completed, if it has a slot, and replace the reserved amount with its
+        cost, if that is known."""
         slot = self.slots.get(request_id)
-        if slot is not None and slot.nano != nano:
+        if slot is None:
+            return
+        if nano is None:
+            nano = slot.nano
+        if slot.nano != nano or not slot.has_ended:
             slot.change(nano - slot.nano)
-            slot.nano = nano
+            slot.nano, slot.has_ended = nano, True
             self._settled[request_id] = slot
 
     def end(self, request_ids: Iterable[str]) -> None:
@@ -136,7 +146,7 @@ class SlotTable:
     def unsaved(self) -> Iterator[tuple[int, bytes]]:
         """Yield the bytes to write, with their offset from the end of the file's header."""
         for slot in self._settled.values():
-            yield slot.number * SLOT + NANO_OFFSET, NANO.pack(slot.nano)
+            yield slot.number * SLOT + NANO_OFFSET, NANO.pack(slot.stored_nano)
         for first, size in runs(sorted(self._ended)):
             yield first * SLOT, bytes(size * SLOT)
 

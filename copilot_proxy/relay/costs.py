@@ -4,7 +4,7 @@ from typing import Final
 
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import FREE, Cost, assess, estimated
-from copilot_proxy.cost.estimated_tokens import EventSizes
+from copilot_proxy.cost.estimated_tokens import AnswerSizes, answer_tokens
 from copilot_proxy.cost.nano_aiu import decimal, reported_total
 from copilot_proxy.cost.price_list import PriceList, listed_prices, reported_parts, reported_prices
 from copilot_proxy.cost.tokens import Tokens, from_usage
@@ -20,17 +20,28 @@ _LEARNED: Final = "learned_prices"
 _REPORTED: Final = "reported_parts"
 
 
-def learn_event_size(record: RequestRecord, sizes: EventSizes) -> None:
-    """Let `sizes` learn from a complete answer.
+def learn_answer_size(record: RequestRecord, sizes: AnswerSizes) -> None:
+    """Let `sizes` learn from a complete answer with token counts.
 
-    For an incomplete answer, set the record's `tokens_per_event` from `sizes`.
+    For any other answer that may have to be estimated, use what `sizes` has learned.
     """
-    if not record.events:
-        return
+    model = record.model or ""
     if not is_complete(record):
-        record.tokens_per_event = sizes.per_event(record.model or "")
-    elif (tokens := from_usage(record.usage)) is not None:
-        sizes.learn(record.model or "", record.events, tokens.output)
+        record.tokens_per_event = sizes.per_event(model)
+        record.expected_output = sizes.per_answer(model)
+    elif (tokens := from_usage(record.usage)) is not None and tokens.output:
+        sizes.learn(model, record.events, tokens.output)
+    elif record.events:
+        record.tokens_per_event = sizes.per_event(model)
+
+
+def sized(record: RequestRecord, answer: object) -> object:
+    """Return a whole answer, after estimating its tokens for `record` if it has no counts."""
+    if isinstance(answer, dict):
+        usage = answer.get("usage")
+        if not isinstance(usage, dict) or not any(usage.values()):
+            record.answer_tokens = answer_tokens(answer)
+    return answer
 
 
 def cost_of(record: RequestRecord) -> Cost:
@@ -51,13 +62,24 @@ def cost_of(record: RequestRecord) -> Cost:
     tokens = from_usage(record.usage)
     if tokens is None or not tokens.prompt:
         tokens = Tokens(input=request_tokens(record.unmetered or {}))
-    output = max(tokens.output, round(record.events * record.tokens_per_event))
-    tokens = tokens._replace(output=output)
+    tokens = tokens._replace(output=max(tokens.output, _estimated_output(record)))
     prices = prices_of(record.listed) if record.listed is not None else None
     cost = estimated(record.model, prices, tokens)
     if cost.nano is None and record.listed is not None:
         return estimated(record.model, learned_prices(record.listed), tokens)
     return cost
+
+
+def _estimated_output(record: RequestRecord) -> int:
+    """Return the estimated output tokens of an answer without final counts."""
+    if record.answer_tokens:
+        return record.answer_tokens
+    if record.events or record.stream or not record.client_gone:
+        return round(record.events * record.tokens_per_event)
+    # The model may have written its entire answer before Copilot noticed that nobody waits for it.
+    limit = record.client_api.output_limit({**record.unmetered}) if record.unmetered else None
+    expected = round(record.expected_output)
+    return expected if limit is None else min(expected, limit)
 
 
 def _assessed(record: RequestRecord) -> Cost:

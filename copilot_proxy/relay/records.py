@@ -10,7 +10,7 @@ from copilot_proxy.api_keys import ApiKey
 from copilot_proxy.attribution import UNATTRIBUTED, Attribution
 from copilot_proxy.catalogue import Model
 from copilot_proxy.cost.assessment import Cost
-from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
+from copilot_proxy.cost.estimated_tokens import TOKENS_PER_ANSWER, TOKENS_PER_EVENT
 from copilot_proxy.cost.quota import Quota, quota_of
 from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
 from copilot_proxy.formats.client_api import ClientApi, RequestMetrics
@@ -126,6 +126,11 @@ class RequestRecord:
     """The number of events in Copilot's answer, if it was streamed."""
     tokens_per_event: float = TOKENS_PER_EVENT
     """The average number of output tokens per event, for estimating an incomplete answer."""
+    expected_output: float = TOKENS_PER_ANSWER
+    """The average number of output tokens in the model's answers, for estimating an answer of which
+    nothing arrived."""
+    answer_tokens: int = 0
+    """The estimated output tokens of an answer that arrived whole and without counts."""
     unmetered: Mapping[str, Any] | None = field(default=None, repr=False)
     """The request, kept briefly to estimate its tokens if the answer ended without counts."""
     prompt: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from copilot_proxy.catalogue import EMBEDDINGS_PATH, Alias
-from copilot_proxy.cost.estimated_tokens import EventSizes
+from copilot_proxy.cost.estimated_tokens import AnswerSizes
 from copilot_proxy.cost.nano_aiu import merged_usage
 from copilot_proxy.cost.quota import Quota
 from copilot_proxy.errors import CopilotProxyError, UpstreamRefusal
@@ -23,7 +23,7 @@ from copilot_proxy.large_work import run_if_large, run_in_turn
 from copilot_proxy.relay.admission import Admission, AdmitAll, admit
 from copilot_proxy.relay.caller import SERVER_USER, Caller
 from copilot_proxy.relay.calls import make_call
-from copilot_proxy.relay.costs import learn_event_size
+from copilot_proxy.relay.costs import learn_answer_size
 from copilot_proxy.relay.hints import Hints, name_client_field
 from copilot_proxy.relay.model_resolver import ModelResolver
 from copilot_proxy.relay.notes import notes_header
@@ -63,7 +63,7 @@ class Relay:
         self.hints = Hints(upstream, self.models)
         self._sender = Sender(upstream, self.models, self._admission)
         self._quota: Quota | None = None
-        self._event_sizes = EventSizes()
+        self._answer_sizes = AnswerSizes()
         self.running: dict[str, RequestRecord] = {}
         """The requests that are being answered, by id, oldest first."""
 
@@ -231,7 +231,7 @@ class Relay:
             self.models.unknown = []
         if record.quota is not None and not record.own_sign_in:
             self._quota = record.quota
-        learn_event_size(record, self._event_sizes)
+        learn_answer_size(record, self._answer_sizes)
         self._report(record)
 
 

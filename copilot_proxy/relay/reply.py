@@ -20,7 +20,7 @@ from copilot_proxy.formats.sse import DONE
 from copilot_proxy.formats.translation import PreparedRequest
 from copilot_proxy.formats.types import ClientEvent, ClientResponse, Json
 from copilot_proxy.headers import forwarded_headers
-from copilot_proxy.relay.costs import cost_headers
+from copilot_proxy.relay.costs import cost_headers, sized
 from copilot_proxy.relay.notes import notes_header
 from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.upstreams.base import UpstreamResponse
@@ -118,7 +118,7 @@ class Reply:
             events = [event async for batch in self.events() for event in batch]
             return self._translator.whole(events)
         translator = self._translator
-        body = await self._response.whole()
+        body = sized(self._record, await self._response.whole())
         if isinstance(body, dict):
             self._look_for_unknown(body)
         try:
@@ -199,7 +199,7 @@ class Reply:
         if self._is_read:
             return None
         self._is_read = True
-        return process([await self._response.whole()])
+        return process([sized(self._record, await self._response.whole())])
 
     def _process(self, writer: EventWriter | None, batch: Sequence[object]) -> _Translated | None:
         """Translate a batch of Copilot's events. Return None if `events` need not handle the

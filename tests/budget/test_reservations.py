@@ -114,7 +114,9 @@ def test_two_servers(tmp_path: Path) -> None:
                 outcome = found
             running.append((made.request_id, session, client))
             owners[made.request_id], unsaved = server, None
-            assert outcome == [state(database, one, DAY, MONTH, session) for one, _ in limits]
+            # Completed requests without rows are counted as spent only if a request is refused.
+            states = [state(database, one, DAY, MONTH, session) for one, _ in limits]
+            assert [*map(sum, outcome)] == [*map(sum, states)]
             assert all(
                 sum(used) <= one.nano for (one, _), used in zip(limits, outcome, strict=True)
             )
@@ -144,6 +146,31 @@ def test_others_do_not_wait_for_a_refusal(tmp_path: Path, monkeypatch: pytest.Mo
     assert Refusal(LIMITS[0], 100, State(0, 70), 30) == refusal
 
 
+@pytest.mark.parametrize("cost", [30, None])
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_completed_request_is_not_running(
+    tmp_path: Path, cost: int | None, is_same: bool
+) -> None:
+    """If a request is refused because of one that has just been answered, and has no row yet, its
+    cost is spent, for all processes and for the commands that show the budget."""
+    path = tmp_path / "ledger.sqlite3"
+    server = Reserver(path)
+    other = server if is_same else Reserver(path)
+    limits = [(LIMITS[0], 100)]
+    server.reserve(*asked(record("answered"), 50, limits))
+    server.reserve(*asked(record("running"), 40, limits))
+    server.settle("answered", cost)
+    server.flush()
+    refusal = other.reserve(*asked(record("refused"), 60, limits))
+    with closing(open_for_writing(path)) as database:
+        shown = state(database, LIMITS[0], DAY, MONTH)
+    for one in {server, other}:
+        one.close()
+
+    assert isinstance(refusal, Refusal)
+    assert (cost or 50, 40) == refusal.used == shown
+
+
 def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request with an unknown price counts once it has ended, however many sessions there are."""
     monkeypatch.setattr(reserved_sums, "_MAX_UNUSED", 3)
@@ -156,7 +183,7 @@ def test_many_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         server.release(other.request_id)
     server.settle("a", 90)
     last = asked(record("last"), 20, limits)
-    assert Refusal(LIMITS[0], 100, State(0, 90), 10) == server.reserve(*last)
+    assert Refusal(LIMITS[0], 100, State(90, 0), 10) == server.reserve(*last)
     server.close()
 
 

@@ -78,8 +78,8 @@ def test_the_last_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             "0% cached",
         ),
         (
-            [{"credits": 2.0}, {"credits": None, "client_gone": True}],
-            "2 requests, about 2.00 AI credits, 1 with an estimated cost (ended early), 0% cached",
+            [{"credits": 2.0}, {"credits": None, "client_gone": True, "stream": True}],
+            "2 requests, about 2.00 AI credits, 1 with an estimated cost, 0% cached",
         ),
     ],
 )

@@ -467,7 +467,7 @@ def test_verify_with_inexact_costs(cli: Cli, own_home: Path) -> None:
     """Estimates and unknown costs are mentioned, as is a total that exceeds GitHub's."""
     quota = QUOTA._replace(percent_left=99.9)
     left = record("left", credits=None, client_gone=True, quota=quota)
-    left.usage = None
+    left.usage, left.stream = None, True
     made = [record("billed", credits=9.004), record("odd", credits=None, model="mystery-1"), left]
     writer = Writer(own_home / "ledger.sqlite3")
     writer.write([row(one, at()) for one in made])
@@ -616,14 +616,15 @@ def missed() -> Path:
     rows = []
     for number, (client, found) in enumerate(
         [
-            ("claude-code", ("ttl_expiry", 12_900_000_000, "720")),
-            ("claude-code", ("ttl_expiry", 100_000_000, "400")),
+            ("claude-code", ("ttl_expiry", 12_900_000_000, "720 300")),
+            ("claude-code", ("ttl_expiry", 100_000_000, "400 300")),
             ("opencode", ("prefix_change", 5_000_000_000, "tool 14 lsp")),
             ("opencode", ("prefix_change", None, "tool 14 lsp")),
             ("opencode", ("prefix_change", 100_000_000, "message 3")),
             ("opencode", ("prefix_change", 200_000_000, "message 6")),
             (None, ("model_switch", 50_000_000, "claude-opus-5")),
             ("codex", ("cold", 0, None)),
+            ("claude-agent", ("ttl_expiry", 10_000_000, "4500 3600")),
         ]
     ):
         made = row(record(f"r{number}", client=client), at(hours=number))
@@ -646,7 +647,7 @@ def remember(writer: Writer, session: str, used: float, ttl: int) -> None:
 def test_why(cli: Cli, missed: Path) -> None:
     """Each client and reason gets a sentence with advice, most expensive first."""
     assert [
-        "7 requests lost 18.35 AI credits by not reading from the prompt cache:",
+        "8 requests lost 18.36 AI credits by not reading from the prompt cache:",
         "",
         "13.00  claude-code: 2 requests came after a pause longer than the 5 minutes for",
         "       which prompts stay in the cache; the longest was 12 minutes. Continue",
@@ -665,6 +666,10 @@ def test_why(cli: Cli, missed: Path) -> None:
         (one["reason"], one["detail"], one["requests"], one["unknown_cost_requests"])
         for one in found["losses"]
     ]
+    hour = "claude-agent: 1 request came after a pause longer than the hour for which prompts"
+    assert hour in " ".join(cli("usage", "--why").out.split())
+    (loss,) = json.loads(cli("usage", "--why", "--json", "--client", "claude-agent").out)["losses"]
+    assert ("4500", 3600) == (loss["detail"], loss["cache_seconds"])
     nothing = cli("usage", "--why", "--last", "1h", "--client", "codex")
     assert "No request missed the prompt cache.\n" == nothing.out
     assert "CACHE   LOST" in cli("usage", "client").out

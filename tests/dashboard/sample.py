@@ -137,7 +137,7 @@ def _rows(days: int, per_day: int, now: float) -> Iterator[dict[str, Any]]:
             row |= {"cache_write_1h_tokens": 0, "reasoning_tokens": tokens["output"] // 3}
         if missed:
             verdict = chance.choice(
-                [("ttl_expiry", "734"), ("prefix_change", "tool 14 lsp"), ("rerouted", None)]
+                [("ttl_expiry", "734 300"), ("prefix_change", "tool 14 lsp"), ("rerouted", None)]
             )
             row |= {
                 "cache_verdict": verdict[0],

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from copilot_proxy.cost.cache_advice import explain
 from copilot_proxy.ledger.digest_key import NAME
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.settings import Settings
@@ -179,7 +180,7 @@ def test_a_pause(make: Callable[..., Client]) -> None:
         client.ask("/v1/messages", claude_code(*turns, ANSWER, "And?"), pause=360, **IN_CLAUDE_CODE)
 
     first, second, third = client.rows()
-    assert [("cold", None), (None, None), ("ttl_expiry", "360")] == client.misses()
+    assert [("cold", None), (None, None), ("ttl_expiry", "360 300")] == client.misses()
     assert 0 == first["cache_lost_nano_aiu"]
     # The tokens cached by the second request were written again, at $6.25 per million, not $0.50.
     had = second["cache_read_tokens"] + second["cache_write_tokens"]
@@ -261,6 +262,149 @@ def test_an_old_message_changes(make: Callable[..., Client], size: int) -> None:
     assert ("prefix_change", "message 3") == client.misses()[1]
 
 
+SHORT = "Edit it. "
+
+
+def turns_of(count: int) -> tuple[str, ...]:
+    """Return different texts of the user and the model, in turn, and a short question."""
+    texts = (f"{number}. {WORDS * 6}" for number in range(2 * count))
+    return (*texts, "Go on.")
+
+
+def aider(*texts: str, model: str = GPT, system: str = "You are aider. ") -> dict[str, Any]:
+    """Return a request from aider, which has no tools and no session."""
+    roles = zip(itertools.cycle(("user", "assistant")), texts, strict=False)
+    messages = [{"role": role, "content": text} for role, text in roles]
+    return {"model": model, "messages": [{"role": "system", "content": system}, *messages]}
+
+
+@pytest.mark.parametrize("pasted", [SHORT, WORDS * 300 + SHORT])
+def test_the_first_message_is_edited(make: Callable[..., Client], pasted: str) -> None:
+    """The user edits the first message of a long conversation: its entire text, or the end of a
+    long one, whose beginning can still be read. aider names no session."""
+    one, other = (pasted, *turns_of(8)[1:]), (pasted + "Now.", *turns_of(8)[1:])
+    with make() as client:
+        client.ask("/v1/responses", responses(*one), **IN_CODEX)
+        client.ask("/v1/responses", responses(*other, ANSWER, "?"), **IN_CODEX)
+        client.ask("/v1/chat/completions", aider(*one))
+        client.ask("/v1/chat/completions", aider(*other, ANSWER, "?"))
+
+    codex, unnamed = client.misses()[1::2]
+    assert ("prefix_change", "message 1") == codex == unnamed
+    assert all(row["cache_lost_nano_aiu"] > 0 for row in client.rows()[1::2])
+
+
+def test_another_conversation(make: Callable[..., Client]) -> None:
+    """Without a session, a new conversation of the same client is cold."""
+    with make() as client:
+        client.ask("/v1/chat/completions", aider(*turns_of(8)))
+        client.ask("/v1/chat/completions", aider(f"Something else. {WORDS * 200}"))
+
+    assert [("cold", None), ("cold", None)] == client.misses()
+
+
+def test_a_result_is_cleared_anywhere(make: Callable[..., Client]) -> None:
+    """Wherever a client clears an old result, the cache is read up to it: it is never another
+    machine that explains the miss."""
+    with make() as client:
+        for number in range(36, 60):
+            turns = turns_of(30)
+            system = f"{number}. You are aider. "
+            client.ask("/v1/chat/completions", aider(*turns, system=system))
+            cleared = (*turns[:number], "[Cleared]", *turns[number + 1 :], ANSWER, "?")
+            client.ask("/v1/chat/completions", aider(*cleared, system=system))
+
+    found = client.rows()[1::2]
+    assert {"prefix_change", None} == {row["cache_verdict"] for row in found}
+    shares = [
+        row["cache_read_tokens"] / (row["input_tokens"] + row["cache_read_tokens"])
+        for row in found
+        if row["cache_verdict"]
+    ]
+    assert max(shares) > 0.7
+
+
+def test_a_result_is_cleared_while_the_cache_lasts_longer(make: Callable[..., Client]) -> None:
+    """If everything up to a change was read in spite of a pause, the change explains the miss."""
+    with make() as client:
+        client.simulator.state.prompt_cache = PromptCache(client.clock, ttl=3000)
+        turns = turns_of(12)
+        client.ask("/v1/responses", responses(*turns), **IN_CODEX)
+        body = responses(*turns[:12], "[Cleared]", *turns[13:], ANSWER, "?")
+        client.ask("/v1/responses", body, pause=900, **IN_CODEX)
+
+    assert ("prefix_change", "message 13") == client.misses()[1]
+
+
+def with_ttl(body: dict[str, Any], *, system: str | None, last: str | None) -> dict[str, Any]:
+    """Let the marks on the system prompt and the last message ask for these TTLs."""
+    for block, ttl in ((body["system"][1], system), (body["messages"][-1]["content"][0], last)):
+        block["cache_control"] = {**EPHEMERAL, **({"ttl": ttl} if ttl else {})}
+    return body
+
+
+@pytest.mark.parametrize(
+    ("last", "pause", "detail", "text"),
+    [
+        ("1h", 4500, "4500 3600", "a pause longer than the hour for which prompts stay"),
+        (None, 720, "720 300", "a pause longer than the 5 minutes for which prompts stay"),
+    ],
+)
+def test_a_pause_after_an_hour_was_requested(
+    make: Callable[..., Client], last: str | None, pause: int, detail: str, text: str
+) -> None:
+    """Claude Code keeps the entire prompt for an hour, or only the system prompt."""
+    beta = {"anthropic_beta": "extended-cache-ttl-2025-04-11", **IN_CLAUDE_CODE}
+    turns = (QUESTION, ANSWER * 9, "Go on.")
+    with make() as client:
+        for texts, seconds in ((turns, 10), ((*turns, ANSWER, "And?"), pause)):
+            body = with_ttl(claude_code(*texts), system="1h", last=last)
+            client.ask("/v1/messages", body, seconds, **beta)
+
+    assert ("ttl_expiry", detail) == client.misses()[1]
+    assert text in explain("ttl_expiry", detail, 1)[0]
+
+
+def test_a_pause_longer_than_the_cache_is_known_to_last(make: Callable[..., Client]) -> None:
+    """A pause of twenty minutes hit the cache, so thirty minutes are compared with twenty."""
+    turns: tuple[str, ...] = (QUESTION,)
+    with make() as client:
+        client.simulator.state.prompt_cache = PromptCache(client.clock, ttl=1300)
+        for pause in (10, 1200):
+            client.ask("/v1/responses", responses(*turns), pause, **IN_CODEX)
+            turns = (*turns, "Yes.", "Go on.")
+    with Client(client.simulator, client.settings, client.clock) as client:  # rows are written
+        client.ask("/v1/responses", responses(*turns), 1800, **IN_CODEX)
+
+    assert [(None, None), ("ttl_expiry", "1800 1200")] == client.misses()[1:]
+
+
+def test_another_model_on_another_api(make: Callable[..., Client]) -> None:
+    """opencode switches from GPT to Claude, whose API writes tools and calls differently."""
+    call = {"id": "c1", "type": "function", "function": {"name": "Bash", "arguments": "{}"}}
+    messages: list[dict[str, Any]] = [
+        {"role": "system", "content": "You are opencode. " + WORDS * 100},
+        {"role": "user", "content": QUESTION},
+    ]
+    for number in range(4):
+        messages += [
+            {"role": "assistant", "content": None, "tool_calls": [{**call, "id": f"c{number}"}]},
+            {"role": "tool", "tool_call_id": f"c{number}", "content": f"{number} {ANSWER}"},
+        ]
+    functions = [
+        {"type": "function", "function": {"name": one["name"], "parameters": one["input_schema"]}}
+        for one in tools("Bash")
+    ]
+    with make() as client:
+        for model in (GPT, CLAUDE):
+            body = {"model": model, "messages": messages, "tools": functions}
+            client.ask("/v1/chat/completions", body, **IN_OPENCODE)
+
+    assert ["responses", "messages"] == [row["route"] for row in client.rows()]
+    assert ("model_switch", GPT) == client.misses()[1]
+    assert client.rows()[1]["cache_lost_nano_aiu"] > 0
+
+
 def test_another_model(make: Callable[..., Client]) -> None:
     """The user switches models in the middle of a session, and back."""
     with make() as client:
@@ -336,6 +480,20 @@ def test_a_subagent(make: Callable[..., Client]) -> None:
         client.ask("/v1/messages", claude_code(QUESTION, ANSWER, "Go on."), **IN_CLAUDE_CODE)
 
     assert [("cold", None), ("cold", None), (None, None)] == client.misses()
+
+
+def test_many_subagents(make: Callable[..., Client]) -> None:
+    """Ten subagents of the session do not hide the main conversation."""
+    agent: dict[str, Any] = {"system": "You are an agent. ", "names": ("Read",)}
+    with make() as client:
+        client.ask("/v1/messages", claude_code(QUESTION), **IN_CLAUDE_CODE)
+        for number in range(10):
+            body = claude_code(f"Find {number}. " * 90, **agent)
+            client.ask("/v1/messages", body, 1, **IN_CLAUDE_CODE)
+        turns = (QUESTION, ANSWER, "Go on.")
+        client.ask("/v1/messages", claude_code(*turns), 600, **IN_CLAUDE_CODE)
+
+    assert ("ttl_expiry", "610 300") == client.misses()[-1]
 
 
 def test_concurrent_requests(make: Callable[..., Client]) -> None:

@@ -14,7 +14,8 @@ import pytest
 from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.ledger.database import open_for_reading
 from copilot_proxy.ledger.verification import verify
-from copilot_proxy.relay.costs import cost_of
+from copilot_proxy.relay.costs import cost_of, sized
+from copilot_proxy.relay.records import RequestRecord
 from copilot_proxy.settings import Settings
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
@@ -170,6 +171,73 @@ def test_left_before_the_counts(tmp_path: Path) -> None:
     (row,) = rows(settings)
     assert ("client_left", "estimated") == (row["outcome"], row["cost_source"])
     assert row["input_tokens"] > 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_without_counts(simulator: Simulator, settings: Settings, path: str, stream: bool) -> None:
+    """A complete answer without token counts is estimated, about as long as it really was."""
+    body = body_for(path, "gpt-5-mini", stream=stream)
+    with Proxy(settings) as proxy, proxy.client() as client:
+        client.post(path, json=body)
+        simulator.state.faults.on("usage_nowhere")
+        assert "x-copilot-proxy-cost" not in client.post(path, json=body).headers
+
+    counted, estimated = rows(settings)
+    assert ("ok", "estimated") == (estimated["outcome"], estimated["cost_source"])
+    ratio = estimated["output_tokens"] / counted["output_tokens"]
+    assert 0.5 < ratio < 2
+    assert estimated["nano_aiu"] > 0
+
+
+TEXT = "It follows the conventions. " * 40
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": TEXT}}]},
+        {"output": [{"type": "message", "content": [{"type": "output_text", "text": TEXT}]}]},
+        {"content": [{"type": "text", "text": TEXT}], "stop_reason": "end_turn"},
+        {"content": [{"type": "tool_use", "input": {"text": TEXT}}], "usage": {"input_tokens": 0}},
+    ],
+)
+def test_the_size_of_an_answer(answer: dict[str, Any]) -> None:
+    """An answer without counts is estimated from its text, in each of Copilot's formats."""
+    made = RequestRecord("r", "messages", attempts=1, model="gpt-5-mini")
+    assert sized(made, answer) is answer
+    cost = cost_of(made)
+    assert "estimated" == cost.source
+    assert cost.tokens is not None
+    assert 0 <= cost.tokens.output - len(TEXT) // 4 < 20
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("model", MODELS)
+def test_nobody_waited(simulator: Simulator, settings: Settings, path: str, model: str) -> None:
+    """If the client of an answer that is not streamed leaves, the answer is assumed to be as long
+    as the model's earlier ones, but not longer than the request allows."""
+    limit = {"/v1/responses": "max_output_tokens"}.get(path, "max_tokens")
+    body = {**body_for(path, model, stream=False), limit: 900}
+    with Proxy(settings) as proxy, proxy.client() as client:
+        simulator.state.faults.on("stall_before_headers")
+        leave(client, path, body)
+        proxy.wait_for_record(1)
+        simulator.state.faults.clear()
+        client.post(path, json=body)
+        simulator.state.faults.on("stall_before_headers")
+        leave(client, path, body)
+        proxy.wait_for_record(3)
+
+    first, counted, later = rows(settings)
+    for row, output in ((first, 900), (later, counted["output_tokens"])):
+        assert ("client_left", "estimated") == (row["outcome"], row["cost_source"])
+        assert output == row["output_tokens"]
+
+
+def leave(client: httpx.Client, path: str, body: dict[str, Any]) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        client.post(path, json=body, timeout=0.5)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def has_long_marks(body: MessagesRequest) -> bool:
     return any(block[MARK] == ONE_HOUR for _, block in _marked(body))
 
 
+def keeps_an_hour(body: MessagesRequest) -> bool:
+    """Return whether the end of the prompt is cached for an hour, judging by the last mark."""
+    marked = _marked(body)
+    return bool(marked) and marked[-1][1][MARK] == ONE_HOUR
+
+
 def mark_stable_prefix(body: MessagesRequest) -> None:
     """Mark the likely start of the next request, for clients that cannot set marks.
 
