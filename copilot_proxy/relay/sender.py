@@ -182,6 +182,7 @@ class Sender:
             accepts_stops=attempt.accepts_stops,
             betas=attempt.betas,
             request_id=record.request_id,
+            is_replaced=attempt.name != attempt.request["model"],
         )
         body = prepared.api.with_cache_key(prepared.body, record.attribution.session)
         body = _for_model(body, attempt.resolved)
@@ -293,7 +294,6 @@ def _count_attempt(record: RequestRecord, resolved: ResolvedModel) -> None:
 def _for_model(body: UpstreamBody, resolved: ResolvedModel) -> UpstreamBody:
     """Return the body with the id of the resolved model.
 
-    All calls use this, so that Copilot is never asked for any model but the one that the caller's
-    key was found to allow.
+    All calls use this, so that Copilot is only asked for the model that the caller's key allows.
     """
     return {**body, "model": resolved.id}
