@@ -227,7 +227,9 @@ def _report(
     report = replace(
         report,
         limits=limit_states(database, limits, report.now),
-        next_turns=next_turns(database, report.now) if group == "session" or form == "line" else (),
+        next_turns=next_turns(database, report.now, filters=filters)
+        if group == "session" or form == "line"
+        else (),
     )
     if as_model is not None:
         from copilot_proxy.cli.usage_as import with_prices_of

@@ -60,6 +60,7 @@ def import_from(path: Path, source: str) -> int:
         found = copilot_cli.import_events(database, Path(folder) / copilot_cli.FILE_NAME)
     print_message(
         f"{found.added:,} new request{'' if found.added == 1 else 's'} from Copilot CLI; "
-        f"{found.known:,} already imported, {found.own:,} sent through this server."
+        f"{found.known:,} already imported, {found.own:,} sent through this server"
+        + (f", {found.uncharged:,} not charged by Copilot." if found.uncharged else ".")
     )
     return 0

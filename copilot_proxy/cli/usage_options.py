@@ -18,7 +18,7 @@ _USED: Final[Mapping[str, frozenset[str]]] = {
     "show REQUEST": frozenset({"--json"}),
     "--verify": frozenset({"--verify", "--json"}),
     "--why": _PERIOD | _FILTERS | {"--why", "--json"},
-    "--line": _REPORT | {"--line"},
+    "--line": (_REPORT - {"--as"}) | {"--line"},
     "--csv": _PERIOD | _REPORT | {"--csv"},
 }
 """The options that have an effect, for each kind of output."""

@@ -12,7 +12,7 @@ from copilot_proxy.cli.usage_data import as_csv, as_json
 from copilot_proxy.cli.usage_report import Report
 from copilot_proxy.cost.display import percent, quota_amount, reset_day, short_count
 from copilot_proxy.cost.nano_aiu import grouped, rounded
-from copilot_proxy.cost.quota import Quota
+from copilot_proxy.cost.quota import Quota, is_too_early
 from copilot_proxy.ledger.cache_queries import NextTurn
 from copilot_proxy.ledger.queries import UNKNOWN, Sums, total
 
@@ -204,6 +204,8 @@ def forecast(report: Report) -> str:
     end = report.runs_out_at
     if end is None and report.quota is not None and report.quota.resets_at is None:
         return "unknown: GitHub did not say when the quota resets"
+    if end is None and report.quota is not None and is_too_early(report.quota, report.now):
+        return "too early in the month"
     if end is None:
         return "lasts until the reset at this month's pace"
     if end <= report.now:

@@ -16,12 +16,10 @@ from copilot_proxy.errors import CopilotProxyError, UsageError, with_simulate_fl
 from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database
 from copilot_proxy.ledger.periods import Period
-from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named
+from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named, short_id
 
 _RECENT: Final = 20
 """The number of requests in the list."""
-_ID_LENGTH: Final = 8
-"""How many characters of a request's id are shown, which is enough to identify it."""
 _MINUTE: Final = 16
 """The length of a date and time without seconds, in characters."""
 _HEADINGS: Final = ("REQUEST", "ENDED", "CLIENT", "MODEL", "CREDITS", "OUTCOME")
@@ -100,7 +98,7 @@ def show_recent(database: Database, period: Period, filters: Filters, *, as_json
 
 def _recent_row(one: dict[str, Any], *, is_short: bool = False) -> tuple[str, ...]:
     return (
-        one["request_id"][:_ID_LENGTH],
+        short_id(one["request_id"]),
         _local(one["ended_us"])[:_MINUTE],
         one["client"] or UNKNOWN,
         one["model"] or one["model_asked"] or UNKNOWN,

@@ -69,7 +69,9 @@ def rounded(nano: int) -> str:
     """Return nano-AIU in AI credits with two decimals; ``<0.01`` for amounts that round to 0.00."""
     if 0 < nano < NANO // 200:
         return "<0.01"
-    return f"{nano / NANO:,.2f}"
+    # A float would round half of these halves down, and the dashboard rounds all of them up.
+    cents = (abs(nano) + NANO // 200) // (NANO // 100)
+    return f"{'-' if nano < 0 and cents else ''}{cents // 100:,}.{cents % 100:02}"
 
 
 def merged_usage(parts: Sequence[object]) -> dict[str, Any] | None:

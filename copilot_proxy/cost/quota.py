@@ -115,11 +115,16 @@ def runs_out(quota: Quota, now: datetime) -> datetime | None:
         return now
     if quota.resets_at is None:
         return None
-    elapsed = now - _month_before(quota.resets_at)
-    if used <= 0 or elapsed < _MIN_ELAPSED:
+    if used <= 0 or is_too_early(quota, now):
         return None
+    elapsed = now - _month_before(quota.resets_at)
     end = now + elapsed * (left / used)
     return end if end < quota.resets_at else None
+
+
+def is_too_early(quota: Quota, now: datetime) -> bool:
+    """Return whether too little of the month has passed to know this month's pace."""
+    return quota.resets_at is not None and now - _month_before(quota.resets_at) < _MIN_ELAPSED
 
 
 def _month_before(moment: datetime) -> datetime:

@@ -20,6 +20,7 @@ from copilot_proxy.ledger.queries import Filters, Sums, latest_quota, sums_by, t
 
 _SESSIONS: Final = 6
 _SEEN_DAYS: Final = 30
+"""Days for which clients are listed, including today."""
 
 
 def overview(
@@ -139,7 +140,7 @@ def _clients(
 ) -> list[dict[str, Any]]:
     """Return the clients that have recently sent requests, latest first, and then all other
     clients."""
-    first = now.date() - timedelta(days=_SEEN_DAYS)
+    first = now.date() - timedelta(days=_SEEN_DAYS - 1)
     known = {client.name: client for client in CLIENTS}
     seen = {one.client: one for one in clients_since(database, first, key)}
     return [

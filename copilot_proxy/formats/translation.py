@@ -81,6 +81,7 @@ def prepare(
     accepts_stops: bool = True,
     betas: Collection[str] = (),
     request_id: str = "",
+    is_replaced: bool = False,
 ) -> PreparedRequest:
     """Translate a validated request of `client` for `model`.
 
@@ -89,8 +90,8 @@ def prepare(
     Copilot has refused to serve the model, earliest refusal first. `foreign` is encrypted reasoning
     that Copilot has refused. If `restores_reasoning` is True, reasoning is added from the cache.
     `accepts_stops` is False if Copilot has refused the stop sequences. `betas` are the values of
-    the client's ``anthropic-beta`` headers. Raises `RequestError` if the chosen API cannot express
-    the request.
+    the client's ``anthropic-beta`` headers. `is_replaced` is True if `model` is not the one that
+    the client named. Raises `RequestError` if the chosen API cannot express the request.
     """
     notes: list[str] = []
     kinds = request_kinds(request)
@@ -119,7 +120,9 @@ def prepare(
     native = api.native if is_same_api(client, api) else None
     if native is not None:
         adapted = native.body(taken, model, notes, kinds)
-        translator = native.translator(request, adapted.tool_names, request_id)
+        translator = native.translator(
+            request, adapted.tool_names, request_id, is_replaced=is_replaced
+        )
         translator.notes = notes
         translator = _checked(translator, adapted, notes)
     else:

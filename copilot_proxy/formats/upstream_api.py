@@ -34,8 +34,19 @@ class NativePassage(Protocol):
         ...
 
     def translator(
-        self, request: ClientRequest, tool_names: Mapping[str, str], request_id: str
-    ) -> StreamTranslator: ...
+        self,
+        request: ClientRequest,
+        tool_names: Mapping[str, str],
+        request_id: str,
+        *,
+        is_replaced: bool = False,
+    ) -> StreamTranslator:
+        """Return the translator for the response.
+
+        `is_replaced` is True if another model answers than the client named, which the response
+        must not show.
+        """
+        ...
 
 
 class UpstreamApi(Protocol):

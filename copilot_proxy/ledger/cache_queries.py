@@ -73,14 +73,30 @@ def losses(database: sqlite3.Connection, period: Period, filters: Filters) -> li
     return sorted(sums.values(), key=lambda one: (-one.nano_aiu, -one.requests, one.reason))
 
 
-def next_turns(database: sqlite3.Connection, now: datetime, *, limit: int = 5) -> list[NextTurn]:
-    """Return the next turn of each of the most recently used sessions, latest session first."""
+def next_turns(
+    database: sqlite3.Connection,
+    now: datetime,
+    *,
+    filters: Filters = Filters(),  # noqa: B008  # immutable
+    limit: int = 5,
+) -> list[NextTurn]:
+    """Return the next turn of each of the most recently used sessions, latest session first.
+
+    Sessions without an id are only included if `filters` select nothing but a model, because their
+    client, key and project are not recorded.
+    """
     moment = round(now.timestamp() * 1e6)
+    conditions, values = Filters(model=filters.model).conditions()
+    of_session, session_values = filters._replace(model=None).conditions()
+    if of_session:
+        sessions = f"SELECT session FROM sums WHERE {' AND '.join(of_session)}"  # noqa: S608
+        conditions.append(f"conversation IN ({sessions})")
+    where = " AND ".join(["started_us > ?", *conditions])
     found = database.execute(
-        "SELECT conversation, model, prompt_tokens, warm_nano_aiu, cold_nano_aiu, ttl, "
-        "max(started_us) FROM prompts WHERE started_us > ? GROUP BY conversation "
+        "SELECT conversation, model, prompt_tokens, warm_nano_aiu, cold_nano_aiu, ttl, "  # noqa: S608
+        f"max(started_us) FROM prompts WHERE {where} GROUP BY conversation "
         "ORDER BY started_us DESC LIMIT ?",
-        (moment - _RECENT_SECONDS * 1_000_000, limit),
+        (moment - _RECENT_SECONDS * 1_000_000, *values, *session_values, limit),
     )
     rows = found.fetchall()
     survived = observed_lifetimes(database) if rows else {}

@@ -17,21 +17,27 @@ import msgspec
 from copilot_proxy.attribution import MAX_NAME_LENGTH
 from copilot_proxy.cost.assessment import assess
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.ledger.database import Database
+from copilot_proxy.ledger.database import Database, hint_for, is_busy
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.periods import day_and_month
+from copilot_proxy.ledger.queries import IMPORTED
 from copilot_proxy.ledger.schema import COLUMNS, Row
 
 CLIENT: Final = "copilot-cli"
 FILE_NAME: Final = "session-store.db"
+_COLUMNS: Final = (
+    *("id", "session_id", "model", "copilot_usage_model", "input_tokens", "output_tokens"),
+    *("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "total_nano_aiu"),
+    *("request_multiplier", "duration_ms", "time_to_first_token_ms", "initiator", "api_endpoint"),
+    *("reasoning_effort", "finish_reason", "token_details_json", "created_at"),
+)
+"""The columns of the CLI's table that are read."""
 _BATCH: Final = 1000
 """The number of rows to write in one transaction, so that a server does not have to wait long."""
 _MAX_TEXT: Final = 200
-_IMPORTED: Final = (f"{CLIENT}-", f"{CLIENT}.")
-"""The ids of imported requests are between these two values. The client's name cannot distinguish
-them, since the CLI has the same name when `run` starts it."""
 _SAME_US: Final = 120 * 1_000_000
 """Maximum difference between the times that the CLI and this server record for a request."""
+_FORMAT_HINT: Final = "Only the format of Copilot CLI 1.0.102 is supported."
 _APIS: Final = (("messages", "messages"), ("responses", "responses"), ("chat", "chat_completions"))
 """Part of the CLI's endpoint name -> the API."""
 
@@ -44,6 +50,8 @@ class Imported(NamedTuple):
     """The number of requests imported earlier."""
     own: int
     """The number of requests sent through this server, which has already recorded them."""
+    uncharged: int
+    """The number of requests that Copilot did not charge."""
 
 
 def import_events(ledger: Database, path: Path) -> Imported:
@@ -54,7 +62,7 @@ def import_events(ledger: Database, path: Path) -> Imported:
     except sqlite3.Error as error:
         raise CopilotProxyError(
             f"{path} cannot be imported: {str(error).rstrip('.')}.",
-            hint="Only the format of Copilot CLI 1.0.102 is supported.",
+            hint=hint_for(error) if is_busy(error) else _FORMAT_HINT,
         ) from error
 
 
@@ -75,24 +83,50 @@ def _import(ledger: Database, source: sqlite3.Connection) -> Imported:
         request_id
         for (request_id,) in ledger.execute(
             "SELECT request_id FROM requests WHERE request_id >= ? AND request_id < ?",
-            _IMPORTED,
+            IMPORTED,
         )
     }
-    found = _events(source)
-    rows = [row for row in found if row[0] not in known]
+    events = _events(source)
+    charged = [_checked_row(event) for event in events if _is_charged(event)]
+    rows = [row for row in charged if row[0] not in known]
     own: set[str] = set()
     added = [row for row in rows if not _is_own(ledger, row, own)]
     for start in range(0, len(added), _BATCH):
         insert(ledger, added[start : start + _BATCH])
-    return Imported(len(added), len(found) - len(rows), len(own))
+    return Imported(
+        len(added), len(charged) - len(rows), len(own), uncharged=len(events) - len(charged)
+    )
 
 
-def _events(source: sqlite3.Connection) -> list[Row]:
+def _events(source: sqlite3.Connection) -> list[dict[str, Any]]:
     events = source.execute(
-        "SELECT events.*, repository FROM assistant_usage_events AS events "
+        f"SELECT {', '.join(f'events.{name}' for name in _COLUMNS)}, repository "  # noqa: S608
+        "FROM assistant_usage_events AS events "
         "LEFT JOIN sessions ON sessions.id = session_id ORDER BY events.id"
     )
-    return [_row(dict(event)) for event in events]
+    return [dict(event) for event in events]
+
+
+def _is_charged(event: Mapping[str, Any]) -> bool:
+    """Return whether Copilot may have charged for a request.
+
+    The CLI can also use other providers, such as OpenAI or Ollama. It records their requests with a
+    multiplier of 0 and without a charge, and they must not be counted at Copilot's prices.
+    """
+    has_charge = event["total_nano_aiu"] is not None or event["token_details_json"] is not None
+    return has_charge or event["request_multiplier"] != 0
+
+
+def _checked_row(event: Mapping[str, Any]) -> Row:
+    """Return the row for a request. Raises `CopilotProxyError` if its values are not valid."""
+    try:
+        return _row(event)
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        raise CopilotProxyError(
+            f"Row {event['id']} of Copilot CLI's assistant_usage_events cannot be imported: "
+            "a value has an unexpected format.",
+            hint=_FORMAT_HINT,
+        ) from error
 
 
 def _row(event: Mapping[str, Any]) -> Row:
@@ -105,7 +139,7 @@ def _row(event: Mapping[str, Any]) -> Row:
     endpoint = event["api_endpoint"] or ""
     api = next((api for part, api in _APIS if part in endpoint), "unknown")
     values: dict[str, Any] = {
-        "request_id": f"{CLIENT}-{event['session_id']}-{event['id']}",
+        "request_id": f"{IMPORTED[0]}{event['session_id']}-{event['id']}",
         "day": day,
         "month": month,
         "started_us": ended_us - round((event["duration_ms"] or 0) * 1000),
@@ -206,6 +240,6 @@ def _similar(ledger: Database, values: Mapping[str, Any]) -> Iterator[tuple[str]
             ended + _SAME_US,
             values["nano_aiu"],
             values["output_tokens"],
-            *_IMPORTED,
+            *IMPORTED,
         ),
     )

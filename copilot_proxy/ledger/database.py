@@ -170,7 +170,8 @@ def hint_for(error: Exception) -> str:
     return "Make sure that you can read and write the file and its folder."
 
 
-def _is_busy(error: Exception) -> bool:
+def is_busy(error: Exception) -> bool:
+    """Return whether another program was using the file."""
     return _code(error) in _IN_USE
 
 
@@ -198,7 +199,7 @@ def _use_write_ahead_log(database: sqlite3.Connection) -> None:
         try:
             database.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > end:
+            if not is_busy(error) or time.monotonic() > end:
                 raise
             time.sleep(0.01)
         else:

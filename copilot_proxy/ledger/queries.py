@@ -1,5 +1,6 @@
 """Reads sums, single requests and the quota from the ledger."""
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -15,6 +16,12 @@ Group = Literal["day", "week", "month", "session", "client", "model", "key", "pr
 _MAX_RECENT: Final = 10_000
 """The number of rows to search for the latest quota."""
 _cost_of: Final = attrgetter("nano_aiu", "requests")
+IMPORTED: Final = ("copilot-cli-", "copilot-cli.")
+"""The ids of requests imported from Copilot CLI are between these two values. The client's name
+cannot distinguish them, since the CLI has the same name when `run` starts it."""
+_ID_LENGTH: Final = 8
+"""How many characters of a request's id are shown, which is enough to identify it."""
+_SHORT_IMPORTED: Final = re.compile(r"cli-[0-9]+")
 UNKNOWN: Final = "unknown"
 """How the views show a missing client, model, key, project or session."""
 
@@ -165,17 +172,33 @@ def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
     return Quota(unit, entitlement, percent, overage, reset), moment
 
 
-def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, Any]]:
-    """Return up to two requests whose ids start with `start`. If there is only one, it is followed
-    by the rows that correct it.
+def short_id(request_id: str) -> str:
+    """Return a short form of a request's id, which is usually enough to identify the request.
 
-    Each row is a dictionary of all columns.
+    It is the start of the id, or ``cli-`` and a number for a request imported from Copilot CLI.
+    """
+    if IMPORTED[0] <= request_id < IMPORTED[1]:
+        return f"cli-{request_id.rpartition('-')[2]}"
+    return request_id[:_ID_LENGTH]
+
+
+def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, Any]]:
+    """Return the request with the id `start`, or up to two requests whose ids start with `start`.
+    If there is only one, it is followed by the rows that correct it.
+
+    `start` may also be the `short_id` of a request. Each row is a dictionary of all columns.
     """
     columns = ("id", *COLUMNS)
     query = f"SELECT {', '.join(columns)} FROM requests"  # noqa: S608  # constants
+    first, last, pattern = start, start + "\uffff", "%"
+    if _SHORT_IMPORTED.fullmatch(start):
+        (first, last), pattern = IMPORTED, f"%{start.removeprefix('cli')}"
     found = database.execute(
-        f"{query} WHERE request_id >= ? AND request_id < ? LIMIT 2", (start, start + "\uffff")
+        f"{query} WHERE request_id >= ? AND request_id < ? AND request_id LIKE ? "
+        "ORDER BY request_id <> ? LIMIT 2",
+        (first, last, pattern, start),
     ).fetchall()
-    if len(found) == 1:
+    if len(found) == 1 or (found and found[0][1] == start):
+        found = found[:1]
         found += database.execute(f"{query} WHERE corrects = ?", (found[0][1],)).fetchall()
     return [dict(zip(columns, row, strict=True)) for row in found]

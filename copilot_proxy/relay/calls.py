@@ -72,7 +72,6 @@ def _count_attempt(record: RequestRecord, resolved: ResolvedModel) -> None:
 def for_model(body: UpstreamBody, resolved: ResolvedModel) -> UpstreamBody:
     """Return the body with the id of the resolved model.
 
-    All calls use this, so that Copilot is never asked for any model but the one that the caller's
-    key was found to allow.
+    All calls use this, so that Copilot is only asked for the model that the caller's key allows.
     """
     return {**body, "model": resolved.id}

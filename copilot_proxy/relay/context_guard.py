@@ -3,7 +3,9 @@
 Some models have a second, higher price for long prompts. Agents compact a conversation when the
 model refuses it as too long, but not when it becomes expensive. This guard's refusal therefore
 looks like the model's. Requests for a summary are admitted, because agents use them to compact.
-Requests without tools are also admitted, because chat clients cannot compact.
+Requests without tools are also admitted, because chat clients cannot compact. If a conversation is
+still too long after it was compacted, it is admitted as well, because some agents would otherwise
+compact it again and again, and pay each time.
 """
 
 from typing import Final
@@ -32,6 +34,9 @@ class ContextGuard:
         self._admission = admission
         self._known: dict[tuple[str | None, str | None], tuple[int, int]] = {}
         """(session or client, model) -> the last prompt's actual and estimated tokens."""
+        self._compacted: dict[tuple[str | None, str | None], bool] = {}
+        """(session or client, model) -> whether a summary was requested since the last refusal.
+        Only conversations that are too long are listed."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn the number of prompt tokens from a completed request."""
@@ -47,15 +52,32 @@ class ContextGuard:
     async def admit(self, record: RequestRecord, request: ClientRequest) -> None:
         """Raise `RequestError` if the prompt is so long that the model's higher price applies."""
         threshold = price_threshold(record)
-        if threshold is not None and record.tools and record.body_bytes > MIN_BYTES * threshold:
+        if threshold is not None:
+            await self._check(record, request, threshold)
+        await self._admission.admit(record, request)
+
+    async def _check(self, record: RequestRecord, request: ClientRequest, threshold: int) -> None:
+        key = key_of(record)
+        was_refused = key in self._compacted
+        if not record.tools:
+            if was_refused and _asks_for_summary(record.client_api.conversation(request)):
+                self._compacted[key] = True
+            return
+        tokens = 0
+        if record.size > MIN_BYTES * threshold:
             # Iterating over a megabyte of JSON must not block other requests.
             record.estimated_prompt = await run_in_turn(request_tokens, request)
             tokens = self._tokens(record, record.estimated_prompt)
-            if tokens > threshold and not _asks_for_summary(
-                record.client_api.conversation(request)
-            ):
-                raise _too_long(tokens, threshold)
-        await self._admission.admit(record, request)
+        if tokens <= threshold:
+            self._compacted.pop(key, None)
+        elif _asks_for_summary(record.client_api.conversation(request)):
+            if was_refused:
+                self._compacted[key] = True
+        elif not self._compacted.get(key):
+            self._compacted[key] = False
+            if len(self._compacted) > _MAX_KNOWN:
+                del self._compacted[next(iter(self._compacted))]
+            raise _too_long(tokens, threshold)
 
     def _tokens(self, record: RequestRecord, estimated: int) -> int:
         """Return an estimate of a prompt's tokens, based on the last prompt and the text added

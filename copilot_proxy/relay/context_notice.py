@@ -51,7 +51,7 @@ class ContextNotice:
         tokens = self._long.get(key_of(record)) if self._long else None
         threshold = price_threshold(record) if tokens else None
         # Without a session, a short request may belong to a different conversation of the client.
-        if threshold and tokens and record.body_bytes > MIN_BYTES * _SHARE * threshold:
+        if threshold and tokens and record.size > MIN_BYTES * _SHARE * threshold:
             record.notes.append(f"last {_text(tokens, threshold, record.model)}")
         await self._admission.admit(record, request)
 

@@ -201,6 +201,7 @@ class Sender:
             accepts_stops=attempt.accepts_stops,
             betas=attempt.betas,
             request_id=record.request_id,
+            is_replaced=attempt.name != attempt.request["model"],
         )
         body = prepared.api.with_cache_key(prepared.body, record.attribution.session)
         body = for_model(body, attempt.resolved)

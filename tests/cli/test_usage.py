@@ -250,6 +250,16 @@ def test_running_out(cli: Cli, ledger: Path, left: float, code: int, text: str) 
     assert (code, True) == (ran.code, text in ran.out)
 
 
+def test_a_forecast_on_the_first_day(cli: Cli, ledger: Path) -> None:
+    """After less than a day, the pace is unknown."""
+    quota = QUOTA._replace(percent_left=99.0, resets_at=datetime(2026, 12, 20, tzinfo=UTC))
+    writer = Writer(ledger)
+    writer.write([row(record("last", quota=quota), at())])
+    writer.close()
+
+    assert "Forecast      too early in the month\n" in cli("usage").out
+
+
 def test_no_individual_quota_never_runs_out(cli: Cli, ledger: Path) -> None:
     """A seat without a quota of its own is not below any threshold."""
     writer = Writer(ledger)
@@ -580,6 +590,7 @@ def test_wrong_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
         (("path", "--json"), "--json has no effect with: copilot-proxy usage path"),
         (("--json", "--csv"), "--json cannot be combined with --csv"),
         (("--line", "--json"), "--json cannot be combined with --line"),
+        (("--line", "--as", "haiku"), "--as cannot be combined with --line"),
         (("--verify", "--client", "codex"), "--client cannot be combined with --verify"),
         (("--why", "--threshold", "5"), "--threshold cannot be combined with --why"),
         (("--threshold", "nan"), "must not be negative"),
@@ -688,6 +699,23 @@ def test_the_next_turn(cli: Cli, missed: Path) -> None:
     assert {(300, "default")} == {
         (one["cache_seconds"], one["cache_seconds_source"]) for one in turns
     }
+
+
+def test_the_next_turn_of_one_client(cli: Cli, missed: Path) -> None:
+    """A status bar for one client or model does not show the next turn of another."""
+    writer = Writer(missed)
+    writer.write([row(record("own", client="codex", session="s-1"), at())])
+    writer.close()
+
+    def turns(*options: str) -> list[str | None]:
+        found = json.loads(cli("usage", "session", "--json", *options).out)["next_turns"]
+        return [one["session"] for one in found]
+
+    assert "next turn" in cli("usage", "--line", "--client", "codex").out
+    assert "next turn" not in cli("usage", "--line", "--client", "opencode").out
+    assert ["s-1"] == turns("--client", "codex")
+    assert ["s-1", None] == turns("--model", "claude-opus-5")
+    assert [] == turns("--model", "gpt-6")
 
 
 def test_the_cache_lifetime_is_learned(cli: Cli, missed: Path) -> None:

@@ -22,7 +22,8 @@ CREATE TABLE assistant_usage_events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL, model TEXT NOT NULL,
     copilot_usage_model TEXT, input_tokens INTEGER, output_tokens INTEGER,
     cache_read_tokens INTEGER, cache_write_tokens INTEGER, reasoning_tokens INTEGER,
-    total_nano_aiu INTEGER, duration_ms INTEGER, time_to_first_token_ms INTEGER, initiator TEXT,
+    total_nano_aiu INTEGER, request_multiplier REAL, duration_ms INTEGER,
+    time_to_first_token_ms INTEGER, initiator TEXT,
     api_endpoint TEXT, reasoning_effort TEXT, finish_reason TEXT, token_details_json TEXT,
     created_at TEXT DEFAULT (datetime('now'))
 );
@@ -37,6 +38,7 @@ EVENT: dict[str, Any] = {
     "cache_read_tokens": 6601,
     "cache_write_tokens": 0,
     "total_nano_aiu": 2_858_820_000,
+    "request_multiplier": 1.0,
     "duration_ms": 1300,
     "time_to_first_token_ms": 7.846901000000001,
     "initiator": "user",
@@ -141,6 +143,68 @@ def test_requests_through_this_server(cli: Cli, store: Store, client: str) -> No
 
     assert "0 new requests from Copilot CLI; 1 already imported, 1 sent" in ran.err
     assert 2 == len(rows())
+
+
+def test_requests_to_other_providers(cli: Cli, store: Store) -> None:
+    """The CLI also records requests to OpenAI or Ollama, which Copilot does not charge."""
+    store.add(request_multiplier=0.0)
+    store.add(request_multiplier=0.0, total_nano_aiu=None, token_details_json=None)
+    ran = cli("usage", "import", "copilot-cli")
+
+    assert "1 new request from Copilot CLI;" in ran.err
+    assert "1 not charged by Copilot." in ran.err
+    assert [2_858_820_000] == [one["nano_aiu"] for one in rows()]
+
+
+def test_showing_an_imported_request(cli: Cli, store: Store) -> None:
+    """The list shows an id that identifies the request, even in a long session."""
+    for second in range(12):
+        store.add(created_at=f"2026-11-20T12:00:{second:02}Z")
+    cli("usage", "import", "copilot-cli")
+    listed = [line.split()[0] for line in cli("usage", "show").out.splitlines()[1:]]
+
+    assert [f"cli-{number}" for number in range(1, 13)] == listed
+    for given in ("cli-1", "copilot-cli-s1-1"):
+        assert "Request       copilot-cli-s1-1\n" in cli("usage", "show", given).out
+    assert 1 == cli("usage", "show", "cli-13").code
+    assert "Several request ids" in cli("usage", "show", "copilot-cli-s1-").err
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"created_at": None},
+        {"created_at": "yesterday"},
+        {"duration_ms": "long"},
+        {"time_to_first_token_ms": float("inf")},
+    ],
+    ids=str,
+)
+def test_values_in_another_format(cli: Cli, store: Store, changes: dict[str, Any]) -> None:
+    """The error names the row, and nothing is imported."""
+    store.add()
+    store.add(**changes)
+    ran = cli("usage", "import", "copilot-cli")
+
+    assert (1, True) == (ran.code, "Row 2 of Copilot CLI's" in ran.err)
+    assert "Only the format of Copilot CLI 1.0.102 is supported." in ran.err
+    assert [] == rows()
+
+
+def test_a_missing_column(cli: Cli, store: Store) -> None:
+    store.database.execute("ALTER TABLE assistant_usage_events DROP COLUMN reasoning_effort")
+    ran = cli("usage", "import", "copilot-cli")
+
+    assert (1, True) == (ran.code, "no such column" in ran.err)
+
+
+def test_a_locked_file(cli: Cli, store: Store) -> None:
+    """While the CLI has locked its file, the advice is to try again."""
+    store.database.execute("PRAGMA journal_mode = DELETE")
+    store.database.execute("BEGIN EXCLUSIVE")
+    ran = cli("usage", "import", "copilot-cli")
+
+    assert (1, True) == (ran.code, "Another program is using it. Try again." in ran.err)
 
 
 def test_nothing_to_import(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from copilot_proxy.cost.display import percent, short_count
+from copilot_proxy.cost.nano_aiu import rounded
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,15 @@ def test_percentages(share: float, shown: str) -> None:
 def test_token_counts(count: int, shown: str) -> None:
     """Token counts are shortened with an SI prefix."""
     assert shown == short_count(count)
+
+
+@pytest.mark.parametrize(
+    ("thousandths", "shown"),
+    [
+        *[(0, "0.00"), (4, "<0.01"), (5, "0.01"), (425, "0.43"), (4675, "4.68"), (8925, "8.93")],
+        *[(424, "0.42"), (999_995, "1,000.00"), (-425, "-0.43"), (-1, "0.00")],
+    ],
+)
+def test_credits(thousandths: int, shown: str) -> None:
+    """Halves are always rounded up, as on the dashboard."""
+    assert shown == rounded(thousandths * 1_000_000)

@@ -3,17 +3,24 @@
 import json
 import re
 import time
+from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from copilot_proxy.budget.limits_file import Limits
 from copilot_proxy.dashboard.hints import hint
+from copilot_proxy.dashboard.overview import overview
+from copilot_proxy.ledger.database import open_for_writing
+from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy, settings_at
 from tests.dashboard.conftest import OWNER_KEY, events
 from tests.dashboard.sample import fill
+from tests.ledger.rows import record, row
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "confidential words"}]}
 
@@ -95,6 +102,18 @@ def test_a_change_by_another_process(server: Proxy) -> None:
         rows = stream.next("rows")
 
     assert {"codex", "claude-code"} <= {one["client"] for one in rows}
+
+
+def test_clients_of_thirty_days(server: Proxy) -> None:
+    """The sums of clients are those of `usage --last 30d`, in which today is a day."""
+    now = datetime.now().astimezone().replace(hour=12)
+    with closing(open_for_writing(server.settings.ledger_file)) as database:
+        for days, client in ((29, "codex"), (30, "aider")):
+            ended = (now - timedelta(days=days)).timestamp()
+            insert(database, [row(record(f"{days}", client=client), ended)])
+        found = overview(database, Limits(), None, now, [])["clients"]
+
+    assert ["codex"] == [one["name"] for one in found if one["last_seen"]]
 
 
 def test_the_overview(locked: Proxy) -> None:

@@ -83,6 +83,57 @@ def test_a_long_prompt(path: str, stream: bool) -> None:
         assert "context_guard" in error["hint"]
 
 
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("has_tools", [True, False])
+def test_a_prompt_that_compacting_does_not_shorten(path: str, has_tools: bool) -> None:
+    """A conversation is refused once; otherwise, opencode would compact it without end."""
+    field = "input" if path == "/v1/responses" else "messages"
+    summary = {field: [*MESSAGES, {"role": "user", "content": "Write a detailed summary."}]}
+    if not has_tools:
+        summary["tools"] = []
+    short = {field: [{"role": "user", "content": "Hi"}]}
+    with (
+        Simulator(catalogue=catalogue(2000), pace=0) as simulator,
+        Proxy(settings_at(simulator, context_guard=True)) as proxy,
+        proxy.client() as client,
+    ):
+        bodies: list[dict[str, Any]] = [{}, {}, summary, {}, {}, short, {}]
+        statuses = [ask(client, path, **one).status_code for one in bodies]
+
+    assert [400, 400, 200, 200, 200, 200, 400] == statuses
+
+
+def test_a_continued_response() -> None:
+    """The length counts that of the earlier conversation, which the request only refers to."""
+    with (
+        Simulator(catalogue=catalogue(2000), pace=0) as simulator,
+        Proxy(settings_at(simulator, context_guard=True)) as proxy,
+        proxy.client() as client,
+    ):
+        first = ask(client, "/v1/responses", input=LONG[:6000], store=True)
+        more = {"input": LONG[:3300], "previous_response_id": first.json()["id"]}
+        second = ask(client, "/v1/responses", **more)
+
+    assert (200, 400) == (first.status_code, second.status_code)
+    assert "context_length_exceeded" == second.json()["error"]["code"]
+
+
+def test_tools_in_the_conversation() -> None:
+    """Codex sends its tools as an item of the input, and is an agent nonetheless."""
+    listing = {"type": "additional_tools", "role": "developer", "tools": [
+        {"type": "function", "name": "Bash", "parameters": SCHEMA}
+    ]}  # fmt: skip
+    with (
+        Simulator(catalogue=catalogue(2000), pace=0) as simulator,
+        Proxy(settings_at(simulator, context_guard=True)) as proxy,
+        proxy.client() as client,
+    ):
+        answer = ask(client, "/v1/responses", tools=[], input=[listing, *MESSAGES])
+        without = ask(client, "/v1/responses", tools=[])
+
+    assert (400, 200) == (answer.status_code, without.status_code)
+
+
 def test_off() -> None:
     """Without the setting, long prompts are sent, whatever they cost."""
     with (

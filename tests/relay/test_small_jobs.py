@@ -32,7 +32,11 @@ JOBS: Final[list[tuple[str, str, dict[str, Any]]]] = [
 ]
 ROUTING = "You are a specialized Task Routing AI. Your sole function is to analyze the request."
 CONTENTS = [{"role": "user", "parts": [{"text": "Say hello"}]}]
+LISTED_TOOLS = {"type": "additional_tools", "role": "developer", "tools": [
+    {"type": "function", "name": "f", "parameters": {"type": "object"}}
+]}  # fmt: skip
 OTHERS = [
+    ("responses", "codex_exec/0.171.0", {"input": [LISTED_TOOLS, {**USER, "content": CODEX}]}),
     ("chat/completions", "curl/8", JOBS[0][2]),
     ("chat/completions", OPENCODE, {**JOBS[0][2], "tools": [TOOL]}),
     ("chat/completions", OPENCODE, {"messages": [USER]}),
@@ -65,16 +69,19 @@ def test_a_small_job(simulator: Simulator, path: str, agent: str, body: dict[str
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
-def test_the_answer_has_the_name_in_the_request(simulator: Simulator, is_stream: bool) -> None:
+@pytest.mark.parametrize(("small", "job"), [("claude-haiku", JOBS[1]), ("gpt-5.1", JOBS[4])])
+def test_the_answer_has_the_name_in_the_request(
+    simulator: Simulator, small: str, job: tuple[str, str, dict[str, Any]], is_stream: bool
+) -> None:
     """Clients that compare the model's name, such as Claude Code, see the name that they sent."""
-    body = {**JOBS[1][2], "stream": is_stream}
-    with Proxy(settings_at(simulator, small_model="claude-haiku")) as proxy:
-        answer = ask(proxy, "messages", OPENCODE, body)
+    path, agent, body = job
+    with Proxy(settings_at(simulator, small_model=small)) as proxy:
+        answer = ask(proxy, path, agent, {**body, "stream": is_stream})
 
-    assert "changed model to claude-haiku" in answer.headers["x-copilot-proxy-notes"]
-    assert "messages" == answer.headers["x-copilot-proxy-route"]
+    assert f"changed model to {small}" in answer.headers["x-copilot-proxy-notes"]
+    assert path == answer.headers["x-copilot-proxy-route"]
     assert f'"model":"{BIG}"' in answer.text
-    assert '"model":"claude-haiku' not in answer.text
+    assert f'"model":"{small}' not in answer.text
 
 
 @pytest.mark.parametrize(("path", "agent", "body"), OTHERS)

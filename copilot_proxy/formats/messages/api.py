@@ -61,7 +61,12 @@ class _Native:
         return messages_for_model(request, model, notes, kinds)
 
     def translator(
-        self, request: MessagesRequest, tool_names: Mapping[str, str], request_id: str
+        self,
+        request: MessagesRequest,
+        tool_names: Mapping[str, str],
+        request_id: str,
+        *,
+        is_replaced: bool = False,
     ) -> MessagesRepair:
         return MessagesRepair(
             request_id,

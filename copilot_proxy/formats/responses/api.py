@@ -41,6 +41,7 @@ from copilot_proxy.formats.responses.stream_from_chat import ChatToResponses
 from copilot_proxy.formats.responses.stream_repair import ResponsesRepair
 from copilot_proxy.formats.responses.stream_to_chat import ResponsesToChat
 from copilot_proxy.formats.responses.token_estimate import media_tokens, text_of
+from copilot_proxy.formats.responses.tool_lists import tool_holders
 from copilot_proxy.formats.rules import AdaptedBody
 from copilot_proxy.formats.types import (
     ChatRequest,
@@ -66,9 +67,14 @@ class _Native:
         return responses_for_model(request, model, notes, kinds)
 
     def translator(
-        self, request: ResponsesRequest, tool_names: Mapping[str, str], request_id: str
+        self,
+        request: ResponsesRequest,
+        tool_names: Mapping[str, str],
+        request_id: str,
+        *,
+        is_replaced: bool = False,
     ) -> ResponsesRepair:
-        return ResponsesRepair(request, tool_names)
+        return ResponsesRepair(request, tool_names, keeps_name=is_replaced)
 
 
 class ResponsesApi:
@@ -112,7 +118,7 @@ class ResponsesApi:
         return RequestMetrics(
             items=len(items) if isinstance(items, list) else 1,
             noun="item",
-            tools=len(request.get("tools") or ()),
+            tools=sum(len(holder["tools"]) for holder in tool_holders(request)),
             effort=reasoning.get("effort") if isinstance(reasoning, dict) else None,
         )
 

@@ -63,7 +63,8 @@ class ResponsesRepair:
     the client. `close` must be called once, when the upstream response has ended. Both raise
     `UpstreamError` if the response is broken. `fail` returns the events that report an error.
     `request` is the client's original request. `tool_names` maps the tool names sent to the model
-    to the client's names. `now` is in seconds since 1970.
+    to the client's names. With `keeps_name`, the response has the model's name from the request
+    instead of Copilot's. `now` is in seconds since 1970.
 
     An error that upstream reports as an event is passed on, and kept in `failure`. `usage` is in
     the format of Chat Completions; `response` is the response in the final event.
@@ -76,6 +77,7 @@ class ResponsesRepair:
         request: ResponsesRequest,
         tool_names: Mapping[str, str] | None = None,
         *,
+        keeps_name: bool = False,
         now: int | None = None,
     ) -> None:
         self.notes: list[str] | None = None
@@ -87,6 +89,7 @@ class ResponsesRepair:
         self._has_renamed_tools = bool(tool_names)
         created = int(time.time()) if now is None else now
         self._base = base_response(request, request["model"], created)
+        self._keeps_name = keeps_name
         self._id = ""
         self._number = 0
         self.usage: ChatUsage | None = None
@@ -191,6 +194,8 @@ class ResponsesRepair:
         """Return the response with its fixed id and all fields that OpenAI's schema requires."""
         self._id = self._id or short_id("resp", response.get("id"))
         out = {**self._base, **response, "id": self._id}
+        if self._keeps_name:
+            out["model"] = self._base["model"]
         # Copilot stores nothing, and is not aware of the responses that this server remembers.
         out["store"] = self._base["store"]
         out["previous_response_id"] = self._base["previous_response_id"]
