@@ -32,7 +32,7 @@ from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.reservation_file import stored_reservations
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.ledger.writer import Writer
-from copilot_proxy.settings import Settings
+from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import cli  # noqa: F401
 from tests.conftest import Proxy, settings_at
@@ -377,6 +377,38 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
     assert ["1 AI credit per month: 0.00 spent, 1.00 left"] == ran.out.splitlines()
     monkeypatch.delenv("COPILOT_PROXY_BUDGET")
     assert cli("budget").out.startswith("There is no budget.")
+
+
+def test_limits_without_the_ledger(
+    cli: Callable[..., Any],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """If the ledger is turned off later, the server and all views say that stored limits are not
+    enforced, and the limits can still be removed."""
+    cli("budget", "set", "0/day")
+    settings = settings_at(simulator)
+    limits_file_of(settings).write_bytes(limits_file_of(load_settings()).read_bytes())
+    with Proxy(settings) as server, server.client() as client:
+        assert 200 == ask(client).status_code
+    assert 1 == caplog.text.count("The budget is not enforced: ")
+    monkeypatch.setenv("COPILOT_PROXY_LEDGER", "false")
+    ran = cli("budget")
+    assert "No limit is enforced: COPILOT_PROXY_LEDGER turns off the ledger." in ran.err
+    for words in ([], ["show"], ["--verify"], ["--why"]):
+        ran = cli("usage", *words)
+        assert "The ledger is off, as set in COPILOT_PROXY_LEDGER." in ran.err
+    assert 2 == cli("budget", "set", "5/day").code
+    assert 2 == cli("budget", "raise", "5").code
+    ran = cli("budget", "off")
+    assert (0, True) == (ran.code, ran.out.startswith("There is no budget."))
+
+
+def limits_file_of(settings: Settings) -> Path:
+    path = path_for(settings.ledger_file)
+    path.parent.mkdir(exist_ok=True)
+    return path
 
 
 def test_the_limits_of_one_client(cli: Callable[..., Any]) -> None:  # noqa: F811

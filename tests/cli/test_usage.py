@@ -549,7 +549,7 @@ def test_a_damaged_ledger(cli: Cli, ledger: Path, intact: int, reason: str) -> N
     ran = cli("usage")
 
     assert (1, True) == (ran.code, f"cannot be read: {reason}." in ran.err)
-    assert "will rename it" in ran.err
+    assert "copilot-proxy doctor --fix" in ran.err
 
 
 @pytest.mark.parametrize(
