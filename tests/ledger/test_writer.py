@@ -444,6 +444,21 @@ def test_tampering_is_found(path: Path, change: str) -> None:
     assert checked(path)
 
 
+def test_a_reported_cost_that_was_removed(path: Path) -> None:
+    """The check also reports, and survives, values that no row of this program has."""
+    details = {"token_details": [{"token_count": 1, "cost_per_batch": COST, "batch_size": 1}]}
+    writer = Writer(path)
+    writer.write([row(0, details_json=json.dumps(details))])
+    writer.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE requests SET nano_aiu = NULL, quota_resets_at = 'never'")
+        database.commit()
+        findings = verify(database)
+
+    assert ["Request a-0: its cost was reported, but is missing."] == findings.differences
+    assert 2 == len(findings.changes)
+
+
 def test_a_bill_that_does_not_add_up(path: Path) -> None:
     """A total that is not the sum of its parts is reported, but not as tampering."""
     details = {
