@@ -644,14 +644,26 @@ async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
 async def test_a_ledger_that_cannot_be_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A broken ledger does not stop requests, and the log says that budgets are not enforced."""
+    """A broken ledger does not stop requests, and the log says that budgets are not enforced.
+
+    They are enforced again when the ledger can be used."""
     (tmp_path / "file").touch()
     budget = Budget(tmp_path / "file" / "ledger.sqlite3", [Limit(0, "day")])
     await budget.admit(record("a"), {})
     await budget.admit(record("b"), {})  # logged once
+    assert 1 == caplog.text.count("The budget is not enforced")
+
+    assert budget._retry is not None
+    await asyncio.wrap_future(budget._retry)
+    (tmp_path / "file").unlink()
+    await budget.admit(record("c"), {})  # does not wait for the next attempt
+    await asyncio.wrap_future(budget._retry)
+    await budget.admit(record("d"), {})
     budget.close()
 
-    assert 1 == caplog.text.count("The budget is not enforced")
+    reserved = stored_reservations(tmp_path / "file" / "ledger.sqlite3")
+    assert ["d"] == [one.request_id for one in reserved]
+    assert 1 == caplog.text.count("The budget is enforced again.")
 
 
 @pytest.mark.anyio
