@@ -188,6 +188,9 @@ def _accounts(settings: Settings) -> "tuple[Ledger | None, Budget | None]":
     if not settings.ledger:
         if settings.budget:
             settings.require_ledger()
+        from copilot_proxy.budget.limits_file import path_for, report_unenforced
+
+        report_unenforced(path_for(settings.ledger_file), settings.sources["ledger"])
         return None, None
     from copilot_proxy.budget.budget import Budget
     from copilot_proxy.ledger.ledger import Ledger

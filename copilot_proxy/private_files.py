@@ -32,8 +32,9 @@ class UnsafeFileError(OSError):
     `reason`, such as "is a symbolic link", completes a sentence that starts with the path.
     """
 
-    def __init__(self, reason: str, hint: str | None = None) -> None:
+    def __init__(self, reason: str, hint: str | None = None, path: Path | None = None) -> None:
         super().__init__(reason)
+        self.path = path
         self.reason = reason
         self.hint = hint
 
@@ -61,7 +62,7 @@ def open_private(path: Path, mode: int) -> int:
     `UnsafeFileError` or another `OSError`.
     """
     if path.is_symlink():
-        raise UnsafeFileError("is a symbolic link, which is not followed")
+        raise UnsafeFileError("is a symbolic link, which is not followed", path=path)
     descriptor = os.open(path, mode | _FLAGS, 0o600)
     try:
         _check(path, os.fstat(descriptor), descriptor, mode)
@@ -82,6 +83,20 @@ def ensure_private(path: Path) -> None:
     except FileExistsError:
         status = path.lstat()
         _check(path, status, path, APPEND)
+
+
+def check_regular(path: Path) -> bool:
+    """Return whether there is a file. Raises `UnsafeFileError` if it is not a regular file, like
+    `open_private`, or another `OSError`."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISLNK(mode):
+        raise UnsafeFileError("is a symbolic link, which is not followed", path=path)
+    if not stat.S_ISREG(mode):
+        raise UnsafeFileError("is not a regular file", path=path)
+    return True
 
 
 def replace_private(path: Path, content: bytes) -> None:
@@ -153,13 +168,13 @@ def _is_spare(folder: Path) -> bool:
 def _check(path: Path, status: os.stat_result, file: int | Path, mode: int) -> None:
     """Make the file private. Raises `UnsafeFileError` if other users may still access it."""
     if not stat.S_ISREG(status.st_mode):
-        raise UnsafeFileError("is not a regular file")
+        raise UnsafeFileError("is not a regular file", path=path)
     if not _POSIX:
         return
     if not _is_ours(status):
-        raise UnsafeFileError("belongs to another user")
+        raise UnsafeFileError("belongs to another user", path=path)
     if mode & os.O_APPEND and status.st_nlink > 1:
-        raise UnsafeFileError("has a hard link, through which other users may read it")
+        raise UnsafeFileError("has a hard link, through which other users may read it", path=path)
     if status.st_mode & 0o077:
         try:
             os.chmod(file, 0o600)
@@ -167,6 +182,7 @@ def _check(path: Path, status: os.stat_result, file: int | Path, mode: int) -> N
             raise UnsafeFileError(
                 "can be read by other users, and its mode cannot be changed",
                 f"Run: chmod 600 {shlex.quote(str(path))}",
+                path,
             ) from None
 
 

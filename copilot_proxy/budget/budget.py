@@ -8,13 +8,13 @@ are too low. An answer that has begun is never cut off.
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from copilot_proxy.budget.applying_limits import LimitFinder
 from copilot_proxy.budget.estimate import Estimate, Estimator
-from copilot_proxy.budget.formatting import NAMES, amount, limit_amount, scope_text
+from copilot_proxy.budget.formatting import ledger_problem, spent_text
 from copilot_proxy.budget.limits_file import LimitsFile, path_for
 from copilot_proxy.budget.notices import Notices
 from copilot_proxy.budget.refusals import refused, with_session
@@ -23,7 +23,6 @@ from copilot_proxy.cost.limits import Limit
 from copilot_proxy.formats.types import ClientRequest
 from copilot_proxy.large_work import run_in_turn
 from copilot_proxy.ledger.reservation_request import FLUSH_SECONDS, Plan, Refusal, Used
-from copilot_proxy.private_files import failure_reason
 from copilot_proxy.relay.costs import cost_of
 from copilot_proxy.relay.records import RequestRecord
 
@@ -58,7 +57,11 @@ class Budget:
         """The timer for showing other processes what requests have cost."""
         self._warned: set[tuple[Limit, str]] = set()
         self._problem: str | None = None
-        """Why the limits cannot currently be checked."""
+        """Why the limits cannot currently be checked, as last logged."""
+        self._failure: str | None = None
+        """Why the thread cannot use the ledger; None if its last attempt succeeded."""
+        self._retry: Future[None] | None = None
+        """The thread's last attempt to use the ledger while no request waits."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Learn from a completed request, for later estimates. Must be called on the event loop."""
@@ -95,11 +98,11 @@ class Budget:
         if reserver is not None:
             outcome = reserver.reserve_now(record.request_id, cost.nano, plan, cost.least)
         if not isinstance(outcome, list):
-            try:
-                outcome = await self._reserve(record.request_id, cost, plan, outcome)
-            except Exception as error:
-                self._report(_problem(error))
+            outcome = await self._reserve(record.request_id, cost, plan, outcome)
+            if outcome is None:
+                self._report(self._failure)
                 return
+        self._failure = None
         if self._problem is not None:
             self._report(None)
         if isinstance(outcome, tuple):
@@ -158,12 +161,12 @@ class Budget:
 
     async def _reserve(
         self, request_id: str, cost: Estimate, plan: Plan, outcome: "Refusal | None"
-    ) -> "list[Used] | Refusal":
+    ) -> "list[Used] | Refusal | None":
         """Reserve `cost` after a first attempt, whose result was `outcome`.
 
         If another process held the lock, try a few more times on the event loop, because switching
         to a thread takes longer than a reservation. If that fails or a limit would be exceeded, use
-        the thread.
+        the thread. Returns None if the ledger is unusable; once that is known, no request waits.
         """
         reserver = self._reserver
         if outcome is None and reserver is not None and reserver.is_open():
@@ -173,12 +176,16 @@ class Budget:
                 if isinstance(found, list):
                     return found
                 if found is not None:
+                    outcome = found
                     break
+        if outcome is None and self._failure is not None:
+            self._try_again()
+            return None
         executor = self._thread()
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                executor, self._reserve_in_thread, request_id, cost, plan
+                executor, self._reserve_in_thread, request_id, cost, plan, outcome is not None
             )
         except asyncio.CancelledError:
             # The thread may make the reservation after the request has been recorded.
@@ -186,9 +193,29 @@ class Budget:
             raise
 
     def _reserve_in_thread(
-        self, request_id: str, cost: Estimate, plan: Plan
-    ) -> "list[Used] | Refusal":
-        return self._made_reserver().reserve(request_id, cost.nano, plan, cost.least)
+        self, request_id: str, cost: Estimate, plan: Plan, is_refused: bool
+    ) -> "list[Used] | Refusal | None":
+        if self._failure is not None and not is_refused:
+            return None  # a request before this one has already waited in vain
+        try:
+            return self._made_reserver().reserve(request_id, cost.nano, plan, cost.least)
+        except Exception as error:
+            self._failure = ledger_problem(error)
+            return None
+
+    def _try_again(self) -> None:
+        """Let the thread use the ledger, unless it is already doing so, to save what requests have
+        cost and to find out whether the ledger is usable again."""
+        if self._retry is None or self._retry.done():
+            self._retry = self._thread().submit(self._flush_in_thread)
+
+    def _flush_in_thread(self) -> None:
+        try:
+            self._made_reserver().flush()
+        except Exception as error:
+            self._failure = ledger_problem(error)
+        else:
+            self._failure = None
 
     def _release(self, request_id: str) -> None:
         self._made_reserver().release(request_id)
@@ -216,7 +243,7 @@ class Budget:
         if reserver is None or self._executor is None:
             return
         if not reserver.flush_now():
-            self._executor.submit(reserver.flush)
+            self._try_again()
         if reserver.is_waiting:
             loop = asyncio.get_running_loop()
             self._flush = loop.call_later(_ROWS_SECONDS, self._show_settled)
@@ -237,7 +264,8 @@ class Budget:
         loop = asyncio.get_running_loop()
         try:
             reserver, outputs = await loop.run_in_executor(self._thread(), self._opened)
-        except Exception:  # making a reservation will also fail, and report the error
+        except Exception as error:
+            self._failure = ledger_problem(error)
             return None
         for model, tokens in outputs:
             self._estimator.add_output(model, tokens)
@@ -261,10 +289,7 @@ class Budget:
         self, record: RequestRecord, limit: Limit, allowed: int, spent: int, period: str
     ) -> None:
         """Note in the request, and once in the log and a notice, that most of a limit is spent."""
-        limit_text, spent_text = limit_amount(allowed), amount(spent)
-        if "AI credit" in limit_text:
-            spent_text = spent_text.removesuffix(" AI credits")
-        text = f"budget{scope_text(limit)}: {spent_text} of {limit_text} spent {NAMES[limit.per]}"
+        text = spent_text(limit, allowed, spent)
         record.notes.append(text)
         sentence = f"{text[0].upper()}{text[1:]}."
         if (limit, period) not in self._warned:
@@ -272,9 +297,3 @@ class Budget:
             log.warning("%s", sentence)
         notice = with_session(sentence, limit, record)
         self._notices.send("used", limit, allowed, period, notice)
-
-
-def _problem(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"{error.filename or 'The ledger'} cannot be used: {failure_reason(error)}."
-    return f"The ledger cannot be used: {str(error).rstrip('.')}."

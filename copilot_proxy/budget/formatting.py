@@ -1,4 +1,4 @@
-"""Formats the amounts in a refusal, and the command that raises the limit.
+"""Formats the amounts in a refusal, the command that raises the limit, and the ledger's problems.
 
 Some clients retry a request if the error message contains a number such as 500, whatever it means,
 so such numbers are avoided.
@@ -11,6 +11,7 @@ from typing import Final
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import NANO, credits, grouped
 from copilot_proxy.formats.permanent_errors import looks_retryable
+from copilot_proxy.private_files import UnsafeFileError, failure_reason
 
 _USUAL_RAISE: Final = 100
 """The number of AI credits by which a refusal suggests raising a large limit."""
@@ -85,3 +86,19 @@ def stored_hint(notes: Sequence[str]) -> str:
         "The budget did not allow this request, so it was not sent to Copilot. Wait until the "
         f"budget resets, or raise it with: {advice.removeprefix(TO_RAISE)}"
     )
+
+
+def spent_text(limit: Limit, allowed: int, spent: int) -> str:
+    """Return a note such as "budget: 82.50 of 100 AI credits spent today"."""
+    limit_text, text = limit_amount(allowed), amount(spent)
+    if "AI credit" in limit_text:
+        text = text.removesuffix(" AI credits")
+    return f"budget{scope_text(limit)}: {text} of {limit_text} spent {NAMES[limit.per]}"
+
+
+def ledger_problem(error: Exception) -> str:
+    """Return a sentence that says why the limits cannot be checked."""
+    if not isinstance(error, OSError):
+        return f"The ledger cannot be used: {str(error).rstrip('.')}."
+    path = error.path if isinstance(error, UnsafeFileError) else error.filename
+    return f"{path or 'The ledger'} cannot be used: {failure_reason(error)}."

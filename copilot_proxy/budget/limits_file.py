@@ -115,11 +115,25 @@ def read(path: Path) -> Limits:
     except FileNotFoundError:
         return Limits()
     except OSError as error:
-        raise CopilotProxyError(f"{path} cannot be read: {failure_reason(error)}.") from error
+        raise CopilotProxyError(
+            f"{path} cannot be read: {failure_reason(error)}.",
+            hint="Make sure that it is a file that you can read.",
+        ) from error
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CopilotProxyError(
             f"{path} is damaged.", hint="Remove it and set the budget again."
         ) from error
+
+
+def report_unenforced(path: Path, source: str) -> None:
+    """Log that the limits in the file are not enforced if there are any; `source` is the setting
+    that turns off the ledger."""
+    try:
+        limits = read(path).limits
+    except CopilotProxyError:
+        return
+    if limits:
+        log.error("The budget is not enforced: %s turns off the ledger.", source)
 
 
 def change(path: Path, now: datetime, changed: Callable[[Limits], Limits]) -> None:

@@ -58,7 +58,7 @@ def budget(
     kind, name = _scope(key, client, project)
     settings = replace(load_settings(), simulated=simulate)
     path = path_for(settings.ledger_file)
-    if word is not None:
+    if word in ("set", "raise"):
         settings.require_ledger()
     with hints_for_simulator(simulate):
         match word:
@@ -176,6 +176,8 @@ def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_js
         flag += " --simulate" if settings.simulated else ""
         command = f"copilot-proxy budget set 500/day{flag}"
         print_result(f"There is no budget{scope}. Set one with: {command}")
+    if states and (problem := _problem(settings)):
+        print_message(f"No limit is enforced: {problem}")
     for one in states if not as_json else ():
         print_result(wrapped(limit_line(one), "  "))
         if one.allowed == 0:
@@ -184,6 +186,20 @@ def _show(path: Path, settings: Settings, only: tuple[str, str] | None, *, as_js
                 "With a budget of 0, every request that costs anything is refused. Remove it with: "
                 f"copilot-proxy budget off{flag}"
             )
+
+
+def _problem(settings: Settings) -> str | None:
+    """Return a sentence that says why the limits are not enforced, or None if they are."""
+    from copilot_proxy.budget.formatting import ledger_problem
+    from copilot_proxy.ledger.reservation_file import check_usable
+
+    if not settings.ledger:
+        return f"{settings.sources['ledger']} turns off the ledger."
+    try:
+        check_usable(settings.ledger_file)
+    except OSError as error:
+        return ledger_problem(error)
+    return None
 
 
 def _warn_of_old_config(settings: Settings, *, simulate: bool) -> None:

@@ -147,6 +147,8 @@ def usage(
     period = _period(word, since, until, last)
     names = ("" if name == UNKNOWN else name for name in (model, client, key, project))
     filters = Filters(*names)
+    if not (settings.ledger or as_json or as_csv or line):
+        print_message(f"The ledger is off, as set in {settings.sources['ledger']}.")
     with opened_ledger(settings.ledger_file) as database:
         if word == "show":
             from copilot_proxy.cli import usage_request
@@ -244,8 +246,6 @@ def _report(
         if report.total.requests == 0:
             for text in usage_report.unknown_names(database, filters):
                 print_message(text)
-        if not settings.ledger:
-            print_message(f"The ledger is off, as set in {settings.sources['ledger']}.")
     else:
         text = usage_output.FORMATS[form](report)
         # JSON is ASCII with all control characters escaped; escaping them again takes time.

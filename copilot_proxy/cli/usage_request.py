@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from copilot_proxy.budget.formatting import TO_RAISE
@@ -15,8 +14,8 @@ from copilot_proxy.dashboard.hints import hint
 from copilot_proxy.errors import CopilotProxyError, UsageError, with_simulate_flag
 from copilot_proxy.ledger.activity import latest_requests
 from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.periods import Period
-from copilot_proxy.ledger.queries import UNKNOWN, Filters, requests_named, short_id
+from copilot_proxy.ledger.periods import Period, local_time
+from copilot_proxy.ledger.queries import UNKNOWN, Filters, decoded, requests_named, short_id
 
 _RECENT: Final = 20
 """The number of requests in the list."""
@@ -58,11 +57,11 @@ def show(database: Database, request_id: str, *, as_json: bool, simulated: bool)
         )
     request, corrections = found[0], found[1:]
     if as_json:
-        decoded = {**_decoded(request), "corrections": [_decoded(one) for one in corrections]}
-        print_result(json.dumps(decoded, indent=2))
+        shown = {**_decoded(request), "corrections": [_decoded(one) for one in corrections]}
+        print_result(json.dumps(shown, indent=2))
     else:
         print_result(two_columns(_rows(request)))
-        notes = json.loads(request["notes_json"] or "[]")
+        notes = decoded(request["notes_json"], list) or []
         for note in notes:
             if not note.startswith(TO_RAISE):
                 print_result(f"{'Note':<14}{''.join(filter(str.isprintable, note))}")
@@ -127,7 +126,7 @@ def _recent_json(one: dict[str, Any]) -> dict[str, Any]:
     nano = one["nano_aiu"]
     return {
         **{name: value for name, value in one.items() if name != "id"},
-        "ended_at": datetime.fromtimestamp(one["ended_us"] / 1e6).astimezone().isoformat(),
+        "ended_at": local_time(one["ended_us"]).isoformat(),
         "credits": None if nano is None else credits(nano),
     }
 
@@ -135,7 +134,7 @@ def _recent_json(one: dict[str, Any]) -> dict[str, Any]:
 def _decoded(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with its JSON decoded, and without ``_json`` in its column names."""
     return {
-        name.removesuffix("_json"): json.loads(value) if name.endswith("_json") and value else value
+        name.removesuffix("_json"): decoded(value) if name.endswith("_json") else value
         for name, value in row.items()
         if name != "id"
     }
@@ -167,10 +166,11 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, str]]:
         ("Price tier", one["tier"]),
         ("Cost", f"{cost}: {source}"),
     ]
-    recomputed = sum_of_details(json.loads(one["details_json"] or "{}"))
+    details = decoded(one["details_json"], dict) or {}
+    recomputed = sum_of_details(details)
     if one["cost_source"] == "reported" and recomputed not in (None, nano):
         rows.append(("Details", f"add up to {decimal(recomputed)} AI credits"))
-    for detail in json.loads(one["details_json"] or "{}").get("token_details") or ():
+    for detail in details.get("token_details") or ():
         rows.append(("", _detail(detail)))
     if one["quota_percent_left"] is not None and one["quota_entitlement"] > 0:
         rows.append(("Quota left", f"{one['quota_percent_left']:g}% of the {one['quota_unit']}"))
@@ -242,4 +242,4 @@ def _joined(*parts: str | None) -> str:
 
 
 def _local(microseconds: int) -> str:
-    return f"{datetime.fromtimestamp(microseconds / 1e6).astimezone():%Y-%m-%d %H:%M:%S}"
+    return f"{local_time(microseconds):%Y-%m-%d %H:%M:%S}"

@@ -1,6 +1,5 @@
 """Requests as shown on the page: running requests, and the details of a single request."""
 
-import json
 import time
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ from copilot_proxy.cost.estimated_tokens import TOKENS_PER_EVENT
 from copilot_proxy.cost.nano_aiu import sum_of_details
 from copilot_proxy.dashboard.hints import hint
 from copilot_proxy.ledger.database import Database
-from copilot_proxy.ledger.queries import requests_named
+from copilot_proxy.ledger.queries import decoded, requests_named
 from copilot_proxy.relay.records import RequestRecord
 
 _CLOCK_OFFSET: Final = time.time() - time.perf_counter()
@@ -47,8 +46,8 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
     if not found or found[0]["request_id"] != request_id or key not in (None, found[0]["key"]):
         return None
     row, *corrections = found
-    details = _decoded(row.pop("details_json")) or {}
-    notes = _decoded(row.pop("notes_json")) or []
+    details = decoded(row.pop("details_json"), dict) or {}
+    notes = decoded(row.pop("notes_json"), list) or []
     computed = sum_of_details(details)
     verdict, code = row["cache_verdict"], row["error_code"]
     return {
@@ -63,7 +62,3 @@ def request(database: Database, request_id: str, key: str | None) -> dict[str, A
         else None,
         "hint": None if code is None else hint(code, row["status"], row["outcome"], notes),
     }
-
-
-def _decoded(text: str | None) -> Any:
-    return json.loads(text) if text else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from copilot_proxy.budget import limits_file
-from copilot_proxy.budget.formatting import advised_raise, scope_text
+from copilot_proxy.budget.formatting import advised_raise, ledger_problem, scope_text
 from copilot_proxy.budget.report import LimitState, limit_states
 from copilot_proxy.cost.limits import Limit
 from copilot_proxy.cost.nano_aiu import credits, grouped, rounded
@@ -20,7 +20,8 @@ from copilot_proxy.doctor.files import existing, unwritable
 from copilot_proxy.doctor.results import Result, broken, from_error, off, ok, skipped, warning
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import opened_ledger, set_aside
-from copilot_proxy.ledger.health import DamagedLedger
+from copilot_proxy.ledger.health import DamagedLedger, check_writable
+from copilot_proxy.ledger.reservation_file import check_usable
 from copilot_proxy.server.leases import is_used
 
 _PRICES_AGE: Final = 60
@@ -59,6 +60,12 @@ def check_ledger(context: CheckContext) -> Iterator[Result]:
                 f"Run: chmod u+w {shlex.quote(str(file))}",
             )
             return
+        if found:
+            try:
+                check_writable(file)
+            except CopilotProxyError as error:
+                yield from_error(error)
+                return
         count = found.requests if found else 0
         yield ok(f"{count:,} request{'s' * (count != 1)}" if count else "no requests yet")
 
@@ -81,7 +88,7 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
     try:
         limits = limits_file.read(path).with_defaults(settings.budget)
     except CopilotProxyError as error:
-        yield broken(f"{error.message} No limit is applied.", error.hint or f"Remove {path}.")
+        yield broken(f"{error.message} No limit is applied.", error.hint or "")
         return
     if not limits.limits:
         yield off("none")
@@ -96,7 +103,20 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
         yield broken(
             f"There is a budget, but {settings.sources['ledger']} turns off the ledger that it "
             "needs.",
-            "Set ledger to true, or run: copilot-proxy budget off",
+            f"Set ledger to true, or remove {settings.place_of('budget')}."
+            if settings.budget
+            else "Set ledger to true, or run: copilot-proxy budget off",
+        )
+        return
+    try:
+        check_usable(settings.ledger_file)
+    except OSError as error:
+        yield broken(
+            f"The budget is not enforced: {ledger_problem(error)}",
+            "End the process that uses it, which may be stopped."
+            if isinstance(error, TimeoutError)
+            else "Stop all servers, and rename or remove it. It must be on a disk that supports "
+            "locks.",
         )
         return
     try:

@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -15,7 +16,14 @@ from typing import Final
 
 from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.schema import VERSION, migrate, version_of
-from copilot_proxy.private_files import DISK_HINT, ensure_private, make_folder
+from copilot_proxy.private_files import (
+    DISK_HINT,
+    UnsafeFileError,
+    check_regular,
+    ensure_private,
+    failure_reason,
+    make_folder,
+)
 
 Database = sqlite3.Connection
 """An open ledger."""
@@ -24,10 +32,13 @@ BUSY_SECONDS: Final = 5.0
 _CACHE_KIB: Final = 512
 """Memory in KiB for a writer's page cache. New rows change only a few pages, always the same
 ones."""
+_LOG_ENDINGS: Final = ("-wal", "-shm")
 _CREATING: Final = threading.Lock()
 """Held from creating the file until it is closed, because closing it would release the locks that
 SQLite holds in other threads."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_MISSING: Final = re.compile(r"^no such (table|column)|^table \w+ has no column")
+"""Messages of SQLite about tables that other programs have changed; their code means any error."""
 _IN_USE: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _NO_SPACE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 """SQLite cannot always tell a full disk from a broken one."""
@@ -84,10 +95,7 @@ def errors_for_users(path: Path) -> Iterator[None]:
 
 def _unreadable(path: Path, error: Exception) -> CopilotProxyError:
     return CopilotProxyError(
-        f"The ledger {path} cannot be read: {str(error).rstrip('.')}.",
-        hint="The server will rename it and create a new one on the next request."
-        if is_damaged(error)
-        else hint_for(error),
+        f"The ledger {path} cannot be read: {reason_of(error)}.", hint=hint_for(error)
     )
 
 
@@ -122,9 +130,9 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 def open_for_reading(path: Path) -> sqlite3.Connection | None:
     """Open the ledger without changing it, or return None if it does not exist.
 
-    Raises `sqlite3.Error` or `NewerLedger`.
+    Raises `sqlite3.Error`, `OSError` or `NewerLedger`.
     """
-    if not path.exists():
+    if not check_regular(path):
         return None
     # A write-ahead log needs additional files even for reading, so the mode is not read-only.
     database = _connect(f"{path.resolve().as_uri()}?mode=rw")
@@ -156,13 +164,35 @@ def file_id(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def log_id(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Return a value that changes when another program removes the write-ahead log of the open
+    ledger at `path`, or the index of the log."""
+    return tuple(file_id(path.with_name(path.name + ending)) for ending in _LOG_ENDINGS)
+
+
 def is_damaged(error: Exception) -> bool:
-    """Return whether `error` means that the file is damaged, or is not an SQLite file."""
-    return _code(error) in _DAMAGE
+    """Return whether `error` means that the file is damaged, is not an SQLite file, or lacks tables
+    that its version should have."""
+    return _code(error) in _DAMAGE or bool(_MISSING.search(str(error)))
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason for a message such as "The ledger PATH cannot be read: REASON."."""
+    # The text of an OSError includes its number and the path, which the message already has.
+    text = failure_reason(error) if isinstance(error, OSError) else str(error)
+    return text.rstrip(".")
 
 
 def hint_for(error: Exception) -> str:
-    """Return what to do about an error in reading or writing a ledger that is not damaged."""
+    """Return what to do about an error in reading or writing the ledger."""
+    if is_damaged(error):
+        # The server only notices damage in the parts that it reads.
+        return (
+            "If the server does not rename it on the next request, stop the server and run: "
+            "copilot-proxy doctor --fix"
+        )
+    if isinstance(error, UnsafeFileError):
+        return error.hint or "Rename or remove it; a new one is created on the next request."
     if _code(error) in _NO_SPACE:
         return DISK_HINT
     if _code(error) in _IN_USE:
@@ -185,7 +215,7 @@ def set_aside(path: Path) -> Path:
     """Rename a damaged ledger and its log, and return the new name. Raises `OSError`."""
     aside = path.with_name(f"{path.stem}-damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
     os.replace(path, aside)
-    for ending in ("-wal", "-shm"):
+    for ending in _LOG_ENDINGS:
         beside = path.with_name(path.name + ending)
         if beside.exists():
             os.replace(beside, aside.with_name(aside.name + ending))

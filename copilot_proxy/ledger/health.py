@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.ledger.database import hint_for, is_damaged, open_for_reading
+from copilot_proxy.ledger.database import (
+    hint_for,
+    is_damaged,
+    open_for_reading,
+    reason_of,
+)
 from copilot_proxy.ledger.queries import last_seen
 
 _SECONDS: Final = 5.0
@@ -43,10 +48,27 @@ def examine(path: Path) -> LedgerHealth | None:
             (requests,) = database.execute("SELECT count(*) FROM requests").fetchone()
             return LedgerHealth(requests, last_seen(database))
     except (sqlite3.Error, OSError) as error:
-        message = f"The ledger {path} cannot be read: {str(error).rstrip('.')}."
+        message = f"The ledger {path} cannot be read: {reason_of(error)}."
         if is_damaged(error):
             raise _damaged(message) from error
         raise CopilotProxyError(message, hint=hint_for(error)) from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise `CopilotProxyError` if rows cannot be written, for example because another program is
+    writing all the time. Changes nothing."""
+    try:
+        database = open_for_reading(path)
+        if database is None:
+            return
+        with closing(database):
+            database.execute("PRAGMA query_only = OFF")
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("ROLLBACK")
+    except (sqlite3.Error, OSError) as error:
+        raise CopilotProxyError(
+            f"The ledger {path} cannot be written to: {reason_of(error)}.", hint=hint_for(error)
+        ) from error
 
 
 def _search_damage(database: sqlite3.Connection, path: Path) -> None:

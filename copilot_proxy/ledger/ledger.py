@@ -17,7 +17,9 @@ from copilot_proxy.large_work import LARGE
 from copilot_proxy.relay.records import RequestRecord
 
 if TYPE_CHECKING:
+    from copilot_proxy.ledger.prompts import PromptComparer
     from copilot_proxy.ledger.schema import Row
+    from copilot_proxy.ledger.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,11 @@ conversation."""
 _CHECK: Final = 64
 """The number of waiting requests after which to check whether the thread has ended."""
 _CLOSE_SECONDS: Final = 10.0
+_IMPORT_SECONDS: Final = 5.0
+"""Seconds until the thread again tries to import its modules, which may fail, for example if the
+process has no free file descriptors."""
+_MAX_ENTRIES: Final = 20_000
+"""The number of requests to keep until then; beyond that, the oldest are lost."""
 
 _Entry = tuple[RequestRecord, int]
 """A request's record, and when the request ended, in microseconds since 1970."""
@@ -59,7 +66,7 @@ class Ledger:
         rows, and returns whether it releases their reservations."""
         self.path = path
         self._try_release = try_release
-        self._entries: deque[_Entry] = deque()
+        self._entries: deque[_Entry] = deque(maxlen=_MAX_ENTRIES)
         self._signals = _Signals()
         self._thread: threading.Thread | None = None
         self._ending: threading.Thread | None = None
@@ -104,14 +111,13 @@ class Ledger:
             self._thread = thread
 
     def _run(self, signals: _Signals) -> None:
-        # SQLite is imported here, so that nothing else has to wait for it.
-        from copilot_proxy.ledger.prompts import PromptComparer
-        from copilot_proxy.ledger.writer import RETRY_SECONDS, Writer
-
-        writer, comparer = Writer(self.path, self._try_release), PromptComparer(self.path)
+        tools = self._tools(signals)
+        if tools is None:
+            return
+        writer, comparer, retry_seconds = tools
         is_open = True
         while is_open:
-            signals.has_entries.wait(RETRY_SECONDS if writer.has_waiting else None)
+            signals.has_entries.wait(retry_seconds if writer.has_waiting else None)
             is_open = not signals.closing.is_set()
             records, rows = self._rows(self._take(signals), writer.release)
             rows = comparer.try_comparing(writer, records, rows)
@@ -120,6 +126,46 @@ class Ledger:
             if is_open:
                 signals.has_batch.wait(_INTERVAL)
         writer.close()
+
+    def _tools(self, signals: _Signals) -> "tuple[Writer, PromptComparer, float] | None":
+        """Return what the thread needs, and the seconds between attempts to write.
+
+        If the modules cannot be imported, try again until that succeeds. Returns None if the ledger
+        is closed first; its entries are then lost.
+        """
+        has_failed = is_last = False
+        while True:
+            is_last = signals.closing.is_set()
+            try:
+                # SQLite is imported here, so that nothing else has to wait for it.
+                import copilot_proxy.ledger.rows  # noqa: F401  # used by `_rows`
+                from copilot_proxy.ledger.prompts import PromptComparer
+                from copilot_proxy.ledger.writer import RETRY_SECONDS, Writer
+            except (ImportError, OSError) as error:
+                problem = error.strerror if isinstance(error, OSError) else str(error)
+            else:
+                if has_failed:
+                    log.warning("The ledger %s can be written to again.", self.path)
+                writer = Writer(self.path, self._try_release)
+                return writer, PromptComparer(self.path), RETRY_SECONDS
+            if is_last:
+                log.error(
+                    "The ledger %s could not be written to. Lost rows: %d",
+                    self.path,
+                    len(self._entries),
+                )
+                self._entries.clear()
+                return None
+            if not has_failed:
+                log.error(
+                    "The ledger %s cannot be written to: %s. Requests are still answered.",
+                    self.path,
+                    problem,
+                )
+            has_failed = True
+            for record, _ in list(self._entries):
+                record.prompt = None  # may hold an entire conversation
+            signals.closing.wait(_IMPORT_SECONDS)
 
     def _take(self, signals: _Signals) -> list[_Entry]:
         """Remove and return all entries."""

@@ -15,6 +15,8 @@ from copilot_proxy.errors import UsageError
 _YEARS: Final = range(1971, 9999)
 """The years allowed in a date. Outside this range, time zones and the next day cannot be
 computed."""
+_MAX_US: Final = 253_370_764_800_000_000
+"""A time in the last year that `datetime` supports, in microseconds since 1970."""
 _LAST: Final = re.compile(r"(\d{1,4})\s*([hdw])")
 
 
@@ -141,3 +143,8 @@ def midnight(day: date) -> datetime:
 
 def _next_month(start: datetime) -> datetime:
     return (start + timedelta(days=32)).replace(day=1)
+
+
+def local_time(microseconds: int) -> datetime:
+    """Return the local time of a row, which may have been changed to an impossible one."""
+    return datetime.fromtimestamp(min(max(0, microseconds), _MAX_US) / 1e6).astimezone()

@@ -1,5 +1,6 @@
 """Reads sums, single requests and the quota from the ledger."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
 
 from copilot_proxy.cost.quota import Quota
-from copilot_proxy.ledger.periods import Period, this_month
+from copilot_proxy.ledger.periods import Period, local_time, this_month
 from copilot_proxy.ledger.schema import AMOUNTS, COLUMNS
 from copilot_proxy.ledger.sources import sums_source
 
@@ -153,7 +154,7 @@ def last_seen(database: sqlite3.Connection) -> dict[str, datetime]:
     found = database.execute(
         "SELECT client, max(last_us) FROM sums WHERE client <> '' GROUP BY client"
     )
-    return {name: datetime.fromtimestamp(last / 1e6).astimezone() for name, last in found}
+    return {name: local_time(last) for name, last in found}
 
 
 def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
@@ -167,9 +168,11 @@ def latest_quota(database: sqlite3.Connection) -> tuple[Quota, datetime] | None:
     if found is None:
         return None
     unit, entitlement, percent, overage, resets_at, ended = found
-    reset = datetime.fromisoformat(resets_at) if resets_at else None
-    moment = datetime.fromtimestamp(ended / 1e6).astimezone()
-    return Quota(unit, entitlement, percent, overage, reset), moment
+    try:
+        reset = datetime.fromisoformat(resets_at) if resets_at else None
+    except ValueError:  # another program has changed the row
+        reset = None
+    return Quota(unit, entitlement, percent, overage, reset), local_time(ended)
 
 
 def short_id(request_id: str) -> str:
@@ -202,3 +205,13 @@ def requests_named(database: sqlite3.Connection, start: str) -> list[dict[str, A
         found = found[:1]
         found += database.execute(f"{query} WHERE corrects = ?", (found[0][1],)).fetchall()
     return [dict(zip(columns, row, strict=True)) for row in found]
+
+
+def decoded(text: str | None, kind: type = object) -> Any:
+    """Return the value of a JSON column, or None if there is none of this kind. Another program may
+    have changed the row; `verify` reports that."""
+    try:
+        found = json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, kind) else None

@@ -94,6 +94,12 @@ class ReservationFile:
             raise
         return True
 
+    def check(self) -> None:
+        """Lock the file and release it again, without reading it. Raises errors like `lock`."""
+        if not try_lock(self._file):
+            self._wait()
+        self.unlock()
+
     def unlock(self) -> None:
         """Release the lock."""
         unlock(self._file)
@@ -197,6 +203,17 @@ def replace_damaged(file: ReservationFile) -> None:
         log.error(
             "%s was damaged. It was renamed to %s, and a new one was created.", file.path, aside
         )
+
+
+def check_usable(ledger: Path) -> None:
+    """Raise `OSError` if the file exists, but cannot be locked. Changes nothing."""
+    if not os.path.lexists(path_for(ledger)):
+        return
+    file = ReservationFile(ledger)
+    try:
+        file.check()
+    finally:
+        file.close()
 
 
 def stored_reservations(ledger: Path) -> list[Reservation]:

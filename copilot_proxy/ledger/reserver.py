@@ -137,7 +137,8 @@ class Reserver:
         time.sleep(FLUSH_SECONDS)
         with self._waiting() as files:
             self._save(files)
-            settle_abandoned(files.database, files.reservations)
+            with suppress(sqlite3.Error):  # until this succeeds, the reservations count
+                settle_abandoned(files.database, files.reservations)
             self._spent.clear()
             with files.reservations.locked():
                 clear_recorded(files.database, files.reservations)

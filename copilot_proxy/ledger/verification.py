@@ -77,6 +77,8 @@ def _difference(row: Row) -> str | None:
     except msgspec.DecodeError:
         return f"Request {row[INDEX['request_id']]}: its details cannot be read."
     again = sum_of_details(decoded)
+    if nano is None:
+        return f"Request {row[INDEX['request_id']]}: its cost was reported, but is missing."
     # GitHub may round each part, so each part may differ by one nano-AIU.
     if again is None or abs(again - nano) <= len(decoded["token_details"]):
         return None

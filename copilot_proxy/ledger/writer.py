@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from copilot_proxy.errors import CopilotProxyError
-from copilot_proxy.ledger.database import file_id, is_damaged, open_for_writing, set_aside
+from copilot_proxy.ledger.database import (
+    file_id,
+    is_damaged,
+    log_id,
+    open_for_writing,
+    reason_of,
+    set_aside,
+)
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.releaser import Releaser
 from copilot_proxy.ledger.schema import INDEX, Row
-from copilot_proxy.private_files import failure_reason
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -43,6 +49,9 @@ class Writer:
         self._releaser = Releaser(path, try_release)
         self._database: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
+        self._log: object = None
+        """The identity of the write-ahead log; see `log_id`."""
+        self._is_log_removed = False
         self._waiting: list[Row] = []
         self._failed_at: float | None = None
         """When writing last failed; None if the last attempt succeeded."""
@@ -113,15 +122,15 @@ class Writer:
     def _write_waiting(self) -> None:
         try:
             insert(self._open(), self._waiting)
-        except sqlite3.OperationalError:
-            raise  # a full disk, or another process is taking too long to write
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError):
             self._write_one_by_one()
         except sqlite3.DatabaseError as error:
             if not is_damaged(error):
-                raise
+                raise  # a full disk, or another process is taking too long to write
             self._replace_damaged()
             insert(self._open(), self._waiting)
+        if self._database is not None and log_id(self._path) != self._log:
+            self._replace_log(self._database)
         self._releaser.release(reserved_ids(self._waiting))
         self._waiting.clear()
         if self._has_lost or time.monotonic() - self._settled_at >= SETTLE_SECONDS:
@@ -150,7 +159,7 @@ class Writer:
             self._drop_connection()
         if self._database is None:
             self._database = open_for_writing(self._path)
-            self._inode = file_id(self._path)
+            self._inode, self._log = file_id(self._path), log_id(self._path)
             self._settle_abandoned(self._database)
         return self._database
 
@@ -164,6 +173,22 @@ class Writer:
                 "The ledger was damaged. It was renamed to %s, and a new one was created.", aside
             )
 
+    def _replace_log(self, database: sqlite3.Connection) -> None:
+        """Copy the rows from the removed log into the ledger, where others find them.
+
+        The log cannot be created again while any process has the removed one open.
+        """
+        if not self._is_log_removed:
+            log.error(
+                "Another program has removed %s-wal or %s-shm. Requests are still recorded, but "
+                "restart all servers, since the ledger may otherwise be damaged.",
+                self._path,
+                self._path.name,
+            )
+        self._is_log_removed = True
+        with suppress(sqlite3.Error):  # tried again with the next rows
+            database.execute("PRAGMA wal_checkpoint").fetchone()
+
     def _drop_connection(self) -> None:
         if self._database is not None:
             try:
@@ -171,21 +196,17 @@ class Writer:
             except sqlite3.Error as error:
                 log.warning("The ledger %s could not be closed: %s.", self._path, error)
         self._database = self._inode = None
+        self._is_log_removed = False
 
     def _report(self, error: Exception) -> None:
         if self._failed_at is None:
             log.error(
                 "The ledger %s cannot be written to: %s. Requests are still answered.",
                 self._path,
-                _reason(error).rstrip("."),
+                reason_of(error),
             )
 
 
 def reserved_ids(rows: Iterable[Row]) -> list[str]:
     """Return the ids of the requests in `rows` that have reservations."""
     return [row[0] for row in rows if row[_RESERVED] is not None]
-
-
-def _reason(error: Exception) -> str:
-    # The text of an OSError includes its number and the path, which the message already has.
-    return failure_reason(error) if isinstance(error, OSError) else str(error)

@@ -13,9 +13,11 @@ from copilot_proxy.api_keys import KEY_HEADERS, ApiKey, ApiKeys
 from copilot_proxy.asgi import ASGIApp, Message, Receive, Scope, Send
 from copilot_proxy.errors import CopilotProxyError, RequestError
 from copilot_proxy.formats.apis import client_api
+from copilot_proxy.formats.chat_completions.api import CHAT_COMPLETIONS
+from copilot_proxy.formats.client_api import ClientApi
 from copilot_proxy.host_names import is_loopback
 from copilot_proxy.middleware import cors
-from copilot_proxy.middleware.error_responses import send_error
+from copilot_proxy.middleware.error_responses import send_error, unreadable_code
 from copilot_proxy.middleware.host_header import host_name, plain_address
 from copilot_proxy.middleware.key_parameter import KEY_PATHS, take_key_parameter
 from copilot_proxy.middleware.log_filter import LogFilter
@@ -64,7 +66,7 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        context = self._identified(scope, headers)
+        context, failure = self._identified(scope, headers)
         path, client = context.path, context.client_api
         is_dashboard = path.startswith(_DASHBOARD)
         request_id = context.request_id.encode()
@@ -98,7 +100,7 @@ class AccessMiddleware:
             return send(message)
 
         is_open = is_preflight or path in _OPEN_PATHS or (is_page and _is_file(path, headers))
-        refusal = self._refusal(context, scope, headers, origin, origins, is_open)
+        refusal = self._refusal(context, scope, headers, origin, origins, is_open) or failure
         if refusal is not None:
             await send_error(scope, send_with_headers, refusal)
         elif is_preflight:
@@ -108,8 +110,11 @@ class AccessMiddleware:
             inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
             await self._app(inner, receive, send_with_headers)
 
-    def _identified(self, scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
-        """Return a context with a new id for a request that has not been checked yet.
+    def _identified(
+        self, scope: Scope, headers: dict[bytes, bytes]
+    ) -> tuple[RequestContext, CopilotProxyError | None]:
+        """Return a context with a new id for a request that has not been checked yet, and an error
+        if the code of the client's API cannot be read.
 
         Normalizes the path in `scope`, and moves a key from the query to the headers.
         """
@@ -118,12 +123,18 @@ class AccessMiddleware:
         scope["raw_path"] = path.encode("utf-8", "surrogateescape")
         if path.startswith(KEY_PATHS):
             take_key_parameter(scope, headers)
+        api: ClientApi = CHAT_COMPLETIONS
+        failure = None
+        try:
+            api = client_api(path, headers)
+        except OSError as error:
+            failure = unreadable_code(error)
         context = RequestContext(
             new_request_id(),
             scope["method"],
             path,
             headers,
-            client_api(path, headers),
+            api,
             self._simulated,
             self._profile,
             base.client,
@@ -131,7 +142,7 @@ class AccessMiddleware:
             base.session,
         )
         scope["state"]["context"] = context
-        return context
+        return context, failure
 
     def _refusal(
         self,

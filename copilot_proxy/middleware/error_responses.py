@@ -6,6 +6,7 @@ import msgspec
 
 from copilot_proxy.asgi import Scope, Send
 from copilot_proxy.errors import CopilotProxyError, code_of, with_profile, with_simulate_flag
+from copilot_proxy.private_files import failure_reason
 from copilot_proxy.relay.records import RequestContext
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,18 @@ def to_proxy_error(error: Exception) -> CopilotProxyError:
         hint="Please look up the request_id in the server's log and report the entry.",
         code="internal_error",
         headers={"x-should-retry": "false"},
+    )
+
+
+def unreadable_code(error: OSError) -> CopilotProxyError:
+    """Return the error for a request whose API cannot be imported, usually because too many files
+    and connections are open. Nothing has been sent to Copilot yet, so clients may try again."""
+    return CopilotProxyError(
+        f"The server cannot read its own files: {failure_reason(error)}.",
+        status=503,
+        code="server_busy",
+        hint="Try again in a moment, or raise the limit on open files (ulimit -n).",
+        headers={"retry-after": "1"},
     )
 
 

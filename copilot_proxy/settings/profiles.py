@@ -1,7 +1,9 @@
 """Profiles: accounts that a user keeps separate, each with its own port, token and ledger."""
 
+import os
 import re
 from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,8 +41,10 @@ def folder_of(top: Path, name: str | None) -> Path:
 
 def names_in(*tops: Path) -> list[str]:
     """Return the names of all named profiles that have a folder in any of `tops`."""
-    folders = [top / "profiles" for top in tops]
-    found = {one.name for folder in folders if folder.is_dir() for one in folder.iterdir()}
+    found: set[str] = set()
+    for top in tops:
+        with suppress(OSError):  # usually, the folder does not exist; `doctor` reports other errors
+            found.update(os.listdir(top / "profiles"))
     return sorted(name for name in found if _NAME.fullmatch(name))
 
 

@@ -32,7 +32,7 @@ from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.reservation_file import stored_reservations
 from copilot_proxy.ledger.verification import verify
 from copilot_proxy.ledger.writer import Writer
-from copilot_proxy.settings import Settings
+from copilot_proxy.settings import Settings, load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import cli  # noqa: F401
 from tests.conftest import Proxy, settings_at
@@ -379,6 +379,38 @@ def test_removing_limits(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
     assert cli("budget").out.startswith("There is no budget.")
 
 
+def test_limits_without_the_ledger(
+    cli: Callable[..., Any],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """If the ledger is turned off later, the server and all views say that stored limits are not
+    enforced, and the limits can still be removed."""
+    cli("budget", "set", "0/day")
+    settings = settings_at(simulator)
+    limits_file_of(settings).write_bytes(limits_file_of(load_settings()).read_bytes())
+    with Proxy(settings) as server, server.client() as client:
+        assert 200 == ask(client).status_code
+    assert 1 == caplog.text.count("The budget is not enforced: ")
+    monkeypatch.setenv("COPILOT_PROXY_LEDGER", "false")
+    ran = cli("budget")
+    assert "No limit is enforced: COPILOT_PROXY_LEDGER turns off the ledger." in ran.err
+    for words in ([], ["show"], ["--verify"], ["--why"]):
+        ran = cli("usage", *words)
+        assert "The ledger is off, as set in COPILOT_PROXY_LEDGER." in ran.err
+    assert 2 == cli("budget", "set", "5/day").code
+    assert 2 == cli("budget", "raise", "5").code
+    ran = cli("budget", "off")
+    assert (0, True) == (ran.code, ran.out.startswith("There is no budget."))
+
+
+def limits_file_of(settings: Settings) -> Path:
+    path = path_for(settings.ledger_file)
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
 def test_the_limits_of_one_client(cli: Callable[..., Any]) -> None:  # noqa: F811
     """Without an action, `--client` selects the limits that are shown."""
     cli("budget", "set", "5/day")
@@ -612,14 +644,26 @@ async def test_a_killed_server(tmp_path: Path, when: str, cost: int) -> None:
 async def test_a_ledger_that_cannot_be_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A broken ledger does not stop requests, and the log says that budgets are not enforced."""
+    """A broken ledger does not stop requests, and the log says that budgets are not enforced.
+
+    They are enforced again when the ledger can be used."""
     (tmp_path / "file").touch()
     budget = Budget(tmp_path / "file" / "ledger.sqlite3", [Limit(0, "day")])
     await budget.admit(record("a"), {})
     await budget.admit(record("b"), {})  # logged once
+    assert 1 == caplog.text.count("The budget is not enforced")
+
+    assert budget._retry is not None
+    await asyncio.wrap_future(budget._retry)
+    (tmp_path / "file").unlink()
+    await budget.admit(record("c"), {})  # does not wait for the next attempt
+    await asyncio.wrap_future(budget._retry)
+    await budget.admit(record("d"), {})
     budget.close()
 
-    assert 1 == caplog.text.count("The budget is not enforced")
+    reserved = stored_reservations(tmp_path / "file" / "ledger.sqlite3")
+    assert ["d"] == [one.request_id for one in reserved]
+    assert 1 == caplog.text.count("The budget is enforced again.")
 
 
 @pytest.mark.anyio

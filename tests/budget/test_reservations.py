@@ -15,7 +15,8 @@ import pytest
 from copilot_proxy.budget.budget import Budget
 from copilot_proxy.budget.limits_file import days_of
 from copilot_proxy.cost.limits import Limit
-from copilot_proxy.ledger import reserved_sums
+from copilot_proxy.ledger import database as ledger_file
+from copilot_proxy.ledger import reserved_sums, settling
 from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing, set_aside
 from copilot_proxy.ledger.insertion import insert, known
@@ -231,6 +232,37 @@ async def test_while_another_process_writes(tmp_path: Path) -> None:
     budget.close()
 
 
+@pytest.mark.anyio
+async def test_a_process_that_keeps_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If a stopped process holds the lock, only the first requests wait for it, all at the same
+    time. When it is released, the budget is enforced again."""
+    path = tmp_path / "ledger.sqlite3"
+    waits = 0
+
+    def wait(file: ReservationFile) -> bool:
+        nonlocal waits
+        waits += 1
+        raise TimeoutError(110, f"another process keeps {file.path} locked")
+
+    monkeypatch.setattr(ReservationFile, "_wait", wait)
+    budget = Budget(path, [Limit(10**12, "day")])
+    await budget.admit(record("a"), {"max_tokens": 1})
+    other = ReservationFile(path)
+    assert other.lock()
+    names = [f"b{number}" for number in range(20)]
+    await asyncio.gather(*(budget.admit(record(name), {"max_tokens": 1}) for name in names))
+    assert 1 <= waits <= 2  # the thread tries again while no request waits
+    assert 1 == caplog.text.count("The budget is not enforced")
+    other.unlock()
+    await budget.admit(record("c"), {"max_tokens": 1})
+    assert ["a", "c"] == [one.request_id for one in stored_reservations(path)]
+    assert 1 == caplog.text.count("The budget is enforced again.")
+    other.close()
+    budget.close()
+
+
 def test_the_file_grows_and_shrinks(tmp_path: Path) -> None:
     """The file grows with the number of requests, and shrinks when they end."""
     path = tmp_path / "ledger.sqlite3"
@@ -300,6 +332,23 @@ def test_odd_names(tmp_path: Path, name: str) -> None:
     assert [State(0, 60), State(0, 60)] == server.reserve(*first)
     assert Refusal(limits[0][0], 100, State(0, 60), 20) == server.reserve(*first)
     server.close()
+
+
+def test_a_used_up_limit_and_a_locked_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another program writes to the ledger, killed processes' requests cannot be settled, but
+    they count toward the limit."""
+    path = tmp_path / "ledger.sqlite3"
+    monkeypatch.setattr(ledger_file, "BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(settling, "is_abandoned", lambda *_: True)
+    server, limits = Reserver(path), [(LIMITS[0], 100)]
+    server.reserve(*asked(record("killed"), 60, limits))
+    with closing(open_for_writing(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        refused = server.reserve(*asked(record("next"), 60, limits))
+    server.close()
+    assert Refusal(LIMITS[0], 100, State(0, 60), 20) == refused
 
 
 def test_the_log_stays_small(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Profiles: two accounts that share nothing."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ def settings(home: Path, config: str = "", profile: str = "work", **variables: s
     (home / "config.toml").write_text(config, encoding="utf-8")
     environ = {"HOME_DIR": str(home), "PROFILE": profile, **variables}
     return load_settings(environ={f"COPILOT_PROXY_{name}": v for name, v in environ.items()})
+
+
+def test_folders_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profiles that cannot be listed do not keep `doctor` from explaining why."""
+
+    def refuse(path: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "home" / "profiles").mkdir(parents=True)
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert () == settings(tmp_path / "home").known_profiles
 
 
 @pytest.mark.parametrize(

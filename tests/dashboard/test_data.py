@@ -298,7 +298,7 @@ def test_a_damaged_ledger(server: Proxy, caplog: pytest.LogCaptureFixture) -> No
         error = page.get("/dashboard/requests").json()["error"]
 
     assert "malformed" in error["message"]
-    assert "will rename it" in error["hint"]
+    assert "copilot-proxy doctor --fix" in error["hint"]
     assert "Traceback" not in caplog.text
 
 

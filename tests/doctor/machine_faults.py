@@ -6,12 +6,16 @@ import socket
 import sqlite3
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from copilot_proxy import __version__
+from copilot_proxy.budget import limits_file
 from copilot_proxy.cost import price_table
+from copilot_proxy.cost.limits import Limit
 from copilot_proxy.doctor import server_facts
+from copilot_proxy.ledger import database, reservation_file
 from copilot_proxy.ledger.database import open_for_writing
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.server import port_owner
@@ -152,19 +156,65 @@ def ledger_is_no_database(machine: Machine) -> None:
 
 @fault("ledger", "broken", "copilot-proxy doctor --fix")
 def ledger_with_a_damaged_page(machine: Machine) -> None:
-    with closing(open_for_writing(ledger_of(machine))) as database:
-        insert(database, [row(record(f"r{number}"), time.time()) for number in range(200)])
+    with closing(open_for_writing(ledger_of(machine))) as file:
+        insert(file, [row(record(f"r{number}"), time.time()) for number in range(200)])
     content = bytearray(ledger_of(machine).read_bytes())
     middle = len(content) // 2 // 4096 * 4096
     content[middle : middle + 4096] = b"\xff" * 4096
     ledger_of(machine).write_bytes(content)
 
 
+@fault("ledger", "broken", "copilot-proxy doctor --fix")
+def ledger_without_a_table(machine: Machine) -> None:
+    with closing(open_for_writing(ledger_of(machine))) as file:
+        file.execute("DROP TABLE requests")
+
+
+@fault("ledger", "broken", "Rename or remove it")
+def ledger_that_is_a_folder(machine: Machine) -> None:
+    ledger_of(machine).mkdir(0o700)
+
+
+@fault("ledger", "broken", "Rename or remove it")
+def ledger_that_is_a_symbolic_link(machine: Machine) -> None:
+    elsewhere = machine.home / "elsewhere.sqlite3"
+    open_for_writing(elsewhere).close()
+    ledger_of(machine).symlink_to(elsewhere)
+
+
+@fault("ledger", "broken", "Rename or remove it")
+def ledger_that_is_a_broken_link(machine: Machine) -> None:
+    ledger_of(machine).symlink_to(machine.home / "nowhere")
+
+
+@fault("ledger", "broken", "Another program is using it")
+def ledger_that_another_program_writes(machine: Machine) -> None:
+    machine.patch.setattr(database, "BUSY_SECONDS", 0.0)
+    other = open_for_writing(ledger_of(machine))
+    other.execute("BEGIN IMMEDIATE")
+    machine.patch.setattr(ledger_that_another_program_writes, "other", other, raising=False)
+
+
+@fault("budget", "broken", "Stop all servers, and rename or remove it")
+def reservations_that_are_a_folder(machine: Machine) -> None:
+    machine.set(budget="1/day")
+    reservation_file.path_for(ledger_of(machine)).mkdir(0o700)
+
+
+@fault("budget", "broken", "End the process that uses it")
+def reservations_locked_by_a_stopped_process(machine: Machine) -> None:
+    machine.set(budget="1/day")
+    machine.patch.setattr(reservation_file, "_BUSY_SECONDS", 0.0)
+    other = reservation_file.ReservationFile(ledger_of(machine))
+    assert other.lock()
+    machine.patch.setattr(reservations_locked_by_a_stopped_process, "other", other, raising=False)
+
+
 @fault("ledger", "broken", "Upgrade copilot-proxy")
 def ledger_of_a_newer_version(machine: Machine) -> None:
     open_for_writing(ledger_of(machine)).close()
-    with closing(sqlite3.connect(ledger_of(machine))) as database:
-        database.execute("PRAGMA user_version = 99")
+    with closing(sqlite3.connect(ledger_of(machine))) as file:
+        file.execute("PRAGMA user_version = 99")
 
 
 @fault("budget", "broken", "Remove it and set the budget again")
@@ -173,11 +223,16 @@ def damaged_budget(machine: Machine) -> None:
     machine.home.joinpath("budget.json").chmod(0o600)
 
 
+@fault("budget", "broken", "Make sure that it is a file that you can read")
+def budget_that_cannot_be_read(machine: Machine) -> None:
+    machine.home.joinpath("budget.json").mkdir(0o700)
+
+
 @fault("budget", "warning", "copilot-proxy budget raise 1")
 def spent_budget(machine: Machine) -> None:
     machine.set(budget="1/day")
-    with closing(open_for_writing(ledger_of(machine))) as database:
-        insert(database, [row(record("r1", credits=2.0), time.time())])
+    with closing(open_for_writing(ledger_of(machine))) as file:
+        insert(file, [row(record("r1", credits=2.0), time.time())])
 
 
 @fault("budget", "warning", "Install it, or change COPILOT_PROXY_NOTIFY")
@@ -185,7 +240,15 @@ def command_that_is_not_installed(machine: Machine) -> None:
     machine.set(budget="1/day", notify="no-such-program")
 
 
-@fault("budget", "broken", "Set ledger to true")
+@fault("budget", "broken", "or run: copilot-proxy budget off")
+def stored_budget_without_a_ledger(machine: Machine) -> None:
+    limit = Limit(1, "day")
+    path = limits_file.path_for(ledger_of(machine))
+    limits_file.change(path, datetime.now(UTC), lambda limits: limits.with_limit(limit))
+    machine.set(ledger="false")
+
+
+@fault("budget", "broken", "Set ledger to true, or remove COPILOT_PROXY_BUDGET")
 def budget_without_a_ledger(machine: Machine) -> None:
     machine.set(budget="1/day", ledger="false")
 

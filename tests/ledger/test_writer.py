@@ -1,5 +1,7 @@
 """The ledger's file: private, shared by several processes, and never a cause of failures."""
 
+import builtins
+import errno
 import json
 import os
 import sqlite3
@@ -18,6 +20,7 @@ import pytest
 
 from copilot_proxy.ledger import database as ledger_file
 from copilot_proxy.ledger import insertion, schema
+from copilot_proxy.ledger import ledger as ledger_module
 from copilot_proxy.ledger import writer as writer_module
 from copilot_proxy.ledger.database import open_for_writing, open_ledger
 from copilot_proxy.ledger.ledger import Ledger
@@ -201,6 +204,82 @@ def test_a_damaged_file(
     assert aside.name in caplog.text
 
 
+@pytest.mark.parametrize("table", ["requests", "sums", "days"])
+def test_a_file_without_a_table(path: Path, table: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that another program has changed is set aside like a damaged one."""
+    writer = Writer(path)
+    writer.write([row(0)])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"DROP TABLE {table}")
+    writer.write([row(1)])
+    writer.close()
+
+    assert ["a-1"] == stored(path)
+    assert 1 == len(list(path.parent.glob("ledger-damaged-*.sqlite3")))
+    assert 1 == caplog.text.count("The ledger was damaged.")
+
+
+READING = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+print([name for (name,) in database.execute("SELECT request_id FROM requests ORDER BY id")])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove open files")
+@pytest.mark.parametrize("removed", [("-wal",), ("-shm",), ("-wal", "-shm")])
+def test_a_log_that_was_removed(
+    path: Path, removed: Sequence[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """If another program removes the write-ahead log, other processes still find later rows, even
+    if this process is killed."""
+    writer = Writer(path)
+    writer.write([row(0)])
+    for ending in removed:
+        path.with_name(path.name + ending).unlink()
+    writer.write([row(1)])
+    writer.write([row(2)])
+    seen = subprocess.check_output([sys.executable, "-c", READING, str(path)], text=True)
+    writer.close()
+
+    assert "['a-0', 'a-1', 'a-2']" == seen.strip()
+    assert 1 == caplog.text.count("Another program has removed")
+
+
+@pytest.mark.parametrize("is_lasting", [False, True])
+def test_modules_that_cannot_be_imported(
+    path: Path, is_lasting: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the thread's modules cannot be read, rows wait, and the log says so once."""
+    real, failures = builtins.__import__, 0
+    failed_twice = threading.Event()
+
+    def broken(name: str, *more: Any) -> Any:
+        nonlocal failures
+        if name == "copilot_proxy.ledger.prompts" and (is_lasting or failures < 2):
+            failures += 1
+            if failures == 2:
+                failed_twice.set()
+            raise OSError(errno.EMFILE, "Too many open files", "prompts.py")
+        return real(name, *more)
+
+    monkeypatch.setattr(builtins, "__import__", broken)
+    monkeypatch.setattr(ledger_module, "_IMPORT_SECONDS", 0.01)
+    ledger = Ledger(path)
+    ledger(record(0))
+    assert failed_twice.wait(60)
+    ledger(record(1))
+    ledger.close()
+
+    expected = "cannot be written to: Too many open files. Requests are still answered."
+    assert 1 == caplog.text.count(expected)
+    if is_lasting:
+        assert "could not be written to. Lost rows: 2" in caplog.text
+    else:
+        assert ["a-0", "a-1"] == stored(path)
+        assert 1 == caplog.text.count("can be written to again")
+
+
 def test_a_file_that_was_removed(path: Path) -> None:
     """A running server notices that the user has removed the ledger."""
     writer = Writer(path)
@@ -363,6 +442,21 @@ def test_tampering_is_found(path: Path, change: str) -> None:
         database.commit()
 
     assert checked(path)
+
+
+def test_a_reported_cost_that_was_removed(path: Path) -> None:
+    """The check also reports, and survives, values that no row of this program has."""
+    details = {"token_details": [{"token_count": 1, "cost_per_batch": COST, "batch_size": 1}]}
+    writer = Writer(path)
+    writer.write([row(0, details_json=json.dumps(details))])
+    writer.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE requests SET nano_aiu = NULL, quota_resets_at = 'never'")
+        database.commit()
+        findings = verify(database)
+
+    assert ["Request a-0: its cost was reported, but is missing."] == findings.differences
+    assert 2 == len(findings.changes)
 
 
 def test_a_bill_that_does_not_add_up(path: Path) -> None:

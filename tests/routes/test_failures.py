@@ -1,5 +1,6 @@
 """Internal errors are reported to the client without details, and logged with a traceback."""
 
+import errno
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.middleware import access
 from copilot_proxy.relay.model_resolver import ModelResolver
 from copilot_proxy.relay.relay import Relay
 from copilot_proxy.relay.reply import Reply
@@ -69,3 +71,29 @@ def test_in_a_route(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> No
         answer = client.get("/v1/models")
 
     assert (500, "internal_error") == (answer.status_code, answer.json()["error"]["code"])
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/v1beta/models/m:generateContent"])
+def test_without_free_file_descriptors(
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+) -> None:
+    """If the code of an API cannot be read now, the client may try again."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files", "api.py")
+
+    monkeypatch.setattr(access, "client_api", full)
+    with Proxy(settings_at(simulator, ollama=True)) as proxy, proxy.client() as client:
+        answer = client.post(path, json={})
+
+    error = answer.json()["error"]
+    assert (503, "server_busy", "1") == (
+        answer.status_code,
+        error["code"],
+        answer.headers["retry-after"],
+    )
+    assert "Too many open files" in error["message"]
+    assert not any(record.exc_info for record in caplog.records)
