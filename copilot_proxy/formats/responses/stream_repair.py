@@ -35,7 +35,9 @@ from copilot_proxy.formats.types import (
 from copilot_proxy.formats.upstream_errors import parse_error_event
 
 _ENDS: Final = frozenset(TERMINAL.values())
-_TOO_LONG: Final = "context_length_exceeded"
+_ACTED_ON: Final = ("context_length_exceeded", "insufficient_quota")
+"""OpenAI's error codes that change what clients do: they compact the conversation, or stop instead
+of sending the request again."""
 _TEXTS: Final = frozenset(
     f"response.{kind}.delta"
     for kind in ("output_text", "refusal", "reasoning_summary_text", "reasoning_text")
@@ -248,6 +250,5 @@ class ResponsesRepair:
 
 
 def _code(error: Json, failure: CopilotProxyError) -> object:
-    """Return Copilot's error code, or OpenAI's if the prompt is too long. OpenAI's code makes
-    clients compact the conversation."""
-    return _TOO_LONG if failure.code == _TOO_LONG else error.get("code")
+    """Return Copilot's error code, or OpenAI's if clients act on it."""
+    return failure.code if failure.code in _ACTED_ON else error.get("code")

@@ -424,6 +424,24 @@ def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> No
     assert "No." == stream.failure.message
 
 
+@pytest.mark.parametrize("code", ["quota_exceeded", "free_quota_exceeded"])
+@pytest.mark.parametrize("is_response", [True, False], ids=["failed", "error"])
+def test_a_used_up_quota_has_openais_code(code: str, is_response: bool) -> None:
+    """Codex repeats a request that failed five times, unless it knows the code."""
+    up = Upstream()
+    stream = ResponsesRepair(request())
+    for event in up.begin():
+        stream.feed(event)
+
+    error = {"code": code, "message": "You have no quota"}
+    failed = up.end([], "failed", error=error) if is_response else {"type": "error", "error": error}
+    (last,) = stream.feed(failed)
+
+    sent = last["response"]["error"] if is_response else last
+    assert "insufficient_quota" == sent["code"]
+    assert sent["message"].startswith("You have no quota. ")
+
+
 def test_an_error_as_the_first_event_is_raised() -> None:
     """An error that is the first event can still be sent with its own status code."""
     with pytest.raises(UpstreamRefusal) as raised:
