@@ -433,6 +433,7 @@ def test_an_error_event_is_passed_on_and_reported(event: Json, sent: Json) -> No
     [
         ("user_model_rate_limited:gpt-5.6", "rate_limit_exceeded"),
         ("quota_exceeded", "insufficient_quota"),
+        ("free_quota_exceeded", "insufficient_quota"),
         ("model_max_prompt_tokens_exceeded", "context_length_exceeded"),
         ("cyber_policy", "cyber_policy"),
         (429, "server_error"),
