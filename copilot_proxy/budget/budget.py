@@ -7,10 +7,10 @@ are too low. An answer that has begun is never cut off.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from copilot_proxy.budget.applying_limits import LimitFinder
 from copilot_proxy.budget.estimate import Estimate, Estimator
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from copilot_proxy.ledger.reserver import Reserver
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _WARN_AT: Final = 0.8
 """The share of a limit above which a note is added to requests."""
@@ -97,14 +98,14 @@ class Budget:
         outcome = None
         if reserver is not None:
             outcome = reserver.reserve_now(record.request_id, cost.nano, plan, cost.least)
-        if not isinstance(outcome, list):
+        if isinstance(outcome, list):
+            self._failure = None
+        else:
             outcome = await self._reserve(record.request_id, cost, plan, outcome)
-            if outcome is None:
-                self._report(self._failure)
-                return
-        self._failure = None
-        if self._problem is not None:
-            self._report(None)
+        if self._problem != self._failure:
+            self._report(self._failure)
+        if outcome is None:
+            return
         if isinstance(outcome, tuple):
             limit, allowed = outcome.limit, outcome.allowed
             refusal = refused(outcome, cost)
@@ -179,35 +180,38 @@ class Budget:
                     outcome = found
                     break
         if outcome is None and self._failure is not None:
+            self._report(self._failure)
             self._try_again()
             return None
-        executor = self._thread()
-        loop = asyncio.get_running_loop()
+        future = self._submit(self._reserve_in_thread, request_id, cost, plan, outcome)
+        if future is None:
+            return outcome
         try:
-            return await loop.run_in_executor(
-                executor, self._reserve_in_thread, request_id, cost, plan, outcome is not None
-            )
+            return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             # The thread may make the reservation after the request has been recorded.
-            executor.submit(self._release, request_id)
+            self._submit(self._release, request_id)
             raise
 
     def _reserve_in_thread(
-        self, request_id: str, cost: Estimate, plan: Plan, is_refused: bool
+        self, request_id: str, cost: Estimate, plan: Plan, refusal: "Refusal | None"
     ) -> "list[Used] | Refusal | None":
-        if self._failure is not None and not is_refused:
+        """Return the result of another attempt, or `refusal`, the first result, if it fails."""
+        if self._failure is not None and refusal is None:
             return None  # a request before this one has already waited in vain
         try:
-            return self._made_reserver().reserve(request_id, cost.nano, plan, cost.least)
+            outcome = self._made_reserver().reserve(request_id, cost.nano, plan, cost.least)
         except Exception as error:
             self._failure = ledger_problem(error)
-            return None
+            return refusal
+        self._failure = None
+        return outcome
 
     def _try_again(self) -> None:
         """Let the thread use the ledger, unless it is already doing so, to save what requests have
         cost and to find out whether the ledger is usable again."""
         if self._retry is None or self._retry.done():
-            self._retry = self._thread().submit(self._flush_in_thread)
+            self._retry = self._submit(self._flush_in_thread)
 
     def _flush_in_thread(self) -> None:
         try:
@@ -226,7 +230,7 @@ class Budget:
         if reserver is None:
             return
         if cost is None:
-            self._thread().submit(self._settle_later, reserver, record)
+            self._submit(self._settle_later, reserver, record)
         nano = None if cost is None else cost.nano  # None keeps the estimate
         reserver.settle(record.request_id, nano)
         if nano is not None and nano > (record.reserved or 0):
@@ -254,16 +258,25 @@ class Budget:
             reserver.settle(record.request_id, nano)
             reserver.flush()
 
-    def _thread(self) -> ThreadPoolExecutor:
+    def _submit(self, work: Callable[..., _T], *arguments: object) -> Future[_T] | None:
+        """Let the thread call `work`. Returns None if the process cannot start any more threads."""
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, "budget")
-        return self._executor
+        try:
+            return self._executor.submit(work, *arguments)
+        except RuntimeError as error:
+            # The executor would still do the work, once it has a thread.
+            self._executor = ThreadPoolExecutor(1, "budget")
+            self._failure = ledger_problem(error)
+            return None
 
     async def _first_reserver(self) -> "Reserver | None":
         """Open the ledger, and learn from its rows. Returns None if the ledger cannot be used."""
-        loop = asyncio.get_running_loop()
+        future = self._submit(self._opened)
+        if future is None:
+            return None
         try:
-            reserver, outputs = await loop.run_in_executor(self._thread(), self._opened)
+            reserver, outputs = await asyncio.wrap_future(future)
         except Exception as error:
             self._failure = ledger_problem(error)
             return None

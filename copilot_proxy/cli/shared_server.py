@@ -53,19 +53,37 @@ def server_for(settings: Settings, *, simulate: bool) -> Iterator[RunningServer]
     with ExitStack() as stack:
         try:
             is_shared = _is_writable(folder, simulate=simulate)
+            server = None
             if not is_shared:
+                server = _joined(stack, settings, folder, simulate=simulate)
                 folder = stack.enter_context(temporary_folder())
-            with start_lock(folder):
-                stack.enter_context(hold_lease(folder))
-                server = _running(settings, folder, simulate=simulate) or stack.enter_context(
-                    _started(settings, folder, simulate=simulate, is_shared=is_shared)
-                )
+            if server is None:
+                with start_lock(folder):
+                    stack.enter_context(hold_lease(folder))
+                    server = _running(settings, folder, simulate=simulate) or stack.enter_context(
+                        _started(settings, folder, simulate=simulate, is_shared=is_shared)
+                    )
         except OSError as error:
             raise CopilotProxyError(
                 f"{error.filename or folder} cannot be written: {failure_reason(error)}.",
                 hint=write_hint(error),
             ) from error
         yield server
+
+
+def _joined(
+    stack: ExitStack, settings: Settings, folder: Path, *, simulate: bool
+) -> RunningServer | None:
+    """Return the shared server if it is already running, and hold its lease until `stack` closes.
+
+    A lease is an empty file, which can be created even on a full disk.
+    """
+    with suppress(OSError), ExitStack() as own, start_lock(folder):
+        own.enter_context(hold_lease(folder))
+        if server := _running(settings, folder, simulate=simulate):
+            stack.enter_context(own.pop_all())
+            return server
+    return None
 
 
 def running_server(settings: Settings, *, simulate: bool) -> RunningServer | None:

@@ -69,7 +69,8 @@ def _prices(name: str, settings: Settings) -> tuple[str, PriceList, str | None]:
             without_alias(one, settings.aliases) for one in (name, settings.default_model)
         )
         known = resolve(stored.catalogue, target, default)
-        if known is not None and datetime.now(UTC) - stored.at < _FRESH:
+        age = datetime.now(UTC) - stored.at
+        if known is not None and timedelta(0) <= age < _FRESH:
             return *_listed_prices(known.model), None
     try:
         model, date = _current(name, settings, host), None

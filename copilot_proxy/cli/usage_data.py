@@ -27,9 +27,10 @@ def as_json(report: Report) -> str:
     if report.group == "session":
         found["next_turns"] = [one._asdict() for one in report.next_turns]
     # A year of sessions is 9 MB, for which the standard library takes six times as long. Only it
-    # escapes characters that are not ASCII, which not every terminal can print.
+    # escapes DEL, and characters that are not ASCII, which not every terminal can print.
     text = msgspec.json.encode(found)
-    return msgspec.json.format(text.decode() if text.isascii() else json.dumps(found))
+    is_plain = text.isascii() and b"\x7f" not in text
+    return msgspec.json.format(text.decode() if is_plain else json.dumps(found))
 
 
 _FORMULAS: Final = ("=", "+", "-", "@")

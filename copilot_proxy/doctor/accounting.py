@@ -22,6 +22,7 @@ from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.ledger.database import opened_ledger, set_aside
 from copilot_proxy.ledger.health import DamagedLedger, check_writable
 from copilot_proxy.ledger.reservation_file import check_usable
+from copilot_proxy.private_files import UnsafeFileError
 from copilot_proxy.server.leases import is_used
 
 _PRICES_AGE: Final = 60
@@ -113,10 +114,7 @@ def check_budget(context: CheckContext) -> Iterator[Result]:
     except OSError as error:
         yield broken(
             f"The budget is not enforced: {ledger_problem(error)}",
-            "End the process that uses it, which may be stopped."
-            if isinstance(error, TimeoutError)
-            else "Stop all servers, and rename or remove it. It must be on a disk that supports "
-            "locks.",
+            _remedy(error),
         )
         return
     try:
@@ -184,3 +182,14 @@ def _old_prices(age: int, when: str) -> Result:
         f"The bundled prices are {age} days old, and are used {when}.",
         "Upgrade copilot-proxy, for example with: pipx upgrade g-copilot-proxy",
     )
+
+
+def _remedy(error: OSError) -> str:
+    """Return what to do if the file with the reservations cannot be used."""
+    if isinstance(error, TimeoutError):
+        return "End the process that uses it, which may be stopped."
+    if isinstance(error, UnsafeFileError) and error.hint:
+        return error.hint
+    if isinstance(error, PermissionError):
+        return "Make sure that you can read and write the file and its folder."
+    return "Stop all servers, and rename or remove the file. Its disk must support locks."

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from copilot_proxy.catalogue import Model
-from copilot_proxy.errors import UpstreamRefusal
+from copilot_proxy.errors import CooldownRefusal, UpstreamRefusal
 from copilot_proxy.formats.efforts import EFFORTS
 from copilot_proxy.formats.types import UpstreamBody
 
@@ -27,6 +27,8 @@ _NO_SCHEMA: Final = re.compile(
 
 def refused_features(error: UpstreamRefusal, body: UpstreamBody) -> Features:
     """Return the features that caused the refusal of `body`, as the model really has them."""
+    if error.upstream_status != 400 or isinstance(error, CooldownRefusal):
+        return {}
     code = error.upstream_code or ""
     if code == _INVALID_EFFORT:
         named = _EFFORTS.search(error.message)

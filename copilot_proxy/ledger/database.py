@@ -173,7 +173,8 @@ def log_id(path: Path) -> tuple[tuple[int, int] | None, ...]:
 def is_damaged(error: Exception) -> bool:
     """Return whether `error` means that the file is damaged, is not an SQLite file, or lacks tables
     that its version should have."""
-    return _code(error) in _DAMAGE or bool(_MISSING.search(str(error)))
+    is_missing = isinstance(error, sqlite3.Error) and _MISSING.search(str(error)) is not None
+    return _code(error) in _DAMAGE or is_missing
 
 
 def reason_of(error: Exception) -> str:

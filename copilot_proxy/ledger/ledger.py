@@ -66,11 +66,13 @@ class Ledger:
         rows, and returns whether it releases their reservations."""
         self.path = path
         self._try_release = try_release
-        self._entries: deque[_Entry] = deque(maxlen=_MAX_ENTRIES)
+        self._entries: deque[_Entry] = deque()
         self._signals = _Signals()
         self._thread: threading.Thread | None = None
         self._ending: threading.Thread | None = None
         """The thread that is about to end; `close` waits for it."""
+        self._lost = 0
+        """The number of requests that were lost before the thread could take them."""
 
     def __call__(self, record: RequestRecord) -> None:
         """Record a completed request. Must be called on the event loop."""
@@ -82,6 +84,8 @@ class Ledger:
         thread = self._thread
         if thread is None or (count % _CHECK == 1 and not thread.is_alive()):
             self._start()
+        if count > _MAX_ENTRIES:
+            self._lose_oldest()
         # The thread may remove entries at any time. It only needs to be woken up for the first one.
         if count == 1:
             self._signals.has_entries.set()
@@ -97,6 +101,16 @@ class Ledger:
             self._signals = _Signals()
         if self._ending is not None:
             self._ending.join(_CLOSE_SECONDS)
+
+    def _lose_oldest(self) -> None:
+        # A reservation is kept, so that the cost still counts toward the budget.
+        with suppress(IndexError):
+            self._entries.popleft()
+            self._lost += 1
+            if self._lost % _MAX_ENTRIES == 1:
+                log.error(
+                    "Too many requests wait for the ledger %s. The oldest are lost.", self.path
+                )
 
     def _start(self) -> None:
         self._signals.has_entries.set()
@@ -133,7 +147,7 @@ class Ledger:
         If the modules cannot be imported, try again until that succeeds. Returns None if the ledger
         is closed first; its entries are then lost.
         """
-        has_failed = is_last = False
+        has_failed = False
         while True:
             is_last = signals.closing.is_set()
             try:
@@ -152,7 +166,7 @@ class Ledger:
                 log.error(
                     "The ledger %s could not be written to. Lost rows: %d",
                     self.path,
-                    len(self._entries),
+                    len(self._entries) + self._lost,
                 )
                 self._entries.clear()
                 return None

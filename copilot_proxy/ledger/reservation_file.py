@@ -35,7 +35,7 @@ _FIRST_WAIT: Final = 0.001
 _MAX_WAIT: Final = 0.016
 """Maximum seconds between attempts to lock the file. A busy server locks the file in most
 iterations of its event loop, and each attempt by a thread takes time from that loop."""
-_MAGIC: Final = b"CPLRES2\n"
+_MAGIC: Final = b"CPLRES3\n"
 _USER_BYTES: Final = 8
 
 

@@ -23,7 +23,7 @@ from copilot_proxy.ledger.database import (
 )
 from copilot_proxy.ledger.insertion import insert
 from copilot_proxy.ledger.releaser import Releaser
-from copilot_proxy.ledger.schema import INDEX, Row
+from copilot_proxy.ledger.schema import INDEX, VERSION, NewerLedger, Row, version_of
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -125,7 +125,7 @@ class Writer:
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError):
             self._write_one_by_one()
         except sqlite3.DatabaseError as error:
-            if not is_damaged(error):
+            if not is_damaged(error) or self._is_newer():
                 raise  # a full disk, or another process is taking too long to write
             self._replace_damaged()
             insert(self._open(), self._waiting)
@@ -163,6 +163,15 @@ class Writer:
             self._settle_abandoned(self._database)
         return self._database
 
+    def _is_newer(self) -> bool:
+        """Return whether a later version of this program has changed the tables."""
+        try:
+            return self._database is not None and version_of(self._database) != VERSION
+        except NewerLedger:
+            return True
+        except sqlite3.Error:
+            return False
+
     def _replace_damaged(self) -> None:
         """Move the damaged file aside, unless another process has already done so."""
         is_same = self._inode is None or self._inode == file_id(self._path)
@@ -176,7 +185,7 @@ class Writer:
     def _replace_log(self, database: sqlite3.Connection) -> None:
         """Copy the rows from the removed log into the ledger, where others find them.
 
-        The log cannot be created again while any process has the removed one open.
+        SQLite has no safe way to begin a new log while any connection uses the removed one.
         """
         if not self._is_log_removed:
             log.error(

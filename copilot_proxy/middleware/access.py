@@ -127,7 +127,7 @@ class AccessMiddleware:
         failure = None
         try:
             api = client_api(path, headers)
-        except OSError as error:
+        except (ImportError, OSError) as error:
             failure = unreadable_code(error)
         context = RequestContext(
             new_request_id(),

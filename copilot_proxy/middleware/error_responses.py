@@ -28,11 +28,12 @@ def to_proxy_error(error: Exception) -> CopilotProxyError:
     )
 
 
-def unreadable_code(error: OSError) -> CopilotProxyError:
+def unreadable_code(error: ImportError | OSError) -> CopilotProxyError:
     """Return the error for a request whose API cannot be imported, usually because too many files
     and connections are open. Nothing has been sent to Copilot yet, so clients may try again."""
+    reason = failure_reason(error) if isinstance(error, OSError) else str(error)
     return CopilotProxyError(
-        f"The server cannot read its own files: {failure_reason(error)}.",
+        f"The server cannot read its own files: {reason}.",
         status=503,
         code="server_busy",
         hint="Try again in a moment, or raise the limit on open files (ulimit -n).",

@@ -42,7 +42,8 @@ def endpoints_of(model: Model) -> list[str]:
     """
     named = model.get("supported_endpoints")
     if named:
-        return [*named, *([RESPONSES] if SOCKET in named else [])]
+        has_only_socket = SOCKET in named and RESPONSES not in named
+        return [*named, RESPONSES] if has_only_socket else list(named)
     kind = model.get("capabilities", {}).get("type", "chat")
     return {"chat": [CHAT], "embeddings": [EMBEDDINGS]}.get(kind, [])
 

@@ -19,17 +19,10 @@ from math import ceil
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self
 
-from copilot_proxy.errors import (
-    CopilotProxyError,
-)
+from copilot_proxy.errors import CopilotProxyError
 from copilot_proxy.formats.upstream_errors import repeat_refusal
 from copilot_proxy.masking import mask
-from copilot_proxy.upstreams.cooldown_targets import (
-    Target,
-    short_code,
-    target_of,
-    targets_of,
-)
+from copilot_proxy.upstreams.cooldown_targets import Target, short_code, target_of, targets_of
 
 log = logging.getLogger(__name__)
 

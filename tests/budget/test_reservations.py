@@ -263,6 +263,28 @@ async def test_a_process_that_keeps_the_lock(
     budget.close()
 
 
+@pytest.mark.anyio
+async def test_no_thread_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Requests are admitted, and none of them is counted later, when a thread starts."""
+    path = tmp_path / "ledger.sqlite3"
+    budget = Budget(path, [Limit(10**12, "day")])
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)
+        for name in ("a", "b"):
+            await budget.admit(record(name), {"max_tokens": 1})
+    assert 1 == caplog.text.count("The budget is not enforced")
+    await budget.admit(record("c"), {"max_tokens": 1})
+    assert ["c"] == [one.request_id for one in stored_reservations(path)]
+    assert "The budget is enforced again." in caplog.text
+    budget.close()
+
+
 def test_the_file_grows_and_shrinks(tmp_path: Path) -> None:
     """The file grows with the number of requests, and shrinks when they end."""
     path = tmp_path / "ledger.sqlite3"

@@ -20,6 +20,7 @@ from copilot_proxy.cli import server_process, shared_server
 from copilot_proxy.cli.client_process import run_program
 from copilot_proxy.cli.project_name import current_project
 from copilot_proxy.clients.registry import RUNNABLE
+from copilot_proxy.server.leases import is_used
 from copilot_proxy.settings import load_settings
 from copilot_proxy.simulator import Simulator
 from tests.cli.conftest import Cli, environment
@@ -461,6 +462,21 @@ def test_a_full_disk(cli: Cli, record: Callable[[], Any], monkeypatch: pytest.Mo
 
     assert (7, 200) == (ran.code, record()["status"]), ran.err
     assert load_settings().port != port
+
+
+def test_a_shared_server_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is already running is joined, and keeps running for the new client."""
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    settings = load_settings()
+    first = shared_server.server_for(settings, simulate=True)
+    server = first.__enter__()
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    monkeypatch.setattr(shared_server, "replace_private", full)
+    with shared_server.server_for(settings, simulate=True) as joined:
+        assert server.url == joined.url
+        first.__exit__(None, None, None)
+        assert is_used(settings.state_dir / "run" / f"{settings.port}-simulated")
+        assert is_listening(int(joined.url.rpartition(":")[2]))
 
 
 @pytest.mark.parametrize("name", ["run", "run/{port}-simulated/start.lock"])

@@ -62,6 +62,17 @@ def test_copilot_is_asked_once_a_day(
     assert 2 == lists(simulator)
 
 
+def test_a_list_from_the_future(
+    cli: Cli, simulator: Simulator, change_list: Callable[..., None]
+) -> None:
+    """After the clock was set back, the list is not used for longer than a day."""
+    cli("models")
+    later = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    change_list(lambda content: content.update(at=later))
+    assert 0 == cli("usage", "--as", "opus").code
+    assert 2 == lists(simulator)
+
+
 def test_models_stores_the_list(
     cli: Cli, simulator: Simulator, change_list: Callable[..., None]
 ) -> None:

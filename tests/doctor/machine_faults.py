@@ -195,7 +195,7 @@ def ledger_that_another_program_writes(machine: Machine) -> None:
     machine.patch.setattr(ledger_that_another_program_writes, "other", other, raising=False)
 
 
-@fault("budget", "broken", "Stop all servers, and rename or remove it")
+@fault("budget", "broken", "Stop all servers, and rename or remove the file")
 def reservations_that_are_a_folder(machine: Machine) -> None:
     machine.set(budget="1/day")
     reservation_file.path_for(ledger_of(machine)).mkdir(0o700)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from copilot_proxy.errors import UpstreamRefusal
+from copilot_proxy.formats.refused_features import refused_features
 from copilot_proxy.simulator import Simulator
 from tests.conftest import Proxy
 from tests.routes.parts import CHAT, MESSAGES, RESPONSES, SCHEMA, chat, messages, responses
@@ -103,3 +105,13 @@ def test_a_refusal_that_does_not_help(
     assert 400 == answer.status_code
     assert message in answer.json()["error"]["message"]
     assert attempts == len(sent(simulator))
+
+
+@pytest.mark.parametrize("status", [402, 403, 429, 503])
+def test_only_refused_bodies_are_changed(status: int) -> None:
+    """A request that was refused for another reason is not sent again, whatever the text says."""
+    body = {"output_config": {"format": FORMAT}}
+    refused = UpstreamRefusal("FAILED_PRECONDITION", upstream_status=400)
+    limited = UpstreamRefusal("FAILED_PRECONDITION", upstream_status=status)
+    assert {"structured_outputs": False} == refused_features(refused, body)
+    assert {} == refused_features(limited, body)
