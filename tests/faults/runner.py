@@ -39,6 +39,9 @@ def _run(setup: Setup, cell: Cell) -> None:
         check_intact(seen, cell, setup, full)
     assert row.calls == seen.calls, f"{seen.calls} requests reached Copilot"
     assert row.connects in (None, seen.connects), f"{seen.connects} connections were made"
+    if row.cause == "script:short_length":
+        # Until the gateway has closed the connection, httpx would use it again.
+        assert until(lambda: setup.held()[1] <= before[1])
     assert setup.answer(route, stream) == full, "the next request was not answered correctly"
     assert until(lambda: all(now <= was for now, was in zip(setup.held(), before, strict=True))), (
         f"tasks, connections, files: {before} before, {setup.held()} after"
