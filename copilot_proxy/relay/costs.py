@@ -15,6 +15,9 @@ from copilot_proxy.relay.records import RequestRecord
 COUNT_TOKENS: Final = "count_tokens"
 INPUT_TOKENS: Final = "input_tokens"
 """The API names of requests that only count tokens. Such requests are free."""
+_OUT_OF_QUOTA: Final = "insufficient_quota"
+_EVENTS_WITHOUT_OUTPUT: Final = 3
+"""A refused Responses stream may consist of its start, its state and the error."""
 _PRICES: Final = "price_list"
 _LEARNED: Final = "learned_prices"
 _REPORTED: Final = "reported_parts"
@@ -130,6 +133,8 @@ def is_complete(record: RequestRecord) -> bool:
 def _was_processed(record: RequestRecord) -> bool:
     """Return whether Copilot may have processed the request. Refused requests are free."""
     refused = record.upstream_status is not None and 400 <= record.upstream_status < 500
+    if record.error == _OUT_OF_QUOTA and record.events <= _EVENTS_WITHOUT_OUTPUT:
+        refused = True  # GitHub does not charge for this, even if it comes as an event (wire.md 11)
     return record.attempts > 0 and record.sent and not record.local and not refused
 
 

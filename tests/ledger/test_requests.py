@@ -283,6 +283,24 @@ def test_an_error_event(simulator: Simulator, settings: Settings, fault: str, mo
     assert row["cost_source"] in ("estimated", "unknown")
 
 
+@pytest.mark.parametrize("model", ["gpt-5.5", "gpt-5-mini"])
+@pytest.mark.parametrize("path", BODIES)
+def test_a_used_up_quota_in_an_event(
+    simulator: Simulator, settings: Settings, path: str, model: str
+) -> None:
+    """A request that the used-up quota refuses is free, even if Copilot says so in an event. If
+    part of an answer came before it, that part may have been charged."""
+    with Proxy(settings) as proxy, proxy.client() as client:
+        for fault in ("error_first_chunk", "error_chunk"):
+            simulator.state.faults.clear()
+            simulator.state.faults.on(fault, value="quota_exceeded")
+            client.post(path, json=body_for(path, model, stream=True))
+
+    first, later = rows(settings)
+    assert ("free", 0) == (first["cost_source"], first["nano_aiu"])
+    assert "estimated" == later["cost_source"]
+
+
 def test_free_requests(settings: Settings) -> None:
     """Counting tokens is free, as are requests that never reach Copilot."""
     with Proxy(settings) as proxy, proxy.client() as client:
