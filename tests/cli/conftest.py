@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -95,8 +96,11 @@ class Terminal:
         )
 
     def expect(self, text: str) -> str:
-        """Wait until `text` appears, and return the screen."""
-        self.child.expect_exact(text)
+        """Wait until `text` appears, and return the screen.
+
+        Where lines wrap depends on the length of temporary paths.
+        """
+        self.child.expect(r"\s+".join(re.escape(text).split(r"\ ")))
         self._show(self.child.before + self.child.after)
         return self.screen
 
