@@ -3,7 +3,7 @@
 A request is compared with the earlier requests of its conversation; see `prompt_match`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from copilot_proxy.cost.nano_aiu import token_cost
@@ -45,12 +45,13 @@ def find_cache_miss(
     prompt: Prompt,
     earlier: Sequence[Earlier],
     prices: PriceList | None,
-    others: Sequence[Earlier] = (),
+    others: Callable[[], Sequence[Earlier]] = tuple,
 ) -> CacheMiss | None:
     """Return why a part of `prompt` missed the cache, or None if no large part did.
 
     `earlier` are prompts of the same conversation, such as the latest prompt sent to each model.
-    `others` may belong to it: they only count if most of their messages are also in `prompt`.
+    Only if `prompt` continues none of these, `others` is called for prompts that may belong to the
+    same conversation.
     """
     matches = [compare(prompt, one) for one in earlier if one.ready_us <= prompt.started_us]
     related = [one for one in matches if _is_related(one)] or [
@@ -59,8 +60,8 @@ def find_cache_miss(
         for one in matches
         if one.earlier.model != prompt.model and _has_moved(prompt, one)
     ]
-    if not related and others:
-        compared = [compare(prompt, one) for one in others if one.ready_us <= prompt.started_us]
+    if not related:
+        compared = [compare(prompt, one) for one in others() if one.ready_us <= prompt.started_us]
         related = [one for one in compared if _is_related(one)]
     if not related:
         return _beginning(prompt, matches, prices)

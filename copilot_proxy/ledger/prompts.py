@@ -41,6 +41,8 @@ _MAX_PROMPTS: Final = 1000
 """The maximum number of prompts to remember, for all conversations together."""
 _MAX_EARLIER: Final = 8
 """The maximum number of earlier prompts that a request is compared with."""
+_MAX_OTHERS: Final = 100
+"""The maximum number of prompts of other conversations to search for an earlier prompt."""
 _BATCH: Final = 256
 """Number of blocks to process before other threads can run."""
 _MAX_NAME: Final = 64
@@ -61,10 +63,11 @@ _RECALL: Final = (
 )
 _RECALL_OTHERS: Final = (
     f"SELECT {', '.join(_COLUMNS)} FROM prompts "  # noqa: S608  # constants
-    "WHERE conversation >= '#' AND conversation < '$' ORDER BY started_us DESC LIMIT ?"
+    # An index covers the subquery, which thus reads no digests.
+    "WHERE (conversation, head, model) IN (SELECT conversation, head, model FROM prompts "
+    "ORDER BY started_us DESC LIMIT ?) AND (instr(digests, ?) OR instr(digests, ?))"
 )
-"""Recalls the latest prompts without a session. One of them may be an earlier prompt of a
-conversation whose first message was edited."""
+"""Recalls those of the latest prompts that contain one of two blocks."""
 _OTHERS: Final = ("conversation", "head", "warm_nano_aiu", "cold_nano_aiu")
 _UPDATED: Final = (*_COLUMNS[1:], "warm_nano_aiu", "cold_nano_aiu")
 _REMEMBER: Final = (
@@ -216,12 +219,7 @@ def _compare(database: sqlite3.Connection, seen: _ComparablePrompt) -> CacheMiss
     prompt = seen.prompt
     recalled = (seen.conversation, seen.head, _MAX_EARLIER)
     earlier = [Earlier(*one) for one in database.execute(_RECALL, recalled)]
-    others = (
-        [Earlier(*one) for one in database.execute(_RECALL_OTHERS, (_MAX_EARLIER,))]
-        if not earlier and seen.conversation.startswith("#")
-        else []
-    )
-    miss = find_cache_miss(prompt, earlier, seen.prices, others)
+    miss = find_cache_miss(prompt, earlier, seen.prices, lambda: _continued(database, prompt))
     if miss is not None and miss.reason == "ttl_expiry":
         miss = miss._replace(detail=_with_lifetime(database, prompt.model, miss.detail or ""))
     warm, cold = (
@@ -243,6 +241,19 @@ def _compare(database: sqlite3.Connection, seen: _ComparablePrompt) -> CacheMiss
     )
     database.execute(_REMEMBER, (*remembered, seen.conversation, seen.head, warm, cold))
     return miss
+
+
+def _continued(database: sqlite3.Connection, prompt: Prompt) -> list[Earlier]:
+    """Return prompts of any conversation that `prompt` may continue.
+
+    A client may continue a conversation in a new session, or send no session and edit the first
+    message.
+    """
+    end = prompt.first_message + len(prompt.beginning) // DIGEST_BYTES
+    if end == len(prompt.digests):
+        return []  # a new conversation
+    around = prompt.digests[end - 1 : end + 1]
+    return [Earlier(*one) for one in database.execute(_RECALL_OTHERS, (_MAX_OTHERS, *around))]
 
 
 def _with_lifetime(database: sqlite3.Connection, model: str, detail: str) -> str:

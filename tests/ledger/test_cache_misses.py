@@ -303,6 +303,80 @@ def test_another_conversation(make: Callable[..., Client]) -> None:
     assert [("cold", None), ("cold", None)] == client.misses()
 
 
+def in_session(name: str) -> str:
+    """Return the path of Messages for a client that `run` has started."""
+    return f"/c/claude-code/s/{name}/v1/messages"
+
+
+@pytest.mark.parametrize(
+    ("pause", "model", "miss"),
+    [
+        (60, CLAUDE, (None, None)),
+        (720, CLAUDE, ("ttl_expiry", "720 300")),
+        (60, OTHER_CLAUDE, ("model_switch", CLAUDE)),
+    ],
+)
+def test_a_conversation_continues_in_a_new_session(
+    make: Callable[..., Client], pause: int, model: str, miss: tuple[str | None, str | None]
+) -> None:
+    """`claude --continue` sends the conversation again, in a session of its own if `run` starts
+    it."""
+    turns = (QUESTION, ANSWER, "Go on.")
+    with make() as client:
+        client.ask(in_session("run-1"), claude_code(*turns))
+        for number in range(10):  # other conversations do not hide it
+            client.ask(in_session(f"other-{number}"), claude_code(f"Find {number}. " * 90), 0)
+        client.ask(in_session("run-2"), claude_code(*turns, ANSWER, "?", model=model), pause)
+
+    assert miss == client.misses()[-1]
+    assert ((client.rows()[-1]["cache_lost_nano_aiu"] or 0) > 0) == (miss[0] is not None)
+
+
+def test_a_first_message_is_resumed_in_a_new_session(make: Callable[..., Client]) -> None:
+    """A conversation of one question is continued in another session, after a long pause."""
+    with make() as client:
+        client.ask(in_session("run-1"), claude_code(QUESTION))
+        client.ask(in_session("run-2"), claude_code(QUESTION, ANSWER, "Go on."), 720)
+
+    assert ("ttl_expiry", "720 300") == client.misses()[-1]
+
+
+def test_a_conversation_is_resumed_during_another(make: Callable[..., Client]) -> None:
+    """`/resume` switches to an older conversation, whose first message now names another day."""
+    turns = (ANSWER, "Go on.")
+    with make() as client:
+        client.ask(in_session("run-1"), claude_code(f"It is Monday. {QUESTION}", *turns))
+        other = claude_code("Find it. " * 90, "Found. " * 90, "Where?")
+        client.ask(in_session("run-2"), other, 720)
+        resumed = claude_code(f"It is Tuesday. {QUESTION}", *turns, ANSWER, "Thanks.")
+        client.ask(in_session("run-2"), resumed)
+
+    assert ("ttl_expiry", "730 300") == client.misses()[-1]
+
+
+@pytest.mark.parametrize("question", [QUESTION, "Something else."])
+def test_a_new_session_with_the_same_instructions(
+    make: Callable[..., Client], question: str
+) -> None:
+    """Claude Code puts CLAUDE.md into the first message. A new conversation does not continue an
+    earlier one that has the same, even if it asks the same question."""
+
+    def body(*texts: str) -> dict[str, Any]:
+        request = claude_code(*texts)
+        first = request["messages"][0]
+        if isinstance(first["content"], str):
+            first["content"] = [{"type": "text", "text": first["content"]}]
+        first["content"].insert(0, {"type": "text", "text": f"Contents of CLAUDE.md: {WORDS * 99}"})
+        return request
+
+    with make() as client:
+        client.ask(in_session("run-1"), body(QUESTION))
+        client.ask(in_session("run-2"), body(QUESTION, ANSWER, "Go on."))
+        client.ask(in_session("run-3"), body(question), 720)
+
+    assert ("cold", None) == client.misses()[-1]
+
+
 def test_a_result_is_cleared_anywhere(make: Callable[..., Client]) -> None:
     """Wherever a client clears an old result, the cache is read up to it: it is never another
     machine that explains the miss."""
