@@ -163,6 +163,27 @@ async def test_ended_requests_that_cost_more_than_expected(tmp_path: Path) -> No
 
 
 @pytest.mark.anyio
+async def test_ended_requests_that_cost_less_than_expected(tmp_path: Path) -> None:
+    """Other servers soon see what a request cost, and can spend the rest of its estimate."""
+    ledger = tmp_path / "ledger.sqlite3"
+    servers = [Budget(ledger, [Limit(4 * NANO, "day")]) for _ in range(2)]
+    first = record("first", credits=0.5)
+    await servers[0].admit(first, {"max_tokens": 1000})
+    assert (first.reserved or 0) > 2 * NANO
+    servers[0](first)
+    for _ in range(200):
+        (seen,) = stored_reservations(ledger)
+        if seen.nano_aiu == NANO // 2:
+            break
+        await asyncio.sleep(0.01)
+    await servers[1].admit(record("second"), {"max_tokens": 1000})
+    for server in servers:
+        server.close()
+
+    assert seen.has_ended
+
+
+@pytest.mark.anyio
 async def test_the_first_estimate_of_a_server(tmp_path: Path) -> None:
     """The server estimates the length of a model's answers from the ledger."""
     ledger = tmp_path / "ledger.sqlite3"
