@@ -8,7 +8,7 @@ from copilot_proxy.cost.assessment import assess, estimated, source_text
 from copilot_proxy.cost.estimated_tokens import prompt_tokens
 from copilot_proxy.cost.nano_aiu import decimal, grouped, merged_usage, token_cost
 from copilot_proxy.cost.price_list import listed_prices, reported_prices
-from copilot_proxy.cost.tokens import Tokens
+from copilot_proxy.cost.tokens import Tokens, from_details
 from copilot_proxy.formats.messages.usage import usage_to_chat
 
 USAGE = {
@@ -42,6 +42,18 @@ def listed(prices: dict[str, Any]) -> dict[str, Any]:
 
 
 LISTED = listed_prices(listed(TIERS))
+
+
+def test_reasoning_in_the_details() -> None:
+    """Reasoning that is billed separately is part of the output; otherwise, `usage` says how much it was."""
+    separate = {"token_type": "reasoning", "token_count": 70}
+
+    assert from_details({"token_details": [*DETAILS, separate]}, USAGE) == Tokens(
+        input=100, cache_read=600, output=270, reasoning=70
+    )
+    assert from_details({"token_details": DETAILS}, USAGE) == Tokens(
+        input=100, cache_read=600, output=200, reasoning=50
+    )
 
 
 def test_the_reported_total_wins() -> None:

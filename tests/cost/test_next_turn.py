@@ -19,7 +19,13 @@ PRICES = PriceList(
     [
         # The next prompt has 1,150 tokens, the last answer included, and the answer has 50.
         (Tokens(input=1100, output=50), 1024, False, 1_024 + 1_260 + 5_000, 11_500 + 5_000),
-        (Tokens(cache_read=1000, cache_write=100, output=50), 1100, True, 1_100 + 600 + 5_000, 13_800 + 5_000),
+        (
+            Tokens(cache_read=1000, cache_write=100, output=50),
+            1100,
+            True,
+            1_100 + 600 + 5_000,
+            13_800 + 5_000,
+        ),
         # Only the last answer makes the next prompt a long one.
         (Tokens(input=1990, output=50), 1920, False, 3_840 + 2_400 + 7_500, 40_800 + 7_500),
     ],

@@ -2,6 +2,7 @@
 
 import pytest
 
+from copilot_proxy.cost.price_list import PriceList, Tier
 from copilot_proxy.cost.prompt_cache import find_cache_miss
 from copilot_proxy.cost.prompt_match import Earlier, Prompt
 from copilot_proxy.cost.tokens import Tokens
@@ -62,3 +63,15 @@ def test_a_fork_that_ends_alike() -> None:
     other = prompt(*range(60), *range(200, 239), 0, read=5888, seconds=10)
 
     assert find_cache_miss(other, [earlier], None) is None
+
+
+@pytest.mark.parametrize(("threshold", "price"), [(20_000, 10 - 1), (5_000, 20 - 2)])
+def test_the_loss_at_the_price_of_the_prompts_length(threshold: int, price: int) -> None:
+    """The tokens that were not read are priced like the prompt, as a long or a short one."""
+    tiers = Tier(10, 100, 1, 10, 10), Tier(20, 200, 2, 20, 20)
+    prices = PriceList(1, *tiers, threshold)
+    blocks = range(100)
+    miss = find_cache_miss(prompt(*blocks, seconds=600), [remembered(prompt(*blocks))], prices)
+
+    assert miss is not None
+    assert ("ttl_expiry", 9984 * price) == (miss.reason, miss.lost)

@@ -23,6 +23,13 @@ def test_the_remaining_quota() -> None:
     assert 190.5 == quota.used
 
 
+def test_usage_beyond_the_plan() -> None:
+    """What was used beyond the plan is kept, with its decimals."""
+    headers = {PREMIUM: CREDITS.replace("ov=0.0", "ov=12.5").replace("rem=87.3", "rem=0.0")}
+
+    assert Quota("AI credits", 1500, 0, 12.5, RESET) == quota_of(headers)
+
+
 @pytest.mark.parametrize(("percent", "left", "used"), [(99.4, 1491, 9), (60.2, 903, 597)])
 def test_no_noise_of_floats(percent: float, left: float, used: float) -> None:
     """The amounts are shown with the decimals that GitHub counts, such as 9, not 8.99999999."""
