@@ -45,7 +45,7 @@ LISTED = listed_prices(listed(TIERS))
 
 
 def test_reasoning_in_the_details() -> None:
-    """Reasoning that is billed separately is part of the output; otherwise, `usage` says how much it was."""
+    """Reasoning that is billed separately is part of the output; otherwise, `usage` counts it."""
     separate = {"token_type": "reasoning", "token_count": 70}
 
     assert from_details({"token_details": [*DETAILS, separate]}, USAGE) == Tokens(
