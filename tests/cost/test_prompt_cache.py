@@ -1,5 +1,7 @@
 """The cause of a cache miss, for prompts whose sizes are exact."""
 
+from dataclasses import replace
+
 import pytest
 
 from copilot_proxy.cost.price_list import PriceList, Tier
@@ -75,3 +77,15 @@ def test_the_loss_at_the_price_of_the_prompts_length(threshold: int, price: int)
 
     assert miss is not None
     assert ("ttl_expiry", 9984 * price) == (miss.reason, miss.lost)
+
+
+def test_a_miss_in_a_prompt_that_has_become_long() -> None:
+    """Both count: the tokens that were not read, and the higher price of all tokens."""
+    prices = PriceList(1, Tier(10, 100, 1, 10, 10), Tier(20, 200, 2, 20, 20), 5_000)
+    blocks = range(100)
+    earlier = remembered(prompt(*blocks))._replace(tier="default")
+    one = replace(prompt(*blocks, seconds=10), tier="long_context")
+    miss = find_cache_miss(one, [earlier], prices)
+
+    assert miss is not None
+    assert ("tier_crossed", 9984 * (20 - 2) + 10_000 * (20 - 10)) == (miss.reason, miss.lost)
